@@ -1,0 +1,117 @@
+//! The seam between the engine and the world: one trait, object safe, small.
+//!
+//! Durability rules that every implementation keeps, and that callers rely on:
+//! * bytes are durable after [`File::sync`] or [`Region::sync`], never before;
+//! * a creation, rename or removal is durable after [`Disk::sync_dir`] of its directory;
+//! * closing a file makes nothing durable.
+
+use crate::{Region, Result};
+use std::{fmt::Debug, path::Path};
+
+/// The file system, the clocks and the randomness an engine runs on.
+pub trait Disk: Debug + Send + Sync {
+    /// Makes a directory and its parents; fine if it exists. Parents' entries are synced too.
+    fn create_dir_all(&self, path: &Path) -> Result<()>;
+
+    /// Makes creations, renames and removals inside `path` durable.
+    fn sync_dir(&self, path: &Path) -> Result<()>;
+
+    /// The entries of a directory, in the order of their names.
+    fn list(&self, path: &Path) -> Result<Vec<Entry>>;
+
+    /// The length of a file in bytes, or `None` if nothing is there. A directory is an error.
+    fn len(&self, path: &Path) -> Result<Option<u64>>;
+
+    /// The whole content of a file. A file longer than `limit_bytes` is an error
+    /// (`InvalidData`), so that memory never follows a length nobody checked.
+    fn read(&self, path: &Path, limit_bytes: u64) -> Result<Vec<u8>>;
+
+    /// Creates a file, or empties the one that is there, for appending.
+    fn create(&self, path: &Path) -> Result<Box<dyn File>>;
+
+    /// Renames a file; an existing target is replaced atomically.
+    fn rename(&self, from: &Path, to: &Path) -> Result<()>;
+
+    /// Removes a file. Regions of it that are open stay readable.
+    fn remove(&self, path: &Path) -> Result<()>;
+
+    /// Creates a file of `len` zero bytes whose space is really reserved, and opens it in place.
+    /// Fails with `AlreadyExists` if the file is there. On failure no file is left behind.
+    fn create_region(&self, path: &Path, len: u64) -> Result<Region>;
+
+    /// Opens a file in place. [`Access::Write`] grows it to `len` bytes first (never shrinks it),
+    /// with the space reserved.
+    fn open_region(&self, path: &Path, access: Access) -> Result<Region>;
+
+    /// Takes an advisory lock on the file `path` (made if missing), without waiting: `None` if
+    /// another handle, of this or another process, holds it in a way that excludes `mode`.
+    /// An exclusive lock writes the holder's identity into the file. A lock whose holder died is
+    /// free. The lock is released when the returned value is dropped.
+    fn try_lock(&self, path: &Path, mode: LockMode) -> Result<Option<Box<dyn Lock>>>;
+
+    /// Who holds the exclusive lock on `path` now; `None` if nobody does.
+    fn lock_holder(&self, path: &Path) -> Result<Option<Holder>>;
+
+    /// Wall clock: milliseconds since 1970-01-01 UTC. May jump in either direction.
+    fn now_ms(&self) -> u64;
+
+    /// A clock that only moves forward, in nanoseconds from an arbitrary start.
+    fn monotonic_ns(&self) -> u64;
+
+    /// A fresh random number.
+    fn random_u64(&self) -> u64;
+}
+
+/// How [`Disk::open_region`] opens a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// For reading what is there.
+    Read,
+    /// For reading and writing, grown to at least `len` bytes.
+    Write {
+        /// The least length in bytes.
+        len: u64,
+    },
+}
+
+/// A file that is written from its start to its end.
+pub trait File: Debug + Send {
+    /// Appends bytes.
+    fn append(&mut self, bytes: &[u8]) -> Result<()>;
+    /// Makes everything appended durable.
+    fn sync(&mut self) -> Result<()>;
+}
+
+/// An entry of a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The name without its directory; names that are not UTF-8 are shown lossily.
+    pub name: String,
+    /// The length in bytes (0 for a directory).
+    pub len: u64,
+    /// Whether it is a directory.
+    pub is_dir: bool,
+}
+
+/// How a lock excludes others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockMode {
+    /// Excludes everybody.
+    Exclusive,
+    /// Excludes only exclusive holders.
+    Shared,
+}
+
+/// A held lock; dropping it releases.
+pub trait Lock: Debug + Send + Sync {}
+
+/// Who holds a lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The process id on its host.
+    pub pid: u32,
+    /// The host's name.
+    pub host: String,
+    /// When the lock was taken, in milliseconds since 1970-01-01 UTC.
+    pub since_ms: u64,
+}

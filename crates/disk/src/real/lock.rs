@@ -1,0 +1,122 @@
+//! The advisory lock of the real disk: `flock` on a small text file.
+//!
+//! The lock belongs to the open file, so two handles of one process exclude each other, and the
+//! system releases it when its holder dies. The file is never removed: a waiter that has it open
+//! would lock a file without a name while the next comer locks a new one, and both would hold
+//! "the" lock.
+
+use crate::{Holder, Lock, LockMode, identity, system};
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io::{self, Read, Write},
+    path::Path,
+    thread,
+    time::Duration,
+};
+
+/// A lock that is held.
+#[derive(Debug)]
+pub(super) struct RealLock {
+    file: File,
+    mode: LockMode,
+}
+
+impl Lock for RealLock {}
+
+impl Drop for RealLock {
+    fn drop(&mut self) {
+        if self.mode == LockMode::Exclusive {
+            // Text that stays would name a holder that is gone; harmless, since the system is
+            // asked who holds the lock, but confusing to who reads it with `cat`.
+            let _ = self.file.set_len(0);
+        }
+        let _ = self.file.unlock();
+    }
+}
+
+/// Takes the lock on `path`; `None` if another holder excludes `mode`.
+pub(super) fn try_lock(path: &Path, mode: LockMode) -> io::Result<Option<RealLock>> {
+    // Opened for writing without emptying: the text belongs to who holds the lock.
+    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    let file = match opened {
+        Ok(file) => file,
+        // A reader of a database it may not write can still share.
+        Err(error)
+            if mode == LockMode::Shared
+                && matches!(
+                    error.kind(),
+                    io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+                ) =>
+        {
+            File::open(path)?
+        }
+        Err(error) => return Err(error),
+    };
+    if !acquire(&file, mode)? {
+        return Ok(None);
+    }
+    let mut lock = RealLock { file, mode };
+    if mode == LockMode::Exclusive {
+        match sign(&mut lock.file) {
+            // A full disk keeps nobody from opening what is on it; the lock then has no text.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+                ) => {}
+            other => other?,
+        }
+    }
+    Ok(Some(lock))
+}
+
+/// Asks the system for the lock. Whoever looks for the holder shares the lock for a moment, so an
+/// exclusive request is repeated a few times before it counts as refused.
+fn acquire(file: &File, mode: LockMode) -> io::Result<bool> {
+    const ATTEMPT_COUNT: usize = 4;
+    for attempt in 1.. {
+        let outcome = match mode {
+            LockMode::Exclusive => file.try_lock(),
+            LockMode::Shared => file.try_lock_shared(),
+        };
+        match outcome {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock)
+                if mode == LockMode::Exclusive && attempt < ATTEMPT_COUNT =>
+            {
+                thread::sleep(Duration::from_micros(200));
+            }
+            Err(TryLockError::WouldBlock) => return Ok(false),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Ok(true)
+}
+
+/// Replaces the text of a lock file by this process's identity.
+fn sign(file: &mut File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.write_all(identity::encode(&system::this_process()).as_bytes())
+}
+
+/// Who holds the exclusive lock on `path`.
+pub(super) fn holder(path: &Path) -> io::Result<Option<Holder>> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => {
+            file.unlock()?;
+            Ok(None)
+        }
+        Err(TryLockError::Error(error)) => Err(error),
+        Err(TryLockError::WouldBlock) => {
+            let mut text = Vec::new();
+            (&mut file).take(identity::IDENTITY_BYTES_MAX).read_to_end(&mut text)?;
+            // A holder that has the lock and has not signed yet is a holder all the same.
+            Ok(Some(identity::decode(&text).unwrap_or_else(identity::unknown)))
+        }
+    }
+}

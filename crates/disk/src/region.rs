@@ -1,0 +1,207 @@
+//! A file of fixed length whose bytes are read in place.
+//!
+//! One writer fills a region from its start to its end; readers get slices of what has been
+//! published. The rule that makes this sound, and which the journal keeps: **a byte is written
+//! only before it is published, and read only after**. Zeroes written ahead of the tail and the
+//! header of a recycled segment are before publication too.
+
+use crate::{DiskError, Operation, Result};
+use std::{fmt::Debug, io, path::Path, ptr::NonNull};
+
+/// What stands behind a [`Region`]: owns the memory and reaches the file.
+pub trait Backing: Debug + Send + Sync {
+    /// The path, for errors.
+    fn path(&self) -> &Path;
+    /// Writes bytes. Called only for regions that are not written through their memory.
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()>;
+    /// Makes all written bytes durable.
+    fn sync(&self) -> Result<()>;
+    /// Writes real zeroes over a range that was never written, so that a later sync of data in it
+    /// changes no file-system metadata.
+    fn zero(&self, offset: u64, len: u64) -> Result<()>;
+    /// Asks for the pages of a range to be made present and writable; a hint, never an error.
+    fn populate(&self, offset: u64, len: u64);
+    /// Gives the bytes from `len` on back to the file system. They must never be touched again.
+    fn truncate(&self, len: u64) -> Result<()>;
+}
+
+/// A file of fixed length whose bytes are read in place.
+#[derive(Debug)]
+pub struct Region {
+    base: NonNull<u8>,
+    len: usize,
+    writes: Writes,
+    backing: Box<dyn Backing>,
+}
+
+/// How bytes get into a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writes {
+    /// By copying to its memory.
+    Direct,
+    /// By a call to its backing.
+    Through,
+    /// Not at all.
+    Never,
+}
+
+// SAFETY: the memory behind `base` lives as long as `backing`, which the region owns and which is
+// itself `Send`. The region holds no thread-bound state.
+#[allow(unsafe_code, reason = "the pointer is owned with its backing")]
+unsafe impl Send for Region {}
+// SAFETY: shared access is limited to `read` (shared slices of published bytes) and `write`
+// (unpublished bytes); the module's rule keeps the two disjoint, so no byte is ever read while it
+// is written.
+#[allow(unsafe_code, reason = "reads and writes never overlap, see the module's rule")]
+unsafe impl Sync for Region {}
+
+impl Region {
+    /// Wraps memory owned by `backing`, written by copying to it.
+    ///
+    /// # Safety
+    /// `base` must be valid for reads and writes of `len` bytes for as long as `backing` lives.
+    #[allow(unsafe_code, reason = "the constructor is where the contract is taken on")]
+    pub unsafe fn direct(base: NonNull<u8>, len: usize, backing: Box<dyn Backing>) -> Self {
+        Self { base, len, writes: Writes::Direct, backing }
+    }
+
+    /// Wraps memory owned by `backing`, written by [`Backing::write_at`].
+    ///
+    /// # Safety
+    /// `base` must be valid for reads of `len` bytes for as long as `backing` lives, and show what
+    /// `write_at` wrote once it returned.
+    #[allow(unsafe_code, reason = "the constructor is where the contract is taken on")]
+    pub unsafe fn through(base: NonNull<u8>, len: usize, backing: Box<dyn Backing>) -> Self {
+        Self { base, len, writes: Writes::Through, backing }
+    }
+
+    /// Wraps memory owned by `backing` that is never written.
+    ///
+    /// # Safety
+    /// `base` must be valid for reads of `len` bytes for as long as `backing` lives.
+    #[allow(unsafe_code, reason = "the constructor is where the contract is taken on")]
+    pub unsafe fn read_only(base: NonNull<u8>, len: usize, backing: Box<dyn Backing>) -> Self {
+        Self { base, len, writes: Writes::Never, backing }
+    }
+
+    /// The length in bytes.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty, reason = "an empty region is never asked about")]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The path of the file, for errors.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.backing.path()
+    }
+
+    /// The bytes `offset .. offset + len`.
+    ///
+    /// # Panics
+    /// If the range is not inside the region.
+    #[inline]
+    #[must_use]
+    #[allow(unsafe_code, reason = "the one place where mapped bytes become a slice")]
+    pub fn read(&self, offset: usize, len: usize) -> &[u8] {
+        assert!(
+            offset <= self.len && len <= self.len - offset,
+            "read of {len} bytes at {offset} leaves a region of {} bytes",
+            self.len
+        );
+        // SAFETY: in bounds by the check above; alive as long as `self` by the constructors'
+        // contract; not written meanwhile by the module's rule.
+        unsafe { std::slice::from_raw_parts(self.base.as_ptr().add(offset), len) }
+    }
+
+    /// Writes `bytes` at `offset`. The range must not be published yet, and no two threads may
+    /// write overlapping ranges at once.
+    ///
+    /// # Errors
+    /// If the region is read-only or its file refuses the write. A directly mapped region never
+    /// fails.
+    ///
+    /// # Panics
+    /// If the range is not inside the region.
+    #[inline]
+    #[allow(unsafe_code, reason = "the one place where mapped bytes are written")]
+    pub fn write(&self, offset: usize, bytes: &[u8]) -> Result<()> {
+        assert!(
+            offset <= self.len && bytes.len() <= self.len - offset,
+            "write of {} bytes at {offset} leaves a region of {} bytes",
+            bytes.len(),
+            self.len
+        );
+        match self.writes {
+            Writes::Direct => {
+                // SAFETY: in bounds by the check above; writable by the contract of `direct`;
+                // nobody reads or writes these bytes now, by the module's rule. `bytes` cannot
+                // overlap: a slice of this region would be of published bytes.
+                unsafe {
+                    std::ptr::copy_nonoverlapping(
+                        bytes.as_ptr(),
+                        self.base.as_ptr().add(offset),
+                        bytes.len(),
+                    );
+                }
+                Ok(())
+            }
+            Writes::Through => self.backing.write_at(offset as u64, bytes),
+            Writes::Never => Err(DiskError::new(
+                Operation::Write,
+                self.path(),
+                io::Error::from(io::ErrorKind::PermissionDenied),
+            )),
+        }
+    }
+
+    /// Brings the cache line at `offset` closer. A hint.
+    #[inline]
+    #[allow(unsafe_code, reason = "the prefetch instruction takes a raw pointer")]
+    pub fn prefetch(&self, offset: usize) {
+        #[cfg(target_arch = "x86_64")]
+        if offset < self.len {
+            // SAFETY: the pointer is in bounds; the instruction reads nothing architecturally and
+            // SSE is part of x86-64.
+            unsafe {
+                use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+                _mm_prefetch::<_MM_HINT_T0>(self.base.as_ptr().add(offset).cast());
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = offset;
+    }
+
+    /// Makes all written bytes durable.
+    ///
+    /// # Errors
+    /// If the device reports that it could not. What is then on the disk is unknown.
+    pub fn sync(&self) -> Result<()> {
+        self.backing.sync()
+    }
+
+    /// Writes real zeroes over a range that was never written; see [`Backing::zero`].
+    ///
+    /// # Errors
+    /// If the file refuses the write.
+    pub fn zero(&self, offset: usize, len: usize) -> Result<()> {
+        assert!(offset <= self.len && len <= self.len - offset);
+        self.backing.zero(offset as u64, len as u64)
+    }
+
+    /// Makes the pages of a range present and writable ahead of use. A hint.
+    pub fn populate(&self, offset: usize, len: usize) {
+        let offset = offset.min(self.len);
+        self.backing.populate(offset as u64, len.min(self.len - offset) as u64);
+    }
+
+    /// Gives the bytes from `len` on back to the file system. They must not be touched again
+    /// through this region.
+    ///
+    /// # Errors
+    /// If the file cannot be cut.
+    pub fn truncate(&self, len: usize) -> Result<()> {
+        self.backing.truncate(len.min(self.len) as u64)
+    }
+}

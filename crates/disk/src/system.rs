@@ -1,0 +1,69 @@
+//! The machine's clocks, randomness and identity: the only place of the workspace that asks the
+//! system for them, so that everything above can run on a simulated world.
+
+use crate::Holder;
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    sync::LazyLock,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+/// Milliseconds since 1970-01-01 UTC; 0 if the machine believes to be before that.
+#[expect(clippy::disallowed_methods, reason = "this is the clock that others are sent to")]
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Nanoseconds since the first call in this process.
+#[expect(clippy::disallowed_methods, reason = "this is the clock that others are sent to")]
+pub(crate) fn monotonic_ns() -> u64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// A number nobody can guess, from the operating system.
+pub(crate) fn random_u64() -> u64 {
+    #[cfg(target_os = "linux")]
+    {
+        let mut bytes = [0; 8];
+        // Up to 256 bytes are never cut short once the kernel's pool is up; if it is not, or the
+        // call is filtered out by a sandbox, the standard library's own seed has to do.
+        if let Ok(8) = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()) {
+            return u64::from_le_bytes(bytes);
+        }
+    }
+    // Each `RandomState` has fresh keys; hashing nothing with them gives a number that depends on
+    // all of their bits.
+    RandomState::new().build_hasher().finish()
+}
+
+/// Who this process is, for a lock taken now.
+pub(crate) fn this_process() -> Holder {
+    Holder {
+        pid: std::process::id(),
+        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        since_ms: now_ms(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn random_numbers_differ() {
+        let drawn: std::collections::HashSet<u64> = (0..64).map(|_| random_u64()).collect();
+        assert_eq!(drawn.len(), 64);
+    }
+
+    #[test]
+    fn the_monotonic_clock_never_runs_backwards() {
+        let mut last = monotonic_ns();
+        for _ in 0..1000 {
+            let now = monotonic_ns();
+            assert!(now >= last);
+            last = now;
+        }
+    }
+}
