@@ -18,7 +18,11 @@ pub(crate) const PAGE_BYTES: usize = 4096;
 /// Zeroed memory of a fixed size.
 #[derive(Debug)]
 pub(crate) struct Pages {
+    /// The first page boundary of the allocation.
     base: NonNull<u8>,
+    capacity: usize,
+    /// What the allocator gave, for giving it back.
+    allocation: NonNull<u8>,
     layout: Layout,
 }
 
@@ -39,11 +43,18 @@ impl Pages {
     #[allow(unsafe_code, reason = "the allocator's interface is unsafe")]
     pub(crate) fn zeroed(len: usize) -> io::Result<Self> {
         let refused = || io::Error::from(io::ErrorKind::OutOfMemory);
-        let len = len.max(1).checked_next_multiple_of(PAGE_BYTES).ok_or_else(refused)?;
-        let layout = Layout::from_size_align(len, PAGE_BYTES).map_err(|_| refused())?;
-        // SAFETY: the layout's size is at least one page, so it is not zero.
-        let base = unsafe { alloc_zeroed(layout) };
-        Ok(Self { base: NonNull::new(base).ok_or_else(refused)?, layout })
+        let capacity = len.max(1).checked_next_multiple_of(PAGE_BYTES).ok_or_else(refused)?;
+        // The alignment is made here, with a page to spare: asked for more than its natural
+        // alignment, the standard allocator clears the memory itself, and so touches all of it.
+        let room = capacity.checked_add(PAGE_BYTES).ok_or_else(refused)?;
+        let layout = Layout::array::<u64>(room / size_of::<u64>()).map_err(|_| refused())?;
+        // SAFETY: the layout's size is at least two pages, so it is not zero.
+        let allocation = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or_else(refused)?;
+        let skipped = allocation.as_ptr().align_offset(PAGE_BYTES);
+        assert!(skipped < PAGE_BYTES, "the start of the memory cannot be aligned");
+        // SAFETY: less than a page is skipped, and the allocation has one more than `capacity`.
+        let base = unsafe { allocation.add(skipped) };
+        Ok(Self { base, capacity, allocation, layout })
     }
 
     /// Where the memory starts.
@@ -53,7 +64,7 @@ impl Pages {
 
     /// The size in bytes, a multiple of [`PAGE_BYTES`].
     pub(crate) fn capacity(&self) -> usize {
-        self.layout.size()
+        self.capacity
     }
 
     /// The bytes `offset .. offset + len`.
@@ -111,8 +122,8 @@ impl Pages {
 impl Drop for Pages {
     #[allow(unsafe_code, reason = "the allocator's interface is unsafe")]
     fn drop(&mut self) {
-        // SAFETY: `base` came from `alloc_zeroed` with this very layout and is freed only here.
-        unsafe { dealloc(self.base.as_ptr(), self.layout) }
+        // SAFETY: `allocation` came from `alloc_zeroed` with this very layout; it is freed only here.
+        unsafe { dealloc(self.allocation.as_ptr(), self.layout) }
     }
 }
 

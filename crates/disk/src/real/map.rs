@@ -136,6 +136,11 @@ impl Backing for Mapped {
     }
 
     fn truncate(&self, len: u64) -> Result<()> {
-        self.file.set_len(len).map_err(self.failed(Operation::Resize))
+        let cut = || {
+            // `ftruncate` also lengthens, and what it adds has no space behind it: a region that
+            // was cut before must not grow a hole that a mapped write would fault on.
+            if len < self.file.metadata()?.len() { self.file.set_len(len) } else { Ok(()) }
+        };
+        cut().map_err(self.failed(Operation::Resize))
     }
 }

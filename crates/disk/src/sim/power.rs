@@ -39,7 +39,7 @@ impl SimDisk {
     #[must_use]
     pub fn restart(&self) -> Self {
         let state = self.state.lock();
-        let seed = Rng::new(state.options.seed ^ state.operation_count, "restart").next();
+        let seed = successor_seed(&state, "restart");
         drop(state);
         self.restart_with_seed(seed)
     }
@@ -77,7 +77,7 @@ impl SimDisk {
         if state.power == Power::On {
             state.power = Power::Killed;
         }
-        let seed = Rng::new(state.options.seed ^ state.operation_count, "kill").next();
+        let seed = successor_seed(&state, "kill");
         let possible = state.tree.possible_files();
         let files = copy_files(&state, |id, file| {
             let content = file.content.copy()?;
@@ -89,6 +89,12 @@ impl SimDisk {
     fn of(state: State) -> Self {
         Self { state: Arc::new(Mutex::new(state)) }
     }
+}
+
+/// A seed for the next disk, different for each place at which this one can end.
+fn successor_seed(state: &State, purpose: &str) -> u64 {
+    let seed = Rng::new(state.options.seed, purpose).next();
+    Rng::new(seed ^ state.operation_count, purpose).next()
 }
 
 fn copy_files(

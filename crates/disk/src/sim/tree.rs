@@ -176,8 +176,8 @@ impl Tree {
     fn settle_founded(&mut self, mut settled: Vec<bool>) {
         for later in (0..self.pending.len()).rev() {
             if settled[later] {
-                for earlier in 0..later {
-                    settled[earlier] |= self.pending[later].touches(&self.pending[earlier]);
+                for (earlier, founds) in settled.iter_mut().enumerate().take(later) {
+                    *founds |= self.pending[later].touches(&self.pending[earlier]);
                 }
             }
         }
@@ -300,3 +300,6 @@ fn assign(names: &mut Names, assignment: &Assignment) {
         None => names.remove(&assignment.name),
     };
 }
+
+#[cfg(test)]
+mod tree_test;
