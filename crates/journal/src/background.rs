@@ -1,0 +1,277 @@
+//! The work that no caller waits for: syncing at intervals, noting how far the log is synced,
+//! preparing segments.
+
+use crate::{
+    Config, Durability, Position, Result, format::FRAME_HEADER_BYTES, frame::FrameKind,
+    journal::Shared, space,
+};
+use annals_disk::Disk;
+use parking_lot::{Condvar, Mutex};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+/// What the background is asked for.
+#[derive(Debug, Default)]
+struct Asked {
+    stop: bool,
+    dirty: bool,
+    space: bool,
+    zeroes: bool,
+    pages: bool,
+}
+
+/// How callers reach the background.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    asked: Mutex<Asked>,
+    sync_wake: Condvar,
+    space_wake: Condvar,
+    /// Set while a commit waits for the next sync at an interval.
+    dirty: AtomicBool,
+    /// When that sync is due, by the disk's monotonic clock; for [`Background::Manual`].
+    ///
+    /// [`Background::Manual`]: crate::Background::Manual
+    due_ns: AtomicU64,
+    /// The shortest interval anybody asked for.
+    every_ns: AtomicU64,
+    zeroes_asked: AtomicBool,
+    pages_asked_at: AtomicU64,
+    sync_commits_count: AtomicU64,
+    feed: Mutex<u64>,
+    feed_wake: Condvar,
+    feed_waiters: AtomicU64,
+}
+
+impl Signals {
+    pub(crate) fn new(durability: Durability) -> Self {
+        let every = match durability {
+            Durability::Interval { every, .. } => every,
+            Durability::Buffered | Durability::Sync => Duration::from_millis(10),
+        };
+        Self {
+            asked: Mutex::default(),
+            sync_wake: Condvar::new(),
+            space_wake: Condvar::new(),
+            dirty: AtomicBool::new(false),
+            due_ns: AtomicU64::new(u64::MAX),
+            every_ns: AtomicU64::new(every.as_nanos() as u64),
+            zeroes_asked: AtomicBool::new(false),
+            pages_asked_at: AtomicU64::new(u64::MAX),
+            sync_commits_count: AtomicU64::new(0),
+            feed: Mutex::new(0),
+            feed_wake: Condvar::new(),
+            feed_waiters: AtomicU64::new(0),
+        }
+    }
+
+    /// A commit wants to be synced within `every`.
+    #[inline]
+    pub(crate) fn note_dirty(&self, every: Duration, disk: &dyn Disk) {
+        let every_ns = every.as_nanos() as u64;
+        if every_ns < self.every_ns.load(Ordering::Relaxed) {
+            self.every_ns.fetch_min(every_ns, Ordering::Relaxed);
+        }
+        if !self.dirty.load(Ordering::Acquire) && !self.dirty.swap(true, Ordering::AcqRel) {
+            let due = disk.monotonic_ns().saturating_add(self.every_ns.load(Ordering::Relaxed));
+            self.due_ns.store(due, Ordering::Release);
+            self.asked.lock().dirty = true;
+            self.sync_wake.notify_one();
+        }
+    }
+
+    /// A commit is about to be synced by itself.
+    pub(crate) fn note_sync_commit(&self) {
+        let count = self.sync_commits_count.fetch_add(1, Ordering::Relaxed);
+        // Not at the first one: a process that syncs once does not pay for zeroes.
+        if count % 64 == 32 && !self.zeroes_asked.swap(true, Ordering::Relaxed) {
+            self.asked.lock().zeroes = true;
+            self.space_wake.notify_one();
+        }
+    }
+
+    pub(crate) fn wake_space(&self) {
+        self.asked.lock().space = true;
+        self.space_wake.notify_one();
+    }
+
+    /// The tail outgrew its present pages. Asks once for each step.
+    pub(crate) fn ask_for_pages(&self, populated_to: usize, _config: &Config) {
+        let step = populated_to as u64;
+        if self.pages_asked_at.swap(step, Ordering::Relaxed) != step {
+            self.asked.lock().pages = true;
+            self.space_wake.notify_one();
+        }
+    }
+
+    pub(crate) fn stop(&self) {
+        self.asked.lock().stop = true;
+        self.sync_wake.notify_all();
+        self.space_wake.notify_all();
+        self.feed_wake.notify_all();
+    }
+
+    /// The feed may have more to show.
+    #[inline]
+    pub(crate) fn notify_feed(&self) {
+        if self.feed_waiters.load(Ordering::SeqCst) != 0 {
+            *self.feed.lock() += 1;
+            self.feed_wake.notify_all();
+        }
+    }
+
+    /// Waits until `ready` holds or `timeout` is over. Returns whether it holds.
+    pub(crate) fn wait_for_feed(&self, timeout: Duration, ready: impl Fn() -> bool) -> bool {
+        // Counted in before looking: a commit that is not seen by `ready` sees the count.
+        self.feed_waiters.fetch_add(1, Ordering::SeqCst);
+        let mut lock = self.feed.lock();
+        if !ready() {
+            self.feed_wake.wait_for(&mut lock, timeout);
+        }
+        drop(lock);
+        self.feed_waiters.fetch_sub(1, Ordering::SeqCst);
+        ready()
+    }
+}
+
+/// Starts the threads. A panic in one poisons the journal: what it was to do is not done.
+pub(crate) fn spawn(shared: &Arc<Shared>) -> Vec<JoinHandle<()>> {
+    type Work = fn(&Shared);
+    let works: [(&str, Work); 2] = [("annals-sync", sync_loop), ("annals-space", space_loop)];
+    works
+        .into_iter()
+        .filter_map(|(name, work)| {
+            let shared = Arc::clone(shared);
+            let body = move || {
+                if catch_unwind(AssertUnwindSafe(|| work(&shared))).is_err() {
+                    shared.poison("a background thread of the journal panicked");
+                }
+            };
+            let spawned = std::thread::Builder::new().name(name.into()).spawn(body);
+            // Without its threads the journal would promise what nobody does.
+            spawned.inspect_err(|error| tracing::error!(%error, name, "no thread")).ok()
+        })
+        .collect()
+}
+
+fn sync_loop(shared: &Shared) {
+    let signals = &shared.signals;
+    loop {
+        let every = Duration::from_nanos(signals.every_ns.load(Ordering::Relaxed));
+        let mut asked = signals.asked.lock();
+        if asked.stop {
+            return;
+        }
+        if !asked.dirty {
+            if shared.needs_mark() {
+                // Idle for one interval: then note how far the log is synced.
+                let timeout = signals.sync_wake.wait_for(&mut asked, every.max(IDLE)).timed_out();
+                if timeout && !asked.dirty && !asked.stop {
+                    drop(asked);
+                    shared.mark_synced();
+                }
+            } else {
+                signals.sync_wake.wait(&mut asked);
+            }
+            continue;
+        }
+        signals.sync_wake.wait_for(&mut asked, every);
+        asked.dirty = false;
+        drop(asked);
+        shared.sync_interval();
+    }
+}
+
+/// How long a log is left alone before its synced position is noted in it.
+const IDLE: Duration = Duration::from_millis(50);
+
+fn space_loop(shared: &Shared) {
+    let signals = &shared.signals;
+    loop {
+        let mut asked = signals.asked.lock();
+        while !(asked.stop || asked.space || asked.zeroes || asked.pages) {
+            signals.space_wake.wait(&mut asked);
+        }
+        if asked.stop {
+            return;
+        }
+        let (space, zeroes, pages) = (asked.space, asked.zeroes, asked.pages);
+        (asked.space, asked.zeroes, asked.pages) = (false, false, false);
+        drop(asked);
+        if pages {
+            space::populate_ahead(shared);
+        }
+        if space {
+            space::refill(shared);
+            space::reap(shared);
+        }
+        if zeroes {
+            signals.zeroes_asked.store(false, Ordering::Relaxed);
+            space::zero_ahead(shared);
+        }
+    }
+}
+
+impl Shared {
+    /// The sync that commits with an interval wait for.
+    fn sync_interval(&self) {
+        // Cleared before the end is taken: a commit that comes later asks anew.
+        self.signals.due_ns.store(u64::MAX, Ordering::Release);
+        self.signals.dirty.store(false, Ordering::Release);
+        // A failure poisons the journal, which is how writers learn of it.
+        drop(self.sync_to(self.appended.position()));
+    }
+
+    /// Whether the log is synced further than any frame says.
+    fn needs_mark(&self) -> bool {
+        let synced = self.durable.synced.position();
+        synced > Position::from_u64(self.marked.load(Ordering::Relaxed))
+            && !self.is_poisoned()
+            && !self.closed.load(Ordering::Acquire)
+    }
+
+    /// Notes in the log how far it is synced, so that a flipped bit in what was synced is told
+    /// from a torn tail.
+    fn mark_synced(&self) {
+        let end = {
+            let mut tail = self.tail.lock();
+            let room = tail.offset + 2 * FRAME_HEADER_BYTES <= tail.limit;
+            if !room || self.check_writable().is_err() {
+                return;
+            }
+            if self.append_empty(&mut tail, FrameKind::Mark).is_err() {
+                return;
+            }
+            tail.segment.position(tail.offset)
+        };
+        if self.sync_to(end).is_ok() {
+            // The mark itself needs no mark.
+            self.marked.fetch_max(end.to_u64(), Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn tick(&self) -> Result<()> {
+        if self.read_only {
+            return Ok(());
+        }
+        let due = self.disk.monotonic_ns() >= self.signals.due_ns.load(Ordering::Acquire);
+        if due {
+            self.sync_interval();
+        } else if !self.signals.dirty.load(Ordering::Acquire) && self.needs_mark() {
+            self.mark_synced();
+        }
+        if std::mem::take(&mut self.signals.asked.lock().zeroes) {
+            self.signals.zeroes_asked.store(false, Ordering::Relaxed);
+            space::zero_ahead(self);
+        }
+        space::refill(self);
+        space::reap(self);
+        self.check_writable()
+    }
+}

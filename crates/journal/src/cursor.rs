@@ -1,0 +1,105 @@
+//! The rules by which one frame follows another, in one place: recovery, live followers and
+//! verification all walk the chain with a cursor.
+
+use crate::{
+    Position, Seq,
+    format::{FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES},
+    frame::{FrameFault, FrameKind, FrameView},
+    segment::Segment,
+};
+
+/// A place in the chain and what must hold for the frame found there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cursor {
+    pub(crate) position: Position,
+    /// The epoch of the frame before; a later frame's is not lower.
+    pub(crate) epoch: u32,
+    /// No frame of a later opening than this exists.
+    pub(crate) epoch_max: u32,
+    pub(crate) next_seq: Seq,
+    pub(crate) time_ms: u64,
+    /// The highest position that any frame said to be synced.
+    pub(crate) synced_to: Position,
+}
+
+impl Cursor {
+    pub(crate) fn new(position: Position, next_seq: Seq, epoch_max: u32) -> Self {
+        Self { position, epoch: 0, epoch_max, next_seq, time_ms: 0, synced_to: Position::default() }
+    }
+
+    /// Reads the frame at the cursor out of its segment's bytes up to `end`, and moves behind it.
+    pub(crate) fn step<'a>(
+        &mut self,
+        segment: &'a Segment,
+        end: usize,
+    ) -> Result<FrameView<'a>, FrameFault> {
+        let offset = self.position.offset as usize;
+        let end = end.min(segment.region.len());
+        let bytes = segment.region.read(offset.min(end), end.saturating_sub(offset));
+        let frame =
+            FrameView::check(bytes, segment.slot, offset, segment.base_seq(), segment.seed)?;
+        self.follow(&frame).map_err(|what| FrameFault { at: 0, what })?;
+        Ok(frame)
+    }
+
+    /// Checks that `frame` may stand at the cursor, and moves behind it.
+    fn follow(&mut self, frame: &FrameView<'_>) -> Result<(), &'static str> {
+        let header = frame.header();
+        if header.epoch < self.epoch || header.epoch > self.epoch_max {
+            return Err("the frame is of another opening than its place allows");
+        }
+        let follows = if header.epoch == self.epoch {
+            header.first_seq == self.next_seq
+        } else {
+            header.first_seq >= self.next_seq
+        };
+        if !follows {
+            return Err("the frame's sequence number does not follow the frame before");
+        }
+        if header.time_ms < self.time_ms {
+            return Err("the frame is older than the frame before");
+        }
+        if header.synced_to > self.position {
+            return Err("the frame says that bytes behind it are synced");
+        }
+        if header.kind == FrameKind::Packed {
+            return Err("a frame of moved records stands in the chain");
+        }
+        self.epoch = header.epoch;
+        self.next_seq = header.next_seq();
+        self.time_ms = header.time_ms;
+        self.synced_to = self.synced_to.max(header.synced_to);
+        if header.kind == FrameKind::Seal {
+            self.position.ordinal += 1;
+            self.position.offset = SEGMENT_HEADER_BYTES as u32;
+        } else {
+            self.position.offset += header.len;
+        }
+        Ok(())
+    }
+}
+
+/// Looks behind an unreadable place for a frame that proves the place was synced. Such a frame is
+/// intact, was written after the place, and says that the log was synced beyond it: the place is
+/// then damaged, and not where the log was torn.
+pub(crate) fn proof_of_damage(segment: &Segment, at: &Cursor, from: usize, end: usize) -> bool {
+    let end = end.min(segment.region.len());
+    let mut offset = from;
+    while offset + FRAME_HEADER_BYTES <= end {
+        let bytes = segment.region.read(offset, end - offset);
+        let found = FrameView::check(bytes, segment.slot, offset, segment.base_seq(), segment.seed);
+        if let Ok(frame) = found {
+            let header = frame.header();
+            let later = header.epoch >= at.epoch
+                && header.epoch <= at.epoch_max
+                && header.first_seq >= at.next_seq;
+            if later && header.synced_to > at.position {
+                return true;
+            }
+            offset += header.len as usize;
+        } else {
+            offset += crate::format::FRAME_ALIGN;
+        }
+    }
+    false
+}

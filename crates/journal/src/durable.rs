@@ -1,0 +1,121 @@
+//! Group sync: how far the log is on the device, and waiting for it to get there.
+//!
+//! One waiter at a time syncs for everybody. It takes the log's end first and syncs after, so all
+//! commits that were appended while the previous sync ran share the next one. A sync that fails
+//! poisons the journal: nobody knows what the device holds then.
+
+use crate::{Position, Seq, segment::Segment};
+use annals_disk::DiskError;
+use parking_lot::{Condvar, Mutex};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// How far the log got: as a place, as a record number, and in bytes ever appended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    pub(crate) position: Position,
+    pub(crate) next_seq: Seq,
+    pub(crate) bytes: u64,
+}
+
+/// [`Progress`] shared between threads. The position is stored last and loaded first, so that who
+/// sees a position sees at least the other two that belong to it.
+#[derive(Debug, Default)]
+pub(crate) struct SharedProgress {
+    position: AtomicU64,
+    next_seq: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl SharedProgress {
+    pub(crate) fn load(&self) -> Progress {
+        let position = Position::from_u64(self.position.load(Ordering::Acquire));
+        Progress {
+            position,
+            next_seq: Seq(self.next_seq.load(Ordering::Relaxed)),
+            bytes: self.bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(crate) fn position(&self) -> Position {
+        Position::from_u64(self.position.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn store(&self, progress: Progress) {
+        self.bytes.store(progress.bytes, Ordering::Relaxed);
+        self.next_seq.store(progress.next_seq.0, Ordering::Relaxed);
+        self.position.store(progress.position.to_u64(), Ordering::Release);
+    }
+}
+
+/// How far the log is on the device.
+#[derive(Debug, Default)]
+pub(crate) struct Durable {
+    pub(crate) synced: SharedProgress,
+    running: Mutex<bool>,
+    done: Condvar,
+    /// Segments of the chain with bytes that may not be on the device, in order.
+    dirty: Mutex<VecDeque<Arc<Segment>>>,
+    /// Device flushes so far.
+    pub(crate) syncs_count: AtomicU64,
+}
+
+impl Durable {
+    /// A segment joined the chain.
+    pub(crate) fn track(&self, segment: Arc<Segment>) {
+        self.dirty.lock().push_back(segment);
+    }
+
+    /// Waits until the log is on the device up to `target` or the journal is poisoned, syncing if
+    /// nobody else does. `end` tells how far the log has been appended.
+    pub(crate) fn wait(
+        &self,
+        target: Position,
+        end: impl Fn() -> Progress,
+        poisoned: impl Fn() -> bool,
+        poison: impl Fn(&DiskError),
+    ) {
+        if self.synced.position() >= target {
+            return;
+        }
+        let mut running = self.running.lock();
+        loop {
+            if self.synced.position() >= target || poisoned() {
+                return;
+            }
+            if *running {
+                self.done.wait(&mut running);
+                continue;
+            }
+            *running = true;
+            drop(running);
+            // Poisoned before the next waiter may try: a second sync can succeed although the
+            // pages that the first one failed on are gone.
+            if let Err(error) = self.sync_up_to(end()) {
+                poison(&error);
+            }
+            running = self.running.lock();
+            *running = false;
+            self.done.notify_all();
+        }
+    }
+
+    fn sync_up_to(&self, end: Progress) -> Result<(), DiskError> {
+        let ordinal = end.position.ordinal;
+        let covered: Vec<_> =
+            self.dirty.lock().iter().filter(|s| s.ordinal() <= ordinal).cloned().collect();
+        for segment in &covered {
+            segment.region.sync()?;
+            self.syncs_count.fetch_add(1, Ordering::Relaxed);
+        }
+        // Only segments that nothing more is appended to are done with.
+        self.dirty.lock().retain(|segment| segment.ordinal() >= ordinal);
+        self.synced.store(end);
+        Ok(())
+    }
+}

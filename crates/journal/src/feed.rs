@@ -1,0 +1,140 @@
+//! Reading the chain forward, frame by frame, up to what the views hold, and waiting for more.
+
+use crate::{
+    Error, Hold, Journal, Position, Result, SegmentGuard, Seq,
+    format::{SEGMENT_HEADER_BYTES, SegmentKind},
+    frame::{FrameKind, FrameView},
+    journal::Shared,
+};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+/// A reader of the chain. While it lives, the log from its position on is held back from removal.
+#[derive(Debug)]
+pub struct Feed {
+    shared: Arc<Shared>,
+    position: Position,
+    hold: Hold,
+}
+
+impl Shared {
+    /// The unbroken end of the chain: base sequence number and ordinal of each segment. Log
+    /// compaction may have taken segments out of the middle; what lies before such a gap cannot
+    /// be read in order any more.
+    fn chain(&self) -> Vec<(Seq, u32)> {
+        let mut chain: Vec<(Seq, u32)> = self
+            .segments
+            .iter()
+            .filter(|guard| guard.segment().kind() == SegmentKind::Log)
+            .map(|guard| (guard.segment().base_seq(), guard.segment().ordinal()))
+            .collect();
+        chain.sort_unstable_by_key(|(_, ordinal)| *ordinal);
+        let gap = (1..chain.len()).rev().find(|at| chain[*at].1 != chain[at - 1].1 + 1);
+        chain.split_off(gap.unwrap_or(0))
+    }
+
+    /// The guard of the chain's segment at `ordinal`.
+    pub(crate) fn chain_guard(&self, ordinal: u32) -> Option<SegmentGuard<'_>> {
+        self.segments.iter().find(|guard| {
+            guard.segment().kind() == SegmentKind::Log && guard.segment().ordinal() == ordinal
+        })
+    }
+}
+
+impl Journal {
+    /// Reads the chain from the first frame that has a record numbered `from` or higher.
+    ///
+    /// # Errors
+    /// [`Error::Gone`] if the log no longer reaches back that far; use [`Journal::oldest_seq`] to
+    /// start where it does.
+    pub fn feed(&self, name: &str, from: Seq) -> Result<Feed> {
+        // The hold comes first: what it finds cannot go away any more.
+        let hold = self.hold(name, Position::default());
+        let chain = self.shared.chain();
+        let at = |ordinal| Position { ordinal, offset: SEGMENT_HEADER_BYTES as u32 };
+        let (oldest_seq, oldest) = chain.first().copied().unwrap_or_default();
+        if from < oldest_seq && oldest > 1 {
+            return Err(Error::Gone { wanted: at(0), oldest: at(oldest) });
+        }
+        let start = chain.iter().rev().find(|(base, _)| *base <= from).map_or(oldest, |c| c.1);
+        let mut feed = Feed { shared: Arc::clone(&self.shared), position: at(start), hold };
+        feed.skip_to(from)?;
+        Ok(feed)
+    }
+
+    /// The lowest sequence number from which [`feed`](Self::feed) can read.
+    #[must_use]
+    pub fn oldest_seq(&self) -> Seq {
+        self.shared.chain().first().map_or(Seq(1), |(base, _)| *base)
+    }
+}
+
+impl Feed {
+    /// The position of the next frame.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    fn skip_to(&mut self, from: Seq) -> Result<()> {
+        loop {
+            let before = self.position;
+            let mut reached = false;
+            let more = self.read(&mut |frame| {
+                let header = frame.header();
+                reached = header.kind == FrameKind::Commit && header.next_seq() > from;
+            })?;
+            if reached {
+                self.position = before;
+                return Ok(());
+            }
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Hands the next frame to `visit`; false if the views hold no more for now.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if the frame cannot be read.
+    pub fn read(&mut self, visit: &mut dyn FnMut(&FrameView<'_>)) -> Result<bool> {
+        if self.shared.applied.position() <= self.position {
+            return Ok(false);
+        }
+        let shared = Arc::clone(&self.shared);
+        let Some(guard) = shared.chain_guard(self.position.ordinal) else {
+            let oldest = Position { ordinal: self.position.ordinal + 1, offset: 0 };
+            return Err(Error::Gone { wanted: self.position, oldest });
+        };
+        let frame = guard.segment().frame(self.position.offset as usize)?;
+        let header = *frame.header();
+        visit(&frame);
+        if header.kind == FrameKind::Seal {
+            self.position.ordinal += 1;
+            self.position.offset = SEGMENT_HEADER_BYTES as u32;
+        } else {
+            self.position.offset += header.len;
+        }
+        self.hold.advance(self.position);
+        Ok(true)
+    }
+
+    /// Waits until there is more to read, the journal is closed, or `timeout` is over. Returns
+    /// whether there is more.
+    #[must_use]
+    pub fn wait(&self, timeout: Duration) -> bool {
+        let shared = &self.shared;
+        shared.signals.wait_for_feed(timeout, || {
+            shared.applied.position() > self.position || shared.closed.load(Ordering::Acquire)
+        }) && shared.applied.position() > self.position
+    }
+
+    /// Whether the journal was closed: no more will come.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.shared.closed.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,131 @@
+//! Following a live writer from another process.
+//!
+//! The follower walks the chain with the same cursor as recovery. A frame that is not whole yet
+//! fails its checksum and is looked at again later; a frame that passes is final. The root is read
+//! again only at the end of a segment. If the writer has meanwhile removed or replaced segments in
+//! a way that the follower's views cannot bridge, it is told to load anew.
+
+use crate::{
+    Journal, Result, Root, SegmentGuard, cursor::Cursor, format::SegmentKind, frame::FrameView,
+    journal::Shared, opening::open_segment,
+};
+use std::sync::Arc;
+
+/// How following went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Followed {
+    /// Everything the writer has published was applied, this many frames.
+    UpToDate(u64),
+    /// The chain from here on is gone; open the log again and load the views anew.
+    Reload,
+}
+
+impl Shared {
+    pub(crate) fn start_following(&self, mut cursor: Cursor) {
+        cursor.epoch_max = u32::MAX;
+        *self.follower.lock() = Some(cursor);
+    }
+}
+
+impl Journal {
+    /// Whether the writer seems to have published more than was followed. Cheap: one look at the
+    /// place where the next frame will be.
+    #[must_use]
+    pub fn may_have_more(&self) -> bool {
+        let position = self.shared.applied.position();
+        match self.shared.chain_guard(position.ordinal) {
+            Some(guard) => {
+                let region = &guard.segment().region;
+                let offset = position.offset as usize;
+                offset + 8 <= region.len() && region.read(offset, 8) != [0; 8]
+            }
+            None => true,
+        }
+    }
+
+    /// Applies what the writer has published since the last call.
+    ///
+    /// # Errors
+    /// What is wrong with the files, and whatever `apply` returns.
+    pub fn follow(&self, apply: &mut dyn FnMut(&FrameView<'_>) -> Result<()>) -> Result<Followed> {
+        let shared = &*self.shared;
+        let mut follower = shared.follower.lock();
+        let Some(cursor) = follower.as_mut() else { return Ok(Followed::UpToDate(0)) };
+        let mut frames_count = 0;
+        loop {
+            let Some(guard) = shared.chain_guard(cursor.position.ordinal) else {
+                match shared.open_next(cursor)? {
+                    Next::Opened => continue,
+                    Next::NotYet => break,
+                    Next::Reload => return Ok(Followed::Reload),
+                }
+            };
+            let segment = guard.segment();
+            let before = *cursor;
+            let Ok(frame) = cursor.step(segment, segment.region.len()) else {
+                *cursor = before;
+                break;
+            };
+            segment.publish((before.position.offset + frame.header().len) as usize);
+            if cursor.position.ordinal != before.position.ordinal {
+                segment.seal();
+            }
+            apply(&frame)?;
+            frames_count += 1;
+        }
+        let mut tail = shared.tail.lock();
+        tail.next_seq = cursor.next_seq;
+        tail.time_ms = cursor.time_ms;
+        let progress = crate::durable::Progress {
+            position: cursor.position,
+            next_seq: cursor.next_seq,
+            bytes: 0,
+        };
+        shared.appended.store(progress);
+        shared.applied.store(progress);
+        Ok(Followed::UpToDate(frames_count))
+    }
+}
+
+enum Next {
+    Opened,
+    NotYet,
+    Reload,
+}
+
+impl Shared {
+    /// Looks for the chain's segment at the cursor in the newest root.
+    fn open_next(&self, cursor: &Cursor) -> Result<Next> {
+        let root = Root::read(&*self.disk, &self.dir)?;
+        let mut found = Next::NotYet;
+        for entry in &root.segments {
+            match self.segments.guard(entry.slot).as_ref().map(SegmentGuard::segment) {
+                Some(known) if known.generation == entry.generation => {
+                    if known.kind() != SegmentKind::Spare {
+                        continue;
+                    }
+                }
+                // The writer has given the slot to another segment: our addresses are stale.
+                Some(_) => return Ok(Next::Reload),
+                None => {}
+            }
+            let Some(segment) = open_segment(&*self.disk, &self.dir, &root, entry)? else {
+                continue;
+            };
+            if segment.kind() == SegmentKind::Log && segment.ordinal() == cursor.position.ordinal {
+                if let Some(spare) = self.segments.remove(entry.slot) {
+                    self.leaving.lock().push(spare);
+                }
+                segment.trust_from(0);
+                self.segments.insert(&Arc::new(segment));
+                found = Next::Opened;
+            }
+        }
+        let newest = root.segments.iter().filter(|e| e.kind == SegmentKind::Log);
+        let passed = newest.map(|entry| entry.ordinal).min() > Some(cursor.position.ordinal);
+        if matches!(found, Next::NotYet) && passed {
+            return Ok(Next::Reload);
+        }
+        Ok(found)
+    }
+}

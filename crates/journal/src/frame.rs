@@ -1,0 +1,406 @@
+//! A frame: one atomic commit in the log.
+//!
+//! A [`FrameBuilder`] encodes records outside the writer lock; [`Writer::append`] then gives the
+//! frame its place, fills in what depends on it and copies it into the segment. A [`FrameView`]
+//! is a frame as it stands in a segment, checked.
+//!
+//! The frame's checksum covers its header and the checksums of its records, each of which covers
+//! its record: every byte is checksummed once, a single record can be checked by itself, and a
+//! frame is whole only if all of its records are.
+//!
+//! [`Writer::append`]: crate::Writer::append
+
+use crate::{
+    Address, Position, Seq,
+    format::{FRAME_ALIGN, FRAME_BYTES_MAX, FRAME_HEADER_BYTES, u32_at, u64_at},
+    record::{self, Draft, Record},
+};
+
+/// What a frame is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum FrameKind {
+    /// A commit.
+    Commit = 1,
+    /// No records: notes how far the log is synced.
+    Mark = 2,
+    /// No records: the last frame of a segment; the chain goes on in the next one.
+    Seal = 3,
+    /// No records: the writer closed the database here.
+    Close = 4,
+    /// Records moved by log compaction, with the sequence numbers they had.
+    Packed = 5,
+}
+
+impl FrameKind {
+    fn from_byte(byte: u8) -> Option<Self> {
+        [Self::Commit, Self::Mark, Self::Seal, Self::Close, Self::Packed]
+            .into_iter()
+            .find(|kind| *kind as u8 == byte)
+    }
+}
+
+/// The header of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameHeader {
+    /// What the frame is for.
+    pub kind: FrameKind,
+    /// The length of the frame in bytes, header and padding included.
+    pub len: u32,
+    /// The sequence number of its first record, or of the next record if it has none.
+    pub first_seq: Seq,
+    /// When it was committed, in milliseconds since 1970; never lower than in an earlier frame.
+    pub time_ms: u64,
+    /// How far the log was synced when it was written.
+    pub synced_to: Position,
+    /// How many records it has.
+    pub count: u32,
+    /// The opening of the database in which it was written.
+    pub epoch: u32,
+    /// The replication term in which it was written; 0 when not replicated.
+    pub term: u32,
+    /// The shard it belongs to.
+    pub shard: u16,
+}
+
+impl FrameHeader {
+    /// Writes the header without its checksum.
+    pub(crate) fn encode(&self, out: &mut [u8]) {
+        out[4..8].copy_from_slice(&self.len.to_le_bytes());
+        out[8..16].copy_from_slice(&self.first_seq.0.to_le_bytes());
+        out[16..24].copy_from_slice(&self.time_ms.to_le_bytes());
+        out[24..32].copy_from_slice(&self.synced_to.to_u64().to_le_bytes());
+        out[32..36].copy_from_slice(&self.count.to_le_bytes());
+        out[36..40].copy_from_slice(&self.epoch.to_le_bytes());
+        out[40..44].copy_from_slice(&self.term.to_le_bytes());
+        out[44..46].copy_from_slice(&self.shard.to_le_bytes());
+        out[46] = self.kind as u8;
+        out[47] = 0;
+    }
+
+    /// Reads a header and checks its shape, not its checksum.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let bytes = bytes.get(..FRAME_HEADER_BYTES)?;
+        let header = Self {
+            kind: FrameKind::from_byte(bytes[46])?,
+            len: u32_at(bytes, 4),
+            first_seq: Seq(u64_at(bytes, 8)),
+            time_ms: u64_at(bytes, 16),
+            synced_to: Position::from_u64(u64_at(bytes, 24)),
+            count: u32_at(bytes, 32),
+            epoch: u32_at(bytes, 36),
+            term: u32_at(bytes, 40),
+            shard: u16::from_le_bytes([bytes[44], bytes[45]]),
+        };
+        let len = header.len as usize;
+        let records = len.checked_sub(FRAME_HEADER_BYTES)?;
+        // The shortest record has sixteen bytes: a count that cannot fit is refused before anyone
+        // allocates or loops by it.
+        let shape = bytes[47] == 0
+            && len.is_multiple_of(FRAME_ALIGN)
+            && u64::from(header.count) * 16 <= records as u64
+            && (header.count == 0) == (records == 0)
+            && header.first_seq.0.checked_add(u64::from(header.count)).is_some()
+            && matches!(header.kind, FrameKind::Commit | FrameKind::Packed) == (header.count > 0);
+        shape.then_some(header)
+    }
+
+    /// The sequence number behind the frame's last record.
+    #[must_use]
+    pub fn next_seq(&self) -> Seq {
+        self.first_seq.plus(u64::from(self.count))
+    }
+}
+
+/// A record inside a builder.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    at: u32,
+    len: u32,
+    body: u32,
+    previous_at: u8,
+    /// For moved records: the number they keep.
+    seq: Seq,
+}
+
+const NO_PREVIOUS: u8 = u8::MAX;
+
+/// Encodes the records of one commit.
+///
+/// ```
+/// use annals_journal::{Draft, FrameBuilder, Kind};
+/// let mut frame = FrameBuilder::new();
+/// frame.push(&Draft { kind: Kind::Put, space: 1, key: b"k", value: b"v", expires_ms: None, aligned: false })?;
+/// assert_eq!(frame.count(), 1);
+/// # Ok::<(), annals_journal::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct FrameBuilder {
+    bytes: Vec<u8>,
+    records: Vec<Slot>,
+    with_previous: bool,
+    checksums: Vec<u8>,
+}
+
+impl Default for FrameBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl FrameBuilder {
+    /// An empty frame.
+    #[must_use]
+    pub fn new() -> Self {
+        let bytes = vec![0; FRAME_HEADER_BYTES];
+        Self { bytes, records: Vec::new(), with_previous: false, checksums: Vec::new() }
+    }
+
+    /// Empties the frame and keeps its memory up to `keep_bytes`.
+    pub fn clear(&mut self, keep_bytes: usize) {
+        self.bytes.truncate(FRAME_HEADER_BYTES);
+        self.bytes.shrink_to(keep_bytes);
+        self.records.clear();
+        self.records.shrink_to(keep_bytes / 16);
+        self.with_previous = false;
+    }
+
+    /// Leaves room in every record pushed from now on for the address of the version it replaces.
+    pub fn reserve_previous(&mut self, yes: bool) {
+        self.with_previous = yes;
+    }
+
+    /// Adds a record.
+    ///
+    /// # Errors
+    /// [`Error::FrameTooLarge`](crate::Error::FrameTooLarge) if the frame would outgrow a segment
+    /// file. The frame is then as it was.
+    pub fn push(&mut self, draft: &Draft<'_>) -> crate::Result<()> {
+        self.push_moved(draft, Seq::ZERO)
+    }
+
+    /// Adds a record that keeps the sequence number it has.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn push_moved(&mut self, draft: &Draft<'_>, seq: Seq) -> crate::Result<()> {
+        let at = self.bytes.len();
+        let bound = at + draft.key.len() + draft.value.len() + 96;
+        if bound > FRAME_BYTES_MAX {
+            let (bytes, limit) = (bound as u64, FRAME_BYTES_MAX as u64);
+            return Err(crate::Error::FrameTooLarge { bytes, limit });
+        }
+        let layout = record::encode(draft, self.with_previous, &mut self.bytes);
+        // With room for the previous address the body is not final yet; its checksum comes later.
+        let body = if self.with_previous { 0 } else { record::body_checksum(&self.bytes[at..]) };
+        self.records.push(Slot {
+            at: at as u32,
+            len: layout.len as u32,
+            body,
+            previous_at: layout.previous_at.map_or(NO_PREVIOUS, |at| at as u8),
+            seq,
+        });
+        Ok(())
+    }
+
+    /// Notes the version that record `index` replaces. Needs room left by
+    /// [`reserve_previous`](Self::reserve_previous).
+    pub fn set_previous(&mut self, index: usize, previous: Address) {
+        let slot = self.records[index];
+        assert_ne!(slot.previous_at, NO_PREVIOUS, "no room was left for the previous address");
+        let at = slot.at as usize + usize::from(slot.previous_at);
+        self.bytes[at..at + 8].copy_from_slice(&previous.to_u64().to_le_bytes());
+    }
+
+    /// Encodes all records anew with room for the address of the version each one replaces.
+    ///
+    /// # Errors
+    /// [`Error::FrameTooLarge`](crate::Error::FrameTooLarge) if the frame outgrows a segment file
+    /// by that.
+    pub fn make_room_for_previous(&mut self) -> crate::Result<()> {
+        let mut roomy = Self::new();
+        roomy.reserve_previous(true);
+        for index in 0..self.count() {
+            let Record { kind, space, key, value, expires_ms, aligned, .. } = self.record(index);
+            roomy.push(&Draft { kind, space, key, value, expires_ms, aligned })?;
+        }
+        *self = roomy;
+        Ok(())
+    }
+
+    /// Whether records have room for the address of the version they replace.
+    #[must_use]
+    pub fn has_room_for_previous(&self) -> bool {
+        self.with_previous
+    }
+
+    /// Record `index` as it was pushed. Its sequence number is not known yet and reads as zero.
+    ///
+    /// # Panics
+    /// If there is no such record.
+    #[must_use]
+    pub fn record(&self, index: usize) -> Record<'_> {
+        let slot = self.records[index];
+        let at = slot.at as usize;
+        let bytes = &self.bytes[at..at + slot.len as usize];
+        record::parse(bytes, at, Seq::ZERO).expect("a record that was just encoded").record
+    }
+
+    /// How many records it has.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.records.len()
+    }
+
+    /// The length in the log, header and padding included.
+    #[must_use]
+    pub fn len_bytes(&self) -> usize {
+        self.bytes.len().next_multiple_of(FRAME_ALIGN)
+    }
+
+    /// The offset of record `index` from the start of the frame, in bytes.
+    #[must_use]
+    pub fn offset(&self, index: usize) -> u32 {
+        self.records[index].at
+    }
+
+    /// The encoded length of record `index`, padding included.
+    #[must_use]
+    pub fn record_len(&self, index: usize) -> u32 {
+        self.records[index].len
+    }
+
+    /// Completes the frame for its place and returns its bytes.
+    pub(crate) fn finish(&mut self, header: &FrameHeader, base_seq: Seq, seed: u32) -> &[u8] {
+        self.bytes.resize(self.bytes.len().next_multiple_of(FRAME_ALIGN), 0);
+        debug_assert_eq!(header.len as usize, self.bytes.len());
+        self.checksums.clear();
+        let moved = header.kind == FrameKind::Packed;
+        for (index, slot) in self.records.iter().enumerate() {
+            let record = &mut self.bytes[slot.at as usize..(slot.at + slot.len) as usize];
+            let body = if slot.previous_at == NO_PREVIOUS {
+                slot.body
+            } else {
+                record::body_checksum(record)
+            };
+            let seq = if moved { slot.seq } else { header.first_seq.plus(index as u64) };
+            let delta = u32::try_from(seq.0 - base_seq.0).expect("the writer keeps deltas small");
+            let checksum = record::finish(record, body, seed, delta);
+            self.checksums.extend_from_slice(&checksum.to_le_bytes());
+        }
+        header.encode(&mut self.bytes[..FRAME_HEADER_BYTES]);
+        let head = crc32c::crc32c_append(seed, &self.bytes[4..FRAME_HEADER_BYTES]);
+        let checksum = crc32c::crc32c_append(head, &self.checksums);
+        self.bytes[0..4].copy_from_slice(&checksum.to_le_bytes());
+        &self.bytes
+    }
+
+    /// The range of sequence numbers of moved records.
+    pub(crate) fn moved_range(&self) -> Option<(Seq, Seq)> {
+        let first = self.records.iter().map(|slot| slot.seq).min()?;
+        let last = self.records.iter().map(|slot| slot.seq).max()?;
+        Some((first, last))
+    }
+}
+
+/// The bytes of a frame without records.
+pub(crate) fn empty_frame(header: &FrameHeader, seed: u32) -> [u8; FRAME_HEADER_BYTES] {
+    let mut out = [0; FRAME_HEADER_BYTES];
+    header.encode(&mut out);
+    let checksum = crc32c::crc32c_append(seed, &out[4..]);
+    out[0..4].copy_from_slice(&checksum.to_le_bytes());
+    out
+}
+
+/// A frame as it stands in a segment, checked.
+#[derive(Clone, Copy, Debug)]
+pub struct FrameView<'a> {
+    header: FrameHeader,
+    bytes: &'a [u8],
+    slot: u32,
+    offset: u32,
+    base_seq: Seq,
+}
+
+/// Why bytes are not a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FrameFault {
+    /// Where in the frame.
+    pub(crate) at: usize,
+    pub(crate) what: &'static str,
+}
+
+impl<'a> FrameView<'a> {
+    /// Checks the frame at the start of `bytes` (the rest of a segment's content), header,
+    /// records and padding.
+    pub(crate) fn check(
+        bytes: &'a [u8],
+        slot: u32,
+        offset: usize,
+        base_seq: Seq,
+        seed: u32,
+    ) -> Result<Self, FrameFault> {
+        let fault = |at, what| FrameFault { at, what };
+        let header =
+            FrameHeader::decode(bytes).ok_or(fault(0, "these bytes are no frame header"))?;
+        let bytes = bytes
+            .get(..header.len as usize)
+            .ok_or(fault(4, "the frame's length leaves its segment"))?;
+        let mut checksum = crc32c::crc32c_append(seed, &bytes[4..FRAME_HEADER_BYTES]);
+        let mut at = FRAME_HEADER_BYTES;
+        let mut batch = [0u8; 256];
+        let mut filled = 0;
+        for index in 0..header.count {
+            let parsed = record::parse(&bytes[at..], offset + at, base_seq)
+                .ok_or(fault(at, record::WHAT_SHAPE))?;
+            let record = &bytes[at..at + parsed.len];
+            if !record::is_intact(record, seed) {
+                return Err(fault(at, record::WHAT_CHECKSUM));
+            }
+            if header.kind == FrameKind::Commit
+                && parsed.record.seq != header.first_seq.plus(u64::from(index))
+            {
+                return Err(fault(at, "the record's sequence number does not follow"));
+            }
+            batch[filled..filled + 4].copy_from_slice(&record[0..4]);
+            filled += 4;
+            if filled == batch.len() {
+                checksum = crc32c::crc32c_append(checksum, &batch);
+                filled = 0;
+            }
+            at += parsed.len;
+        }
+        checksum = crc32c::crc32c_append(checksum, &batch[..filled]);
+        if checksum != u32_at(bytes, 0) {
+            return Err(fault(0, "the frame does not match its checksum"));
+        }
+        if bytes.len() - at >= FRAME_ALIGN || bytes[at..].iter().any(|byte| *byte != 0) {
+            return Err(fault(at, "the frame's padding is not zero"));
+        }
+        Ok(Self { header, bytes, slot, offset: offset as u32, base_seq })
+    }
+
+    /// The header.
+    #[must_use]
+    pub fn header(&self) -> &FrameHeader {
+        &self.header
+    }
+
+    /// The records with their addresses and encoded lengths, in order.
+    pub fn records(&self) -> impl Iterator<Item = (Address, u32, Record<'a>)> + use<'a> {
+        let Self { bytes, slot, offset, base_seq, .. } = *self;
+        let mut at = FRAME_HEADER_BYTES;
+        let mut left = self.header.count;
+        std::iter::from_fn(move || {
+            left = left.checked_sub(1)?;
+            let parsed = record::parse(&bytes[at..], offset as usize + at, base_seq)?;
+            let address = Address { slot, offset: offset + at as u32 };
+            at += parsed.len;
+            Some((address, parsed.len as u32, parsed.record))
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "frame/frame_test.rs"]
+mod frame_test;

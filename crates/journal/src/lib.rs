@@ -1,0 +1,82 @@
+//! The durable log of the Annals data engine.
+//!
+//! A journal is a chain of fixed-size segments. A commit is one [frame](FrameBuilder) of
+//! [records](Record); it is appended by an encode, a checksum and a copy into mapped memory,
+//! without a system call, and made durable by a sync that concurrent committers share. Readers get
+//! slices of the map behind a [guard](SegmentGuard) that keeps the segment alive.
+//!
+//! What this crate is not: it knows nothing of what keys mean, and keeps no index. Views do that;
+//! they are told addresses when records are appended, replayed or moved.
+//!
+//! ```
+//! use annals_disk::MemoryDisk;
+//! use annals_journal::{Config, Draft, Durability, FrameBuilder, Journal, Kind};
+//! use std::{path::Path, sync::Arc};
+//!
+//! let disk = Arc::new(MemoryDisk::new());
+//! let journal = Journal::create(disk, Path::new("log"), Config::default())?;
+//!
+//! let mut frame = FrameBuilder::new();
+//! let draft = Draft { kind: Kind::Put, space: 1, key: b"k", value: b"v", expires_ms: None, aligned: false };
+//! frame.push(&draft)?;
+//! let mut writer = journal.writer(frame.len_bytes(), frame.count())?;
+//! let appended = writer.append(&mut frame)?;
+//! writer.publish();
+//! drop(writer);
+//! journal.make_durable(appended.end, Durability::Sync)?;
+//!
+//! let address = appended.address(frame.offset(0));
+//! let guard = journal.guard(address.slot).expect("the segment is there");
+//! assert_eq!(guard.record(address.offset)?.value, b"v");
+//! # Ok::<(), annals_journal::Error>(())
+//! ```
+
+mod address;
+mod background;
+mod config;
+mod cursor;
+mod durable;
+mod error;
+mod feed;
+mod follow;
+mod format;
+mod frame;
+mod holds;
+mod journal;
+mod opening;
+mod packer;
+mod reclaim;
+mod record;
+mod root;
+mod segment;
+mod segments;
+mod space;
+mod takeover;
+mod varint;
+mod verify;
+mod writer;
+
+// Opening and settings.
+pub use config::{Background, Config, Durability};
+pub use error::{Error, Result};
+pub use journal::{Journal, LOCK_NAME, Opened, PUT_AWAY_NAME};
+pub use opening::{Opening, Recovery};
+pub use root::{ROOT_NAME, ROOT_VERSION, Root, RootCheckpoint, RootSegment, checkpoint_name};
+
+// Writing.
+pub use frame::{FrameBuilder, FrameHeader, FrameKind, FrameView};
+pub use packer::Packer;
+pub use record::{Draft, KEY_BYTES_MAX, Kind, Record, VALUE_BYTES_MAX};
+pub use writer::{Appended, Writer};
+
+// Reading.
+pub use address::{Address, Position, Seq};
+pub use feed::Feed;
+pub use follow::Followed;
+pub use format::{SEGMENT_VERSION, SegmentKind};
+pub use segments::SegmentGuard;
+
+// Keeping and letting go.
+pub use holds::Hold;
+pub use reclaim::SegmentInfo;
+pub use verify::{Damage, LogReport};

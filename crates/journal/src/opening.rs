@@ -1,0 +1,409 @@
+//! Opening a database's log: from the root to a journal, in two halves.
+//!
+//! The first half only reads: it opens the files the root names, checks their headers, and walks
+//! the chain from the checkpoint, handing every frame to the caller. Whatever is wrong is found
+//! here, and an opening that fails has changed nothing. The second half ([`Opening::finish`])
+//! writes: it puts a torn tail aside, takes a new epoch, and starts the journal.
+//!
+//! A torn tail and damage are told apart by how far the log is known to be synced: a place that
+//! cannot be read is damage if the root, an earlier frame or a later intact frame says that it was
+//! synced; otherwise it is where the log was torn.
+
+use crate::{
+    Config, Error, Position, Result, Seq,
+    cursor::{Cursor, proof_of_damage},
+    format::{
+        HeaderFault, SEGMENT_HEADER_BYTES, SEGMENT_VERSION, SegmentHeader, SegmentKind,
+        segment_name,
+    },
+    frame::FrameView,
+    root::{Root, RootSegment},
+    segment::{Segment, SegmentParts},
+    segments::Segments,
+};
+use annals_disk::{Access, Disk, Lock};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// What recovery did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Whether the log had been closed.
+    pub clean: bool,
+    /// Frames read back.
+    pub frames_count: u64,
+    /// Records read back.
+    pub records_count: u64,
+    /// Bytes behind the last whole frame that were cut off.
+    pub torn_bytes: u64,
+    /// The files that keep what was cut off.
+    pub torn_files: Vec<PathBuf>,
+    /// Files that the root does not name and that were put away or removed.
+    pub orphans: Vec<PathBuf>,
+    /// What was repaired, in words.
+    pub warnings: Vec<String>,
+}
+
+/// A log that has been opened for reading and not yet taken over for writing.
+pub struct Opening {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) dir: PathBuf,
+    pub(crate) config: Config,
+    pub(crate) lock: Option<Box<dyn Lock>>,
+    pub(crate) root: Root,
+    pub(crate) segments: Vec<Arc<Segment>>,
+    pub(crate) cursor: Option<Cursor>,
+    /// Content behind the cursor: segment and end of what is not zero.
+    pub(crate) torn: Vec<(Arc<Segment>, usize, usize)>,
+    pub(crate) recovery: Recovery,
+    pub(crate) read_only: bool,
+}
+
+impl std::fmt::Debug for Opening {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opening").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}
+
+/// Opens the region of a segment the root names, and checks its header.
+pub(crate) fn open_segment(
+    disk: &dyn Disk,
+    dir: &Path,
+    root: &Root,
+    entry: &RootSegment,
+) -> Result<Option<Segment>> {
+    let path = dir.join(segment_name(entry.generation));
+    let damaged = |offset, what| Error::Damaged { path: path.clone(), offset: offset as u64, what };
+    let spare = entry.kind == SegmentKind::Spare;
+    let region = match disk.open_region(&path, Access::Read) {
+        Ok(region) => region,
+        Err(error) if error.is_not_found() => {
+            let what = "the root names this segment";
+            return if spare { Ok(None) } else { Err(Error::Missing { path, what }) };
+        }
+        Err(error) if error.source.kind() == std::io::ErrorKind::InvalidData => {
+            return if spare { Ok(None) } else { Err(damaged(0, "the segment is empty")) };
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let len = region.len();
+    if len < SEGMENT_HEADER_BYTES || len < entry.end as usize {
+        return if spare { Ok(None) } else { Err(damaged(len, "the segment is cut off")) };
+    }
+    let head = region.read(0, SEGMENT_HEADER_BYTES);
+    let header = match SegmentHeader::decode(head, root.database_id) {
+        Ok(header) if header.generation == entry.generation => header,
+        // A spare has no header until it joins the chain. One with a torn header joined it, but
+        // its content is behind the tear; `replay` looks at that.
+        _ if spare => SegmentHeader {
+            kind: SegmentKind::Spare,
+            database_id: root.database_id,
+            generation: entry.generation,
+            ordinal: 0,
+            base_seq: Seq::ZERO,
+            epoch: 0,
+        },
+        Ok(_) => return Err(damaged(24, "the file is another segment than its name says")),
+        Err(HeaderFault::Version(found)) => {
+            return Err(Error::Version { path, found, expected: SEGMENT_VERSION });
+        }
+        Err(HeaderFault::Foreign(found)) => {
+            return Err(Error::Foreign { path, found, expected: root.database_id });
+        }
+        Err(HeaderFault::Magic) => return Err(damaged(0, "the segment has no magic bytes")),
+        Err(HeaderFault::Endian) => {
+            let what = "the segment was written with the other byte order";
+            return Err(Error::NotADatabase { path, what });
+        }
+        Err(HeaderFault::Checksum | HeaderFault::Kind) => {
+            return Err(damaged(0, "the segment's header does not match its checksum"));
+        }
+    };
+    if spare && header.kind == SegmentKind::Packed {
+        // Log compaction did not get to the end: nothing refers to what it wrote.
+        return Ok(None);
+    }
+    if !spare && (header.kind != entry.kind || header.ordinal != entry.ordinal) {
+        return Err(damaged(12, "the segment is not what the root says"));
+    }
+    let end = entry.end as usize;
+    let segment = Segment::new(SegmentParts {
+        region,
+        slot: entry.slot,
+        generation: entry.generation,
+        database_id: root.database_id,
+        kind: header.kind,
+        ordinal: header.ordinal,
+        base_seq: header.base_seq,
+        published: end,
+        // Nothing read from a file is trusted until it was replayed.
+        trusted_from: usize::MAX,
+    });
+    if end != 0 {
+        segment.seal();
+    }
+    Ok(Some(segment))
+}
+
+/// The end of what is not zero in the region behind `from`.
+pub(crate) fn content_end(segment: &Segment, from: usize) -> usize {
+    let bytes = segment.region.read(from, segment.region.len() - from);
+    let zeroes = bytes.rchunks(4096).take_while(|chunk| chunk.iter().all(|byte| *byte == 0));
+    let tail: usize = zeroes.map(<[u8]>::len).sum();
+    let rest = &bytes[..bytes.len() - tail];
+    rest.iter().rposition(|byte| *byte != 0).map_or(from, |at| from + at + 1)
+}
+
+impl Opening {
+    pub(crate) fn read(
+        disk: Arc<dyn Disk>,
+        dir: PathBuf,
+        config: Config,
+        lock: Option<Box<dyn Lock>>,
+    ) -> Result<Self> {
+        let read_only = lock.is_none();
+        let root = Root::read(&*disk, &dir)?;
+        let mut segments = Vec::with_capacity(root.segments.len());
+        for entry in &root.segments {
+            if let Some(segment) = open_segment(&*disk, &dir, &root, entry)? {
+                segments.push(Arc::new(segment));
+            }
+        }
+        let recovery = Recovery { clean: root.clean_end.is_some(), ..Recovery::default() };
+        Ok(Self {
+            disk,
+            dir,
+            config,
+            lock,
+            root,
+            segments,
+            cursor: None,
+            torn: Vec::new(),
+            recovery,
+            read_only,
+        })
+    }
+
+    /// The root as it was found.
+    #[must_use]
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// The disk the log lies on.
+    #[must_use]
+    pub fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    /// The database's directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Notes something that was repaired, for the recovery report.
+    pub fn warn(&mut self, warning: String) {
+        tracing::warn!(dir = %self.dir.display(), "{warning}");
+        self.recovery.warnings.push(warning);
+    }
+
+    /// The files of this log's segments by slot, to tell whether an address can be one of them.
+    pub fn slots(&self) -> impl Iterator<Item = u32> + '_ {
+        self.segments.iter().map(|segment| segment.slot)
+    }
+
+    /// Walks the chain and hands every frame to `apply`: from the checkpoint's place, or with
+    /// `whole`, from the very start. A whole replay is for a view that lost its checkpoint: it
+    /// also reads packed segments, and its frames come in no particular order up to the
+    /// checkpoint's place, so the view has to compare sequence numbers.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] or [`Error::Missing`] if what was synced cannot be read, and whatever
+    /// `apply` returns.
+    pub fn replay(
+        &mut self,
+        whole: bool,
+        apply: &mut dyn FnMut(&FrameView<'_>) -> Result<()>,
+    ) -> Result<()> {
+        self.torn.clear();
+        (self.recovery.frames_count, self.recovery.records_count) = (0, 0);
+        let start = match self.root.checkpoint {
+            Some(checkpoint) => {
+                if whole {
+                    self.replay_before(checkpoint.replay_from, apply)?;
+                }
+                Cursor::new(checkpoint.replay_from, checkpoint.next_seq, self.root.epoch)
+            }
+            None => {
+                let chain = self.root.segments.iter().filter(|e| e.kind == SegmentKind::Log);
+                let ordinal = chain.map(|entry| entry.ordinal).min().unwrap_or(1);
+                let offset = SEGMENT_HEADER_BYTES as u32;
+                Cursor::new(Position { ordinal, offset }, Seq::ZERO, self.root.epoch)
+            }
+        };
+        let cursor = self.walk(start, apply)?;
+        self.cursor = Some(cursor);
+        Ok(())
+    }
+
+    /// Reads everything before `place`: packed segments, and what is left of the chain there.
+    fn replay_before(
+        &mut self,
+        place: Position,
+        apply: &mut dyn FnMut(&FrameView<'_>) -> Result<()>,
+    ) -> Result<()> {
+        for segment in self.segments.clone() {
+            let end = match segment.kind() {
+                SegmentKind::Packed => segment.published(),
+                SegmentKind::Log if segment.ordinal() < place.ordinal => segment.published(),
+                SegmentKind::Log if segment.ordinal() == place.ordinal => place.offset as usize,
+                SegmentKind::Log | SegmentKind::Spare => continue,
+            };
+            segment.trust_from(0);
+            segment.publish(end.max(segment.published()));
+            let mut offset = SEGMENT_HEADER_BYTES;
+            while offset < end {
+                let frame = segment.frame(offset)?;
+                self.count(&frame);
+                apply(&frame)?;
+                offset += frame.header().len as usize;
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, frame: &FrameView<'_>) {
+        self.recovery.frames_count += 1;
+        self.recovery.records_count += u64::from(frame.header().count);
+    }
+
+    pub(crate) fn in_chain(&self, ordinal: u32) -> Option<Arc<Segment>> {
+        let found = |s: &&Arc<Segment>| s.kind() == SegmentKind::Log && s.ordinal() == ordinal;
+        self.segments.iter().find(found).cloned()
+    }
+
+    fn walk(
+        &mut self,
+        mut cursor: Cursor,
+        apply: &mut dyn FnMut(&FrameView<'_>) -> Result<()>,
+    ) -> Result<Cursor> {
+        cursor.synced_to = self.root.synced_to.max(self.root.clean_end.unwrap_or_default());
+        cursor.time_ms = 0;
+        loop {
+            let Some(segment) = self.in_chain(cursor.position.ordinal) else {
+                return self.end_between_segments(cursor);
+            };
+            let end = segment.sealed_end().unwrap_or_else(|| segment.region.len());
+            // Every frame from here on is checked whole before its records are looked at.
+            segment.trust_from(cursor.position.offset as usize);
+            let before = cursor.position;
+            if self.root.clean_end == Some(before) {
+                segment.publish(before.offset as usize);
+                return Ok(cursor);
+            }
+            match cursor.step(&segment, end) {
+                Ok(frame) => {
+                    self.count(&frame);
+                    let behind = (before.offset + frame.header().len) as usize;
+                    segment.publish(behind);
+                    if cursor.position.ordinal != before.ordinal {
+                        segment.seal();
+                    }
+                    apply(&frame)?;
+                }
+                Err(fault) => return self.end_at(cursor, &segment, fault.at, fault.what),
+            }
+        }
+    }
+
+    /// The chain's last frame sealed its segment, and no next segment is part of the chain.
+    fn end_between_segments(&mut self, cursor: Cursor) -> Result<Cursor> {
+        let what = "the log was synced beyond this segment, but the next one is not there";
+        if self.read_only && cursor.synced_to <= cursor.position {
+            return Ok(cursor);
+        }
+        let spares = self.segments.iter().filter(|s| s.kind() == SegmentKind::Spare);
+        let proof = spares.cloned().find(|s| {
+            let end = content_end(s, 0);
+            end > SEGMENT_HEADER_BYTES && proof_of_damage(s, &cursor, SEGMENT_HEADER_BYTES, end)
+        });
+        if let Some(segment) = proof {
+            return Err(segment.damaged(0, "the segment's header does not match its checksum"));
+        }
+        if cursor.synced_to > cursor.position {
+            return Err(Error::Missing { path: self.dir.join("*.seg"), what });
+        }
+        // A header torn by a power cut: what stands behind it was never synced.
+        self.note_torn(&cursor, None);
+        Ok(cursor)
+    }
+
+    fn end_at(
+        &mut self,
+        cursor: Cursor,
+        segment: &Arc<Segment>,
+        at: usize,
+        what: &'static str,
+    ) -> Result<Cursor> {
+        let offset = cursor.position.offset as usize;
+        let known_synced = cursor.synced_to > cursor.position
+            || self.root.clean_end.is_some()
+            || segment.sealed_end().is_some();
+        if known_synced {
+            return Err(segment.damaged(offset + at, what));
+        }
+        segment.publish(offset);
+        if self.read_only {
+            // Beside a live writer the end moves; what lies behind it is not for us to judge.
+            return Ok(cursor);
+        }
+        let end = content_end(segment, offset.min(segment.region.len()));
+        let later = self
+            .segments
+            .iter()
+            .filter(|s| s.kind() == SegmentKind::Log && s.ordinal() > cursor.position.ordinal);
+        let proven = proof_of_damage(segment, &cursor, offset, end)
+            || later
+                .clone()
+                .any(|s| proof_of_damage(s, &cursor, SEGMENT_HEADER_BYTES, content_end(s, 0)));
+        if proven {
+            return Err(segment.damaged(offset + at, what));
+        }
+        self.note_torn(&cursor, Some((Arc::clone(segment), offset, end)));
+        Ok(cursor)
+    }
+
+    /// Collects what lies behind the end of the chain.
+    fn note_torn(&mut self, cursor: &Cursor, tail: Option<(Arc<Segment>, usize, usize)>) {
+        if let Some((segment, from, end)) = tail
+            && end > from
+        {
+            self.torn.push((segment, from, end));
+        }
+        for segment in &self.segments {
+            let behind = match segment.kind() {
+                SegmentKind::Log => segment.ordinal() > cursor.position.ordinal,
+                SegmentKind::Spare => true,
+                SegmentKind::Packed => false,
+            };
+            if behind {
+                let end = content_end(segment, 0);
+                if end > 0 {
+                    self.torn.push((Arc::clone(segment), 0, end));
+                }
+            }
+        }
+    }
+
+    /// All segments in a table for readers.
+    pub(crate) fn table(&self) -> Segments {
+        let table = Segments::new();
+        for segment in &self.segments {
+            table.insert(segment);
+        }
+        table
+    }
+}

@@ -1,0 +1,112 @@
+//! Writing moved records: log compaction's output.
+//!
+//! A packed segment is not part of the chain. Its records keep their sequence numbers, so a view
+//! rebuilt from the whole log comes out the same. Until it is complete, synced, and named by the
+//! root as packed, nothing durable refers to it.
+
+use crate::{
+    Address, FrameBuilder, Journal, Result, Seq,
+    format::{FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentKind},
+    frame::{FrameHeader, FrameKind},
+    segment::Segment,
+    space, writer,
+};
+use std::sync::Arc;
+
+/// Writes moved records into segments of their own.
+#[derive(Debug)]
+pub struct Packer<'a> {
+    journal: &'a Journal,
+    current: Option<(Arc<Segment>, usize)>,
+    finished: Vec<u32>,
+    bytes: u64,
+}
+
+impl Journal {
+    /// Starts writing moved records.
+    #[must_use]
+    pub fn packer(&self) -> Packer<'_> {
+        Packer { journal: self, current: None, finished: Vec::new(), bytes: 0 }
+    }
+}
+
+impl Packer<'_> {
+    /// Appends a frame of moved records; returns the address of the frame. Records lie at their
+    /// own offsets behind it.
+    ///
+    /// # Errors
+    /// [`Error::Full`](crate::Error::Full) or what the file system refuses. What was written is
+    /// given up by dropping the packer.
+    pub fn append(&mut self, frame: &mut FrameBuilder) -> Result<Address> {
+        let shared = &*self.journal.shared;
+        shared.check_writable()?;
+        let (first, last) = frame.moved_range().unwrap_or_default();
+        let len = frame.len_bytes();
+        let full = self.current.as_ref().is_some_and(|(segment, at)| {
+            let base = segment.base_seq();
+            at + len + FRAME_HEADER_BYTES > segment.region.len()
+                || first < base
+                || u32::try_from(last.0 - base.0).is_err()
+        });
+        if full {
+            self.complete()?;
+        }
+        if self.current.is_none() {
+            let need = SEGMENT_HEADER_BYTES + len + FRAME_HEADER_BYTES;
+            let size = need.max(shared.config.segment_bytes as usize).next_multiple_of(4096);
+            let segment = space::prepare(shared, size)?;
+            // Numbers far apart do not fit one segment; a base well below leaves room for older
+            // records that come later.
+            let base = Seq(first.0.saturating_sub(1 << 31).max(1)).min(first);
+            let ordinal = segment.generation;
+            let kind = SegmentKind::Packed;
+            writer::write_header(&segment, shared.database_id, kind, ordinal, base, shared.epoch)?;
+            segment.activate(kind, ordinal, base);
+            self.current = Some((segment, SEGMENT_HEADER_BYTES));
+        }
+        let (segment, at) = self.current.as_mut().expect("made just now");
+        let header = FrameHeader {
+            kind: FrameKind::Packed,
+            len: len as u32,
+            first_seq: first,
+            time_ms: 0,
+            synced_to: crate::Position::default(),
+            count: frame.count() as u32,
+            epoch: shared.epoch,
+            term: 0,
+            shard: 0,
+        };
+        let bytes = frame.finish(&header, segment.base_seq(), segment.seed);
+        segment.region.write(*at, bytes)?;
+        let address = segment.address(*at as u32);
+        *at += len;
+        self.bytes += len as u64;
+        segment.publish(*at);
+        Ok(address)
+    }
+
+    /// Bytes written so far.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn complete(&mut self) -> Result<()> {
+        let Some((segment, at)) = self.current.take() else { return Ok(()) };
+        segment.region.truncate(at.next_multiple_of(4096))?;
+        segment.region.sync()?;
+        segment.seal();
+        self.finished.push(segment.slot);
+        Ok(())
+    }
+
+    /// Completes and syncs the last segment. Returns the slots of all segments written. The next
+    /// root names them.
+    ///
+    /// # Errors
+    /// What the device refuses.
+    pub fn finish(mut self) -> Result<Vec<u32>> {
+        self.complete()?;
+        Ok(std::mem::take(&mut self.finished))
+    }
+}

@@ -1,0 +1,147 @@
+//! Installing checkpoints and letting go of segments.
+//!
+//! A segment leaves in three steps, each safe to stop after: the root stops naming it and its file
+//! is removed ([`Journal::install`]); the table stops showing it once no snapshot needs it
+//! ([`Journal::release`]); its memory and its slot become free when the last reader is gone.
+
+use crate::{
+    Journal, Position, Result, Seq,
+    format::{SegmentKind, segment_name},
+    root::{RootCheckpoint, checkpoint_name},
+    space,
+};
+
+/// What the journal knows of one of its segments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentInfo {
+    /// Its slot.
+    pub slot: u32,
+    /// Its number; its file's name.
+    pub generation: u32,
+    /// What it is for.
+    pub kind: SegmentKind,
+    /// Its place in the chain, or among the packed ones.
+    pub ordinal: u32,
+    /// Sequence numbers in it are not lower than this.
+    pub base_seq: Seq,
+    /// The length of its content in bytes.
+    pub content_bytes: u64,
+    /// The length of its file in bytes.
+    pub file_bytes: u64,
+    /// Whether nothing more will be appended.
+    pub sealed: bool,
+}
+
+impl Journal {
+    /// All segments, by slot. Released ones that still have readers are not among them.
+    #[must_use]
+    pub fn segments(&self) -> Vec<SegmentInfo> {
+        self.shared
+            .segments
+            .iter()
+            .map(|guard| {
+                let segment = guard.segment();
+                let sealed = segment.sealed_end();
+                let content_bytes = segment.published() as u64;
+                let file = segment.region.len() as u64;
+                let packed = segment.kind() == SegmentKind::Packed && sealed.is_some();
+                SegmentInfo {
+                    slot: segment.slot,
+                    generation: segment.generation,
+                    kind: segment.kind(),
+                    ordinal: segment.ordinal(),
+                    base_seq: segment.base_seq(),
+                    content_bytes,
+                    // Packed segments are cut to their content.
+                    file_bytes: if packed { content_bytes.next_multiple_of(4096) } else { file },
+                    sealed: sealed.is_some(),
+                }
+            })
+            .collect()
+    }
+
+    /// Makes `checkpoint` the latest one and stops naming the segments in `slots`, in one step,
+    /// durably. Everything the checkpoint refers to must be synced. The files of the segments and
+    /// of the checkpoint before are removed; the segments stay readable for this process until
+    /// they are [released](Self::release).
+    ///
+    /// # Errors
+    /// If the root cannot be written; nothing has changed then.
+    pub fn install(&self, checkpoint: RootCheckpoint, slots: &[u32]) -> Result<()> {
+        let shared = &*self.shared;
+        let mut root = shared.root.lock();
+        shared.check_writable()?;
+        let mut next = shared.current_root(&root);
+        let before = next.checkpoint.replace(checkpoint);
+        let mut files = Vec::new();
+        next.segments.retain(|entry| {
+            let goes = slots.contains(&entry.slot);
+            if goes {
+                files.push(segment_name(entry.generation));
+            }
+            !goes
+        });
+        next.write(&*shared.disk, &shared.dir)?;
+        *root = next;
+        drop(root);
+        if let Some(before) = before
+            && before.number != checkpoint.number
+        {
+            files.push(checkpoint_name(before.number));
+        }
+        for file in files {
+            shared.remove_file(&file);
+        }
+        Ok(())
+    }
+
+    /// Takes segments that the root no longer names out of the table. Their memory and slots
+    /// become free when the last reader is gone.
+    pub fn release(&self, slots: &[u32]) {
+        let shared = &*self.shared;
+        let removed = slots.iter().filter_map(|slot| shared.segments.remove(*slot));
+        shared.leaving.lock().extend(removed);
+        space::reap(shared);
+    }
+
+    /// Frees released segments whose last reader is gone. Returns how many are still waiting.
+    pub fn reap(&self) -> usize {
+        space::reap(&self.shared);
+        self.shared.leaving.lock().len()
+    }
+
+    /// The first position of the chain that still exists.
+    #[must_use]
+    pub fn oldest(&self) -> Position {
+        self.segments()
+            .iter()
+            .filter(|info| info.kind == SegmentKind::Log)
+            .map(|info| Position { ordinal: info.ordinal, offset: 64 })
+            .min()
+            .unwrap_or_default()
+    }
+
+    /// The checkpoint the root names now.
+    #[must_use]
+    pub fn checkpoint(&self) -> Option<RootCheckpoint> {
+        self.shared.root.lock().checkpoint
+    }
+
+    /// The oldest position that a [`Hold`](crate::Hold) keeps, and who keeps it.
+    #[must_use]
+    pub fn oldest_hold(&self) -> Option<(String, Position)> {
+        self.shared.holds.oldest()
+    }
+
+    /// Device flushes of the log so far.
+    #[must_use]
+    pub fn syncs_count(&self) -> u64 {
+        self.shared.durable.syncs_count.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Memory taken by the log beyond its mapped pages, in bytes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.shared.segments.iter().map(|guard| guard.segment().memory_bytes()).sum()
+    }
+}

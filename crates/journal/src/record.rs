@@ -1,0 +1,237 @@
+//! A record: one operation in a frame.
+//!
+//! The layout is fixed in `docs/formats/journal.md`. The checksum has two steps: the first covers
+//! the record's own bytes and is computed while encoding, outside any lock; the second binds the
+//! first to the segment and to the record's `Seq`, which are known only when the record gets its
+//! place. Bytes of an earlier life of a segment therefore never pass for records.
+
+use crate::{Address, Seq, varint};
+
+/// Bytes before the kind: the checksum and the sequence delta.
+const PREFIX_BYTES: usize = 8;
+/// Records start on multiples of this many bytes.
+pub(crate) const RECORD_ALIGN: usize = 8;
+/// Values that are read in place start on multiples of this many bytes.
+const VALUE_ALIGN: usize = 16;
+/// The longest key in bytes.
+pub const KEY_BYTES_MAX: usize = 64 * 1024;
+/// The longest value in bytes.
+pub const VALUE_BYTES_MAX: usize = 1 << 30;
+
+const FLAG_EXPIRY: u8 = 0x10;
+const FLAG_PREVIOUS: u8 = 0x20;
+const FLAG_ALIGNED: u8 = 0x40;
+const KIND_MASK: u8 = 0x0f;
+
+/// What a record does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum Kind {
+    /// Gives a key a value.
+    Put = 1,
+    /// Removes a key.
+    Remove = 2,
+    /// Removes all keys from the record's key up to, and without, its value.
+    RemoveRange = 3,
+    /// Changes the catalog; the key is the catalog's own.
+    Catalog = 4,
+    /// Appends an event to a stream; the key is the stream and version.
+    Event = 5,
+    /// A batch of rows of an event table.
+    Rows = 6,
+}
+
+impl Kind {
+    fn from_byte(byte: u8) -> Option<Self> {
+        Some(match byte & KIND_MASK {
+            1 => Self::Put,
+            2 => Self::Remove,
+            3 => Self::RemoveRange,
+            4 => Self::Catalog,
+            5 => Self::Event,
+            6 => Self::Rows,
+            _ => return None,
+        })
+    }
+}
+
+/// A record to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct Draft<'a> {
+    /// What it does.
+    pub kind: Kind,
+    /// The keyspace, stream or table it belongs to.
+    pub space: u32,
+    /// The key; at most [`KEY_BYTES_MAX`].
+    pub key: &'a [u8],
+    /// The value; at most [`VALUE_BYTES_MAX`].
+    pub value: &'a [u8],
+    /// When it expires, in milliseconds since 1970.
+    pub expires_ms: Option<u64>,
+    /// Whether the value must start on a 16-byte boundary.
+    pub aligned: bool,
+}
+
+/// A record as it stands in a segment, borrowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// What it does.
+    pub kind: Kind,
+    /// The keyspace, stream or table it belongs to.
+    pub space: u32,
+    /// Its sequence number.
+    pub seq: Seq,
+    /// The key.
+    pub key: &'a [u8],
+    /// The value.
+    pub value: &'a [u8],
+    /// When it expires, in milliseconds since 1970.
+    pub expires_ms: Option<u64>,
+    /// The version it replaced, if a snapshot could need that one when this was written.
+    pub previous: Option<Address>,
+    /// Whether the value starts on a 16-byte boundary.
+    pub aligned: bool,
+}
+
+/// Where the parts of an encoded record lie, relative to the record's start.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    /// The length with padding.
+    pub(crate) len: usize,
+    /// Where the previous address is, if there is room for one.
+    pub(crate) previous_at: Option<usize>,
+}
+
+/// Appends `draft` to `out`, whose current length is a multiple of [`RECORD_ALIGN`] and counts
+/// from a 16-byte boundary. Checksum and sequence delta stay zero.
+pub(crate) fn encode(draft: &Draft<'_>, with_previous: bool, out: &mut Vec<u8>) -> Layout {
+    debug_assert!(out.len().is_multiple_of(RECORD_ALIGN));
+    debug_assert!(draft.key.len() <= KEY_BYTES_MAX && draft.value.len() <= VALUE_BYTES_MAX);
+    let start = out.len();
+    out.reserve(PREFIX_BYTES + 48 + draft.key.len() + draft.value.len());
+    let mut head = [0u8; 48];
+    let mut at = PREFIX_BYTES;
+    head[at] = draft.kind as u8
+        | if draft.expires_ms.is_some() { FLAG_EXPIRY } else { 0 }
+        | if with_previous { FLAG_PREVIOUS } else { 0 }
+        | if draft.aligned { FLAG_ALIGNED } else { 0 };
+    at += 1;
+    at += varint::write(u64::from(draft.space), &mut head[at..]);
+    at += varint::write(draft.key.len() as u64, &mut head[at..]);
+    at += varint::write(draft.value.len() as u64, &mut head[at..]);
+    if let Some(expires_ms) = draft.expires_ms {
+        head[at..at + 8].copy_from_slice(&expires_ms.to_le_bytes());
+        at += 8;
+    }
+    let previous_at = with_previous.then_some(at);
+    if with_previous {
+        head[at..at + 8].fill(0xff);
+        at += 8;
+    }
+    out.extend_from_slice(&head[..at]);
+    out.extend_from_slice(draft.key);
+    if draft.aligned {
+        out.resize(out.len().next_multiple_of(VALUE_ALIGN), 0);
+    }
+    out.extend_from_slice(draft.value);
+    out.resize(out.len().next_multiple_of(RECORD_ALIGN), 0);
+    Layout { len: out.len() - start, previous_at }
+}
+
+/// The first step of the checksum: over all bytes behind the prefix, padding included.
+pub(crate) fn body_checksum(record: &[u8]) -> u32 {
+    crc32c::crc32c(&record[PREFIX_BYTES..])
+}
+
+/// The second step: binds the body to its segment and sequence number.
+pub(crate) fn bind_checksum(seed: u32, body: u32, delta: u32) -> u32 {
+    let both = u64::from(delta) << 32 | u64::from(body);
+    crc32c::crc32c_append(seed, &both.to_le_bytes())
+}
+
+/// Fills in what is known only when a record gets its place.
+pub(crate) fn finish(record: &mut [u8], body: u32, seed: u32, delta: u32) -> u32 {
+    let checksum = bind_checksum(seed, body, delta);
+    record[0..4].copy_from_slice(&checksum.to_le_bytes());
+    record[4..8].copy_from_slice(&delta.to_le_bytes());
+    checksum
+}
+
+/// A parsed record with its length on disk.
+pub(crate) struct Parsed<'a> {
+    pub(crate) record: Record<'a>,
+    /// The length with padding.
+    pub(crate) len: usize,
+}
+
+/// Why bytes are not a record.
+pub(crate) const WHAT_SHAPE: &str = "these bytes are no record (kind or lengths out of range)";
+/// Why a record is not the one that was written.
+pub(crate) const WHAT_CHECKSUM: &str = "the record does not match its checksum";
+
+/// Reads the record at the start of `bytes`, which lie at `offset` of a segment whose sequence
+/// numbers count from `base_seq`. Checks its shape, not its checksum. Never allocates.
+#[inline]
+pub(crate) fn parse(bytes: &[u8], offset: usize, base_seq: Seq) -> Option<Parsed<'_>> {
+    let head = bytes.get(..PREFIX_BYTES + 4)?;
+    let delta = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
+    let tag = head[8];
+    let kind = Kind::from_byte(tag)?;
+    let mut at = PREFIX_BYTES + 1;
+    // Three one-byte lengths are by far the most frequent shape.
+    let (space, key_len, value_len) = if (head[9] | head[10] | head[11]) < 0x80 {
+        at += 3;
+        (u32::from(head[9]), usize::from(head[10]), usize::from(head[11]))
+    } else {
+        let space = varint::read(bytes, &mut at)?;
+        let key_len = varint::read(bytes, &mut at)?;
+        let value_len = varint::read(bytes, &mut at)?;
+        if key_len > KEY_BYTES_MAX as u64 || value_len > VALUE_BYTES_MAX as u64 {
+            return None;
+        }
+        (u32::try_from(space).ok()?, key_len as usize, value_len as usize)
+    };
+    let take_u64 = |at: &mut usize| -> Option<u64> {
+        let raw = bytes.get(*at..*at + 8)?;
+        *at += 8;
+        Some(u64::from_le_bytes(raw.try_into().ok()?))
+    };
+    let expires_ms = if tag & FLAG_EXPIRY != 0 { Some(take_u64(&mut at)?) } else { None };
+    let previous = if tag & FLAG_PREVIOUS != 0 {
+        let raw = take_u64(&mut at)?;
+        (raw != u64::MAX).then(|| Address::from_u64(raw))
+    } else {
+        None
+    };
+    let key = bytes.get(at..at + key_len)?;
+    at += key_len;
+    let aligned = tag & FLAG_ALIGNED != 0;
+    if aligned {
+        at = (offset + at).next_multiple_of(VALUE_ALIGN) - offset;
+    }
+    let value = bytes.get(at..at + value_len)?;
+    at += value_len;
+    let len = at.next_multiple_of(RECORD_ALIGN);
+    if len > bytes.len() {
+        return None;
+    }
+    let seq = base_seq.0.checked_add(u64::from(delta)).map(Seq)?;
+    let record = Record { kind, space, seq, key, value, expires_ms, previous, aligned };
+    Some(Parsed { record, len })
+}
+
+/// The stored checksum of an encoded record.
+pub(crate) fn stored_checksum(record: &[u8]) -> u32 {
+    u32::from_le_bytes([record[0], record[1], record[2], record[3]])
+}
+
+/// The stored sequence delta of an encoded record.
+pub(crate) fn stored_delta(record: &[u8]) -> u32 {
+    u32::from_le_bytes([record[4], record[5], record[6], record[7]])
+}
+
+/// Whether `record` (exactly its bytes) is what was written in the segment of this seed.
+pub(crate) fn is_intact(record: &[u8], seed: u32) -> bool {
+    bind_checksum(seed, body_checksum(record), stored_delta(record)) == stored_checksum(record)
+}

@@ -1,0 +1,259 @@
+//! The root: one small file, replaced atomically, that names every file of the database.
+//!
+//! What it does not name does not belong to the database. It is written (to a new file, synced,
+//! renamed over the old one, directory synced) *before* a file it newly names is used and *after*
+//! such a file is durable; a file it no longer names is removed after that. A crash between any
+//! two steps leaves either root, and both name only files that are there.
+
+use crate::{
+    Error, Position, Result, Seq,
+    format::{ENDIAN_MARK, SegmentKind, u16_at, u32_at, u64_at},
+};
+use annals_disk::Disk;
+use std::path::{Path, PathBuf};
+
+/// The file name of the root.
+pub const ROOT_NAME: &str = "annals.root";
+const ROOT_TEMPORARY: &str = "annals.root.tmp";
+const MAGIC: [u8; 8] = *b"ANNALSRT";
+/// The version of the root format that this build writes.
+pub const ROOT_VERSION: u16 = 1;
+const FIXED_BYTES: usize = 112;
+const ENTRY_BYTES: usize = 24;
+/// More than `Address::SLOTS_MAX` segments cannot be: a longer file is not a root.
+const FILE_BYTES_MAX: u64 = 32 << 20;
+
+/// A segment as the root names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RootSegment {
+    /// Its number, never used twice; also its file's name.
+    pub generation: u32,
+    /// Its slot.
+    pub slot: u32,
+    /// What it is for. A spare may have become part of the chain since the root was written.
+    pub kind: SegmentKind,
+    /// Its place in the chain (log) or among the packed ones.
+    pub ordinal: u32,
+    /// The length in bytes of its content if it is complete, else 0.
+    pub end: u32,
+}
+
+/// A checkpoint as the root names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RootCheckpoint {
+    /// The number in its file's name.
+    pub number: u64,
+    /// Replay starts here.
+    pub replay_from: Position,
+    /// The sequence number of the first record at or after `replay_from`.
+    pub next_seq: Seq,
+}
+
+/// The root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Root {
+    /// The database's id; part of every checksum.
+    pub database_id: u64,
+    /// The seed of the key hash.
+    pub hash_seed: u64,
+    /// The latest opening for writing.
+    pub epoch: u32,
+    /// Where the log ended when it was closed, if it was.
+    pub clean_end: Option<Position>,
+    /// The log is known to be synced up to here.
+    pub synced_to: Position,
+    /// No record with this number or a higher one has been written at the time of the root.
+    pub next_seq: Seq,
+    /// No record was ever stamped later than this, in milliseconds since 1970.
+    pub clock_ms: u64,
+    /// The next segment's number.
+    pub next_generation: u32,
+    /// The latest checkpoint.
+    pub checkpoint: Option<RootCheckpoint>,
+    /// All segments.
+    pub segments: Vec<RootSegment>,
+}
+
+/// The path of a checkpoint file.
+#[must_use]
+pub fn checkpoint_name(number: u64) -> String {
+    format!("{number:08}.ckp")
+}
+
+impl Root {
+    /// The root in bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = vec![0; FIXED_BYTES];
+        out[0..8].copy_from_slice(&MAGIC);
+        out[8..10].copy_from_slice(&ROOT_VERSION.to_le_bytes());
+        out[10..12].copy_from_slice(&ENDIAN_MARK.to_le_bytes());
+        out[12..16].copy_from_slice(&self.epoch.to_le_bytes());
+        let mut put = |at: usize, value: u64| out[at..at + 8].copy_from_slice(&value.to_le_bytes());
+        put(16, self.database_id);
+        put(24, self.hash_seed);
+        put(32, self.clean_end.map_or(u64::MAX, Position::to_u64));
+        put(40, self.synced_to.to_u64());
+        put(48, self.next_seq.0);
+        put(56, self.clock_ms);
+        put(64, u64::from(self.next_generation));
+        put(72, u64::from(self.checkpoint.is_some()));
+        if let Some(checkpoint) = self.checkpoint {
+            put(80, checkpoint.number);
+            put(88, checkpoint.replay_from.to_u64());
+            put(96, checkpoint.next_seq.0);
+        }
+        put(104, self.segments.len() as u64);
+        for segment in &self.segments {
+            out.extend_from_slice(&segment.generation.to_le_bytes());
+            out.extend_from_slice(&segment.slot.to_le_bytes());
+            out.extend_from_slice(&segment.ordinal.to_le_bytes());
+            out.extend_from_slice(&segment.end.to_le_bytes());
+            out.extend_from_slice(&u64::from(segment.kind as u8).to_le_bytes());
+        }
+        let checksum = crc32c::crc32c(&out);
+        out.extend_from_slice(&checksum.to_le_bytes());
+        out
+    }
+
+    /// Reads a root from the bytes of the file `path`.
+    ///
+    /// # Errors
+    /// [`Error::NotADatabase`], [`Error::Version`] or [`Error::Damaged`].
+    pub fn decode(bytes: &[u8], path: &Path) -> Result<Self> {
+        let damaged =
+            |offset, what| Error::Damaged { path: path.to_owned(), offset: offset as u64, what };
+        if bytes.len() < 12 {
+            return Err(damaged(bytes.len(), "the root is cut off"));
+        }
+        let intact = bytes.len() >= FIXED_BYTES + 4
+            && crc32c::crc32c(&bytes[..bytes.len() - 4]) == u32_at(bytes, bytes.len() - 4);
+        if bytes[0..8] != MAGIC {
+            return Err(damaged(0, "the root does not start with its magic bytes"));
+        }
+        let found = u16_at(bytes, 8);
+        if u16_at(bytes, 10) == ENDIAN_MARK.swap_bytes() {
+            let what = "the root was written with the other byte order";
+            return Err(Error::NotADatabase { path: path.to_owned(), what });
+        }
+        if intact && found != ROOT_VERSION {
+            return Err(Error::Version { path: path.to_owned(), found, expected: ROOT_VERSION });
+        }
+        if !intact {
+            return Err(damaged(0, "the root does not match its checksum"));
+        }
+        let entries = &bytes[FIXED_BYTES..bytes.len() - 4];
+        let count = u64_at(bytes, 104);
+        if count.checked_mul(ENTRY_BYTES as u64) != Some(entries.len() as u64) {
+            return Err(damaged(104, "the root's segment count does not match its length"));
+        }
+        let segments = entries
+            .chunks_exact(ENTRY_BYTES)
+            .map(|entry| {
+                let kind = u8::try_from(u64_at(entry, 16)).ok().and_then(SegmentKind::from_byte)?;
+                Some(RootSegment {
+                    generation: u32_at(entry, 0),
+                    slot: u32_at(entry, 4),
+                    ordinal: u32_at(entry, 8),
+                    end: u32_at(entry, 12),
+                    kind,
+                })
+            })
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(|| damaged(FIXED_BYTES, "the root names a segment of unknown kind"))?;
+        let clean_end = u64_at(bytes, 32);
+        Ok(Self {
+            database_id: u64_at(bytes, 16),
+            hash_seed: u64_at(bytes, 24),
+            epoch: u32_at(bytes, 12),
+            clean_end: (clean_end != u64::MAX).then(|| Position::from_u64(clean_end)),
+            synced_to: Position::from_u64(u64_at(bytes, 40)),
+            next_seq: Seq(u64_at(bytes, 48)),
+            clock_ms: u64_at(bytes, 56),
+            next_generation: u64_at(bytes, 64) as u32,
+            checkpoint: (u64_at(bytes, 72) != 0).then(|| RootCheckpoint {
+                number: u64_at(bytes, 80),
+                replay_from: Position::from_u64(u64_at(bytes, 88)),
+                next_seq: Seq(u64_at(bytes, 96)),
+            }),
+            segments,
+        })
+    }
+
+    /// Reads the root of the database in `dir`.
+    ///
+    /// # Errors
+    /// [`Error::NotADatabase`] if there is none, else as [`decode`](Self::decode).
+    pub fn read(disk: &dyn Disk, dir: &Path) -> Result<Self> {
+        let path = dir.join(ROOT_NAME);
+        match disk.read(&path, FILE_BYTES_MAX) {
+            Ok(bytes) => Self::decode(&bytes, &path),
+            Err(error) if error.is_not_found() => Err(Error::NotADatabase {
+                path: dir.to_owned(),
+                what: "it has no annals.root file",
+            }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Replaces the root of the database in `dir`, durably and atomically. The directory is
+    /// synced before, so that every file the new root names has its name on disk.
+    ///
+    /// # Errors
+    /// If the file system refuses; the old root then still stands, or the new one does.
+    pub fn write(&self, disk: &dyn Disk, dir: &Path) -> Result<()> {
+        let temporary: PathBuf = dir.join(ROOT_TEMPORARY);
+        let mut file = disk.create(&temporary)?;
+        file.append(&self.encode())?;
+        file.sync()?;
+        disk.sync_dir(dir)?;
+        disk.rename(&temporary, &dir.join(ROOT_NAME))?;
+        disk.sync_dir(dir)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root() -> Root {
+        Root {
+            database_id: 1,
+            hash_seed: 2,
+            epoch: 3,
+            clean_end: Some(Position { ordinal: 4, offset: 64 }),
+            synced_to: Position { ordinal: 4, offset: 64 },
+            next_seq: Seq(9),
+            clock_ms: 10,
+            next_generation: 6,
+            checkpoint: Some(RootCheckpoint {
+                number: 7,
+                replay_from: Position { ordinal: 4, offset: 64 },
+                next_seq: Seq(8),
+            }),
+            segments: vec![RootSegment {
+                generation: 5,
+                slot: 0,
+                kind: SegmentKind::Log,
+                ordinal: 4,
+                end: 0,
+            }],
+        }
+    }
+
+    #[test]
+    fn roots_round_trip_and_every_flip_and_cut_is_found() {
+        let path = Path::new("annals.root");
+        let bytes = root().encode();
+        assert_eq!(Root::decode(&bytes, path).unwrap(), root());
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut bad = bytes.clone();
+                bad[at] ^= 1 << bit;
+                assert!(Root::decode(&bad, path).is_err(), "byte {at} bit {bit}");
+            }
+            assert!(Root::decode(&bytes[..at], path).is_err(), "cut at {at}");
+        }
+    }
+}

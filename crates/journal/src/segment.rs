@@ -1,0 +1,178 @@
+//! A segment in memory: its file, how far it is published, and which of its records have been
+//! checked.
+//!
+//! Bytes below `published` never change. Bytes from `trusted_from` on were written or replayed by
+//! this process and need no check; older ones are checked when they are first touched, and a bit
+//! for each remembers that.
+
+use crate::{
+    Address, Error, Position, Result, Seq,
+    format::{SEGMENT_HEADER_BYTES, SegmentKind, segment_seed},
+    frame::FrameView,
+    record::{self, RECORD_ALIGN, Record},
+};
+use annals_disk::Region;
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+};
+
+/// A segment in memory.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) region: Region,
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
+    pub(crate) seed: u32,
+    kind: AtomicU8,
+    ordinal: AtomicU32,
+    base_seq: AtomicU64,
+    /// End of the content that readers may see, in bytes.
+    published: AtomicUsize,
+    /// End of the content once nothing will be appended any more, else 0.
+    sealed_end: AtomicUsize,
+    trusted_from: AtomicUsize,
+    /// One bit for each place a record can start at, set once the record was found intact.
+    checked: OnceLock<Box<[AtomicU64]>>,
+}
+
+/// What is known of a segment when it is put together.
+pub(crate) struct SegmentParts {
+    pub(crate) region: Region,
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
+    pub(crate) database_id: u64,
+    pub(crate) kind: SegmentKind,
+    pub(crate) ordinal: u32,
+    pub(crate) base_seq: Seq,
+    pub(crate) published: usize,
+    pub(crate) trusted_from: usize,
+}
+
+impl Segment {
+    pub(crate) fn new(parts: SegmentParts) -> Self {
+        Self {
+            seed: segment_seed(parts.database_id, parts.generation),
+            region: parts.region,
+            slot: parts.slot,
+            generation: parts.generation,
+            kind: AtomicU8::new(parts.kind as u8),
+            ordinal: AtomicU32::new(parts.ordinal),
+            base_seq: AtomicU64::new(parts.base_seq.0),
+            published: AtomicUsize::new(parts.published),
+            sealed_end: AtomicUsize::new(0),
+            trusted_from: AtomicUsize::new(parts.trusted_from),
+            checked: OnceLock::new(),
+        }
+    }
+
+    /// Makes a spare part of the chain. The caller wrote the header.
+    pub(crate) fn activate(&self, kind: SegmentKind, ordinal: u32, base_seq: Seq) {
+        self.kind.store(kind as u8, Ordering::Relaxed);
+        self.ordinal.store(ordinal, Ordering::Relaxed);
+        self.base_seq.store(base_seq.0, Ordering::Relaxed);
+        self.publish(SEGMENT_HEADER_BYTES);
+    }
+
+    pub(crate) fn kind(&self) -> SegmentKind {
+        SegmentKind::from_byte(self.kind.load(Ordering::Relaxed)).unwrap_or(SegmentKind::Spare)
+    }
+
+    pub(crate) fn ordinal(&self) -> u32 {
+        self.ordinal.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn base_seq(&self) -> Seq {
+        Seq(self.base_seq.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn published(&self) -> usize {
+        self.published.load(Ordering::Acquire)
+    }
+
+    /// Lets readers see the content up to `end`. The bytes below are final.
+    pub(crate) fn publish(&self, end: usize) {
+        self.published.store(end, Ordering::Release);
+    }
+
+    /// Records from `offset` on need no check when they are touched. Only ever lowered.
+    pub(crate) fn trust_from(&self, offset: usize) {
+        self.trusted_from.fetch_min(offset, Ordering::Relaxed);
+    }
+
+    pub(crate) fn trusted_from(&self) -> usize {
+        self.trusted_from.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the content is complete.
+    pub(crate) fn seal(&self) {
+        self.sealed_end.store(self.published(), Ordering::Release);
+    }
+
+    /// The length of the content if it is complete.
+    pub(crate) fn sealed_end(&self) -> Option<usize> {
+        Some(self.sealed_end.load(Ordering::Acquire)).filter(|end| *end != 0)
+    }
+
+    pub(crate) fn position(&self, offset: usize) -> Position {
+        Position { ordinal: self.ordinal(), offset: offset as u32 }
+    }
+
+    pub(crate) fn damaged(&self, offset: usize, what: &'static str) -> Error {
+        Error::Damaged { path: self.region.path().to_owned(), offset: offset as u64, what }
+    }
+
+    /// The content from `offset` to the published end.
+    pub(crate) fn content(&self, offset: usize) -> &[u8] {
+        let end = self.published();
+        self.region.read(offset.min(end), end.saturating_sub(offset))
+    }
+
+    /// The record at `offset` and its encoded length, checked if it was not before.
+    #[inline]
+    pub(crate) fn record(&self, offset: usize) -> Result<(Record<'_>, usize)> {
+        let bytes = self.content(offset);
+        let parsed = record::parse(bytes, offset, self.base_seq())
+            .ok_or_else(|| self.damaged(offset, record::WHAT_SHAPE))?;
+        if offset < self.trusted_from.load(Ordering::Relaxed)
+            && !self.check_once(offset, &bytes[..parsed.len])
+        {
+            return Err(self.damaged(offset, record::WHAT_CHECKSUM));
+        }
+        Ok((parsed.record, parsed.len))
+    }
+
+    #[cold]
+    fn check_once(&self, offset: usize, record: &[u8]) -> bool {
+        let words = self.checked.get_or_init(|| {
+            let bytes = self.trusted_from.load(Ordering::Relaxed).min(self.region.len());
+            let bits = bytes.div_ceil(RECORD_ALIGN);
+            std::iter::repeat_with(|| AtomicU64::new(0)).take(bits.div_ceil(64)).collect()
+        });
+        let bit = offset / RECORD_ALIGN;
+        let mask = 1u64 << (bit % 64);
+        if words[bit / 64].load(Ordering::Relaxed) & mask != 0 {
+            return true;
+        }
+        let intact = record::is_intact(record, self.seed);
+        if intact {
+            words[bit / 64].fetch_or(mask, Ordering::Relaxed);
+        }
+        intact
+    }
+
+    /// Memory this segment takes beyond its pages, in bytes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.checked.get().map_or(0, |words| words.len() * 8)
+    }
+
+    /// The frame at `offset`, checked whole.
+    pub(crate) fn frame(&self, offset: usize) -> Result<FrameView<'_>> {
+        FrameView::check(self.content(offset), self.slot, offset, self.base_seq(), self.seed)
+            .map_err(|fault| self.damaged(offset + fault.at, fault.what))
+    }
+
+    pub(crate) fn address(&self, offset: u32) -> Address {
+        Address { slot: self.slot, offset }
+    }
+}

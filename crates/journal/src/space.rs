@@ -1,0 +1,181 @@
+//! Getting segments ready before they are needed: space reserved, named by the root, durable.
+
+use crate::{
+    Address, Error, Result, Seq,
+    format::{SEGMENT_HEADER_BYTES, SegmentKind, segment_name},
+    journal::Shared,
+    root::RootSegment,
+    segment::{Segment, SegmentParts},
+};
+use std::{collections::BTreeSet, sync::Arc};
+
+/// How far ahead of a log that is synced commit by commit real zeroes are kept, and how many are
+/// written at a time.
+const ZERO_AHEAD_BYTES: usize = 1 << 20;
+const ZERO_STEP_BYTES: usize = 4 << 20;
+/// How far ahead of a busy log pages are made present.
+const POPULATE_STEP_BYTES: usize = 4 << 20;
+
+/// The slots that no segment holds.
+#[derive(Debug, Default)]
+pub(crate) struct SlotPool {
+    free: BTreeSet<u32>,
+    next: u32,
+}
+
+impl SlotPool {
+    pub(crate) fn new(taken: impl IntoIterator<Item = u32>) -> Self {
+        let taken: BTreeSet<u32> = taken.into_iter().collect();
+        let next = taken.last().map_or(0, |last| last + 1);
+        Self { free: (0..next).filter(|slot| !taken.contains(slot)).collect(), next }
+    }
+
+    pub(crate) fn take(&mut self) -> Option<u32> {
+        if let Some(slot) = self.free.pop_first() {
+            return Some(slot);
+        }
+        let slot = self.next;
+        if slot >= Address::SLOTS_MAX {
+            return None;
+        }
+        self.next += 1;
+        Some(slot)
+    }
+
+    pub(crate) fn give_back(&mut self, slot: u32) {
+        self.free.insert(slot);
+    }
+}
+
+/// Prepares a segment of `len` bytes: creates its file with the space reserved, and names it in
+/// the root. On failure nothing is left behind.
+pub(crate) fn prepare(shared: &Shared, len: usize) -> Result<Arc<Segment>> {
+    let mut root = shared.root.lock();
+    let slot =
+        shared.slots.lock().take().ok_or_else(|| Error::Full { path: shared.dir.clone() })?;
+    let generation = root.next_generation;
+    let outcome = (|| {
+        let path = shared.dir.join(segment_name(generation));
+        let region = shared.disk.create_region(&path, len as u64)?;
+        let segment = Arc::new(Segment::new(SegmentParts {
+            region,
+            slot,
+            generation,
+            database_id: shared.database_id,
+            kind: SegmentKind::Spare,
+            ordinal: 0,
+            base_seq: Seq::ZERO,
+            published: 0,
+            trusted_from: 0,
+        }));
+        segment.region.sync()?;
+        let mut next = shared.current_root(&root);
+        next.next_generation = generation + 1;
+        next.segments.push(RootSegment {
+            generation,
+            slot,
+            kind: SegmentKind::Spare,
+            ordinal: 0,
+            end: 0,
+        });
+        next.write(&*shared.disk, &shared.dir)?;
+        Ok::<_, Error>((next, segment))
+    })();
+    match outcome {
+        Ok((next, segment)) => {
+            *root = next;
+            shared.segments.insert(&segment);
+            Ok(segment)
+        }
+        Err(error) => {
+            // A generation is never used twice, also not after a failure half-way: the root that
+            // names it may have become durable.
+            root.next_generation = generation + 1;
+            shared.remove_file(&segment_name(generation));
+            shared.slots.lock().give_back(slot);
+            Err(error)
+        }
+    }
+}
+
+/// Keeps the configured number of spares ready.
+pub(crate) fn refill(shared: &Shared) {
+    loop {
+        {
+            let mut tail = shared.tail.lock();
+            let wanted = (shared.config.spares as usize).max(usize::from(tail.preparing));
+            if tail.spares.len() >= wanted || shared.check_writable().is_err() {
+                tail.preparing = false;
+                return;
+            }
+        }
+        let prepared = prepare(shared, shared.config.segment_bytes as usize);
+        let mut tail = shared.tail.lock();
+        match prepared {
+            Ok(segment) => tail.spares.push(segment),
+            Err(error) => {
+                tracing::warn!(%error, "no segment could be prepared");
+                tail.space_error = Some(error);
+                tail.preparing = false;
+                shared.room.notify_all();
+                return;
+            }
+        }
+        tail.preparing = false;
+        shared.room.notify_all();
+    }
+}
+
+/// Writes real zeroes ahead of the tail, so that syncing a commit changes no file-system metadata.
+pub(crate) fn zero_ahead(shared: &Shared) {
+    let (segment, from, len) = {
+        let mut tail = shared.tail.lock();
+        let end = tail.segment.region.len();
+        let from = tail.zeroed_to.max(tail.offset.next_multiple_of(4096) + 64 * 1024);
+        if from >= end || from - tail.offset > ZERO_AHEAD_BYTES {
+            return;
+        }
+        // Nobody appends into the range while it is written.
+        tail.limit = from;
+        (Arc::clone(&tail.segment), from, ZERO_STEP_BYTES.min(end - from))
+    };
+    let outcome = segment.region.zero(from, len).and_then(|()| segment.region.sync());
+    let mut tail = shared.tail.lock();
+    if Arc::ptr_eq(&tail.segment, &segment) {
+        tail.limit = segment.region.len();
+        tail.zeroed_to = from + len;
+    }
+    shared.room.notify_all();
+    if let Err(error) = outcome {
+        // The sync may have covered commits, and it failed.
+        shared.poison(&error.to_string());
+    }
+}
+
+/// Makes the pages ahead of the tail present, so that a copy into them does not stop for each.
+pub(crate) fn populate_ahead(shared: &Shared) {
+    let (segment, from) = {
+        let mut tail = shared.tail.lock();
+        let from = tail.populated_to.max(tail.offset).next_multiple_of(4096);
+        if from.saturating_sub(tail.offset) > POPULATE_STEP_BYTES {
+            return;
+        }
+        tail.populated_to = (from + POPULATE_STEP_BYTES).min(tail.segment.region.len());
+        (Arc::clone(&tail.segment), from)
+    };
+    segment.region.populate(from, POPULATE_STEP_BYTES);
+}
+
+/// Frees segments that have lost their last reader.
+pub(crate) fn reap(shared: &Shared) {
+    let mut leaving = shared.leaving.lock();
+    for removed in std::mem::take(&mut *leaving) {
+        let slot = removed.slot;
+        match shared.segments.try_free(removed) {
+            Ok(()) => shared.slots.lock().give_back(slot),
+            Err(removed) => leaving.push(removed),
+        }
+    }
+}
+
+const _: () = assert!(SEGMENT_HEADER_BYTES < 4096);
