@@ -3,7 +3,9 @@
 //! Durability rules that every implementation keeps, and that callers rely on:
 //! * bytes are durable after [`File::sync`] or [`Region::sync`], never before;
 //! * a creation, rename or removal is durable after [`Disk::sync_dir`] of its directory;
-//! * closing a file makes nothing durable.
+//! * closing a file makes nothing durable;
+//! * after a failed sync nobody knows what is durable, and a later sync that succeeds says nothing
+//!   about what the failed one covered.
 
 use crate::{Region, Result};
 use std::{fmt::Debug, path::Path};
@@ -26,10 +28,12 @@ pub trait Disk: Debug + Send + Sync {
     /// (`InvalidData`), so that memory never follows a length nobody checked.
     fn read(&self, path: &Path, limit_bytes: u64) -> Result<Vec<u8>>;
 
-    /// Creates a file, or empties the one that is there, for appending.
+    /// Creates a file, or empties the one that is there, for appending. The file must not be open
+    /// as a region: what its readers see then is not defined, up to the end of the process.
     fn create(&self, path: &Path) -> Result<Box<dyn File>>;
 
-    /// Renames a file; an existing target is replaced atomically.
+    /// Renames a file, not a directory; an existing target file is replaced atomically. Between two
+    /// directories the rename is durable once both are synced.
     fn rename(&self, from: &Path, to: &Path) -> Result<()>;
 
     /// Removes a file. Regions of it that are open stay readable.
@@ -49,7 +53,8 @@ pub trait Disk: Debug + Send + Sync {
     /// free. The lock is released when the returned value is dropped.
     fn try_lock(&self, path: &Path, mode: LockMode) -> Result<Option<Box<dyn Lock>>>;
 
-    /// Who holds the exclusive lock on `path` now; `None` if nobody does.
+    /// Who holds the exclusive lock on `path` now; `None` if nobody does. A holder that has not
+    /// written who it is has the process id 0.
     fn lock_holder(&self, path: &Path) -> Result<Option<Holder>>;
 
     /// Wall clock: milliseconds since 1970-01-01 UTC. May jump in either direction.

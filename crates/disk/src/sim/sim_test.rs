@@ -450,6 +450,7 @@ fn time_stands_still_until_it_is_moved() {
 }
 
 #[test]
+#[cfg(target_pointer_width = "64")]
 fn large_reserved_files_cost_what_is_written() {
     let disk = sim(0);
     let region = disk.create_region(path("seg"), 1 << 32).expect("memory is taken lazily");
