@@ -1,0 +1,176 @@
+//! The parent: which engines and groups run, how often, in which order.
+//!
+//! All engines run one group before any runs the next, and the limits of the group first of all, so
+//! that figures which are compared were taken close to one another.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::child::LIMIT;
+use crate::engine::Engine;
+use crate::engines::{self, EngineJob, with_engine};
+use crate::group::Group;
+use crate::groups;
+use crate::machine::Machine;
+use crate::report;
+use crate::results::Results;
+use crate::row::{ROWS, Row};
+use crate::{Result, packages};
+
+/// Records of a full load.
+const KEYS: u64 = 1_000_000;
+
+/// What is to be measured.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// The engines; all when not given.
+    pub(crate) engines: Option<Vec<String>>,
+    /// Beginnings of names of rows or groups; all when not given.
+    pub(crate) rows: Option<Vec<String>>,
+    /// Records of the load.
+    pub(crate) keys: u64,
+    /// Repetitions.
+    pub(crate) runs: u32,
+    /// The time within which a group is repeated.
+    pub(crate) budget: Duration,
+    /// When a row of single commits is cut short.
+    pub(crate) cap: Duration,
+    /// Where databases are made.
+    pub(crate) dir: PathBuf,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            engines: None,
+            rows: None,
+            keys: KEYS,
+            runs: 3,
+            budget: Duration::from_secs(8),
+            cap: Duration::from_secs(10),
+            dir: std::env::temp_dir(),
+        }
+    }
+}
+
+impl Plan {
+    /// Refuses what cannot be run.
+    pub(crate) fn check(&self) -> Result<()> {
+        if !(1_000..=u64::from(u32::MAX)).contains(&self.keys) {
+            return Err("--keys is from 1000 to 4294967295".into());
+        }
+        if self.runs == 0 {
+            return Err("--runs is at least 1".into());
+        }
+        if !ROWS.iter().any(|row| self.wants(row)) {
+            return Err("--rows names no row: see `list`".into());
+        }
+        for name in self.engines.iter().flatten() {
+            with_engine(name, Describe)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the row is asked for.
+    pub(crate) fn wants(&self, row: &Row) -> bool {
+        self.rows.as_ref().is_none_or(|wanted| {
+            wanted.iter().any(|begin| {
+                row.id.starts_with(begin.as_str()) || row.group.name().starts_with(begin.as_str())
+            })
+        })
+    }
+
+    /// Whether this is the run that results are quoted from.
+    pub(crate) fn is_full(&self) -> bool {
+        self.engines.is_none() && self.rows.is_none() && self.keys == KEYS
+    }
+
+    fn engine_names(&self) -> Vec<String> {
+        let all = || engines::NAMES.iter().map(|name| (*name).to_owned()).collect();
+        self.engines.clone().unwrap_or_else(all)
+    }
+}
+
+/// What is known of an engine before it runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Description {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// Package and version, and those of a library beneath.
+    pub(crate) version: String,
+    /// What `Buffered` stands for.
+    pub(crate) buffered: &'static str,
+    /// What `Sync` stands for.
+    pub(crate) sync: &'static str,
+    /// What else was set.
+    pub(crate) settings: &'static str,
+    groups: &'static [Group],
+}
+
+struct Describe;
+
+impl EngineJob for Describe {
+    type Output = Description;
+
+    fn run<E: Engine>(self) -> Description {
+        let mut version = packages::version(E::PACKAGE);
+        if let Some(library) = E::library() {
+            version = format!("{version} over {library}");
+        }
+        Description {
+            name: E::NAME,
+            version,
+            buffered: E::BUFFERED,
+            sync: E::SYNC,
+            settings: E::SETTINGS,
+            groups: E::GROUPS,
+        }
+    }
+}
+
+/// Measures what `plan` asks for and writes the page.
+pub(crate) fn run(plan: &Plan) -> Result<()> {
+    let started = Instant::now();
+    let machine = Machine::look(&plan.dir)?;
+    if !machine.durable {
+        eprintln!("warning: {} does not reach a disk: see --dir", machine.file_system);
+    }
+    let engines = plan
+        .engine_names()
+        .iter()
+        .map(|name| with_engine(name, Describe))
+        .collect::<Result<Vec<_>>>()?;
+    let mut results = Results::default();
+    for group in Group::ALL {
+        if !ROWS.iter().any(|row| row.group == *group && plan.wants(row)) {
+            continue;
+        }
+        if groups::has_limit(*group) {
+            repeat(plan, LIMIT, *group, &mut results);
+        }
+        for engine in engines.iter().filter(|engine| engine.groups.contains(group)) {
+            repeat(plan, engine.name, *group, &mut results);
+        }
+    }
+    report::write(plan, &machine, &engines, &results, started.elapsed())
+}
+
+/// Runs a group on an engine as often as the plan's time allows, at least once.
+fn repeat(plan: &Plan, engine: &str, group: Group, results: &mut Results) {
+    let started = Instant::now();
+    let mut done = 0;
+    while done < plan.runs {
+        if let Err(error) = groups::run(plan, engine, group, results) {
+            results.note(format!("{engine}, {}: {error}", group.name()));
+            break;
+        }
+        done += 1;
+        if matches!(group, Group::Kill | Group::OpenClean)
+            || started.elapsed() * (done + 1) / done > plan.budget
+        {
+            break;
+        }
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    eprintln!("{:12} {engine:12} {done} times, {seconds:.1} s", group.name());
+}

@@ -1,0 +1,87 @@
+//! A child: one piece of work on one engine, and the figures it prints.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::emit::emit;
+use crate::engine::Engine;
+use crate::engines::{EngineJob, with_engine};
+use crate::{Result, limits, memory, steps};
+
+/// The name under which the hand-written loops run.
+pub(crate) const LIMIT: &str = "limit";
+
+/// What a child is told.
+#[derive(Clone, Debug)]
+pub(crate) struct Task {
+    /// The engine, or [`LIMIT`].
+    pub(crate) engine: String,
+    /// The piece of work.
+    pub(crate) step: String,
+    /// The database's folder.
+    pub(crate) dir: PathBuf,
+    /// Records of the load.
+    pub(crate) keys: u64,
+    /// When to cut a row of single commits short.
+    pub(crate) cap: Duration,
+    /// What else the step needs.
+    pub(crate) extra: String,
+}
+
+impl Task {
+    /// Large values of the load: as many bytes as two loads of small ones, 4,096 at most.
+    pub(crate) fn large(&self) -> u64 {
+        (self.keys / 244).clamp(64, 4096)
+    }
+
+    /// The command that starts this binary again with this task.
+    pub(crate) fn command(&self) -> Result<Command> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command
+            .args(["child", &self.engine, &self.step])
+            .arg(&self.dir)
+            .arg(self.keys.to_string())
+            .arg(self.cap.as_millis().to_string())
+            .arg(&self.extra)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Ok(command)
+    }
+
+    fn parse(mut args: impl Iterator<Item = String>) -> Result<Self> {
+        let mut next = || args.next().ok_or("a child is started by `run`, not by hand");
+        Ok(Self {
+            engine: next()?,
+            step: next()?,
+            dir: PathBuf::from(next()?),
+            keys: next()?.parse()?,
+            cap: Duration::from_millis(next()?.parse()?),
+            extra: next()?,
+        })
+    }
+}
+
+/// Does the task in `args`.
+pub(crate) fn main(args: impl Iterator<Item = String>) -> Result<()> {
+    let task = Task::parse(args)?;
+    if task.engine == LIMIT {
+        limits::run(&task)?;
+    } else {
+        let engine = task.engine.clone();
+        with_engine(&engine, Work(task))??;
+    }
+    emit("peak", memory::peak_bytes()? as f64)?;
+    emit("anonymous", memory::anonymous_bytes()? as f64)
+}
+
+struct Work(Task);
+
+impl EngineJob for Work {
+    type Output = Result<()>;
+
+    fn run<E: Engine>(self) -> Result<()> {
+        steps::run::<E>(&self.0)
+    }
+}

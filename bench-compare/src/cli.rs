@@ -1,0 +1,74 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::bench::{self, Plan};
+use crate::engines;
+use crate::row::ROWS;
+use crate::{Result, child};
+
+const HELP: &str = "\
+Usage: bench-compare run [OPTIONS]   measure, and write a page with plots into results/
+       bench-compare list            name the engines and rows of this build
+
+Options of run:
+  --engines A,B   only these engines (default: all of this build)
+  --rows A,B      only rows whose name, or group's name, begins so (default: all)
+  --keys N        records of the load (default: 1000000)
+  --runs N        repetitions a figure is the median of, as far as time allows (default: 3)
+  --budget S      seconds within which a group is repeated (default: 8)
+  --cap S         seconds after which a row of single commits is cut short (default: 10)
+  --dir DIR       folder on the disk to measure (default: the folder for temporary files)
+
+A run that leaves out engines or rows, or has other than the default number of keys, is written
+to a page whose name ends in `-partial`.";
+
+/// Does what the arguments say.
+pub(crate) fn run(args: Vec<String>) -> Result<()> {
+    let mut args = args.into_iter();
+    match args.next().as_deref() {
+        Some("run") => bench::run(&plan(args)?),
+        Some("list") => {
+            list();
+            Ok(())
+        }
+        Some("child") => child::main(args),
+        Some("help" | "--help" | "-h") | None => {
+            println!("{HELP}");
+            Ok(())
+        }
+        Some(other) => Err(format!("no command `{other}`\n\n{HELP}").into()),
+    }
+}
+
+fn list() {
+    println!("engines: {}", engines::NAMES.join(" "));
+    println!("rows:");
+    for row in ROWS {
+        println!("  {:16} {:12} {}", row.id, row.group.name(), row.title);
+    }
+}
+
+fn plan(mut args: impl Iterator<Item = String>) -> Result<Plan> {
+    let mut plan = Plan::default();
+    while let Some(option) = args.next() {
+        let mut value = || args.next().ok_or_else(|| format!("`{option}` needs a value"));
+        match option.as_str() {
+            "--engines" => plan.engines = Some(names(&value()?)),
+            "--rows" => plan.rows = Some(names(&value()?)),
+            "--keys" => plan.keys = value()?.replace('_', "").parse()?,
+            "--runs" => plan.runs = value()?.parse()?,
+            "--budget" => plan.budget = Duration::from_secs(value()?.parse()?),
+            "--cap" => plan.cap = Duration::from_secs(value()?.parse()?),
+            "--dir" => plan.dir = PathBuf::from(value()?),
+            other => return Err(format!("no option `{other}`\n\n{HELP}").into()),
+        }
+    }
+    plan.check()?;
+    Ok(plan)
+}
+
+fn names(list: &str) -> Vec<String> {
+    list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}

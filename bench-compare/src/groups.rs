@@ -1,0 +1,76 @@
+//! How each group of rows is run: which children, in which folder, and what is taken from them.
+
+mod killed;
+mod process;
+mod scratch;
+
+use crate::bench::Plan;
+use crate::child::Task;
+use crate::group::Group;
+use crate::results::Results;
+use crate::{Result, disk_use};
+
+use process::{Outcome, finish, kill_when_loaded};
+use scratch::Scratch;
+
+/// Whether a hand-written loop bounds the group.
+pub(crate) const fn has_limit(group: Group) -> bool {
+    !matches!(group, Group::OpenClean | Group::OpenKilled | Group::Kill)
+}
+
+/// Runs `group` on `engine` once.
+pub(crate) fn run(plan: &Plan, engine: &str, group: Group, results: &mut Results) -> Result<()> {
+    let scratch = Scratch::new(&plan.dir)?;
+    let task = Task {
+        engine: engine.to_owned(),
+        step: group.name().to_owned(),
+        dir: scratch.path().to_owned(),
+        keys: plan.keys,
+        cap: plan.cap,
+        extra: String::new(),
+    };
+    match group {
+        Group::Kill => return killed::run(&task, plan.runs, results),
+        Group::OpenClean => {
+            finish(&Task { step: "load".to_owned(), ..task.clone() })?;
+            for _ in 0..plan.runs {
+                open(&task, "open.clean", group, results)?;
+            }
+        }
+        Group::OpenKilled => {
+            kill_when_loaded(&Task { step: "load-and-wait".to_owned(), ..task.clone() })?;
+            open(&task, "open.killed", group, results)?;
+        }
+        _ => {
+            keep(engine, group, &finish(&task)?, results);
+            if group == Group::Batch && engine != crate::child::LIMIT {
+                let bytes = disk_use::allocated_bytes(scratch.path())?;
+                results.add(engine, "disk", bytes as f64);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Opens the database in a process of its own.
+fn open(task: &Task, row: &str, group: Group, results: &mut Results) -> Result<()> {
+    let outcome = finish(&Task { step: "open".to_owned(), extra: row.to_owned(), ..task.clone() })?;
+    match outcome.figure("missing") {
+        Some(0.0) => keep(&task.engine, group, &outcome, results),
+        missing => {
+            let (engine, keys, missing) = (&task.engine, task.keys, missing.unwrap_or(f64::NAN));
+            results.note(format!(
+                "{engine}, {row}: no figure, as {missing} of {keys} records are gone"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Keeps the figures of a child.
+fn keep(engine: &str, group: Group, outcome: &Outcome, results: &mut Results) {
+    for (row, value) in outcome.rows() {
+        results.add(engine, row, value);
+    }
+    results.add_peak(engine, group, outcome.peak());
+}

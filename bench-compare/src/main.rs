@@ -1,0 +1,43 @@
+//! Measures Annals beside other embedded engines.
+//!
+//! The same binary plays both parts. As the parent ([`bench`]) it starts itself once for each
+//! engine and group of rows, in a fresh folder, and gathers what the children print. As a child
+//! ([`steps`], [`limits`]) it does one piece of work, checks what it reads, and prints figures.
+//! [`report`] turns the figures into a page and its plots.
+
+mod bench;
+mod child;
+mod cli;
+mod data;
+mod disk_use;
+mod emit;
+mod engine;
+mod engines;
+mod group;
+mod groups;
+mod limits;
+mod machine;
+mod memory;
+mod packages;
+mod report;
+mod results;
+mod row;
+mod steps;
+mod timing;
+
+use std::process::ExitCode;
+
+/// Any error: it is only ever shown.
+pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
+/// What may go wrong.
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
+
+fn main() -> ExitCode {
+    match cli::run(std::env::args().skip(1).collect()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The rows of the table: what is measured, in which unit, and what bounds it on this machine.
+
+use crate::group::Group;
+
+/// How a figure is to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// Operations a second: more is better.
+    OpsPerSecond,
+    /// Bytes a second: more is better.
+    BytesPerSecond,
+    /// Milliseconds: less is better.
+    Ms,
+    /// Bytes a key: less is better.
+    BytesPerKey,
+    /// Bytes: less is better.
+    Bytes,
+    /// Acknowledged records lost: none is right.
+    Lost,
+}
+
+impl Unit {
+    /// Whether a greater figure is the better one.
+    pub(crate) const fn more_is_better(self) -> bool {
+        matches!(self, Self::OpsPerSecond | Self::BytesPerSecond)
+    }
+}
+
+/// One row.
+#[derive(Debug)]
+pub(crate) struct Row {
+    /// The name on the command line and between processes.
+    pub(crate) id: &'static str,
+    /// The name in the table.
+    pub(crate) title: &'static str,
+    /// The group it is measured in.
+    pub(crate) group: Group,
+    /// The unit.
+    pub(crate) unit: Unit,
+    /// Whether it is written under `Buffered`, so that an engine which loses acknowledged records
+    /// is no peer in it.
+    pub(crate) needs_survival: bool,
+    /// What the `limit` column holds.
+    pub(crate) limit: &'static str,
+}
+
+const WRITE_CALL: &str = "the `write` call of one encoded record, nothing else";
+const TABLE_HIT: &str =
+    "independent look-ups in an open table of 64-bit addresses, the value checked in one buffer";
+
+/// All rows, in the order of the table.
+pub(crate) const ROWS: &[Row] = &[
+    row("insert.random", "insert, one a commit, random keys", Group::Random, WRITE_CALL).buffered(),
+    row("insert.ordered", "insert, one a commit, keys in order", Group::Ordered, WRITE_CALL)
+        .buffered(),
+    row(
+        "insert.batch",
+        "insert, 1,000 a commit",
+        Group::Batch,
+        "encode, CRC-32C and copy into a mapped file whose pages are there",
+    )
+    .buffered(),
+    row("overwrite", "overwrite, one a commit", Group::Random, WRITE_CALL).buffered(),
+    row("delete", "delete, one a commit", Group::Random, WRITE_CALL).buffered(),
+    row(
+        "sync.1",
+        "insert, Sync, 1 thread",
+        Group::SyncOne,
+        "200 bytes over written blocks and one `fdatasync`",
+    ),
+    row(
+        "sync.1.append",
+        "the same, appending",
+        Group::SyncOne,
+        "200 bytes appended and one `fdatasync`",
+    ),
+    row(
+        "sync.8",
+        "insert, Sync, 8 threads",
+        Group::SyncMany,
+        "8 records a flush over written blocks",
+    ),
+    row("get.1", "get, hits, random, 1 thread", Group::Get, TABLE_HIT),
+    row("get.2", "get, hits, random, 2 threads", Group::Get, TABLE_HIT),
+    row("get.many", "get_many of 64, hits, random", Group::Get, TABLE_HIT),
+    row("get.miss", "get, misses", Group::Get, "the table alone"),
+    row("large.write", "64 KiB values, write", Group::Large, "`write` of 64 KiB")
+        .buffered()
+        .unit(Unit::BytesPerSecond),
+    row("large.read", "64 KiB values, read and summed", Group::Large, "summing a mapped file")
+        .unit(Unit::BytesPerSecond),
+    row("open.clean", "open and one get, after a clean close", Group::OpenClean, "").unit(Unit::Ms),
+    row("open.killed", "open and one get, after kill -9", Group::OpenKilled, "").unit(Unit::Ms),
+    row("memory", "anonymous memory grown by the load", Group::Batch, "").unit(Unit::BytesPerKey),
+    row("disk", "disk after load and close", Group::Batch, "keys and values alone")
+        .unit(Unit::Bytes),
+    row("kill", "acknowledged records lost to kill -9", Group::Kill, "").unit(Unit::Lost),
+];
+
+const fn row(id: &'static str, title: &'static str, group: Group, limit: &'static str) -> Row {
+    Row { id, title, group, unit: Unit::OpsPerSecond, needs_survival: false, limit }
+}
+
+impl Row {
+    const fn unit(mut self, unit: Unit) -> Self {
+        self.unit = unit;
+        self
+    }
+
+    const fn buffered(mut self) -> Self {
+        self.needs_survival = true;
+        self
+    }
+
+    /// The row of that name.
+    pub(crate) fn by_id(id: &str) -> Option<&'static Self> {
+        ROWS.iter().find(|row| row.id == id)
+    }
+}
