@@ -483,7 +483,8 @@ fn a_lock_file_stays(bench: &Bench) {
     assert_eq!(bench.disk.lock_holder(&path).expect("look"), None);
     let held = bench.disk.try_lock(&path, LockMode::Exclusive).expect("lock").expect("free");
     let text = String::from_utf8(bench.get("LOCK")).expect("text");
-    assert!(text.starts_with("pid=") && !text.contains("died"), "{text}");
+    assert_eq!(text.lines().count(), 3, "{text}");
+    assert!(text.starts_with("pid=") && text.ends_with('\n'), "{text}");
     drop(held);
     assert_eq!(bench.disk.len(&path).expect("len"), Some(0));
 }

@@ -71,26 +71,25 @@ pub(super) fn try_lock(path: &Path, mode: LockMode) -> io::Result<Option<RealLoc
 }
 
 /// Asks the system for the lock. Whoever looks for the holder shares the lock for a moment, so an
-/// exclusive request is repeated a few times before it counts as refused.
+/// exclusive request is repeated for some milliseconds before it counts as refused: a look must
+/// not keep a database from opening, also when the looker is put aside in the middle of it.
 fn acquire(file: &File, mode: LockMode) -> io::Result<bool> {
-    const ATTEMPT_COUNT: usize = 4;
-    for attempt in 1.. {
+    const PAUSES_US: [u64; 8] = [50, 100, 200, 400, 800, 1600, 3200, 6400];
+    let mut pauses = PAUSES_US.iter().filter(|_| mode == LockMode::Exclusive);
+    loop {
         let outcome = match mode {
             LockMode::Exclusive => file.try_lock(),
             LockMode::Shared => file.try_lock_shared(),
         };
         match outcome {
-            Ok(()) => break,
-            Err(TryLockError::WouldBlock)
-                if mode == LockMode::Exclusive && attempt < ATTEMPT_COUNT =>
-            {
-                thread::sleep(Duration::from_micros(200));
-            }
-            Err(TryLockError::WouldBlock) => return Ok(false),
+            Ok(()) => return Ok(true),
             Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) => match pauses.next() {
+                Some(pause_us) => thread::sleep(Duration::from_micros(*pause_us)),
+                None => return Ok(false),
+            },
         }
     }
-    Ok(true)
 }
 
 /// Replaces the text of a lock file by this process's identity.

@@ -15,6 +15,7 @@ use std::{fs::File, io, os::unix::fs::FileExt};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Promise {
     /// It cannot.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "nobody else promises"))]
     Kept,
     /// It can.
     Missing,

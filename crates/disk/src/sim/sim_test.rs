@@ -192,6 +192,37 @@ fn a_lost_page_that_is_written_again_comes_back_whole() {
 }
 
 #[test]
+fn bytes_that_were_cut_never_come_back_after_a_sync() {
+    let disk = sim(3);
+    let region = region_of_ones(&disk, 3);
+    region.truncate(PAGE).expect("cut");
+    disk.fail_nth(Fault::FailSync, 1);
+    region.sync().expect_err("ordered");
+    region.sync().expect("sync");
+    drop(region);
+    let region = disk.open_region(path("seg"), Access::Write { len: 3 * PAGE as u64 });
+    region.expect("grow").sync().expect("sync");
+    let bytes = disk.durable_bytes("seg").expect("there");
+    assert_eq!(bytes[..PAGE], [1; PAGE]);
+    assert_eq!(bytes[PAGE..], [0; 2 * PAGE]);
+}
+
+#[test]
+fn regions_opened_before_a_file_grew_go_on_sharing_it() {
+    let disk = sim(3);
+    let small = region_of_ones(&disk, 2);
+    let large = disk.open_region(path("seg"), Access::Write { len: 64 * PAGE as u64 });
+    let large = large.expect("grow");
+    large.write(2 * PAGE - 1, &[2; 2]).expect("write across the old end");
+    small.write(0, &[3; 1]).expect("write");
+    assert_eq!((small.read(0, 2), small.read(2 * PAGE - 1, 1)), (&[3, 1][..], &[2][..]));
+    assert_eq!((large.read(0, 2), large.read(2 * PAGE - 1, 3)), (&[3, 1][..], &[2, 2, 0][..]));
+    small.sync().expect("sync");
+    let bytes = disk.durable_bytes("seg").expect("there");
+    assert_eq!((bytes.len(), bytes[0], bytes[2 * PAGE]), (64 * PAGE, 3, 2));
+}
+
+#[test]
 fn a_failing_file_sync_drops_what_was_appended() {
     let disk = sim(3);
     let mut file = disk.create(path("file")).expect("create");
