@@ -197,3 +197,14 @@ fn removed_files_are_forgotten_once_nothing_can_bring_them_back() {
     }
     assert_eq!(disk.state.lock().files.len(), 0);
 }
+
+#[test]
+fn a_kill_decides_nothing_about_a_removal() {
+    let disk = sim();
+    put(&disk, "a", "1");
+    disk.sync_dir(path("")).expect("sync");
+    disk.remove(path("a")).expect("remove");
+    let next = disk.restart_clean();
+    assert_eq!(next.len(path("a")).expect("len"), None);
+    assert_eq!(outcomes(&next), set(["", "a=1"]));
+}
