@@ -29,6 +29,8 @@ pub(crate) trait Engine: Sized + Sync {
     const BUFFERED: &'static str;
     /// What was configured for [`Mode::Sync`].
     const SYNC: &'static str;
+    /// Whether [`Mode::Sync`] reaches the device: told from the system calls a commit makes.
+    const SYNC_REACHES_DEVICE: bool = true;
     /// What else was set, and what `settle` does.
     const SETTINGS: &'static str;
     /// The groups this configuration takes part in.

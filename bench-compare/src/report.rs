@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::Result;
 use crate::bench::{Description, Plan};
+use crate::engine::Mode;
 use crate::machine::Machine;
 use crate::results::Results;
 use crate::row::{ROWS, Row};
@@ -25,6 +26,17 @@ pub(crate) struct Report<'a> {
 }
 
 impl Report<'_> {
+    /// Whether the engine is known to break what commits in the row promise.
+    fn breaks_promise(&self, engine: &str, row: &Row) -> bool {
+        match row.promise {
+            None => false,
+            Some(Mode::Buffered) => self.results.loses(engine),
+            Some(Mode::Sync) => {
+                self.engines.iter().any(|e| e.name == engine && !e.sync_reaches_device)
+            }
+        }
+    }
+
     /// The rows that were asked for.
     fn rows(&self) -> impl Iterator<Item = &'static Row> {
         ROWS.iter().filter(|row| self.plan.wants(row))

@@ -1,5 +1,6 @@
 //! The rows of the table: what is measured, in which unit, and what bounds it on this machine.
 
+use crate::engine::Mode;
 use crate::group::Group;
 
 /// How a figure is to be read.
@@ -37,9 +38,8 @@ pub(crate) struct Row {
     pub(crate) group: Group,
     /// The unit.
     pub(crate) unit: Unit,
-    /// Whether it is written under `Buffered`, so that an engine which loses acknowledged records
-    /// is no peer in it.
-    pub(crate) needs_survival: bool,
+    /// What commits in it promise: an engine that does not keep the promise is no peer.
+    pub(crate) promise: Option<Mode>,
     /// What the `limit` column holds.
     pub(crate) limit: &'static str,
 }
@@ -67,7 +67,8 @@ pub(crate) const ROWS: &[Row] = &[
         "insert, Sync, 1 thread",
         Group::SyncOne,
         "200 bytes over written blocks and one `fdatasync`",
-    ),
+    )
+    .synced(),
     row(
         "sync.1.append",
         "the same, appending",
@@ -79,7 +80,8 @@ pub(crate) const ROWS: &[Row] = &[
         "insert, Sync, 8 threads",
         Group::SyncMany,
         "8 records a flush over written blocks",
-    ),
+    )
+    .synced(),
     row("get.1", "get, hits, random, 1 thread", Group::Get, TABLE_HIT),
     row("get.2", "get, hits, random, 2 threads", Group::Get, TABLE_HIT),
     row("get.many", "get_many of 64, hits, random", Group::Get, TABLE_HIT),
@@ -98,7 +100,7 @@ pub(crate) const ROWS: &[Row] = &[
 ];
 
 const fn row(id: &'static str, title: &'static str, group: Group, limit: &'static str) -> Row {
-    Row { id, title, group, unit: Unit::OpsPerSecond, needs_survival: false, limit }
+    Row { id, title, group, unit: Unit::OpsPerSecond, promise: None, limit }
 }
 
 impl Row {
@@ -108,7 +110,12 @@ impl Row {
     }
 
     const fn buffered(mut self) -> Self {
-        self.needs_survival = true;
+        self.promise = Some(Mode::Buffered);
+        self
+    }
+
+    const fn synced(mut self) -> Self {
+        self.promise = Some(Mode::Sync);
         self
     }
 

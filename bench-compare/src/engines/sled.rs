@@ -28,7 +28,9 @@ impl Engine for Sled {
     const PACKAGE: &'static str = "sled";
     const BUFFERED: &'static str = "`flush_every_ms(500)`, the default: commits stay in the \
          process until then; no setting short of `flush` keeps them";
-    const SYNC: &'static str = "`insert`, then `flush`";
+    const SYNC: &'static str = "`insert`, then `flush`, which calls `sync_file_range`: neither the \
+         device's cache nor the file's metadata is flushed, so a power cut may take commits";
+    const SYNC_REACHES_DEVICE: bool = false;
     const SETTINGS: &'static str = "default cache (1 GiB), `Mode::HighThroughput`; `flush` before \
          close";
 

@@ -84,8 +84,9 @@ fn ratios(page: &mut String, report: &Report<'_>) {
     line(
         page,
         format_args!(
-            "Above 1 is better for Annals, in every row. An engine that loses acknowledged records to \
-         `kill -9` is no peer in rows written under `Buffered`.\n"
+            "Above 1 is better for Annals, in every row. An engine that breaks what commits in a row \
+             promise is no peer in it: nothing acknowledged is lost to `kill -9` under `Buffered`, \
+             nor to a power cut under `Sync`.\n"
         ),
     );
     header(
@@ -121,8 +122,7 @@ fn figures(page: &mut String, report: &Report<'_>) {
     line(
         page,
         format_args!(
-            "† loses acknowledged records to `kill -9` in this row's configuration. A small number \
-         counts the repetitions.\n"
+            "† breaks what commits in this row promise. A small number counts the repetitions.\n"
         ),
     );
     let mut names = vec!["row", LIMIT];
@@ -135,8 +135,8 @@ fn figures(page: &mut String, report: &Report<'_>) {
                 0 => String::new(),
                 runs => format!(" <sub>{runs}</sub>"),
             };
-            let loses = row.needs_survival && report.results.loses(engine);
-            let mark = if loses && !runs.is_empty() { " †" } else { "" };
+            let breaks = report.breaks_promise(engine, row);
+            let mark = if breaks && !runs.is_empty() { " †" } else { "" };
             line.push(format!("{}{mark}{runs}", figure_of(report, engine, row)));
         }
         cells(page, &line);

@@ -44,7 +44,7 @@ const LOG_FROM: f64 = 40.0;
 
 const OURS_COLOUR: &str = "#0b62c4";
 const PEER_COLOUR: &str = "#8d99a6";
-const LOSSY_COLOUR: &str = "#dcc7a0";
+const BROKEN_COLOUR: &str = "#dcc7a0";
 const LIMIT_COLOUR: &str = "#cfe3d4";
 
 struct Bar<'a> {
@@ -74,7 +74,7 @@ impl Plot {
         y += BAR;
         let day = format!("{} {}", report.machine.date, report.machine.commit);
         let legend =
-            format!("{day} · blue: annals · green: limit · sand: loses records to kill -9");
+            format!("{day} · blue: annals · green: limit · sand: breaks the row's promise");
         text(&mut body, 8, y, "start", "#57606a", &legend);
         Some(format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" \
@@ -94,11 +94,11 @@ fn bars<'a>(report: &'a Report<'_>, row: &Row) -> Vec<Bar<'a>> {
     let mut bars: Vec<_> = names
         .filter_map(|name| {
             let value = report.results.median(name, row.id)?;
-            let loses = row.needs_survival && report.results.loses(name);
+            let breaks = report.breaks_promise(name, row);
             let colour = match name {
                 LIMIT => LIMIT_COLOUR,
                 OURS => OURS_COLOUR,
-                _ if loses => LOSSY_COLOUR,
+                _ if breaks => BROKEN_COLOUR,
                 _ => PEER_COLOUR,
             };
             Some(Bar { name, value, colour, label: show(value, row.unit) })

@@ -7,14 +7,14 @@ use crate::row::Row;
 /// The engine all others are peers of.
 pub(super) const OURS: &str = "annals";
 
-/// The peer that does best in a row, and its figure. An engine that loses acknowledged records to
-/// `kill -9` is no peer in rows written under `Buffered`.
+/// The peer that does best in a row, and its figure. An engine that breaks what commits promise is
+/// no peer.
 pub(super) fn best_peer(report: &Report<'_>, row: &Row) -> Option<(&'static str, f64)> {
     report
         .engines
         .iter()
         .filter(|engine| engine.name != OURS)
-        .filter(|engine| !(row.needs_survival && report.results.loses(engine.name)))
+        .filter(|engine| !report.breaks_promise(engine.name, row))
         .filter_map(|engine| Some((engine.name, report.results.median(engine.name, row.id)?)))
         .reduce(|best, other| {
             let greater = other.1 > best.1;
@@ -22,10 +22,10 @@ pub(super) fn best_peer(report: &Report<'_>, row: &Row) -> Option<(&'static str,
         })
 }
 
-/// Ours, unless we ourselves lose acknowledged records where none may be lost.
+/// Ours, unless we ourselves break what commits promise.
 fn ours(report: &Report<'_>, row: &Row) -> Option<f64> {
-    let loses = row.needs_survival && report.results.loses(OURS);
-    report.results.median(OURS, row.id).filter(|_| !loses)
+    let breaks = report.breaks_promise(OURS, row);
+    report.results.median(OURS, row.id).filter(|_| !breaks)
 }
 
 /// Ours against the best peer.
