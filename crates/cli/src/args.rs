@@ -1,0 +1,309 @@
+//! The command line as typed. Nothing is decided here: [`crate::plan`] turns it into commands.
+
+use crate::{failure::Failure, units};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::{ffi::OsString, num::NonZeroU64, path::PathBuf, process::ExitCode, time::Duration};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  ok
+  1  not found: the key, the keyspace, the backup, or a place in the log
+  2  usage: the command cannot work as it was written
+  3  corrupt: bytes on disk are not what was written
+  4  locked: another process has the database open for writing
+  5  anything else, also if there is no database in --data
+Errors go to standard error; with --json as one object {\"error\", \"kind\", \"exit_code\"}.";
+
+/// Look at, fill, check, back up and measure an Annals database.
+///
+/// Commands that only read (get, keys, scan, stats, verify, changes, keyspace list and stats) work
+/// beside a live writer and never create or change anything.
+#[derive(Debug, Parser)]
+#[command(name = "annals", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub(crate) struct CommandLine {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    #[command(subcommand)]
+    pub(crate) command: CommandArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GlobalArgs {
+    /// The database's directory
+    #[arg(long, value_name = "DIR", default_value = "./annals-data", global = true)]
+    pub(crate) data: PathBuf,
+
+    /// Print JSON: one object a line, bytes that are not UTF-8 under names ending in _base64
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// What has been done to a commit when it counts as done
+    #[arg(long, value_enum, default_value_t = DurabilityArg::Interval, global = true)]
+    pub(crate) durability: DurabilityArg,
+
+    /// Bytes of a segment file of the log
+    #[arg(long, value_name = "BYTES", value_parser = units::parse_bytes, global = true, hide = true)]
+    pub(crate) segment_bytes: Option<u64>,
+}
+
+/// The durability levels by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DurabilityArg {
+    /// The kernel has it: kill -9 loses nothing, a power cut what was not written yet
+    Buffered,
+    /// As buffered, and synced every 10 ms: a power cut loses at most the last interval
+    Interval,
+    /// It is on the device: a power cut loses nothing
+    Sync,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeyspaceArg {
+    /// The keyspace
+    #[arg(short, long, value_name = "KEYSPACE", default_value = "default")]
+    pub(crate) keyspace: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CommandArgs {
+    /// Store a value under a key; makes the database and the keyspace on first use
+    Put(PutArgs),
+    /// Write a key's value to standard output, raw and nothing else
+    Get(KeyArgs),
+    /// Remove a key
+    Delete(KeyArgs),
+    /// List the keys, in no particular order
+    Keys(ScanArgs),
+    /// List keys and values, in no particular order, apart by a tab
+    Scan(ScanArgs),
+    /// Load records from a file or standard input, one a line
+    BatchPut(BatchPutArgs),
+    /// List, create, drop or look at keyspaces
+    #[command(subcommand)]
+    Keyspace(KeyspaceCommand),
+    /// Show what the database holds and what it takes
+    Stats,
+    /// Read every byte and name file and offset of any damage
+    Verify,
+    /// Write what is in memory to checkpoint files, so that opening reads less of the log
+    Checkpoint,
+    /// Rewrite segments of the log that hold mostly dead records
+    Compact,
+    /// Copy a consistent state; into a directory with an older backup only what is new
+    Backup(BackupArgs),
+    /// Make the database in --data from a backup; --data must not exist or be empty
+    Restore(RestoreArgs),
+    /// Clear a lock that a dead process left; refuses while its holder lives
+    Unlock,
+    /// Replay the changes from a sequence number on
+    Changes(ChangesArgs),
+    /// The whole job on your own data, in a temporary database: store, read back, prove, kill a
+    /// writing child and recover, back up, damage a copy and find it
+    Tour(TourArgs),
+    /// Measure this machine: throughput and latencies, in a temporary database
+    Bench(BenchArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PutArgs {
+    /// The key: any bytes
+    pub(crate) key: OsString,
+    /// The value: any bytes; - reads it from standard input
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) value: OsString,
+    #[command(flatten)]
+    pub(crate) keyspace: KeyspaceArg,
+    /// Let the record expire after this long, such as 250ms, 90s, 5m, 2h or 7d
+    #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
+    pub(crate) ttl: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeyArgs {
+    /// The key: any bytes
+    pub(crate) key: OsString,
+    #[command(flatten)]
+    pub(crate) keyspace: KeyspaceArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScanArgs {
+    /// Only keys that start with these bytes; the whole keyspace is read to find them
+    pub(crate) prefix: Option<OsString>,
+    #[command(flatten)]
+    pub(crate) keyspace: KeyspaceArg,
+    /// Stop after this many
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BatchPutArgs {
+    /// The file to read; - reads standard input. A carriage return at the end of a line is part of
+    /// the record
+    pub(crate) file: PathBuf,
+    /// What stands between key and value; \t is a tab. A line without it ends the load; the
+    /// batches before it stay
+    #[arg(long, value_name = "TEXT", default_value = ",", allow_hyphen_values = true)]
+    pub(crate) separator: String,
+    /// The whole line is the value, its number in ten digits the key
+    #[arg(long, conflicts_with = "separator")]
+    pub(crate) key_from_line_number: bool,
+    /// Records a commit; fewer if they come to more than 16 MiB
+    #[arg(long, value_name = "N", default_value = "1000")]
+    pub(crate) batch: NonZeroU64,
+    /// After each commit print {"acked": N}: N records are stored that kill -9 cannot take any
+    /// more, and with --durability sync no power cut either
+    #[arg(long)]
+    pub(crate) progress_json: bool,
+    #[command(flatten)]
+    pub(crate) keyspace: KeyspaceArg,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyspaceCommand {
+    /// List the keyspaces
+    List,
+    /// Make a keyspace
+    Create {
+        /// Its name
+        name: String,
+        /// What it is good at
+        #[arg(long, value_enum, default_value_t = KindArg::Hash)]
+        kind: KindArg,
+        /// Let records expire after this long unless they say otherwise
+        #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
+        ttl: Option<Duration>,
+    },
+    /// Remove a keyspace and all it holds
+    Drop {
+        /// Its name
+        name: String,
+    },
+    /// Show what a keyspace holds
+    Stats {
+        /// Its name
+        name: String,
+    },
+}
+
+/// The kinds of keyspaces by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KindArg {
+    /// Point look-ups without a copy
+    Hash,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// Where the backup goes
+    pub(crate) dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// The backup's directory
+    pub(crate) dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChangesArgs {
+    /// The first sequence number wanted; by default the oldest there is
+    #[arg(long, value_name = "SEQ")]
+    pub(crate) from: Option<u64>,
+    /// Wait for more, until interrupted or nobody reads any more
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Stop after this many
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TourArgs {
+    /// A directory (each file is a record) or a line-based file (each line is one)
+    #[arg(default_value = ".")]
+    pub(crate) path: PathBuf,
+    /// Leave the temporary database and its copies there afterwards
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Take no more input than this into memory
+    #[arg(long, value_name = "BYTES", default_value = "256MiB", value_parser = units::parse_bytes)]
+    pub(crate) max_bytes: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// Operations of each row
+    #[arg(long, value_name = "N", default_value = "100000")]
+    pub(crate) ops: NonZeroU64,
+    /// Bytes of a value
+    #[arg(long, value_name = "BYTES", default_value = "100", value_parser = units::parse_bytes)]
+    pub(crate) value_size: u64,
+    /// Threads that share the operations
+    #[arg(long, value_name = "T", default_value = "1")]
+    pub(crate) threads: NonZeroU64,
+    /// Stop a row after this long, however many operations are left
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::parse_duration)]
+    pub(crate) time_limit: Duration,
+}
+
+/// Reads the command line. What cannot be read was reported already, in JSON if that was asked
+/// for anywhere in it.
+pub(crate) fn parse() -> Result<CommandLine, ExitCode> {
+    CommandLine::try_parse().map_err(|error| {
+        let json = std::env::args_os().skip(1).take_while(|arg| arg != "--").any(|a| a == "--json");
+        if json && error.use_stderr() {
+            let text = error.render().to_string();
+            let message = text.trim().trim_start_matches("error: ");
+            return Failure::usage(message).report(true);
+        }
+        // A help text that cannot be written has nobody left to tell.
+        let _ = error.print();
+        ExitCode::from(error.exit_code().try_into().unwrap_or(2))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_holds_together() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_stand_anywhere() {
+        let line = ["annals", "get", "k", "--json", "-k", "users", "--data", "d"];
+        let parsed = CommandLine::try_parse_from(line).unwrap();
+        assert!(parsed.global.json);
+        assert_eq!(parsed.global.data, PathBuf::from("d"));
+        let CommandArgs::Get(get) = parsed.command else { panic!("{:?}", parsed.command) };
+        assert_eq!((get.key.as_os_str(), &*get.keyspace.keyspace), ("k".as_ref(), "users"));
+    }
+
+    #[test]
+    fn values_may_look_like_options_and_standard_input() {
+        for value in ["-", "-5", "--x"] {
+            let parsed = CommandLine::try_parse_from(["annals", "put", "k", value]).unwrap();
+            let CommandArgs::Put(put) = parsed.command else { panic!("{:?}", parsed.command) };
+            assert_eq!(put.value, value);
+        }
+    }
+
+    #[test]
+    fn zero_and_contradictions_are_refused() {
+        let bad: [&[&str]; 5] = [
+            &["annals", "batch-put", "f", "--batch", "0"],
+            &["annals", "batch-put", "f", "--separator", ";", "--key-from-line-number"],
+            &["annals", "bench", "--threads", "0"],
+            &["annals", "put", "k", "v", "--ttl", "0s"],
+            &["annals", "get", "k", "--durability", "none"],
+        ];
+        for line in bad {
+            assert!(CommandLine::try_parse_from(line).is_err(), "{line:?}");
+        }
+    }
+}

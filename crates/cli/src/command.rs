@@ -1,0 +1,43 @@
+//! The commands, one file each: what is done, not how it was typed.
+
+mod backup;
+mod batch_put;
+mod bench;
+mod changes;
+mod checkpoint;
+mod compact;
+mod delete;
+mod get;
+mod keyspace;
+mod put;
+mod restore;
+mod scan;
+mod stats;
+mod tour;
+mod unlock;
+mod verify;
+
+pub(crate) use backup::Backup;
+pub(crate) use batch_put::{BatchPut, Input};
+pub(crate) use bench::Bench;
+pub(crate) use changes::Changes;
+pub(crate) use checkpoint::Checkpoint;
+pub(crate) use compact::Compact;
+pub(crate) use delete::Delete;
+pub(crate) use get::Get;
+pub(crate) use keyspace::{KeyspaceCreate, KeyspaceDrop, KeyspaceList, KeyspaceStats};
+pub(crate) use put::{Put, Value};
+pub(crate) use restore::Restore;
+pub(crate) use scan::Scan;
+pub(crate) use stats::Stats;
+pub(crate) use tour::Tour;
+pub(crate) use unlock::Unlock;
+pub(crate) use verify::Verify;
+
+use crate::{failure::Result, session::Session};
+
+/// Something the user can ask for.
+pub(crate) trait Command {
+    /// Does it.
+    fn run(self: Box<Self>, session: &mut Session) -> Result<()>;
+}

@@ -1,0 +1,34 @@
+//! `annals backup`: a consistent copy, of which only what is new is copied the second time.
+
+use super::Command;
+use crate::{clock::Stopwatch, failure::Result, output::Report, session::Session};
+use std::path::PathBuf;
+
+/// Copies the database.
+#[derive(Debug)]
+pub(crate) struct Backup {
+    pub(crate) dir: PathBuf,
+}
+
+impl Command for Backup {
+    fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
+        let db = session.existing_writer()?;
+        let clock = Stopwatch::start();
+        let done = db.backup_to(&self.dir)?;
+        let seconds = clock.seconds();
+        db.close()?;
+        session.out.report(&report(&done, seconds))
+    }
+}
+
+/// A backup's figures.
+pub(super) fn report(done: &annals::BackupReport, seconds: f64) -> Report {
+    let mut report = Report::default();
+    report
+        .count("up_to_seq", done.up_to.0)
+        .count("files_count", done.files_count)
+        .bytes("copied_bytes", done.copied_bytes)
+        .bytes("reused_bytes", done.reused_bytes)
+        .seconds("seconds", seconds);
+    report
+}

@@ -1,0 +1,208 @@
+//! `annals batch-put`: a bulk load, one record a line, many records a commit.
+//!
+//! Input streams: one line and one batch are in memory. What is acknowledged was committed; a
+//! failure leaves the batches before it in place and says how many records those are.
+
+use super::Command;
+use crate::{
+    clock::Stopwatch,
+    failure::{Failure, Kind, Result},
+    lines::{KeyRule, LineError, Lines},
+    output::{Form, Progress, Report},
+    session::Session,
+    units,
+};
+use annals::{Database, HashKeyspace, WriteBatch};
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader},
+    path::PathBuf,
+};
+
+/// A batch that has grown to this is committed, however few records it has: what is in memory and
+/// what one commit takes in the log stay bounded.
+const BATCH_BYTES_MAX: usize = 16 << 20;
+
+/// Loads records from lines.
+#[derive(Debug)]
+pub(crate) struct BatchPut {
+    pub(crate) keyspace: String,
+    pub(crate) input: Input,
+    pub(crate) rule: KeyRule,
+    pub(crate) batch: u64,
+    pub(crate) progress_json: bool,
+}
+
+/// Where lines come from.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// Standard input.
+    Standard,
+    /// A file.
+    File(PathBuf),
+}
+
+impl Command for BatchPut {
+    fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
+        let (input, total_bytes) = open(&self.input)?;
+        let db = session.writer()?;
+        let keyspace = db.hash_keyspace(&self.keyspace)?;
+        let wanted = session.form() != Form::Json && !self.progress_json;
+        let load = Load {
+            db: &db,
+            keyspace: &keyspace,
+            lines: Lines::new(input, self.rule.clone()),
+            batch: db.batch(),
+            batch_records_max: self.batch,
+            acked: 0,
+            acked_line: 0,
+            value_bytes: 0,
+            bar: Progress::bytes(total_bytes, wanted),
+            clock: Stopwatch::start(),
+            progress_json: self.progress_json,
+        };
+        let report = load.run(session)?;
+        db.close()?;
+        if self.progress_json { Ok(()) } else { session.out.report(&report) }
+    }
+}
+
+fn open(input: &Input) -> Result<(Box<dyn BufRead>, Option<u64>)> {
+    const BUFFER_BYTES: usize = 256 << 10;
+    match input {
+        Input::Standard => {
+            Ok((Box::new(BufReader::with_capacity(BUFFER_BYTES, io::stdin())), None))
+        }
+        Input::File(path) => {
+            let failed = |error: io::Error| match error.kind() {
+                io::ErrorKind::NotFound => {
+                    Failure::usage(format!("there is no file {}", path.display()))
+                }
+                _ => Failure::file("read", path, &error),
+            };
+            let file = File::open(path).map_err(failed)?;
+            let meta = file.metadata().map_err(failed)?;
+            if meta.is_dir() {
+                let path = path.display();
+                return Err(Failure::usage(format!("{path} is a directory, not a file of lines")));
+            }
+            let total_bytes = meta.is_file().then(|| meta.len());
+            Ok((Box::new(BufReader::with_capacity(BUFFER_BYTES, file)), total_bytes))
+        }
+    }
+}
+
+/// A load under way.
+struct Load<'a> {
+    db: &'a Database,
+    keyspace: &'a HashKeyspace,
+    lines: Lines<Box<dyn BufRead>>,
+    batch: WriteBatch,
+    batch_records_max: u64,
+    /// Records committed.
+    acked: u64,
+    /// The line of the last record committed.
+    acked_line: u64,
+    value_bytes: u64,
+    bar: Progress,
+    clock: Stopwatch,
+    progress_json: bool,
+}
+
+impl Load<'_> {
+    fn run(mut self, session: &mut Session) -> Result<Report> {
+        loop {
+            match self.take_line() {
+                Ok(false) => break,
+                Ok(true) => {}
+                Err(failure) => return Err(self.say_what_stays(failure)),
+            }
+            if self.batch.len() as u64 >= self.batch_records_max
+                || self.batch.len_bytes() >= BATCH_BYTES_MAX
+            {
+                self.commit(session)?;
+            }
+        }
+        self.commit(session)?;
+        self.bar.clear();
+        let seconds = self.clock.seconds();
+        let input_bytes = self.lines.consumed_bytes();
+        let mut report = Report::default();
+        report
+            .count("records_count", self.acked)
+            .bytes("input_bytes", input_bytes)
+            .bytes("value_bytes", self.value_bytes)
+            .seconds("seconds", seconds)
+            .rate("records_per_second", units::rate(self.acked, seconds));
+        Ok(report)
+    }
+
+    /// Puts the next line into the batch; false at the end.
+    fn take_line(&mut self) -> Result<bool> {
+        let line = match self.lines.next() {
+            Ok(Some(line)) => line,
+            Ok(None) => return Ok(false),
+            Err(error) => return Err(explain(error)),
+        };
+        self.value_bytes += line.value.len() as u64;
+        let put = self.batch.insert(self.keyspace, line.key, line.value);
+        put.map_err(|error| Failure::from(error).context(&self.here()))?;
+        Ok(true)
+    }
+
+    fn commit(&mut self, session: &mut Session) -> Result<()> {
+        let batch = std::mem::replace(&mut self.batch, self.db.batch());
+        let count = batch.len() as u64;
+        if count == 0 {
+            return Ok(());
+        }
+        if let Err(error) = batch.commit() {
+            return Err(self.say_what_stays(error.into()));
+        }
+        self.acked += count;
+        self.acked_line = self.lines.number();
+        let (acked, seconds) = (self.acked, self.clock.seconds());
+        self.bar.at(self.lines.consumed_bytes(), || {
+            let rate = units::count(units::rate(acked, seconds) as u64);
+            format!("· {} records · {rate}/s", units::count(acked))
+        });
+        if self.progress_json {
+            session.out.object(|object| {
+                object.value("acked", acked);
+            })?;
+            session.out.flush()?;
+        }
+        Ok(())
+    }
+
+    fn here(&self) -> String {
+        format!("line {}", self.lines.number())
+    }
+
+    fn say_what_stays(&self, failure: Failure) -> Failure {
+        if failure.kind() == Kind::ReaderGone {
+            return failure;
+        }
+        let (kind, line) = (failure.kind(), self.acked_line);
+        let stays = match self.acked {
+            0 => "nothing was stored".to_owned(),
+            n => format!("the {} records up to line {line} are stored", units::count(n)),
+        };
+        Failure::new(kind, format!("{failure}; {stays}, nothing after them"))
+    }
+}
+
+fn explain(error: LineError) -> Failure {
+    match error {
+        LineError::NoSeparator { number } => Failure::usage(format!(
+            "line {number} has no separator; name another with --separator, or use \
+             --key-from-line-number"
+        )),
+        LineError::TooLong { number, limit_bytes } => Failure::usage(format!(
+            "line {number} is longer than {limit_bytes} bytes, the most a record can be"
+        )),
+        LineError::Io(error) => {
+            Failure::new(Kind::Other("io"), format!("could not read the input: {error}"))
+        }
+    }
+}

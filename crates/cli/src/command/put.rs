@@ -1,0 +1,56 @@
+//! `annals put`: one record.
+
+use super::Command;
+use crate::{
+    failure::{Failure, Result},
+    lines::LINE_BYTES_MAX,
+    session::Session,
+};
+use annals::WriteOptions;
+use std::{
+    io::{self, Read},
+    time::Duration,
+};
+
+/// Stores a value under a key.
+#[derive(Debug)]
+pub(crate) struct Put {
+    pub(crate) keyspace: String,
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Value,
+    pub(crate) ttl: Option<Duration>,
+}
+
+/// Where a value comes from.
+#[derive(Debug)]
+pub(crate) enum Value {
+    /// From the command line.
+    Given(Vec<u8>),
+    /// From standard input, to its end.
+    StandardInput,
+}
+
+impl Command for Put {
+    fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
+        // The value is read first: nobody shall hold the lock while a person types.
+        let value = match self.value {
+            Value::Given(value) => value,
+            Value::StandardInput => {
+                let mut value = Vec::new();
+                // One byte more than any value may have: the engine then says what the limit is.
+                let mut input = io::stdin().lock().take(LINE_BYTES_MAX);
+                input.read_to_end(&mut value).map_err(|error| Failure::input(&error))?;
+                value
+            }
+        };
+        let db = session.writer()?;
+        let keyspace = db.hash_keyspace(&self.keyspace)?;
+        let mut options = WriteOptions::default();
+        if let Some(ttl) = self.ttl {
+            options = options.ttl(ttl);
+        }
+        keyspace.insert_with(&self.key, &value, options)?;
+        db.close()?;
+        Ok(())
+    }
+}

@@ -1,0 +1,50 @@
+//! `annals keys` and `annals scan`: a keyspace's records as they come, none of them collected, so
+//! that a keyspace larger than memory can be listed.
+
+use super::Command;
+use crate::{failure::Result, output::Form, session::Session};
+
+/// Lists the keys that start with a prefix, or whole records.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    pub(crate) keyspace: String,
+    pub(crate) prefix: Vec<u8>,
+    pub(crate) limit: Option<u64>,
+    pub(crate) with_values: bool,
+}
+
+impl Command for Scan {
+    fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
+        let db = session.reader()?;
+        let keyspace = db.open_keyspace(&self.keyspace)?;
+        let out = &mut session.out;
+        let mut left = self.limit.unwrap_or(u64::MAX);
+        for entry in keyspace.iter()? {
+            let entry = entry?;
+            if !entry.key().starts_with(&self.prefix) {
+                continue;
+            }
+            if left == 0 {
+                break;
+            }
+            left -= 1;
+            match (out.form(), self.with_values) {
+                (Form::Json, false) => out.object(|object| {
+                    object.bytes("key", entry.key());
+                })?,
+                (Form::Json, true) => out.object(|object| {
+                    object.bytes("key", entry.key()).bytes("value", entry.value());
+                })?,
+                (_, with_values) => {
+                    out.data(entry.key())?;
+                    if with_values {
+                        out.raw(b"\t")?;
+                        out.data(entry.value())?;
+                    }
+                    out.raw(b"\n")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

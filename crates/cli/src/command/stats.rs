@@ -1,0 +1,63 @@
+//! `annals stats`: what a database holds and what it takes.
+
+use super::Command;
+use crate::{
+    failure::Result,
+    output::{Figure, Report},
+    session::Session,
+};
+
+/// Shows figures of the whole database.
+#[derive(Debug)]
+pub(crate) struct Stats;
+
+impl Command for Stats {
+    fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
+        let db = session.reader()?;
+        let stats = db.stats();
+        let (log, recovery) = (&stats.log, db.recovery());
+        let records_count = stats.keyspaces.iter().map(|keyspace| keyspace.len).sum();
+        let (holder, held_bytes) = match &log.oldest_hold {
+            Some((name, bytes)) => (Figure::text_of(name), Figure::Bytes(*bytes)),
+            None => (Figure::Nothing, Figure::Nothing),
+        };
+        let mut report = Report::default();
+        report
+            .text_field("database_id", format!("{:016x}", stats.database_id))
+            .count("epoch", stats.epoch.into())
+            .count("last_seq", stats.last_seq.0)
+            .count("keyspaces_count", stats.keyspaces.len() as u64)
+            .count("records_count", records_count)
+            .bytes("memory_bytes", stats.memory_bytes)
+            .add("poisoned", stats.poisoned.map_or(Figure::Nothing, Figure::Text));
+        report
+            .section("log")
+            .count("segments_count", log.segments_count)
+            .count("spares_count", log.spares_count)
+            .bytes("content_bytes", log.content_bytes)
+            .bytes("live_bytes", log.live_bytes)
+            .bytes("file_bytes", log.file_bytes)
+            .count("oldest_seq", log.oldest_seq.0)
+            .add("checkpoint", log.checkpoint.map_or(Figure::Nothing, Figure::Count))
+            .add("held_back_by", holder)
+            .add("held_back_bytes", held_bytes)
+            .add("hold_over_limit", Figure::Flag(log.hold_over_limit));
+        report
+            .section("snapshots")
+            .count("count", stats.snapshots.count)
+            .add(
+                "oldest_seq",
+                stats.snapshots.oldest_seq.map_or(Figure::Nothing, |seq| Figure::Count(seq.0)),
+            )
+            .count("held_segments_count", stats.snapshots.held_segments_count)
+            .bytes("held_bytes", stats.snapshots.held_bytes);
+        report
+            .section("recovery")
+            .add("clean", Figure::Flag(recovery.clean))
+            .count("frames_count", recovery.frames_count)
+            .count("records_count", recovery.records_count)
+            .bytes("torn_bytes", recovery.torn_bytes)
+            .count("warnings_count", recovery.warnings.len() as u64);
+        session.out.report(&report)
+    }
+}

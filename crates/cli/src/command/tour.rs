@@ -1,0 +1,114 @@
+//! `annals tour`: the whole job on the user's own data, each claim checked against the input and
+//! each figure measured in this run.
+//!
+//! Everything happens in a temporary directory that is removed at the end. A step prints what it
+//! did, how long that took, and commands that do the same on a database of the user's own. A step
+//! whose proof fails ends the tour with an error.
+
+mod backup;
+mod damage;
+mod input;
+mod kill;
+mod store;
+mod teller;
+
+use super::Command;
+use crate::{
+    clock::Stopwatch,
+    failure::{Failure, Kind, Result},
+    output::Report,
+    scratch::Scratch,
+    session::{Session, Settings},
+};
+use annals::{Database, Durability};
+use input::Input;
+use std::path::{Path, PathBuf};
+use teller::Teller;
+
+/// The keyspace that holds the user's data.
+const KEYSPACE: &str = "tour";
+
+/// The database directory in commands to repeat, when the tour's own is removed.
+const DATA_TO_REPEAT: &str = "./annals-tour";
+
+/// Shows all of it on one input.
+#[derive(Debug)]
+pub(crate) struct Tour {
+    pub(crate) path: PathBuf,
+    pub(crate) keep: bool,
+    pub(crate) max_bytes: u64,
+}
+
+/// What the steps share.
+struct Stage<'a> {
+    input: &'a Input,
+    /// The database's settings, in the temporary directory.
+    settings: Settings,
+    /// The temporary directory.
+    scratch: &'a Path,
+    teller: Teller<'a>,
+}
+
+impl Command for Tour {
+    fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
+        let clock = Stopwatch::start();
+        let input = Input::read(&self.path, self.max_bytes)?;
+        let read_seconds = clock.seconds();
+        let scratch = Scratch::new("tour", self.keep)?;
+        let data = scratch.path().join("data");
+        let shown = if self.keep { data.clone() } else { DATA_TO_REPEAT.into() };
+        let settings = Settings { data, ..session.settings.clone() };
+        let teller = Teller::new(&mut session.out, &shown);
+        let mut stage = Stage { input: &input, settings, scratch: scratch.path(), teller };
+
+        stage.tell_input(read_seconds)?;
+        store::store(&mut stage)?;
+        store::read_back(&mut stage)?;
+        for (name, durability) in [
+            ("buffered", Durability::Buffered),
+            ("interval", Durability::default()),
+            ("sync", Durability::Sync),
+        ] {
+            kill::kill(&mut stage, name, durability)?;
+        }
+        store::read_back_after_kills(&mut stage)?;
+        backup::while_writing(&mut stage)?;
+        backup::again(&mut stage)?;
+        backup::restore(&mut stage)?;
+        damage::verify(&mut stage)?;
+        damage::flip_and_find(&mut stage)?;
+
+        let mut end = Report::default();
+        end.seconds("seconds", clock.seconds());
+        if self.keep {
+            end.text_field("kept_in", scratch.path().display().to_string());
+        }
+        stage.teller.step("done", &end, &[])
+    }
+}
+
+impl Stage<'_> {
+    fn tell_input(&mut self, seconds: f64) -> Result<()> {
+        let mut report = Report::default();
+        report
+            .text_field("path", self.input.path().display().to_string())
+            .text_field("each", self.input.record_is())
+            .count("records_count", self.input.records().len() as u64)
+            .bytes("bytes", self.input.bytes())
+            .seconds("seconds", seconds);
+        if self.input.left_out_count() > 0 {
+            report.count("left_out_count", self.input.left_out_count());
+        }
+        self.teller.step("input", &report, &[])
+    }
+
+    /// Opens the tour's database to write.
+    fn open(&self) -> Result<Database> {
+        self.settings.open(true)
+    }
+}
+
+/// A claim of the tour that did not hold.
+fn broken(step: &str, what: impl std::fmt::Display) -> Failure {
+    Failure::new(Kind::Other("proof_failed"), format!("tour: {step}: {what}"))
+}

@@ -1,0 +1,126 @@
+//! What a command says: results to standard output, progress to standard error.
+//!
+//! Three forms. On a terminal, tables for people and bytes made harmless. Into a file or a pipe,
+//! aligned text and raw bytes. With `--json`, one object a line, for programs; only this form is
+//! fit to be parsed whatever the bytes of keys and values are.
+
+mod bytes;
+mod json;
+mod progress;
+mod report;
+mod table;
+
+pub(crate) use bytes::printable;
+pub(crate) use json::Object;
+pub(crate) use progress::Progress;
+pub(crate) use report::{Figure, Report};
+pub(crate) use table::Table;
+
+use crate::failure::{Failure, Result};
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+
+/// For whom the output is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A person at a terminal.
+    Terminal,
+    /// A file or a pipe.
+    Plain,
+    /// A program.
+    Json,
+}
+
+impl Form {
+    /// The form for standard output as it is.
+    pub(crate) fn detect(json: bool) -> Self {
+        if json {
+            Self::Json
+        } else if io::stdout().is_terminal() {
+            Self::Terminal
+        } else {
+            Self::Plain
+        }
+    }
+}
+
+/// Standard output, buffered; a reader that has gone ends the command quietly.
+#[derive(Debug)]
+pub(crate) struct Out {
+    to: BufWriter<Stdout>,
+    form: Form,
+    line: Vec<u8>,
+}
+
+impl Out {
+    pub(crate) fn new(form: Form) -> Self {
+        Self { to: BufWriter::with_capacity(64 << 10, io::stdout()), form, line: Vec::new() }
+    }
+
+    pub(crate) fn form(&self) -> Form {
+        self.form
+    }
+
+    /// Writes bytes as they are.
+    pub(crate) fn raw(&mut self, bytes: &[u8]) -> Result<()> {
+        self.to.write_all(bytes).map_err(|error| Failure::output(&error))
+    }
+
+    /// Writes a line of text.
+    pub(crate) fn line(&mut self, text: &str) -> Result<()> {
+        self.raw(text.as_bytes())?;
+        self.raw(b"\n")
+    }
+
+    /// Writes bytes of a key or value for this form: raw into a pipe, harmless on a terminal.
+    pub(crate) fn data(&mut self, bytes: &[u8]) -> Result<()> {
+        match self.form {
+            Form::Terminal => self.raw(printable(bytes).as_bytes()),
+            Form::Plain | Form::Json => self.raw(bytes),
+        }
+    }
+
+    /// Writes one JSON object as a line.
+    pub(crate) fn object(&mut self, fill: impl FnOnce(&mut Object<'_>)) -> Result<()> {
+        let mut line = std::mem::take(&mut self.line);
+        line.clear();
+        let mut object = Object::open(&mut line);
+        fill(&mut object);
+        object.close();
+        line.push(b'\n');
+        let written = self.raw(&line);
+        if line.capacity() <= 1 << 20 {
+            self.line = line;
+        }
+        written
+    }
+
+    /// Writes a table: one object a line in JSON.
+    pub(crate) fn table(&mut self, table: &Table) -> Result<()> {
+        match self.form {
+            Form::Terminal => self.line(&table.framed()),
+            Form::Plain => self.raw(table.aligned().as_bytes()),
+            Form::Json => table.rows().try_for_each(|row| self.object(|object| row.fill(object))),
+        }
+    }
+
+    /// Writes a report: one object in JSON.
+    pub(crate) fn report(&mut self, report: &Report) -> Result<()> {
+        match self.form {
+            Form::Json => self.object(|object| report.fill(object)),
+            form => self.raw(report.text(form).as_bytes()),
+        }
+    }
+
+    /// Hands everything written so far to whoever reads it.
+    pub(crate) fn flush(&mut self) -> Result<()> {
+        self.to.flush().map_err(|error| Failure::output(&error))
+    }
+
+    /// Whether whoever read standard output has gone. Only a pipe can tell.
+    pub(crate) fn reader_gone(&self) -> bool {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let mut polled = [PollFd::new(self.to.get_ref(), PollFlags::empty())];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut polled, Some(&now)).is_ok() && polled[0].revents().contains(PollFlags::ERR)
+    }
+}

@@ -1,0 +1,54 @@
+//! A progress bar on standard error, only where a person sees it.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::{self, IsTerminal};
+
+/// Bytes done of a total, with rate and ETA.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    /// A bar over `total_bytes`, or without an end if that is unknown. It shows itself only if
+    /// `wanted` and standard error is a terminal.
+    pub(crate) fn bytes(total_bytes: Option<u64>, wanted: bool) -> Self {
+        if !wanted || !io::stderr().is_terminal() {
+            return Self { bar: ProgressBar::hidden() };
+        }
+        let target = ProgressDrawTarget::stderr_with_hz(10);
+        let bar = ProgressBar::with_draw_target(total_bytes, target);
+        let template = match total_bytes {
+            Some(_) => "{bar:32} {bytes}/{total_bytes} · {bytes_per_sec} · ETA {eta} {msg}",
+            None => "{spinner} {bytes} · {bytes_per_sec} {msg}",
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        Self { bar }
+    }
+
+    /// So many more bytes are done.
+    pub(crate) fn advance(&self, bytes: u64) {
+        self.bar.inc(bytes);
+    }
+
+    /// So many bytes are done in all; `what` says more.
+    pub(crate) fn at(&self, bytes: u64, what: impl FnOnce() -> String) {
+        if !self.bar.is_hidden() {
+            self.bar.set_position(bytes);
+            self.bar.set_message(what());
+        }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}

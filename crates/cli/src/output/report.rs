@@ -1,0 +1,187 @@
+//! Figures under names: lines for people, one object for programs. The names carry the unit, as
+//! everywhere in the project; people read them with spaces.
+
+use super::{Form, Object, Table};
+use crate::units;
+use serde::{Serialize, Serializer};
+
+/// One measured or stored quantity.
+#[derive(Clone, Debug)]
+pub(crate) enum Figure {
+    /// How many.
+    Count(u64),
+    /// How large.
+    Bytes(u64),
+    /// How long, in seconds.
+    Seconds(f64),
+    /// How many a second.
+    Rate(f64),
+    /// Yes or no.
+    Flag(bool),
+    /// Anything in words.
+    Text(String),
+    /// There is none.
+    Nothing,
+}
+
+impl Figure {
+    /// Words.
+    pub(crate) fn text_of(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
+    }
+
+    /// As people read it.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Count(n) => units::count(*n),
+            Self::Bytes(n) => units::bytes(*n),
+            Self::Seconds(s) => units::seconds(*s),
+            Self::Rate(n) => units::count(n.round() as u64),
+            Self::Flag(yes) => if *yes { "yes" } else { "no" }.to_owned(),
+            Self::Text(text) => text.clone(),
+            Self::Nothing => "-".to_owned(),
+        }
+    }
+
+    /// Whether it stands right in a column.
+    pub(crate) fn is_number(&self) -> bool {
+        !matches!(self, Self::Text(_) | Self::Flag(_))
+    }
+}
+
+impl Serialize for Figure {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Count(n) | Self::Bytes(n) => to.serialize_u64(*n),
+            Self::Seconds(n) => to.serialize_f64(*n),
+            Self::Rate(n) => to.serialize_f64((n * 10.0).round() / 10.0),
+            Self::Flag(yes) => to.serialize_bool(*yes),
+            Self::Text(text) => to.serialize_str(text),
+            Self::Nothing => to.serialize_none(),
+        }
+    }
+}
+
+/// Figures in order, in sections if there are many.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    sections: Vec<Section>,
+}
+
+#[derive(Debug)]
+struct Section {
+    name: Option<&'static str>,
+    fields: Vec<(&'static str, Figure)>,
+}
+
+impl Report {
+    /// Starts a section: an object of its own in JSON.
+    pub(crate) fn section(&mut self, name: &'static str) -> &mut Self {
+        self.sections.push(Section { name: Some(name), fields: Vec::new() });
+        self
+    }
+
+    /// Adds a figure to the section started last.
+    pub(crate) fn add(&mut self, name: &'static str, figure: Figure) -> &mut Self {
+        if self.sections.is_empty() {
+            self.sections.push(Section { name: None, fields: Vec::new() });
+        }
+        if let Some(section) = self.sections.last_mut() {
+            section.fields.push((name, figure));
+        }
+        self
+    }
+
+    pub(crate) fn count(&mut self, name: &'static str, count: u64) -> &mut Self {
+        self.add(name, Figure::Count(count))
+    }
+
+    pub(crate) fn bytes(&mut self, name: &'static str, bytes: u64) -> &mut Self {
+        self.add(name, Figure::Bytes(bytes))
+    }
+
+    pub(crate) fn seconds(&mut self, name: &'static str, seconds: f64) -> &mut Self {
+        self.add(name, Figure::Seconds(seconds))
+    }
+
+    pub(crate) fn rate(&mut self, name: &'static str, per_second: f64) -> &mut Self {
+        self.add(name, Figure::Rate(per_second))
+    }
+
+    pub(crate) fn text_field(&mut self, name: &'static str, text: impl Into<String>) -> &mut Self {
+        self.add(name, Figure::Text(text.into()))
+    }
+
+    /// The figures in one line of prose.
+    pub(crate) fn inline(&self) -> String {
+        let fields = self.sections.iter().flat_map(|section| &section.fields);
+        let parts: Vec<String> = fields
+            .map(|(name, figure)| format!("{} {}", name.replace('_', " "), figure.text()))
+            .collect();
+        parts.join(" · ")
+    }
+
+    /// As people read it.
+    pub(crate) fn text(&self, form: Form) -> String {
+        let mut table = Table::new(&["what", "figure"]);
+        for section in &self.sections {
+            for (name, figure) in &section.fields {
+                let name = match section.name {
+                    Some(section) => format!("{section}: {name}"),
+                    None => (*name).to_owned(),
+                };
+                let figure = Figure::Text(figure.text());
+                table.row(vec![Figure::Text(name.replace('_', " ")), figure]);
+            }
+        }
+        match form {
+            Form::Terminal => table.framed() + "\n",
+            Form::Plain | Form::Json => table.aligned(),
+        }
+    }
+
+    /// As fields of an object.
+    pub(crate) fn fill(&self, object: &mut Object<'_>) {
+        for section in &self.sections {
+            match section.name {
+                None => {
+                    for (name, figure) in &section.fields {
+                        object.value(name, figure);
+                    }
+                }
+                Some(name) => {
+                    object.value(name, Fields(&section.fields));
+                }
+            }
+        }
+    }
+}
+
+struct Fields<'a>(&'a [(&'static str, Figure)]);
+
+impl Serialize for Fields<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(self.0.iter().map(|(name, figure)| (name, figure)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sections_nest_in_json_and_prefix_for_people() {
+        let mut report = Report::default();
+        report.count("keys_count", 1_000);
+        report.section("log").bytes("bytes", 2048).add("held", Figure::Nothing);
+        let mut line = Vec::new();
+        let mut object = Object::open(&mut line);
+        report.fill(&mut object);
+        object.close();
+        let text = String::from_utf8(line).unwrap();
+        assert_eq!(text, r#"{"keys_count":1000,"log":{"bytes":2048,"held":null}}"#);
+        let text = report.text(Form::Plain);
+        assert!(text.contains("keys count  1,000\nlog: bytes  2.0 KiB\n"), "{text}");
+        assert_eq!(report.inline(), "keys count 1,000 · bytes 2.0 KiB · held -");
+    }
+}

@@ -1,0 +1,127 @@
+//! Listings: a frame on a terminal, aligned columns in a pipe, objects in JSON.
+
+use super::{Figure, Object};
+use comfy_table::{CellAlignment, ContentArrangement, presets};
+
+/// Rows under one heading.
+#[derive(Debug)]
+pub(crate) struct Table {
+    names: Vec<&'static str>,
+    rows: Vec<Vec<Figure>>,
+}
+
+/// A row with its names.
+#[derive(Debug)]
+pub(crate) struct Row<'a> {
+    names: &'a [&'static str],
+    figures: &'a [Figure],
+}
+
+impl Table {
+    /// A table with columns of these names, which are the fields' names in JSON.
+    pub(crate) fn new(names: &[&'static str]) -> Self {
+        Self { names: names.to_vec(), rows: Vec::new() }
+    }
+
+    /// Adds a row.
+    ///
+    /// # Panics
+    /// If it has not one figure for each column.
+    pub(crate) fn row(&mut self, figures: Vec<Figure>) {
+        assert_eq!(figures.len(), self.names.len(), "a row has a figure for each column");
+        self.rows.push(figures);
+    }
+
+    pub(crate) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        self.rows.iter().map(|figures| Row { names: &self.names, figures })
+    }
+
+    /// With a frame, as wide as the terminal allows.
+    pub(crate) fn framed(&self) -> String {
+        let mut table = comfy_table::Table::new();
+        table.load_style(presets::UTF8_FULL_CONDENSED);
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_header(self.heads());
+        for row in &self.rows {
+            table.add_row(row.iter().map(Figure::text));
+        }
+        for (at, column) in table.column_iter_mut().enumerate() {
+            if self.is_number(at) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        table.to_string()
+    }
+
+    /// In columns held apart by two spaces.
+    pub(crate) fn aligned(&self) -> String {
+        let rows: Vec<Vec<String>> = std::iter::once(self.heads())
+            .chain(self.rows.iter().map(|row| row.iter().map(Figure::text).collect()))
+            .collect();
+        let widths: Vec<usize> = (0..self.names.len())
+            .map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0))
+            .collect();
+        let mut out = String::new();
+        for row in &rows {
+            let cells = row.iter().zip(&widths).enumerate().map(|(at, (cell, width))| {
+                if self.is_number(at) {
+                    format!("{cell:>width$}")
+                } else {
+                    format!("{cell:width$}")
+                }
+            });
+            let line = cells.collect::<Vec<_>>().join("  ");
+            out.push_str(line.trim_end());
+            out.push('\n');
+        }
+        out
+    }
+
+    fn heads(&self) -> Vec<String> {
+        self.names.iter().map(|name| name.replace('_', " ")).collect()
+    }
+
+    fn is_number(&self, column: usize) -> bool {
+        self.rows.iter().all(|row| row[column].is_number())
+    }
+}
+
+impl Row<'_> {
+    /// The row as fields of an object.
+    pub(crate) fn fill(&self, object: &mut Object<'_>) {
+        for (name, figure) in self.names.iter().zip(self.figures) {
+            object.value(name, figure);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Table {
+        let mut table = Table::new(&["name", "keys_count"]);
+        table.row(vec![Figure::text_of("users"), Figure::Count(12_345)]);
+        table.row(vec![Figure::text_of("s"), Figure::Count(1)]);
+        table
+    }
+
+    #[test]
+    fn numbers_stand_right_and_text_left() {
+        assert_eq!(sample().aligned(), "name   keys count\nusers      12,345\ns               1\n");
+        let framed = sample().framed();
+        assert!(framed.contains("keys count") && framed.contains("     12,345 │"), "{framed}");
+    }
+
+    #[test]
+    fn rows_are_objects() {
+        let mut line = Vec::new();
+        for row in sample().rows() {
+            let mut object = Object::open(&mut line);
+            row.fill(&mut object);
+            object.close();
+        }
+        let text = String::from_utf8(line).unwrap();
+        assert_eq!(text, r#"{"name":"users","keys_count":12345}{"name":"s","keys_count":1}"#);
+    }
+}
