@@ -191,6 +191,18 @@ impl Journal {
         self.shared.database_id
     }
 
+    /// The seed of the key hash; part of the format of views that keep hashes.
+    #[must_use]
+    pub fn hash_seed(&self) -> u64 {
+        self.shared.root.lock().hash_seed
+    }
+
+    /// Whether the journal was closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.shared.closed.load(Ordering::Acquire)
+    }
+
     /// The database's directory.
     #[must_use]
     pub fn dir(&self) -> &Path {
@@ -315,8 +327,15 @@ impl Drop for Journal {
     }
 }
 
-/// Takes the writer lock of the database in `dir`.
-pub(crate) fn take_lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn Lock>> {
+/// Takes the writer lock of the directory `dir`, which must exist.
+///
+/// # Errors
+/// [`Error::Locked`] with the holder if another handle has it.
+pub fn lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn Lock>> {
+    take_lock(disk, dir)
+}
+
+fn take_lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn Lock>> {
     let path = dir.join(LOCK_NAME);
     // The holder may let go between the two questions; then ask once more.
     for _ in 0..3 {

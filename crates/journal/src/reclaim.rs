@@ -5,7 +5,7 @@
 //! ([`Journal::release`]); its memory and its slot become free when the last reader is gone.
 
 use crate::{
-    Journal, Position, Result, Seq,
+    Journal, Position, Result, Root, Seq,
     format::{SegmentKind, segment_name},
     root::{RootCheckpoint, checkpoint_name},
     space,
@@ -119,6 +119,27 @@ impl Journal {
             .map(|info| Position { ordinal: info.ordinal, offset: 64 })
             .min()
             .unwrap_or_default()
+    }
+
+    /// The root as it would be written now, without spares: what a copy of the database needs.
+    /// The copy ends at `end`, up to which the log must be synced.
+    #[must_use]
+    pub fn root_of_copy(&self, end: Position) -> Root {
+        let root = self.shared.root.lock();
+        let mut copy = self.shared.current_root(&root);
+        copy.segments.retain(|entry| match entry.kind {
+            SegmentKind::Spare => false,
+            SegmentKind::Packed => true,
+            SegmentKind::Log => entry.ordinal <= end.ordinal,
+        });
+        for entry in &mut copy.segments {
+            if entry.kind == SegmentKind::Log && entry.ordinal == end.ordinal {
+                entry.end = 0;
+            }
+        }
+        copy.clean_end = Some(end);
+        copy.synced_to = end;
+        copy
     }
 
     /// The checkpoint the root names now.

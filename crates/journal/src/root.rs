@@ -74,7 +74,13 @@ pub struct Root {
     pub segments: Vec<RootSegment>,
 }
 
-/// The path of a checkpoint file.
+/// The file name of a segment.
+#[must_use]
+pub fn segment_file_name(generation: u32) -> String {
+    crate::format::segment_name(generation)
+}
+
+/// The file name of a checkpoint.
 #[must_use]
 pub fn checkpoint_name(number: u64) -> String {
     format!("{number:08}.ckp")

@@ -7,7 +7,9 @@
 //! nobody can reach it. Counts are striped by thread, each stripe on its own cache line, so that
 //! readers on different cores do not slow each other down.
 
-use crate::{Address, Result, record::Record, segment::Segment};
+use crate::{
+    Address, FrameView, Result, format::SEGMENT_HEADER_BYTES, record::Record, segment::Segment,
+};
 use std::{
     cell::Cell,
     fmt,
@@ -109,6 +111,26 @@ impl SegmentGuard<'_> {
     pub fn record_with_len(&self, offset: u32) -> Result<(Record<'_>, u32)> {
         let (record, len) = self.segment.record(offset as usize)?;
         Ok((record, len as u32))
+    }
+
+    /// Where the first frame of the segment lies, for [`next_frame`](Self::next_frame).
+    #[must_use]
+    pub fn first_frame(&self) -> u32 {
+        SEGMENT_HEADER_BYTES as u32
+    }
+
+    /// The frame at `offset`, checked whole, and moves `offset` behind it; `None` at the end of
+    /// what is published.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`](crate::Error::Damaged) if the bytes are not what was written.
+    pub fn next_frame(&self, offset: &mut u32) -> Result<Option<FrameView<'_>>> {
+        if *offset as usize >= self.segment.published() {
+            return Ok(None);
+        }
+        let frame = self.segment.frame(*offset as usize)?;
+        *offset += frame.header().len;
+        Ok(Some(frame))
     }
 
     /// Bytes of the segment that were published, by offset. Used with ranges that

@@ -70,6 +70,27 @@ impl Journal {
 }
 
 impl Journal {
+    /// Takes the writer lock without asking for room, and also when writing is not possible any
+    /// more. For looking at the views while nobody changes them.
+    #[must_use]
+    pub fn quiesce(&self) -> Writer<'_> {
+        let shared = &*self.shared;
+        Writer { shared, tail: shared.tail.lock(), room_bytes: 0, room_records: 0 }
+    }
+
+    /// Bytes appended since this opening.
+    #[inline]
+    #[must_use]
+    pub fn appended_bytes(&self) -> u64 {
+        self.shared.appended.load().bytes
+    }
+
+    /// The number behind the last record of the log.
+    #[must_use]
+    pub fn next_seq(&self) -> Seq {
+        self.shared.appended.load().next_seq
+    }
+
     /// Seals the segment in use, so that its content can be compacted; the log goes on in the
     /// next one. Nothing happens if the segment is empty.
     ///

@@ -1,0 +1,239 @@
+//! Backups: consistent, openable copies made while writers run.
+//!
+//! Segments never change once complete, so a backup into a directory that holds an older one copies
+//! only what is new. Files are written beside the old ones and renamed over them; the root comes
+//! last. A backup that is interrupted leaves the older one whole.
+
+use crate::{Database, Error, Result, checkpoint};
+use annals_disk::{Access, Disk, RealDisk};
+use annals_journal::{
+    LOCK_NAME, ROOT_NAME, Root, RootSegment, SegmentKind, Seq, checkpoint_name, lock,
+    segment_file_name,
+};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// What a backup did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BackupReport {
+    /// Bytes copied.
+    pub copied_bytes: u64,
+    /// Bytes that the older backup in the same place had already.
+    pub reused_bytes: u64,
+    /// Files the backup has.
+    pub files_count: u64,
+    /// The number of the last record in it.
+    pub up_to: Seq,
+}
+
+const CHUNK_BYTES: usize = 4 << 20;
+const TEMPORARY: &str = "copy.tmp";
+
+impl Database {
+    /// Copies the database as it is now into the directory `target`, while writers go on. The copy
+    /// is a database like any other. If the target holds an older backup of this database, only
+    /// what is new is copied. Checkpoints and compaction wait meanwhile.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the target holds anything else or a database of another origin, `Locked`
+    /// if somebody has it open, `ReadOnly` for a read-only handle, and what the file systems
+    /// refuse.
+    pub fn backup_to(&self, target: impl AsRef<Path>) -> Result<BackupReport> {
+        let (core, target) = (&*self.core, target.as_ref());
+        if core.read_only {
+            return Err(annals_journal::Error::ReadOnly.into());
+        }
+        let journal = &core.journal;
+        let disk = Arc::clone(journal.disk());
+        // Nothing that is named goes away while this is held.
+        let _exclusive = core.maintenance.exclusive.lock();
+        let older = prepare_target(&*disk, target, Some(journal.database_id()))?;
+        let _lock = lock(&*disk, target)?;
+        checkpoint::write(core, &[])?;
+        journal.sync()?;
+        let (end, next_seq) = {
+            let writer = journal.quiesce();
+            (writer.end(), writer.next_seq())
+        };
+        journal.make_durable(end, crate::Durability::Sync)?;
+        let mut root = journal.root_of_copy(end);
+        root.next_seq = next_seq;
+        let copy = Copy { disk: &*disk, target, older, report: BackupReport::default() };
+        let up_to = Seq(next_seq.0.saturating_sub(1));
+        copy.run(&root, up_to, |entry| {
+            let guard = journal
+                .guard(entry.slot)
+                .ok_or_else(|| missing(journal.dir().join(segment_file_name(entry.generation))))?;
+            let len = content_len(entry, &root);
+            Ok(guard.bytes(0, len).to_vec())
+        }, journal.dir())
+    }
+
+    /// Copies the backup in `backup` to `target`, which must be missing or empty.
+    ///
+    /// # Errors
+    /// `NotADatabase` or `Corrupt` if the source is none or damaged in its root, `InvalidInput` if
+    /// the target is not empty, and what the file systems refuse.
+    pub fn restore(backup: impl AsRef<Path>, target: impl AsRef<Path>) -> Result<BackupReport> {
+        let (backup, target) = (backup.as_ref(), target.as_ref());
+        let disk = RealDisk::new();
+        let root = Root::read(&disk, backup)?;
+        if root.clean_end.is_none() {
+            let why = "it is a database that is open or was not closed; make a backup of it or \
+                       open it once"
+                .into();
+            return Err(Error::Backup { path: backup.to_owned(), why });
+        }
+        prepare_target(&disk, target, None)?;
+        let _lock = lock(&disk, target)?;
+        let copy = Copy { disk: &disk, target, older: None, report: BackupReport::default() };
+        let up_to = Seq(root.next_seq.0.saturating_sub(1));
+        copy.run(&root, up_to, |entry| {
+            let path = backup.join(segment_file_name(entry.generation));
+            let region = disk.open_region(&path, Access::Read).map_err(Error::disk)?;
+            let len = (content_len(entry, &root) as usize).min(region.len());
+            Ok(region.read(0, len).to_vec())
+        }, backup)
+    }
+}
+
+fn missing(path: PathBuf) -> Error {
+    annals_journal::Error::Missing { path, what: "the root names this segment" }.into()
+}
+
+/// Bytes of a segment that a copy needs.
+fn content_len(entry: &RootSegment, root: &Root) -> u32 {
+    let end = root.clean_end.unwrap_or_default();
+    let is_tail = entry.kind == SegmentKind::Log && entry.ordinal == end.ordinal;
+    if is_tail { end.offset } else { entry.end }
+}
+
+/// Makes sure that `target` may become a copy of the database `id`; returns the root of an older
+/// copy that is there.
+fn prepare_target(disk: &dyn Disk, target: &Path, id: Option<u64>) -> Result<Option<Root>> {
+    let refuse = |why: String| Error::Backup { path: target.to_owned(), why };
+    disk.create_dir_all(target).map_err(Error::disk)?;
+    let entries = disk.list(target).map_err(Error::disk)?;
+    if entries.iter().any(|entry| entry.name == ROOT_NAME) {
+        let older = Root::read(disk, target)?;
+        return match id {
+            None => Err(refuse("it holds a database already; name an empty directory".into())),
+            Some(id) if older.database_id != id => {
+                Err(refuse("it holds another database; name another directory".into()))
+            }
+            Some(_) if older.clean_end.is_none() => {
+                let why = "it was opened as a database since; its log may have gone its own way";
+                Err(refuse(why.into()))
+            }
+            Some(_) => Ok(Some(older)),
+        };
+    }
+    // What an interrupted backup leaves: files of ours without a root.
+    let ours = |name: &str| {
+        name == LOCK_NAME
+            || [".seg", ".ckp", ".tmp"].iter().any(|ending| name.ends_with(ending))
+    };
+    match entries.iter().find(|entry| entry.is_dir || !ours(&entry.name)) {
+        Some(entry) => Err(refuse(format!("it is not empty: it holds `{}`", entry.name))),
+        None => Ok(None),
+    }
+}
+
+struct Copy<'a> {
+    disk: &'a dyn Disk,
+    target: &'a Path,
+    older: Option<Root>,
+    report: BackupReport,
+}
+
+impl Copy<'_> {
+    fn run(
+        mut self,
+        root: &Root,
+        up_to: Seq,
+        content: impl Fn(&RootSegment) -> Result<Vec<u8>>,
+        source: &Path,
+    ) -> Result<BackupReport> {
+        for entry in &root.segments {
+            self.segment(entry, root, &content)?;
+        }
+        if let Some(checkpoint) = root.checkpoint {
+            let name = checkpoint_name(checkpoint.number);
+            let path = source.join(&name);
+            let region = self.disk.open_region(&path, Access::Read).map_err(Error::disk)?;
+            self.write(&name, region.read(0, region.len()), 0)?;
+        }
+        root.write(self.disk, self.target)?;
+        self.remove_rest(root)?;
+        self.report.files_count = 1 + root.segments.len() as u64;
+        self.report.files_count += u64::from(root.checkpoint.is_some());
+        self.report.up_to = up_to;
+        Ok(self.report)
+    }
+
+    fn segment(
+        &mut self,
+        entry: &RootSegment,
+        root: &Root,
+        content: &impl Fn(&RootSegment) -> Result<Vec<u8>>,
+    ) -> Result<()> {
+        let name = segment_file_name(entry.generation);
+        let bytes = content(entry)?;
+        if self.has_already(entry, &name, &bytes)? {
+            self.report.reused_bytes += bytes.len() as u64;
+            return Ok(());
+        }
+        // One page of zeroes behind the log's end is part of the format.
+        let is_tail = content_len(entry, root) != entry.end;
+        let pad = if is_tail {
+            bytes.len().next_multiple_of(4096) + 4096 - bytes.len()
+        } else {
+            bytes.len().next_multiple_of(4096) - bytes.len()
+        };
+        self.write(&name, &bytes, pad)
+    }
+
+    /// Whether the older copy has this segment complete and unchanged. Its bytes are compared:
+    /// reading them is cheaper than writing them, and a copy that rotted is made anew.
+    fn has_already(&self, entry: &RootSegment, name: &str, bytes: &[u8]) -> Result<bool> {
+        let same = |old: &RootSegment| old.generation == entry.generation && old.end == entry.end;
+        let known = self.older.as_ref().is_some_and(|older| older.segments.iter().any(same));
+        if !known || entry.end == 0 {
+            return Ok(false);
+        }
+        let path = self.target.join(name);
+        let Ok(region) = self.disk.open_region(&path, Access::Read) else { return Ok(false) };
+        Ok(region.len() >= bytes.len() && region.read(0, bytes.len()) == bytes)
+    }
+
+    fn write(&mut self, name: &str, bytes: &[u8], zeroes: usize) -> Result<()> {
+        let temporary = self.target.join(TEMPORARY);
+        let mut file = self.disk.create(&temporary).map_err(Error::disk)?;
+        for chunk in bytes.chunks(CHUNK_BYTES) {
+            file.append(chunk).map_err(Error::disk)?;
+        }
+        file.append(&vec![0; zeroes]).map_err(Error::disk)?;
+        file.sync().map_err(Error::disk)?;
+        drop(file);
+        self.disk.rename(&temporary, &self.target.join(name)).map_err(Error::disk)?;
+        self.report.copied_bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Removes what an older or an interrupted backup left and the new root does not name.
+    fn remove_rest(&self, root: &Root) -> Result<()> {
+        let mut named: BTreeSet<String> =
+            root.segments.iter().map(|entry| segment_file_name(entry.generation)).collect();
+        named.extend(root.checkpoint.map(|checkpoint| checkpoint_name(checkpoint.number)));
+        for entry in self.disk.list(self.target).map_err(Error::disk)? {
+            let ours = [".seg", ".ckp", ".tmp"].iter().any(|ending| entry.name.ends_with(ending));
+            if ours && !named.contains(&entry.name) {
+                self.disk.remove(&self.target.join(&entry.name)).map_err(Error::disk)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,126 @@
+//! Settings for opening a database.
+
+use crate::{Background, Database, Durability, Result, loading};
+use annals_disk::{Disk, MemoryDisk, RealDisk};
+use annals_journal::Config as JournalConfig;
+use std::{path::Path, sync::Arc};
+
+/// Settings for opening a database. They are checked once, by [`open`](Self::open).
+///
+/// ```
+/// use annals_engine::{Database, Durability};
+/// let db = Database::builder().durability(Durability::Sync).open_in_memory()?;
+/// # let _ = db;
+/// # Ok::<(), annals_engine::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Builder {
+    pub(crate) journal: JournalConfig,
+    pub(crate) engine: Config,
+    pub(crate) create: bool,
+    pub(crate) read_only: bool,
+    disk: Option<Arc<dyn Disk>>,
+}
+
+/// Settings of the engine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Config {
+    pub(crate) checkpoint_every_bytes: u64,
+    pub(crate) compact_below: f64,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            journal: JournalConfig::default(),
+            engine: Config { checkpoint_every_bytes: 64 << 20, compact_below: 0.5 },
+            create: true,
+            read_only: false,
+            disk: None,
+        }
+    }
+}
+
+impl Builder {
+    /// The durability of commits that do not say otherwise. Default: synced every 10 ms.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.journal.durability = durability;
+        self
+    }
+
+    /// Whether a missing database is created. Default: yes.
+    #[must_use]
+    pub fn create(mut self, create: bool) -> Self {
+        self.create = create;
+        self
+    }
+
+    /// Whether the database is opened for reading only, beside a writer or alone. Default: no.
+    #[must_use]
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        self
+    }
+
+    /// Bytes of a segment file of the log: a multiple of 4096 between 64 KiB and 4 GiB. Default
+    /// 64 MiB. A commit larger than that gets a segment of its own.
+    #[must_use]
+    pub fn segment_bytes(mut self, bytes: u64) -> Self {
+        self.journal.segment_bytes = bytes;
+        self
+    }
+
+    /// A checkpoint is written at the latest after this many bytes of log; it bounds what a
+    /// restart after a crash has to replay. Databases whose checkpoint is large wait for eight
+    /// times its size, if that is more. Default 64 MiB.
+    #[must_use]
+    pub fn checkpoint_every_bytes(mut self, bytes: u64) -> Self {
+        self.engine.checkpoint_every_bytes = bytes.max(1);
+        self
+    }
+
+    /// A segment of the log is compacted in the background when the share of its bytes that is
+    /// still current falls below this: 0.0 never, 1.0 always. Default 0.5.
+    #[must_use]
+    pub fn compact_below(mut self, share: f64) -> Self {
+        self.engine.compact_below = share.clamp(0.0, 1.0);
+        self
+    }
+
+    /// Who does the background work. Default: threads of the database.
+    #[must_use]
+    pub fn background(mut self, background: Background) -> Self {
+        self.journal.background = background;
+        self
+    }
+
+    /// The disk to use instead of the machine's: a simulated one, for tests.
+    #[must_use]
+    pub fn disk(mut self, disk: Arc<dyn Disk>) -> Self {
+        self.disk = Some(disk);
+        self
+    }
+
+    /// Opens the database in the directory `path`, or creates it there.
+    ///
+    /// # Errors
+    /// `NotADatabase` if the directory holds other things, or nothing and `create` is off;
+    /// `Locked` with the holder if another handle has it open for writing; `Corrupt` with file and
+    /// offset if what was synced is damaged; `InvalidInput` for settings out of range; `Io`. An
+    /// opening that fails has changed nothing.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Database> {
+        let disk = self.disk.clone().unwrap_or_else(|| Arc::new(RealDisk::new()));
+        loading::open(self, disk, path.as_ref())
+    }
+
+    /// Creates a database that lives and dies with the process, whatever [`create`](Self::create)
+    /// and [`read_only`](Self::read_only) say.
+    ///
+    /// # Errors
+    /// If the system has no memory or no thread for it; settings out of range.
+    pub fn open_in_memory(self) -> Result<Database> {
+        let fresh = Self { read_only: false, create: true, ..self };
+        loading::open(fresh, Arc::new(MemoryDisk::new()), Path::new("memory"))
+    }
+}

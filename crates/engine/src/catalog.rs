@@ -1,0 +1,277 @@
+//! The catalog: which keyspaces there are. It is records in the log like everything else.
+//!
+//! A [`Catalog`] never changes; a change makes a new one. A snapshot is therefore one pointer to
+//! the catalog it saw, and with it to the views it saw.
+
+use crate::{Error, Result, hash::HashView};
+use arc_swap::ArcSwap;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+/// The longest name of a keyspace in bytes.
+pub const KEYSPACE_NAME_BYTES_MAX: usize = 255;
+
+/// What a keyspace is good at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum KeyspaceKind {
+    /// Point look-ups without a copy.
+    #[default]
+    Hash,
+}
+
+impl std::fmt::Display for KeyspaceKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Hash => f.write_str("hash"),
+        }
+    }
+}
+
+/// Options of a keyspace, kept in the catalog.
+///
+/// ```
+/// use annals_engine::KeyspaceOptions;
+/// use std::time::Duration;
+/// let sessions = KeyspaceOptions::default().ttl(Duration::from_secs(3600));
+/// # let _ = sessions;
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeyspaceOptions {
+    /// What it is good at.
+    pub kind: KeyspaceKind,
+    /// How long records live that do not say otherwise; `None`: for ever.
+    pub ttl: Option<Duration>,
+}
+
+impl KeyspaceOptions {
+    /// Lets records expire `ttl` after they were written, in steps of a millisecond.
+    #[must_use]
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+}
+
+/// A keyspace in memory.
+#[derive(Debug)]
+pub(crate) struct Keyspace {
+    pub(crate) id: u32,
+    pub(crate) name: String,
+    pub(crate) options: KeyspaceOptions,
+    /// The current view; clearing puts an empty one in its place.
+    pub(crate) view: ArcSwap<HashView>,
+    pub(crate) dropped: AtomicBool,
+}
+
+impl Keyspace {
+    pub(crate) fn check_alive(&self) -> Result<()> {
+        if self.dropped.load(Ordering::Acquire) {
+            return Err(Error::KeyspaceDropped { name: self.name.clone() });
+        }
+        Ok(())
+    }
+}
+
+/// A keyspace as one state of the catalog sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed {
+    pub(crate) keyspace: Arc<Keyspace>,
+    pub(crate) view: Arc<HashView>,
+}
+
+/// One state of the catalog.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Catalog {
+    by_name: BTreeMap<String, u32>,
+    by_id: BTreeMap<u32, Listed>,
+    pub(crate) next_id: u32,
+}
+
+impl Catalog {
+    pub(crate) fn new() -> Self {
+        Self { next_id: 1, ..Self::default() }
+    }
+
+    pub(crate) fn by_name(&self, name: &str) -> Option<&Listed> {
+        self.by_id.get(self.by_name.get(name)?)
+    }
+
+    pub(crate) fn by_id(&self, id: u32) -> Option<&Listed> {
+        self.by_id.get(&id)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Listed> {
+        self.by_id.values()
+    }
+
+    /// The catalog after `change`. Applying a change twice is harmless: replay may do so.
+    pub(crate) fn with(&self, change: &Change) -> Self {
+        let mut next = self.clone();
+        match change {
+            Change::Create { id, name, options } => {
+                if next.by_id.contains_key(id) || *id < next.next_id {
+                    return next;
+                }
+                let view = Arc::new(HashView::default());
+                let keyspace = Arc::new(Keyspace {
+                    id: *id,
+                    name: name.clone(),
+                    options: *options,
+                    view: ArcSwap::new(Arc::clone(&view)),
+                    dropped: AtomicBool::new(false),
+                });
+                next.insert(Listed { keyspace, view });
+            }
+            Change::Drop { id } => {
+                if let Some(listed) = next.by_id.remove(id) {
+                    next.by_name.remove(&listed.keyspace.name);
+                    listed.keyspace.dropped.store(true, Ordering::Release);
+                }
+            }
+            Change::Clear { id } => {
+                if let Some(listed) = next.by_id.get_mut(id) {
+                    listed.view = Arc::new(HashView::default());
+                    listed.keyspace.view.store(Arc::clone(&listed.view));
+                }
+            }
+        }
+        next
+    }
+
+    /// Adds a keyspace that a checkpoint or a change describes.
+    pub(crate) fn insert(&mut self, listed: Listed) {
+        self.next_id = self.next_id.max(listed.keyspace.id + 1);
+        self.by_name.insert(listed.keyspace.name.clone(), listed.keyspace.id);
+        self.by_id.insert(listed.keyspace.id, listed);
+    }
+}
+
+/// A change to the catalog, as a record carries it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    Create { id: u32, name: String, options: KeyspaceOptions },
+    Drop { id: u32 },
+    Clear { id: u32 },
+}
+
+impl Change {
+    pub(crate) fn id(&self) -> u32 {
+        match self {
+            Self::Create { id, .. } | Self::Drop { id } | Self::Clear { id } => *id,
+        }
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        match self {
+            Self::Create { id, name, options } => {
+                out.push(1);
+                out.extend_from_slice(&id.to_le_bytes());
+                encode_options(options, &mut out);
+                out.extend_from_slice(name.as_bytes());
+            }
+            Self::Drop { id } => {
+                out.push(2);
+                out.extend_from_slice(&id.to_le_bytes());
+            }
+            Self::Clear { id } => {
+                out.push(3);
+                out.extend_from_slice(&id.to_le_bytes());
+            }
+        }
+        out
+    }
+
+    /// Reads a change; `None` if the bytes are none this build knows.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (tag, rest) = bytes.split_first()?;
+        let (id, rest) = rest.split_first_chunk::<4>()?;
+        let id = u32::from_le_bytes(*id);
+        match (tag, rest) {
+            (1, rest) => {
+                let (options, name) = decode_options(rest)?;
+                let name = std::str::from_utf8(name).ok()?.to_owned();
+                check_name(&name).ok()?;
+                Some(Self::Create { id, name, options })
+            }
+            (2, []) => Some(Self::Drop { id }),
+            (3, []) => Some(Self::Clear { id }),
+            _ => None,
+        }
+    }
+}
+
+/// Bytes of encoded options.
+const OPTIONS_BYTES: usize = 9;
+
+pub(crate) fn encode_options(options: &KeyspaceOptions, out: &mut Vec<u8>) {
+    out.push(match options.kind {
+        KeyspaceKind::Hash => 1,
+    });
+    let ttl_ms = options.ttl.map_or(u64::MAX, |ttl| ttl.as_millis() as u64);
+    out.extend_from_slice(&ttl_ms.to_le_bytes());
+}
+
+pub(crate) fn decode_options(bytes: &[u8]) -> Option<(KeyspaceOptions, &[u8])> {
+    let (head, rest) = bytes.split_at_checked(OPTIONS_BYTES)?;
+    let (kind, ttl) = head.split_first()?;
+    let kind = match kind {
+        1 => KeyspaceKind::Hash,
+        _ => return None,
+    };
+    let ttl_ms = u64::from_le_bytes(ttl.try_into().ok()?);
+    let ttl = (ttl_ms != u64::MAX).then(|| Duration::from_millis(ttl_ms));
+    Some((KeyspaceOptions { kind, ttl }, rest))
+}
+
+/// Checks a keyspace's name: 1 to 255 bytes of UTF-8 without control characters, not starting or
+/// ending with white space.
+pub(crate) fn check_name(name: &str) -> Result<()> {
+    let why = if name.is_empty() {
+        "it is empty"
+    } else if name.len() > KEYSPACE_NAME_BYTES_MAX {
+        "it is longer than 255 bytes"
+    } else if name.chars().any(char::is_control) {
+        "it has a control character"
+    } else if name.trim() != name {
+        "it starts or ends with white space"
+    } else {
+        return Ok(());
+    };
+    Err(Error::InvalidName { name: name.chars().take(64).collect(), why })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_round_trip_and_cuts_are_refused() {
+        let options = KeyspaceOptions::default().ttl(Duration::from_millis(5));
+        let create = Change::Create { id: 7, name: "sessions".into(), options };
+        for change in [create.clone(), Change::Drop { id: 1 }, Change::Clear { id: u32::MAX }] {
+            assert_eq!(Change::decode(&change.encode()), Some(change));
+        }
+        let bytes = create.encode();
+        for at in 0..14 {
+            assert_eq!(Change::decode(&bytes[..at]), None, "cut at {at}");
+        }
+        assert_eq!(Change::decode(&[9, 0, 0, 0, 0]), None, "unknown tag");
+    }
+
+    #[test]
+    fn names_are_checked() {
+        assert!(check_name("users").is_ok());
+        assert!(check_name("ключи").is_ok());
+        for bad in ["", " a", "a ", "a\nb", "a\0", &"x".repeat(256)] {
+            assert!(matches!(check_name(bad), Err(Error::InvalidName { .. })), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The log read as a feed: what happened, in order, and what happens from now on.
+
+use crate::{Result, catalog::Change as CatalogChange, core::Core};
+use annals_journal::{Feed, Kind, Seq};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+/// One record of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its number.
+    pub seq: Seq,
+    /// When it was committed, in milliseconds since 1970.
+    pub time_ms: u64,
+    /// The keyspace it belongs to; `None` if that was dropped before it could be named.
+    pub keyspace: Option<String>,
+    /// What it did.
+    pub kind: ChangeKind,
+    /// The key; empty for changes to a whole keyspace.
+    pub key: Vec<u8>,
+    /// The value it wrote.
+    pub value: Option<Vec<u8>>,
+    /// When the record expires, in milliseconds since 1970.
+    pub expires_ms: Option<u64>,
+    /// Whether it is the last record of its commit.
+    pub ends_commit: bool,
+}
+
+/// What a record did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ChangeKind {
+    /// Gave a key a value.
+    Insert,
+    /// Removed a key.
+    Remove,
+    /// Created a keyspace.
+    CreateKeyspace,
+    /// Dropped a keyspace.
+    DropKeyspace,
+    /// Removed all records of a keyspace.
+    ClearKeyspace,
+}
+
+impl std::fmt::Display for ChangeKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Insert => "insert",
+            Self::Remove => "remove",
+            Self::CreateKeyspace => "create keyspace",
+            Self::DropKeyspace => "drop keyspace",
+            Self::ClearKeyspace => "clear keyspace",
+        })
+    }
+}
+
+/// Reads the log forward: what it holds from a number on, then what is committed from now on.
+///
+/// As an iterator it waits for more and ends only when the database is closed;
+/// [`try_next`](Self::try_next) and [`wait`](Self::wait) do not. While it lives, it holds back the
+/// removal of the log from its place on.
+///
+/// ```
+/// use annals_engine::{ChangeKind, Database};
+/// let db = Database::open_in_memory()?;
+/// let users = db.hash_keyspace("users")?;
+/// let mut changes = db.changes(db.oldest_seq())?;
+/// users.insert("ada", "1815")?;
+/// assert_eq!(changes.try_next()?.map(|change| change.kind), Some(ChangeKind::CreateKeyspace));
+/// assert_eq!(changes.try_next()?.map(|change| change.key), Some(b"ada".to_vec()));
+/// assert!(changes.try_next()?.is_none());
+/// # Ok::<(), annals_engine::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Changes {
+    core: Arc<Core>,
+    feed: Feed,
+    from: Seq,
+    read: VecDeque<Change>,
+    names: HashMap<u32, String>,
+}
+
+/// How often a read-only handle looks for what the writer did.
+const POLL: Duration = Duration::from_millis(2);
+
+impl Changes {
+    pub(crate) fn new(core: &Arc<Core>, from: Seq) -> Result<Self> {
+        let feed = core.journal.feed("changes", from)?;
+        let (read, names) = (VecDeque::new(), HashMap::new());
+        Ok(Self { core: Arc::clone(core), feed, from, read, names })
+    }
+
+    /// The next change if there is one now.
+    ///
+    /// # Errors
+    /// Damage to the log; `Stale` in a read-only handle that fell too far behind.
+    pub fn try_next(&mut self) -> Result<Option<Change>> {
+        self.core.follow_if_read_only()?;
+        loop {
+            if let Some(change) = self.read.pop_front() {
+                return Ok(Some(change));
+            }
+            let (core, from) = (&self.core, self.from);
+            let (read, names) = (&mut self.read, &mut self.names);
+            let more = self.feed.read(&mut |frame| {
+                let header = frame.header();
+                let last = Seq(header.next_seq().0.saturating_sub(1));
+                for (_, _, record) in frame.records().filter(|(_, _, record)| record.seq >= from) {
+                    let value = (record.kind == Kind::Put).then(|| record.value.to_vec());
+                    let (kind, keyspace, key) = match record.kind {
+                        Kind::Put => {
+                            (ChangeKind::Insert, name_of(core, names, record.space), record.key)
+                        }
+                        Kind::Remove => {
+                            (ChangeKind::Remove, name_of(core, names, record.space), record.key)
+                        }
+                        Kind::Catalog => match CatalogChange::decode(record.value) {
+                            Some(CatalogChange::Create { id, name, .. }) => {
+                                names.insert(id, name.clone());
+                                (ChangeKind::CreateKeyspace, Some(name), &[][..])
+                            }
+                            Some(CatalogChange::Drop { id }) => {
+                                (ChangeKind::DropKeyspace, name_of(core, names, id), &[][..])
+                            }
+                            Some(CatalogChange::Clear { id }) => {
+                                (ChangeKind::ClearKeyspace, name_of(core, names, id), &[][..])
+                            }
+                            None => continue,
+                        },
+                        _ => continue,
+                    };
+                    read.push_back(Change {
+                        seq: record.seq,
+                        time_ms: header.time_ms,
+                        keyspace,
+                        kind,
+                        key: key.to_vec(),
+                        value,
+                        expires_ms: record.expires_ms,
+                        ends_commit: record.seq == last,
+                    });
+                }
+            })?;
+            if !more && self.read.is_empty() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Waits until there may be a next change or `timeout` is over; returns whether there may be.
+    #[must_use]
+    pub fn wait(&self, timeout: Duration) -> bool {
+        if !self.read.is_empty() {
+            return true;
+        }
+        if self.core.read_only {
+            let may_have_more = self.core.journal.may_have_more();
+            if !may_have_more {
+                std::thread::sleep(timeout.min(POLL));
+            }
+            return may_have_more || self.core.journal.may_have_more();
+        }
+        self.feed.wait(timeout)
+    }
+
+    /// Whether the database was closed: after what is there now, no more will come.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.feed.is_closed()
+    }
+}
+
+fn name_of(core: &Core, names: &mut HashMap<u32, String>, id: u32) -> Option<String> {
+    if let Some(name) = names.get(&id) {
+        return Some(name.clone());
+    }
+    let name = core.catalog.load().by_id(id)?.keyspace.name.clone();
+    names.insert(id, name.clone());
+    Some(name)
+}
+
+impl Iterator for Changes {
+    type Item = Result<Change>;
+
+    /// The next change; waits for it. `None` once the database is closed.
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(change) = self.try_next().transpose() {
+                return Some(change);
+            }
+            if !self.wait(Duration::from_millis(100)) && self.is_closed() {
+                return self.try_next().transpose();
+            }
+        }
+    }
+}

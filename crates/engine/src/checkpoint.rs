@@ -1,0 +1,158 @@
+//! Checkpoints: the durable image of the views, so that opening replays only the log's tail.
+//!
+//! Writing one stops nobody. The tables are copied group by group while commits go on; the image is
+//! therefore of no single moment, and replaying the log from the place noted *before* the copy
+//! began puts that right: every key changed since is written again by replay, every other key is
+//! in the image as it was. Addresses in the image may be younger than that place, so the log is
+//! synced up to the end of the copying before the root names the checkpoint.
+
+mod format;
+
+use crate::{
+    Error, Result,
+    catalog::{Catalog, Keyspace, Listed},
+    core::Core,
+    hash::HashView,
+};
+use annals_disk::Access;
+use annals_journal::{Opening, RootCheckpoint, Seq, checkpoint_name};
+use arc_swap::ArcSwap;
+use format::{Section, SectionReader, SectionWriter};
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+pub use format::CHECKPOINT_VERSION;
+
+/// What a checkpoint did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckpointReport {
+    /// The number in its file's name.
+    pub number: u64,
+    /// Everything before this number is in it.
+    pub next_seq: Seq,
+    /// Keys in it.
+    pub keys_count: u64,
+    /// Its file's length in bytes.
+    pub file_bytes: u64,
+}
+
+/// What a checkpoint holds.
+#[derive(Debug, Default)]
+pub(crate) struct Loaded {
+    pub(crate) catalog: Catalog,
+    pub(crate) clock_ms: u64,
+}
+
+/// Writes a checkpoint and makes it the latest; the root stops naming the segments in `drop_slots`
+/// in the same step. Called by one thread at a time.
+pub(crate) fn write(core: &Core, drop_slots: &[u32]) -> Result<CheckpointReport> {
+    let journal = &core.journal;
+    let (replay_from, next_seq, catalog) = {
+        let writer = journal.quiesce();
+        (writer.end(), writer.next_seq(), core.catalog.load_full())
+    };
+    let number = journal.checkpoint().map_or(1, |before| before.number + 1);
+    let path = journal.dir().join(checkpoint_name(number));
+    let outcome = (|| {
+        let file = journal.disk().create(&path).map_err(Error::disk)?;
+        let mut out =
+            SectionWriter::new(file, journal.database_id(), number).map_err(Error::disk)?;
+        out.section(&Section::Catalog { clock_ms: core.clock.now_ms(), next_id: catalog.next_id })
+            .map_err(Error::disk)?;
+        let mut keys_count = 0;
+        for Listed { keyspace, view } in catalog.iter() {
+            let live = view.live.lock().clone();
+            let mut expiries: Vec<_> = view.expiries.lock().iter().map(|e| e.0).collect();
+            expiries.sort_unstable();
+            let (id, name, options) = (keyspace.id, keyspace.name.clone(), keyspace.options);
+            let section = Section::Keyspace { id, name, options, live, expiries };
+            out.section(&section).map_err(Error::disk)?;
+            keys_count += out.table(&view.table).map_err(Error::disk)?;
+        }
+        let file_bytes = out.finish().map_err(Error::disk)?;
+        // What the image refers to must not be younger than what the device holds.
+        journal.sync()?;
+        journal.install(RootCheckpoint { number, replay_from, next_seq }, drop_slots)?;
+        Ok(CheckpointReport { number, next_seq, keys_count, file_bytes })
+    })();
+    match &outcome {
+        Ok(report) => {
+            tracing::debug!(number, keys = report.keys_count, "checkpoint");
+            core.maintenance.note_checkpoint(journal, report.file_bytes);
+        }
+        Err(_) if journal.checkpoint().is_none_or(|latest| latest.number != number) => {
+            // Nobody names the unfinished file. If it cannot be removed now, the next opening does.
+            drop(journal.disk().remove(&path));
+        }
+        Err(_) => {}
+    }
+    outcome
+}
+
+/// The path of the checkpoint the root names.
+pub(crate) fn path(opening: &Opening) -> Option<PathBuf> {
+    let number = opening.root().checkpoint?.number;
+    Some(opening.dir().join(checkpoint_name(number)))
+}
+
+/// Loads the checkpoint the root names, if it names one.
+///
+/// Damage is [`Error::Checkpoint`]: the views can be rebuilt from the log.
+pub(crate) fn load(opening: &Opening) -> Result<Loaded> {
+    let Some(path) = path(opening) else {
+        return Ok(Loaded { catalog: Catalog::new(), clock_ms: 0 });
+    };
+    let number = opening.root().checkpoint.map_or(0, |checkpoint| checkpoint.number);
+    let region = match opening.disk().open_region(&path, Access::Read) {
+        Ok(region) => region,
+        Err(error)
+            if error.is_not_found() || error.source.kind() == std::io::ErrorKind::InvalidData =>
+        {
+            let what = "the file is missing or empty";
+            return Err(Error::Checkpoint { path, offset: 0, what });
+        }
+        Err(error) => return Err(Error::disk(error)),
+    };
+    let bytes = region.read(0, region.len());
+    read(bytes, opening.root().database_id, number, &opening.slots().collect::<Vec<_>>())
+        .map_err(|(offset, what)| Error::Checkpoint { path, offset: offset as u64, what })
+}
+
+/// Reads a checkpoint from the bytes of its file. `slots` are those of the segments there are: an
+/// address in any other is damage.
+pub(crate) fn read(
+    bytes: &[u8],
+    database_id: u64,
+    number: u64,
+    slots: &[u32],
+) -> Result<Loaded, (usize, &'static str)> {
+    let mut reader = SectionReader::new(bytes, database_id, number)?;
+    let mut loaded = Loaded { catalog: Catalog::new(), clock_ms: 0 };
+    let mut slot_known = vec![false; slots.iter().max().map_or(0, |most| *most as usize + 1)];
+    for slot in slots {
+        slot_known[*slot as usize] = true;
+    }
+    while let Some(section) = reader.section()? {
+        match section {
+            Section::Catalog { clock_ms, next_id } => {
+                loaded.clock_ms = clock_ms;
+                loaded.catalog.next_id = next_id;
+            }
+            Section::Keyspace { id, name, options, live, expiries } => {
+                let table = reader.table(&slot_known)?;
+                let view = Arc::new(HashView::restored(table, expiries, live));
+                let keyspace = Arc::new(Keyspace {
+                    id,
+                    name,
+                    options,
+                    view: ArcSwap::new(Arc::clone(&view)),
+                    dropped: AtomicBool::new(false),
+                });
+                loaded.catalog.insert(Listed { keyspace, view });
+            }
+        }
+    }
+    Ok(loaded)
+}

@@ -1,0 +1,330 @@
+//! The bytes of a checkpoint file. The layout is described once, in
+//! `docs/formats/hash-checkpoint.md`; this file is its image in code.
+//!
+//! A file is a header and a chain of blocks, each with its length and checksum. A block is checked
+//! before anything in it is believed, and nothing is allocated by a length that was not compared
+//! with the bytes that are there.
+
+use crate::{
+    catalog::{KeyspaceOptions, check_name, decode_options, encode_options},
+    hash::table::{Group, Slot, Table, TableLoader, WalkPlace},
+};
+use annals_disk::{File, Result as DiskResult};
+use annals_journal::Address;
+
+const MAGIC: [u8; 8] = *b"ANNALSCK";
+/// The version of the checkpoint format that this build writes.
+pub const CHECKPOINT_VERSION: u16 = 1;
+const ENDIAN_MARK: u16 = 0x1234;
+const HEADER_BYTES: usize = 40;
+/// Kind, three unused bytes, checksum, length.
+const BLOCK_HEADER_BYTES: usize = 16;
+/// Groups are collected until a block has at least this many bytes.
+const GROUPS_BLOCK_BYTES: usize = 256 * 1024;
+
+const BLOCK_CATALOG: u8 = 1;
+const BLOCK_KEYSPACE: u8 = 2;
+const BLOCK_GROUPS: u8 = 3;
+const BLOCK_TABLE_END: u8 = 4;
+const BLOCK_END: u8 = 5;
+
+/// A part of a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Section {
+    /// What holds for all of the catalog.
+    Catalog { clock_ms: u64, next_id: u32 },
+    /// A keyspace; its table follows.
+    Keyspace {
+        id: u32,
+        name: String,
+        options: KeyspaceOptions,
+        /// Bytes of current records by the slot of their segment.
+        live: Vec<u64>,
+        /// When records expire, with the hashes of their keys.
+        expiries: Vec<(u64, u64)>,
+    },
+}
+
+type Fault = (usize, &'static str);
+
+/// Writes a checkpoint file.
+pub(super) struct SectionWriter {
+    file: Box<dyn File>,
+    seed: u32,
+    block: Vec<u8>,
+    written: u64,
+}
+
+/// The seed of the blocks' checksums: blocks of other files do not pass.
+fn seed(database_id: u64, number: u64) -> u32 {
+    let mut both = [0; 16];
+    both[..8].copy_from_slice(&database_id.to_le_bytes());
+    both[8..].copy_from_slice(&number.to_le_bytes());
+    crc32c::crc32c(&both)
+}
+
+impl SectionWriter {
+    pub(super) fn new(mut file: Box<dyn File>, database_id: u64, number: u64) -> DiskResult<Self> {
+        let mut header = [0; HEADER_BYTES];
+        header[0..8].copy_from_slice(&MAGIC);
+        header[8..10].copy_from_slice(&CHECKPOINT_VERSION.to_le_bytes());
+        header[10..12].copy_from_slice(&ENDIAN_MARK.to_le_bytes());
+        header[16..24].copy_from_slice(&database_id.to_le_bytes());
+        header[24..32].copy_from_slice(&number.to_le_bytes());
+        let checksum = crc32c::crc32c(&header[..36]);
+        header[36..40].copy_from_slice(&checksum.to_le_bytes());
+        file.append(&header)?;
+        let block = vec![0; BLOCK_HEADER_BYTES];
+        Ok(Self { file, seed: seed(database_id, number), block, written: HEADER_BYTES as u64 })
+    }
+
+    /// Writes the collected block as one of `kind`.
+    fn flush(&mut self, kind: u8) -> DiskResult<()> {
+        let len = (self.block.len() - BLOCK_HEADER_BYTES) as u64;
+        self.block[0] = kind;
+        self.block[1..4].fill(0);
+        self.block[8..16].copy_from_slice(&len.to_le_bytes());
+        let head = crc32c::crc32c_append(self.seed, &self.block[0..4]);
+        let checksum = crc32c::crc32c_append(head, &self.block[8..]);
+        self.block[4..8].copy_from_slice(&checksum.to_le_bytes());
+        self.file.append(&self.block)?;
+        self.written += self.block.len() as u64;
+        self.block.truncate(BLOCK_HEADER_BYTES);
+        Ok(())
+    }
+
+    pub(super) fn section(&mut self, section: &Section) -> DiskResult<()> {
+        match section {
+            Section::Catalog { clock_ms, next_id } => {
+                self.block.extend_from_slice(&clock_ms.to_le_bytes());
+                self.block.extend_from_slice(&next_id.to_le_bytes());
+                self.flush(BLOCK_CATALOG)
+            }
+            Section::Keyspace { id, name, options, live, expiries } => {
+                self.block.extend_from_slice(&id.to_le_bytes());
+                encode_options(options, &mut self.block);
+                put_u32(&mut self.block, name.len());
+                put_u32(&mut self.block, live.len());
+                put_u32(&mut self.block, expiries.len());
+                self.block.extend_from_slice(name.as_bytes());
+                for bytes in live {
+                    self.block.extend_from_slice(&bytes.to_le_bytes());
+                }
+                for (expires_ms, hash) in expiries {
+                    self.block.extend_from_slice(&expires_ms.to_le_bytes());
+                    self.block.extend_from_slice(&hash.to_le_bytes());
+                }
+                self.flush(BLOCK_KEYSPACE)
+            }
+        }
+    }
+
+    /// Writes a table and returns how many keys it has.
+    pub(super) fn table(&mut self, table: &Table) -> DiskResult<u64> {
+        let mut keys_count = 0;
+        let (mut place, mut group) = (WalkPlace::live_only(), Group::default());
+        while table.walk_from(&mut place, &mut group) {
+            keys_count += group.slots.len() as u64;
+            encode_group(&group, &mut self.block);
+            if self.block.len() >= GROUPS_BLOCK_BYTES {
+                self.flush(BLOCK_GROUPS)?;
+            }
+        }
+        if self.block.len() > BLOCK_HEADER_BYTES {
+            self.flush(BLOCK_GROUPS)?;
+        }
+        self.flush(BLOCK_TABLE_END)?;
+        Ok(keys_count)
+    }
+
+    /// Ends the file, makes it durable, and returns its length in bytes.
+    pub(super) fn finish(mut self) -> DiskResult<u64> {
+        self.flush(BLOCK_END)?;
+        self.file.sync()?;
+        Ok(self.written)
+    }
+}
+
+fn put_u32(out: &mut Vec<u8>, value: usize) {
+    out.extend_from_slice(&(value as u32).to_le_bytes());
+}
+
+/// Bytes of a slot besides its address.
+const TAG_BYTES: usize = 2;
+const ADDRESS_BITS: u32 = Address::PACKED_BITS;
+
+/// A group: prefix, depth, precision, bytes of an address, buckets, counts, slots. Addresses take
+/// as many bytes as the largest of the group needs.
+fn encode_group(group: &Group, out: &mut Vec<u8>) {
+    let mask = (1u64 << ADDRESS_BITS) - 1;
+    let largest = group.slots.iter().map(|slot| slot & mask).max().unwrap_or(0);
+    let width = (u64::BITS - largest.leading_zeros()).div_ceil(8).max(1) as usize;
+    out.extend_from_slice(&group.prefix.to_le_bytes());
+    out.extend_from_slice(&[group.depth, group.precision, width as u8, 0]);
+    out.extend_from_slice(&group.buckets.to_le_bytes());
+    put_u32(out, group.slots.len());
+    out.extend_from_slice(&group.counts);
+    for slot in &group.slots {
+        let tag = (slot >> ADDRESS_BITS) as u16;
+        out.extend_from_slice(&tag.to_le_bytes());
+        out.extend_from_slice(&slot.to_le_bytes()[..width]);
+    }
+}
+
+/// Reads the group at the start of `bytes` into `group`; returns its length.
+fn decode_group(bytes: &[u8], group: &mut Group) -> Option<usize> {
+    const HEAD: usize = 20;
+    let head = bytes.get(..HEAD)?;
+    group.prefix = u64::from_le_bytes(head[0..8].try_into().ok()?);
+    (group.depth, group.precision) = (head[8], head[9]);
+    let width = usize::from(head[10]);
+    group.buckets = u32::from_le_bytes(head[12..16].try_into().ok()?);
+    let slots_count = u32::from_le_bytes(head[16..20].try_into().ok()?) as usize;
+    if !(1..=6).contains(&width) || head[11] != 0 {
+        return None;
+    }
+    let counts_end = HEAD.checked_add(group.buckets as usize)?;
+    let counts = bytes.get(HEAD..counts_end)?;
+    let step = TAG_BYTES + width;
+    let end = counts_end.checked_add(slots_count.checked_mul(step)?)?;
+    let slots = bytes.get(counts_end..end)?;
+    group.counts.clear();
+    group.counts.extend_from_slice(counts);
+    group.slots.clear();
+    group.slots.extend(slots.chunks_exact(step).map(|chunk| {
+        let tag = u64::from(u16::from_le_bytes([chunk[0], chunk[1]]));
+        let mut address = [0; 8];
+        address[..width].copy_from_slice(&chunk[TAG_BYTES..]);
+        tag << ADDRESS_BITS | u64::from_le_bytes(address)
+    }));
+    Some(end)
+}
+
+/// Reads a checkpoint file.
+pub(super) struct SectionReader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    seed: u32,
+}
+
+impl<'a> SectionReader<'a> {
+    pub(super) fn new(bytes: &'a [u8], database_id: u64, number: u64) -> Result<Self, Fault> {
+        let header = bytes.get(..HEADER_BYTES).ok_or((bytes.len(), "the file is cut off"))?;
+        if header[0..8] != MAGIC {
+            return Err((0, "the file does not start with its magic bytes"));
+        }
+        if crc32c::crc32c(&header[..36]).to_le_bytes() != header[36..40] {
+            return Err((0, "the header does not match its checksum"));
+        }
+        if header[8..10] != CHECKPOINT_VERSION.to_le_bytes()
+            || header[10..12] != ENDIAN_MARK.to_le_bytes()
+        {
+            return Err((8, "the file has another format version or byte order"));
+        }
+        if header[16..24] != database_id.to_le_bytes() || header[24..32] != number.to_le_bytes() {
+            return Err((16, "the file belongs to another database or is another checkpoint"));
+        }
+        Ok(Self { bytes, at: HEADER_BYTES, seed: seed(database_id, number) })
+    }
+
+    /// The next block, checked: its kind and body.
+    fn block(&mut self) -> Result<(u8, &'a [u8], usize), Fault> {
+        let start = self.at;
+        let head = self
+            .bytes
+            .get(start..start + BLOCK_HEADER_BYTES)
+            .ok_or((start, "the file is cut off before its end"))?;
+        let len = u64::from_le_bytes(head[8..16].try_into().expect("eight bytes"));
+        let body_start = start + BLOCK_HEADER_BYTES;
+        let body = usize::try_from(len)
+            .ok()
+            .and_then(|len| self.bytes.get(body_start..body_start.checked_add(len)?))
+            .ok_or((start, "a block's length leaves the file"))?;
+        let checksum = crc32c::crc32c_append(self.seed, &head[0..4]);
+        let checksum = crc32c::crc32c_append(checksum, &head[8..16]);
+        let checksum = crc32c::crc32c_append(checksum, body);
+        if checksum.to_le_bytes() != head[4..8] {
+            return Err((start, "a block does not match its checksum"));
+        }
+        self.at = body_start + body.len();
+        Ok((head[0], body, body_start))
+    }
+
+    pub(super) fn section(&mut self) -> Result<Option<Section>, Fault> {
+        let start = self.at;
+        let (kind, body, _) = self.block()?;
+        let section = match kind {
+            BLOCK_END if self.at == self.bytes.len() => return Ok(None),
+            BLOCK_END => return Err((self.at, "there are bytes behind the end of the file")),
+            BLOCK_CATALOG => decode_catalog(body),
+            BLOCK_KEYSPACE => decode_keyspace(body),
+            _ => None,
+        };
+        section.map(Some).ok_or((start, "a block is not of the kind its place asks for"))
+    }
+
+    pub(super) fn table(&mut self, slot_known: &[bool]) -> Result<Table, Fault> {
+        let mut loader = TableLoader::new();
+        let mut group = Group::default();
+        loop {
+            let start = self.at;
+            let (kind, mut body, body_start) = self.block()?;
+            let mut at = body_start;
+            match kind {
+                BLOCK_GROUPS => {
+                    while !body.is_empty() {
+                        let len = decode_group(body, &mut group)
+                            .ok_or((at, "a group of the table is malformed"))?;
+                        let known = |raw: &u64| {
+                            let slot = Address::unpack(*raw).slot as usize;
+                            slot_known.get(slot).copied().unwrap_or(false)
+                                && Slot::from_raw(*raw).is_some_and(|slot| !slot.is_dead())
+                        };
+                        if !group.slots.iter().all(known) {
+                            return Err((at, "a key's address is in no segment of the log"));
+                        }
+                        loader
+                            .push(&group)
+                            .map_err(|_| (at, "a group of the table contradicts itself"))?;
+                        body = &body[len..];
+                        at += len;
+                    }
+                }
+                BLOCK_TABLE_END => {
+                    return loader.finish().map_err(|_| (start, "the table is incomplete"));
+                }
+                _ => return Err((start, "a block is not of the kind its place asks for")),
+            }
+        }
+    }
+}
+
+fn decode_catalog(body: &[u8]) -> Option<Section> {
+    let (clock_ms, rest) = body.split_first_chunk::<8>()?;
+    let (next_id, rest) = rest.split_first_chunk::<4>()?;
+    rest.is_empty().then_some(())?;
+    let next_id = u32::from_le_bytes(*next_id);
+    Some(Section::Catalog { clock_ms: u64::from_le_bytes(*clock_ms), next_id })
+}
+
+fn decode_keyspace(body: &[u8]) -> Option<Section> {
+    let (id, rest) = body.split_first_chunk::<4>()?;
+    let (options, rest) = decode_options(rest)?;
+    let (lens, rest) = rest.split_first_chunk::<12>()?;
+    let len = |at: usize| {
+        lens[at..at + 4].try_into().map(|raw| u32::from_le_bytes(raw) as usize).ok()
+    };
+    let (name_len, live_len, expiries_len) = (len(0)?, len(4)?, len(8)?);
+    let (name, rest) = rest.split_at_checked(name_len)?;
+    let (live, rest) = rest.split_at_checked(live_len.checked_mul(8)?)?;
+    if rest.len() != expiries_len.checked_mul(16)? {
+        return None;
+    }
+    let name = std::str::from_utf8(name).ok()?.to_owned();
+    check_name(&name).ok()?;
+    let number = |raw: &[u8]| raw.try_into().map(u64::from_le_bytes).unwrap_or(0);
+    let live = live.chunks_exact(8).map(number).collect();
+    let expiries =
+        rest.chunks_exact(16).map(|pair| (number(&pair[..8]), number(&pair[8..]))).collect();
+    Some(Section::Keyspace { id: u32::from_le_bytes(*id), name, options, live, expiries })
+}

@@ -1,0 +1,27 @@
+//! The clock used for expiry: the wall clock, made to never run backwards.
+
+use annals_disk::Disk;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+/// A clock that never runs backwards, also not across a restart: it starts at the latest time the
+/// log knows.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    disk: Arc<dyn Disk>,
+    latest_ms: AtomicU64,
+}
+
+impl Clock {
+    pub(crate) fn new(disk: Arc<dyn Disk>, start_ms: u64) -> Self {
+        Self { disk, latest_ms: AtomicU64::new(start_ms) }
+    }
+
+    /// Milliseconds since 1970.
+    pub(crate) fn now_ms(&self) -> u64 {
+        let now = self.disk.now_ms();
+        self.latest_ms.fetch_max(now, Ordering::Relaxed).max(now)
+    }
+}

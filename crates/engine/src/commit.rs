@@ -1,0 +1,170 @@
+//! The commit pipeline: validate, append, apply, publish under the writer lock; then wait for
+//! durability outside of it.
+
+use crate::{
+    Durability, Error, Result,
+    catalog::Keyspace,
+    core::Core,
+    hash::{Applying, Placed, Undo},
+};
+use annals_journal::{Address, Appended, FrameBuilder, KEY_BYTES_MAX, Seq, VALUE_BYTES_MAX, Writer};
+use std::{cell::RefCell, sync::Arc};
+
+/// A commit that went through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// The number of its first record.
+    pub first_seq: Seq,
+    /// The number of its last record.
+    pub last_seq: Seq,
+}
+
+/// Memory of a frame builder that is kept for the next commit of the thread, in bytes.
+const KEEP_BYTES: usize = 1 << 20;
+
+thread_local! {
+    static FRAME: RefCell<FrameBuilder> = RefCell::new(FrameBuilder::new());
+}
+
+/// Runs `work` with the thread's frame builder, empty.
+pub(crate) fn with_frame<R>(work: impl FnOnce(&mut FrameBuilder) -> R) -> R {
+    FRAME.with_borrow_mut(|frame| {
+        frame.clear(KEEP_BYTES);
+        work(frame)
+    })
+}
+
+pub(crate) fn check_key(key: &[u8]) -> Result<()> {
+    if key.len() > KEY_BYTES_MAX {
+        return Err(Error::KeyTooLong { bytes: key.len() as u64, limit: KEY_BYTES_MAX as u64 });
+    }
+    Ok(())
+}
+
+pub(crate) fn check_value(value: &[u8]) -> Result<()> {
+    if value.len() > VALUE_BYTES_MAX {
+        let (bytes, limit) = (value.len() as u64, VALUE_BYTES_MAX as u64);
+        return Err(Error::ValueTooLong { bytes, limit });
+    }
+    Ok(())
+}
+
+/// The keyspace and key hash of each record of a frame.
+pub(crate) trait Targets {
+    fn target(&self, index: usize) -> (&Keyspace, u64);
+}
+
+impl Targets for (&Keyspace, u64) {
+    fn target(&self, _: usize) -> (&Keyspace, u64) {
+        *self
+    }
+}
+
+impl Targets for [(Arc<Keyspace>, u64)] {
+    fn target(&self, index: usize) -> (&Keyspace, u64) {
+        (&self[index].0, self[index].1)
+    }
+}
+
+impl Core {
+    /// Commits `frame`, whose records go where `targets` says, if `precondition` holds under the
+    /// writer lock; `None` if it does not.
+    pub(crate) fn commit<T: Targets + ?Sized>(
+        &self,
+        frame: &mut FrameBuilder,
+        targets: &T,
+        durability: Option<Durability>,
+        mut precondition: impl FnMut(&Writer<'_>) -> Result<bool>,
+    ) -> Result<Option<Commit>> {
+        for index in 0..frame.count() {
+            let (keyspace, hash) = targets.target(index);
+            keyspace.view.load().table.touch(hash);
+        }
+        let mut writer = loop {
+            let writer = self.journal.writer(frame.len_bytes(), frame.count())?;
+            if self.snapshots.count() == 0 || frame.has_room_for_previous() {
+                break writer;
+            }
+            drop(writer);
+            frame.make_room_for_previous()?;
+        };
+        for index in 0..frame.count() {
+            targets.target(index).0.check_alive()?;
+        }
+        if !precondition(&writer)? {
+            return Ok(None);
+        }
+        if frame.has_room_for_previous() {
+            self.note_previous(frame, targets);
+        }
+        let appended = writer.append(frame)?;
+        let last_seq = self.apply(frame, targets, &appended);
+        writer.publish();
+        drop(writer);
+        self.maintenance.note_appended(&self.journal);
+        let durability = durability.unwrap_or(self.journal.config().durability);
+        self.journal.make_durable(appended.end, durability)?;
+        Ok(Some(Commit { first_seq: appended.first_seq, last_seq }))
+    }
+
+    /// Fills in where the versions lie that the frame's records replace.
+    #[cold]
+    fn note_previous<T: Targets + ?Sized>(&self, frame: &mut FrameBuilder, targets: &T) {
+        for index in 0..frame.count() {
+            let (keyspace, hash) = targets.target(index);
+            let record = frame.record(index);
+            let view = keyspace.view.load();
+            let before = view.table.find(hash, |slot| {
+                self.same_key(slot, record.space, record.key)
+                    .map(|_| Address::unpack(slot.address()))
+            });
+            if let Some(before) = before {
+                frame.set_previous(index, before);
+            }
+        }
+    }
+
+    /// Applies an appended frame to the views and lets readers see it.
+    fn apply<T: Targets + ?Sized>(
+        &self,
+        frame: &FrameBuilder,
+        targets: &T,
+        appended: &Appended,
+    ) -> Seq {
+        let count = frame.count();
+        let last_seq = appended.first_seq.plus(count as u64 - 1);
+        let snapshots_live = self.snapshots.count() > 0;
+        let placed = |index: usize| Placed {
+            address: appended.address(frame.offset(index)),
+            len: frame.record_len(index),
+            seq: appended.first_seq.plus(index as u64),
+            hash: targets.target(index).1,
+            record: frame.record(index),
+        };
+        if count == 1 {
+            let how = Applying { keep_removed: snapshots_live, ..Applying::default() };
+            targets.target(0).0.view.load().apply(self, &placed(0), how);
+            self.show(last_seq);
+            return last_seq;
+        }
+        // Until the whole frame is applied, readers that come across a part of it see what was
+        // there before.
+        let undo = Arc::new(Undo::new(appended.first_seq, count));
+        self.undo.store(Some(Arc::clone(&undo)));
+        let how = Applying { undo: Some(&undo), keep_removed: true, unordered: false };
+        for index in 0..count {
+            targets.target(index).0.view.load().apply(self, &placed(index), how);
+        }
+        self.show(last_seq);
+        self.undo.store(None);
+        if !snapshots_live {
+            for index in 0..count {
+                let view = targets.target(index).0.view.load();
+                if view.table.dead_len() > 0 {
+                    view.bury(self, None);
+                }
+            }
+        }
+        last_seq
+    }
+}

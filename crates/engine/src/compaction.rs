@@ -1,0 +1,214 @@
+//! Log compaction: moving what is still current out of segments that are mostly dead.
+//!
+//! Order of durability: the moved records are written and synced; the tables are told the new
+//! addresses; a checkpoint with those addresses is written; the root that names it stops naming
+//! the old segments; their files are removed. A crash before the last step but one finds the old
+//! checkpoint and the old segments, and forgets the copies.
+
+mod choice;
+
+use crate::{
+    Result, checkpoint,
+    core::Core,
+    hash::hash_key,
+};
+use annals_journal::{Address, Draft, FrameBuilder, Kind, Packer, SegmentInfo, SegmentKind, Seq};
+pub(crate) use choice::{Candidate, choose};
+
+/// What a compaction did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CompactReport {
+    /// Segments rewritten.
+    pub segments_count: u64,
+    /// Bytes of log content before.
+    pub before_bytes: u64,
+    /// Bytes of log content after.
+    pub after_bytes: u64,
+    /// Records moved.
+    pub moved_count: u64,
+}
+
+/// Moved records are collected until a frame has this many bytes.
+const FRAME_BYTES: usize = 256 * 1024;
+
+/// Compacts what has fallen under the threshold. The caller holds the maintenance lock.
+pub(crate) fn run_due(core: &Core) -> Result<CompactReport> {
+    compact(core, core.maintenance.config.compact_below)
+}
+
+/// Compacts everything that has anything to give. The caller holds the maintenance lock.
+pub(crate) fn run_all(core: &Core) -> Result<CompactReport> {
+    core.journal.roll()?;
+    compact(core, 0.99)
+}
+
+fn candidates(core: &Core) -> Vec<Candidate> {
+    let mut live: Vec<u64> = Vec::new();
+    for listed in core.catalog.load().iter() {
+        for (slot, bytes) in listed.view.live.lock().iter().enumerate() {
+            if live.len() <= slot {
+                live.resize(slot + 1, 0);
+            }
+            live[slot] += bytes;
+        }
+    }
+    let zombies = core.maintenance.zombies.lock();
+    let leaving = |slot| zombies.iter().any(|(_, slots)| slots.contains(&slot));
+    let held_from = core.journal.oldest_hold().map(|(_, position)| position.ordinal);
+    core.journal
+        .segments()
+        .into_iter()
+        .filter(|info| !leaving(info.slot))
+        .map(|info| Candidate {
+            live_bytes: live.get(info.slot as usize).copied().unwrap_or(0),
+            held: info.kind == SegmentKind::Log
+                && held_from.is_some_and(|ordinal| info.ordinal >= ordinal),
+            info,
+        })
+        .collect()
+}
+
+fn compact(core: &Core, below: f64) -> Result<CompactReport> {
+    let candidates = candidates(core);
+    let victims: Vec<SegmentInfo> = choose(&candidates, below);
+    if victims.is_empty() {
+        return Ok(CompactReport::default());
+    }
+    let kept_from = candidates
+        .iter()
+        .filter(|candidate| candidate.info.kind != SegmentKind::Spare)
+        .filter(|candidate| !victims.iter().any(|victim| victim.slot == candidate.info.slot))
+        .filter(|candidate| candidate.info.sealed)
+        .map(|candidate| candidate.info.base_seq)
+        .min();
+    let mut run = Run {
+        core,
+        packer: core.journal.packer(),
+        frame: FrameBuilder::new(),
+        moves: Vec::new(),
+        kept_from,
+        moved_count: 0,
+    };
+    let mut before_bytes = 0;
+    for victim in &victims {
+        run.segment(victim)?;
+        before_bytes += victim.content_bytes;
+    }
+    run.flush()?;
+    let (moved_count, after_bytes) = (run.moved_count, run.packer.bytes());
+    run.packer.finish()?;
+    let slots: Vec<u32> = victims.iter().map(|victim| victim.slot).collect();
+    checkpoint::write(core, &slots)?;
+    // Snapshots taken from now on find the new addresses; earlier ones may hold old ones.
+    let ticket = core.snapshots.next_ticket();
+    core.maintenance.zombies.lock().push((ticket, slots));
+    crate::maintenance::tidy(core);
+    let segments_count = victims.len() as u64;
+    Ok(CompactReport { segments_count, before_bytes, after_bytes, moved_count })
+}
+
+/// A record on its way.
+struct Move {
+    space: u32,
+    hash: u64,
+    from: Address,
+    index: usize,
+}
+
+struct Run<'a> {
+    core: &'a Core,
+    packer: Packer<'a>,
+    frame: FrameBuilder,
+    moves: Vec<Move>,
+    /// The lowest number that a segment which stays may hold; removals of older keys are needed
+    /// no more.
+    kept_from: Option<Seq>,
+    moved_count: u64,
+}
+
+impl Run<'_> {
+    fn segment(&mut self, victim: &SegmentInfo) -> Result<()> {
+        let journal = &self.core.journal;
+        let Some(guard) = journal.guard(victim.slot) else { return Ok(()) };
+        let mut offset = guard.first_frame();
+        while let Some(frame) = guard.next_frame(&mut offset)? {
+            for (address, _, record) in frame.records() {
+                let hash = hash_key(self.core.hash_seed, record.key);
+                if !self.is_needed(address, hash, &record) {
+                    continue;
+                }
+                let annals_journal::Record { kind, space, key, value, expires_ms, .. } = record;
+                // A snapshot that needs the version before was there when this one was written.
+                let previous = record.previous.filter(|_| self.core.snapshots.count() > 0);
+                self.frame.reserve_previous(previous.is_some());
+                let aligned = record.aligned;
+                let draft = Draft { kind, space, key, value, expires_ms, aligned };
+                self.frame.push_moved(&draft, record.seq)?;
+                let index = self.frame.count() - 1;
+                if let Some(previous) = previous {
+                    self.frame.set_previous(index, previous);
+                }
+                self.moves.push(Move { space, hash, from: address, index });
+                if self.frame.len_bytes() >= FRAME_BYTES {
+                    self.flush()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_needed(
+        &self,
+        address: Address,
+        hash: u64,
+        record: &annals_journal::Record<'_>,
+    ) -> bool {
+        let catalog = self.core.catalog.load();
+        if record.kind == Kind::Catalog {
+            return true;
+        }
+        let Some(listed) = catalog.by_id(record.space) else { return false };
+        let packed = address.pack();
+        let current = listed
+            .view
+            .table
+            .find(hash, |slot| (slot.address() == packed).then_some(()))
+            .is_some();
+        if current {
+            return true;
+        }
+        // A removal whose key is not in the table hides older records of the key from a rebuild,
+        // as long as there may be any.
+        let superseded = listed
+            .view
+            .table
+            .find(hash, |slot| self.core.same_key(slot, record.space, record.key))
+            .is_some();
+        record.kind == Kind::Remove
+            && !superseded
+            && self.kept_from.is_some_and(|from| from < record.seq)
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if self.frame.count() == 0 {
+            return Ok(());
+        }
+        let base = self.packer.append(&mut self.frame)?;
+        let catalog = self.core.catalog.load();
+        // A few at a time under the writer lock, so that commits hardly notice.
+        for moves in self.moves.chunks(256) {
+            let _writer = self.core.journal.quiesce();
+            for one in moves {
+                let Some(listed) = catalog.by_id(one.space) else { continue };
+                let offset = base.offset + self.frame.offset(one.index);
+                let to = Address { slot: base.slot, offset };
+                let len = self.frame.record_len(one.index);
+                listed.view.relocate(one.hash, one.from, to, len);
+                self.moved_count += 1;
+            }
+        }
+        self.moves.clear();
+        self.frame.clear(FRAME_BYTES * 2);
+        Ok(())
+    }
+}

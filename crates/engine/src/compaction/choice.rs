@@ -1,0 +1,63 @@
+//! Which segments to compact: a pure function of what is known of them.
+
+use annals_journal::{SegmentInfo, SegmentKind};
+
+/// A segment that may be compacted.
+#[derive(Clone, Debug)]
+pub(crate) struct Candidate {
+    pub(crate) info: SegmentInfo,
+    /// Bytes of records in it that are current.
+    pub(crate) live_bytes: u64,
+    /// Whether a slot holds it back.
+    pub(crate) held: bool,
+}
+
+/// The segments whose live share is below `below`, in the order of the log. Segments that are
+/// still written to, spares, and what slots hold back are never chosen.
+pub(crate) fn choose(candidates: &[Candidate], below: f64) -> Vec<SegmentInfo> {
+    let mut chosen: Vec<SegmentInfo> = candidates
+        .iter()
+        .filter(|candidate| {
+            let info = &candidate.info;
+            let share = candidate.live_bytes as f64 / info.content_bytes.max(1) as f64;
+            info.kind != SegmentKind::Spare && info.sealed && !candidate.held && share < below
+        })
+        .map(|candidate| candidate.info.clone())
+        .collect();
+    chosen.sort_unstable_by_key(|info| (info.base_seq, info.slot));
+    chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use annals_journal::Seq;
+
+    fn candidate(slot: u32, live_bytes: u64) -> Candidate {
+        let info = SegmentInfo {
+            slot,
+            generation: slot,
+            kind: SegmentKind::Log,
+            ordinal: slot,
+            base_seq: Seq(u64::from(slot)),
+            content_bytes: 100,
+            file_bytes: 100,
+            sealed: true,
+        };
+        Candidate { info, live_bytes, held: false }
+    }
+
+    #[test]
+    fn only_sealed_free_and_mostly_dead_segments_are_chosen() {
+        let mut open = candidate(1, 0);
+        open.info.sealed = false;
+        let mut spare = candidate(2, 0);
+        spare.info.kind = SegmentKind::Spare;
+        let mut held = candidate(3, 0);
+        held.held = true;
+        let all = [candidate(6, 10), open, spare, held, candidate(4, 49), candidate(5, 50)];
+        let slots: Vec<u32> = choose(&all, 0.5).iter().map(|info| info.slot).collect();
+        assert_eq!(slots, [4, 6]);
+        assert!(choose(&all, 0.0).is_empty());
+    }
+}

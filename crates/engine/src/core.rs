@@ -1,0 +1,91 @@
+//! What all handles of an open database share.
+
+use crate::{
+    catalog::Catalog,
+    clock::Clock,
+    hash::Undo,
+    history::History,
+    maintenance::Maintenance,
+    snapshot::Snapshots,
+};
+use annals_journal::{Journal, Recovery, Seq};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What all handles of an open database share.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) journal: Journal,
+    pub(crate) hash_seed: u64,
+    pub(crate) read_only: bool,
+    pub(crate) catalog: ArcSwap<Catalog>,
+    /// The number of the last record that the views hold and readers may see.
+    visible: AtomicU64,
+    /// The frame of several records that is being applied, if any.
+    pub(crate) undo: ArcSwapOption<Undo>,
+    pub(crate) snapshots: Snapshots,
+    pub(crate) history: History,
+    pub(crate) clock: Clock,
+    /// The latest time at which a reader was told that something is over, as far as the log knows.
+    noted_ms: AtomicU64,
+    pub(crate) maintenance: Maintenance,
+    pub(crate) recovery: Recovery,
+    /// Held while a read-only handle applies what the writer did.
+    pub(crate) following: Mutex<()>,
+}
+
+impl Core {
+    pub(crate) fn new(
+        journal: Journal,
+        hash_seed: u64,
+        read_only: bool,
+        catalog: Catalog,
+        clock_ms: u64,
+        maintenance: Maintenance,
+    ) -> Self {
+        let clock = Clock::new(std::sync::Arc::clone(journal.disk()), clock_ms);
+        let visible = AtomicU64::new(journal.next_seq().0.saturating_sub(1));
+        Self {
+            journal,
+            hash_seed,
+            read_only,
+            catalog: ArcSwap::from_pointee(catalog),
+            visible,
+            undo: ArcSwapOption::empty(),
+            snapshots: Snapshots::default(),
+            history: History::default(),
+            clock,
+            noted_ms: AtomicU64::new(clock_ms),
+            maintenance,
+            recovery: Recovery::default(),
+            following: Mutex::new(()),
+        }
+    }
+
+    /// The number of the last record that readers may see.
+    #[inline]
+    pub(crate) fn visible_seq(&self) -> Seq {
+        Seq(self.visible.load(Ordering::Acquire))
+    }
+
+    /// Lets readers see everything up to `seq`. Called under the writer lock.
+    #[inline]
+    pub(crate) fn show(&self, seq: Seq) {
+        self.visible.store(seq.0, Ordering::Release);
+    }
+
+    /// Whether `expires_ms` is over. What was seen to be over stays over: the log learns of the
+    /// time before the answer is given.
+    pub(crate) fn is_past(&self, expires_ms: u64) -> bool {
+        let now = self.clock.now_ms();
+        if now < expires_ms {
+            return false;
+        }
+        if self.noted_ms.load(Ordering::Acquire) < expires_ms && !self.read_only {
+            self.journal.note_time(now);
+            self.noted_ms.fetch_max(now, Ordering::AcqRel);
+        }
+        true
+    }
+}

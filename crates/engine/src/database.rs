@@ -1,0 +1,295 @@
+//! The handle of an open database.
+
+use crate::{
+    Builder, Changes, Error, HashKeyspace, KeyspaceKind, KeyspaceOptions, Result, Snapshot,
+    WriteBatch,
+    catalog::{Change, check_name},
+    core::Core,
+    loading,
+};
+use annals_disk::{Disk, Holder, LockMode, RealDisk};
+use annals_journal::{LOCK_NAME, Recovery, Seq};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+/// An open database. Cheap to clone; clones are the same database, which is closed when the last
+/// handle of any kind (keyspaces, batches, snapshots) is gone, or by [`close`](Self::close).
+///
+/// ```
+/// # let folder = std::env::temp_dir().join(format!("annals-doc-{}", std::process::id()));
+/// use annals_engine::Database;
+/// let db = Database::open(&folder)?;
+/// let users = db.hash_keyspace("users")?;
+/// users.insert("ada", "1815")?;
+/// db.close()?;
+///
+/// let db = Database::open(&folder)?;
+/// assert_eq!(db.hash_keyspace("users")?.get("ada")?.as_deref(), Some(&b"1815"[..]));
+/// # db.close()?;
+/// # std::fs::remove_dir_all(&folder).ok();
+/// # Ok::<(), annals_engine::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Database {
+    pub(crate) core: Arc<Core>,
+}
+
+/// A keyspace as the catalog lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyspaceInfo {
+    /// Its name.
+    pub name: String,
+    /// Its number; never used twice.
+    pub id: u32,
+    /// What it is good at.
+    pub kind: KeyspaceKind,
+    /// How long its records live that do not say otherwise.
+    pub ttl: Option<Duration>,
+    /// How many records it has.
+    pub len: u64,
+}
+
+impl Database {
+    /// Opens the database in the directory `path`, or creates it there if the directory is missing
+    /// or empty.
+    ///
+    /// # Errors
+    /// See [`Builder::open`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::builder().open(path)
+    }
+
+    /// Settings for opening a database.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// A database that lives and dies with the process.
+    ///
+    /// # Errors
+    /// If the system has no memory or no thread for it.
+    pub fn open_in_memory() -> Result<Self> {
+        Self::builder().open_in_memory()
+    }
+
+    /// Opens the database in `path` for reading, beside a writer or alone. The handle follows the
+    /// writer live: every call sees what the writer had committed when it was made.
+    ///
+    /// # Errors
+    /// See [`Builder::open`].
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self> {
+        Self::builder().read_only(true).open(path)
+    }
+
+    /// Opens, or creates, the database of the application `name` in the place the system has for
+    /// such data; see [`data_dir`](crate::data_dir).
+    ///
+    /// # Errors
+    /// [`Error::NoDataDir`], and as [`open`](Self::open).
+    pub fn open_for_app(name: &str) -> Result<Self> {
+        Self::open(crate::data_dir(name)?)
+    }
+
+    /// Who has the database in `path` open for writing now.
+    ///
+    /// # Errors
+    /// What the file system refuses.
+    pub fn lock_holder(path: impl AsRef<Path>) -> Result<Option<Holder>> {
+        let lock = path.as_ref().join(LOCK_NAME);
+        let disk = RealDisk::new();
+        if disk.len(&lock).map_err(Error::disk)?.is_none() {
+            return Ok(None);
+        }
+        disk.lock_holder(&lock).map_err(Error::disk)
+    }
+
+    /// Clears a lock that a dead process left. The next opening does the same by itself; this is
+    /// for looking before opening. Returns whether there was anything to clear. The lock of a
+    /// process that lives is never taken from it: the system holds it, and two writers would
+    /// destroy the log.
+    ///
+    /// # Errors
+    /// `Locked` with the holder if a live process has it; what the file system refuses.
+    pub fn break_lock(path: impl AsRef<Path>) -> Result<bool> {
+        let (path, disk) = (path.as_ref(), RealDisk::new());
+        let lock = path.join(LOCK_NAME);
+        if disk.len(&lock).map_err(Error::disk)?.unwrap_or(0) == 0 {
+            return Ok(false);
+        }
+        match disk.try_lock(&lock, LockMode::Exclusive).map_err(Error::disk)? {
+            // Taking it and letting go clears what the dead holder wrote.
+            Some(_held) => Ok(true),
+            None => {
+                let unknown = Holder { pid: 0, host: "unknown".into(), since_ms: 0 };
+                let holder = disk.lock_holder(&lock).map_err(Error::disk)?.unwrap_or(unknown);
+                Err(annals_journal::Error::Locked { path: path.to_owned(), holder }.into())
+            }
+        }
+    }
+
+    /// The hash keyspace `name`, created with default options if it is not there.
+    ///
+    /// # Errors
+    /// [`Error::InvalidName`], and those of writing.
+    pub fn hash_keyspace(&self, name: &str) -> Result<HashKeyspace> {
+        match self.open_keyspace(name) {
+            Err(Error::UnknownKeyspace { .. }) => {}
+            other => return other,
+        }
+        match self.create_keyspace(name, KeyspaceOptions::default()) {
+            // Somebody else was faster.
+            Err(Error::KeyspaceExists { .. }) => self.open_keyspace(name),
+            other => other,
+        }
+    }
+
+    /// Creates the keyspace `name`.
+    ///
+    /// # Errors
+    /// [`Error::KeyspaceExists`], [`Error::InvalidName`], and those of writing.
+    pub fn create_keyspace(&self, name: &str, options: KeyspaceOptions) -> Result<HashKeyspace> {
+        check_name(name)?;
+        self.core.change_catalog(|catalog| {
+            if catalog.by_name(name).is_some() {
+                return Err(Error::KeyspaceExists { name: name.to_owned() });
+            }
+            Ok(Change::Create { id: catalog.next_id, name: name.to_owned(), options })
+        })?;
+        self.open_keyspace(name)
+    }
+
+    /// The keyspace `name`.
+    ///
+    /// # Errors
+    /// [`Error::UnknownKeyspace`].
+    pub fn open_keyspace(&self, name: &str) -> Result<HashKeyspace> {
+        check_name(name)?;
+        self.core.follow_if_read_only()?;
+        let catalog = self.core.catalog.load();
+        let listed = catalog
+            .by_name(name)
+            .ok_or_else(|| Error::UnknownKeyspace { name: name.to_owned() })?;
+        Ok(HashKeyspace::new(Arc::clone(&self.core), Arc::clone(&listed.keyspace)))
+    }
+
+    /// All keyspaces, by name.
+    #[must_use]
+    pub fn keyspaces(&self) -> Vec<KeyspaceInfo> {
+        drop(self.core.follow_if_read_only());
+        let catalog = self.core.catalog.load_full();
+        let mut list: Vec<_> = catalog
+            .iter()
+            .map(|listed| {
+                let keyspace = Arc::clone(&listed.keyspace);
+                let (name, id, options) = (keyspace.name.clone(), keyspace.id, keyspace.options);
+                let len = HashKeyspace::new(Arc::clone(&self.core), keyspace).len();
+                KeyspaceInfo { name, id, kind: options.kind, ttl: options.ttl, len }
+            })
+            .collect();
+        list.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        list
+    }
+
+    /// Drops the keyspace `name` with all its records. Handles of it fail from now on; snapshots
+    /// and iterators made before still see it.
+    ///
+    /// # Errors
+    /// [`Error::UnknownKeyspace`], and those of writing.
+    pub fn drop_keyspace(&self, name: &str) -> Result<()> {
+        check_name(name)?;
+        self.core.change_catalog(|catalog| {
+            let listed = catalog
+                .by_name(name)
+                .ok_or_else(|| Error::UnknownKeyspace { name: name.to_owned() })?;
+            Ok(Change::Drop { id: listed.keyspace.id })
+        })
+    }
+
+    /// An empty batch of writes that will happen together.
+    #[must_use]
+    pub fn batch(&self) -> WriteBatch {
+        WriteBatch::new(Arc::clone(&self.core))
+    }
+
+    /// The state of all keyspaces at this moment, to be read from as long as it is kept.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        drop(self.core.follow_if_read_only());
+        Snapshot::take(&self.core)
+    }
+
+    /// Makes everything committed so far durable.
+    ///
+    /// # Errors
+    /// `Poisoned` if the device refuses, now or earlier.
+    pub fn sync(&self) -> Result<()> {
+        Ok(self.core.journal.sync()?)
+    }
+
+    /// The same as [`sync`](Self::sync), by the name other stores have for it.
+    ///
+    /// # Errors
+    /// As [`sync`](Self::sync).
+    pub fn flush(&self) -> Result<()> {
+        self.sync()
+    }
+
+    /// What happened from record `from` on, in order, and what happens from now on.
+    ///
+    /// # Errors
+    /// `NotFound` if the log no longer reaches back that far; [`oldest_seq`](Self::oldest_seq)
+    /// says how far it does.
+    pub fn changes(&self, from: Seq) -> Result<Changes> {
+        self.core.follow_if_read_only()?;
+        Changes::new(&self.core, from)
+    }
+
+    /// The lowest number from which [`changes`](Self::changes) can start.
+    #[must_use]
+    pub fn oldest_seq(&self) -> Seq {
+        self.core.journal.oldest_seq()
+    }
+
+    /// The number of the last record committed.
+    #[must_use]
+    pub fn last_seq(&self) -> Seq {
+        drop(self.core.follow_if_read_only());
+        self.core.visible_seq()
+    }
+
+    /// What opening had to repair.
+    #[must_use]
+    pub fn recovery(&self) -> &Recovery {
+        &self.core.recovery
+    }
+
+    /// The database's directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.core.journal.dir()
+    }
+
+    /// Does what background threads would do now: syncs that are due, checkpoints, compaction,
+    /// expiry. Needed only with [`Background::Manual`](crate::Background::Manual).
+    ///
+    /// # Errors
+    /// What the work ran into.
+    pub fn tick(&self) -> Result<()> {
+        self.core.journal.tick()?;
+        crate::maintenance::run_once(&self.core)
+    }
+
+    /// Closes the database: writes a checkpoint, syncs, and marks the log as whole, so that the
+    /// next opening has nothing to replay. Other handles of it fail from now on. Dropping the last
+    /// handle does the same, but cannot report a failure.
+    ///
+    /// # Errors
+    /// If the device refuses; the next opening then recovers as after a crash.
+    pub fn close(self) -> Result<()> {
+        loading::close(&self.core)
+    }
+}

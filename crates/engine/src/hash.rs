@@ -1,0 +1,26 @@
+//! Hash keyspaces: point look-ups straight from the log.
+//!
+//! The [table](table::Table) maps hashes to addresses; keys and values stay in the log and are
+//! compared there.
+
+mod entry;
+mod guard;
+mod iter;
+mod keyspace;
+mod lookup;
+pub(crate) mod table;
+mod view;
+
+pub use entry::Entry;
+pub use guard::Guard;
+pub use iter::Iter;
+pub use keyspace::{CasOutcome, HashKeyspace, WriteOptions};
+pub(crate) use lookup::{Hit, Sight};
+pub(crate) use view::{Applying, HashView, Placed, Undo};
+
+/// The hash of a key: XXH3, 64 bits, seeded by the database, so that nobody who does not know the
+/// seed can choose keys that collide. Checkpoints depend on it: it is part of their format.
+#[inline]
+pub(crate) fn hash_key(seed: u64, key: &[u8]) -> u64 {
+    twox_hash::XxHash3_64::oneshot_with_seed(seed, key)
+}

@@ -1,0 +1,62 @@
+//! A value, borrowed from the log.
+
+use annals_journal::SegmentGuard;
+use std::{fmt, ops::Deref};
+
+/// A value, read in place: no copy is made. The segment it lies in stays mapped while the guard
+/// lives, so a guard that is kept for long keeps disk space from being reclaimed; copy with
+/// [`to_vec`](Self::to_vec) what must be kept.
+///
+/// ```
+/// let db = annals_engine::Database::open_in_memory()?;
+/// let users = db.hash_keyspace("users")?;
+/// users.insert("ada", "1815")?;
+/// let guard = users.get("ada")?.expect("just written");
+/// assert_eq!(&*guard, b"1815");
+/// # Ok::<(), annals_engine::Error>(())
+/// ```
+pub struct Guard<'a> {
+    segment: SegmentGuard<'a>,
+    start: u32,
+    len: u32,
+}
+
+impl<'a> Guard<'a> {
+    #[inline]
+    pub(crate) fn new(segment: SegmentGuard<'a>, range: (u32, u32)) -> Self {
+        Self { segment, start: range.0, len: range.1 }
+    }
+
+    /// The value as a vector of its own.
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<u8> {
+        self[..].to_vec()
+    }
+}
+
+impl Deref for Guard<'_> {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        self.segment.bytes(self.start, self.len)
+    }
+}
+
+impl AsRef<[u8]> for Guard<'_> {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl PartialEq<[u8]> for Guard<'_> {
+    fn eq(&self, other: &[u8]) -> bool {
+        **self == *other
+    }
+}
+
+impl fmt::Debug for Guard<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Guard({} bytes)", self.len)
+    }
+}

@@ -1,0 +1,381 @@
+//! The handle of a hash keyspace.
+
+use super::{Guard, Hit, Iter, Sight, hash_key};
+use crate::{
+    Commit, Durability, Error, Result, Snapshot,
+    catalog::{Change, Keyspace, KeyspaceOptions},
+    commit::{check_key, check_value, with_frame},
+    core::Core,
+};
+use annals_journal::{Address, Draft, Kind, Seq};
+use std::{sync::Arc, time::Duration};
+
+/// A named map from keys to values with point look-ups straight from the log. Cheap to clone;
+/// clones and other handles of the same keyspace see the same records.
+///
+/// Keys are any bytes up to 64 KiB, the empty key included; values any bytes up to 1 GiB.
+///
+/// ```
+/// let db = annals_engine::Database::open_in_memory()?;
+/// let users = db.hash_keyspace("users")?;
+/// users.insert("ada", "1815")?;
+/// assert_eq!(users.get("ada")?.as_deref(), Some(&b"1815"[..]));
+/// assert!(users.remove("ada")?);
+/// assert!(users.get("ada")?.is_none());
+/// # Ok::<(), annals_engine::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct HashKeyspace {
+    core: Arc<Core>,
+    keyspace: Arc<Keyspace>,
+}
+
+/// What a single write may ask for beyond the keyspace's and the database's settings.
+///
+/// ```
+/// use annals_engine::{Durability, WriteOptions};
+/// use std::time::Duration;
+/// let options = WriteOptions::default().ttl(Duration::from_secs(60)).durability(Durability::Sync);
+/// # let _ = options;
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WriteOptions {
+    /// What has been done to the commit when the call returns.
+    pub durability: Option<Durability>,
+    /// How long the record lives.
+    pub ttl: Option<Duration>,
+}
+
+impl WriteOptions {
+    /// Sets the durability of this commit.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = Some(durability);
+        self
+    }
+
+    /// Lets the record expire `ttl` after it was written, in steps of a millisecond.
+    #[must_use]
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+}
+
+/// How a compare-and-swap ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CasOutcome {
+    /// The key had the expected value and has the new one now.
+    Swapped(Commit),
+    /// The key had another value, this one, and was left alone.
+    Different(Option<Vec<u8>>),
+}
+
+/// How often an update is tried again when others change the key in between. Each loss means that
+/// somebody else's commit went through.
+const ATTEMPTS_MAX: u32 = 1_000_000;
+
+impl HashKeyspace {
+    pub(crate) fn new(core: Arc<Core>, keyspace: Arc<Keyspace>) -> Self {
+        Self { core, keyspace }
+    }
+
+    pub(crate) fn is_of(&self, core: &Arc<Core>) -> bool {
+        Arc::ptr_eq(&self.core, core)
+    }
+
+    pub(crate) fn target(&self) -> &Arc<Keyspace> {
+        &self.keyspace
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.keyspace.name
+    }
+
+    /// Its options.
+    #[must_use]
+    pub fn options(&self) -> KeyspaceOptions {
+        self.keyspace.options
+    }
+
+    pub(crate) fn default_expiry(&self) -> Option<u64> {
+        self.expiry(None)
+    }
+
+    fn expiry(&self, ttl: Option<Duration>) -> Option<u64> {
+        let ttl = ttl.or(self.keyspace.options.ttl)?;
+        let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+        Some(self.core.clock.now_ms().saturating_add(ttl_ms))
+    }
+
+    /// Gives `key` the value `value`.
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`], [`Error::ValueTooLong`], [`Error::KeyspaceDropped`], no space, or a
+    /// poisoned database; nothing was written then.
+    pub fn insert(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
+        self.insert_with(key, value, WriteOptions::default()).map(drop)
+    }
+
+    /// Gives `key` the value `value`, with options.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert).
+    pub fn insert_with(
+        &self,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+        options: WriteOptions,
+    ) -> Result<Commit> {
+        let (key, value) = (key.as_ref(), value.as_ref());
+        let done = self.write(Kind::Put, key, value, options, |_| Ok(true))?;
+        done.ok_or(Error::Conflict { attempts: 1 })
+    }
+
+    /// Writes one record if `precondition` holds under the writer lock.
+    fn write(
+        &self,
+        kind: Kind,
+        key: &[u8],
+        value: &[u8],
+        options: WriteOptions,
+        mut precondition: impl FnMut(u64) -> Result<bool>,
+    ) -> Result<Option<Commit>> {
+        check_key(key)?;
+        check_value(value)?;
+        self.keyspace.check_alive()?;
+        let core = &*self.core;
+        core.follow_if_read_only()?;
+        let hash = hash_key(core.hash_seed, key);
+        let expires_ms =
+            if kind == Kind::Put { self.expiry(options.ttl) } else { None };
+        let space = self.keyspace.id;
+        with_frame(|frame| {
+            frame.push(&Draft { kind, space, key, value, expires_ms, aligned: false })?;
+            let target = (&*self.keyspace, hash);
+            core.commit(frame, &target, options.durability, |_| precondition(hash))
+        })
+    }
+
+    #[inline]
+    fn find(&self, key: &[u8]) -> Result<Option<Hit<'_>>> {
+        let core = &*self.core;
+        core.follow_if_read_only()?;
+        self.keyspace.check_alive()?;
+        core.look_up(&self.keyspace.view.load(), self.keyspace.id, key, Sight::Latest)
+    }
+
+    /// The value of `key`, read in place.
+    ///
+    /// # Errors
+    /// [`Error::KeyspaceDropped`], or damage to the record.
+    #[inline]
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Guard<'_>>> {
+        let hit = self.find(key.as_ref())?;
+        Ok(hit.map(|hit| Guard::new(hit.guard, hit.value)))
+    }
+
+    /// Whether `key` is there.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn contains(&self, key: impl AsRef<[u8]>) -> Result<bool> {
+        Ok(self.find(key.as_ref())?.is_some())
+    }
+
+    /// The values of many keys, in the order of the keys. The look-ups overlap, so this is several
+    /// times faster than as many [`get`](Self::get)s once the data outgrows the processor's
+    /// caches.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Guard<'_>>>> {
+        let core = &*self.core;
+        core.follow_if_read_only()?;
+        self.keyspace.check_alive()?;
+        let view = self.keyspace.view.load();
+        let mut found = Vec::with_capacity(keys.len());
+        let mut hashes = [0u64; 64];
+        for keys in keys.chunks(hashes.len()) {
+            for (key, hash) in keys.iter().zip(&mut hashes) {
+                *hash = hash_key(core.hash_seed, key.as_ref());
+                view.table.touch(*hash);
+            }
+            for hash in &hashes[..keys.len()] {
+                if let Some(address) = view.table.candidate(*hash) {
+                    core.journal.prefetch(Address::unpack(address));
+                }
+            }
+            for (key, hash) in keys.iter().zip(&hashes) {
+                let (key, space) = (key.as_ref(), self.keyspace.id);
+                let hit = core.look_up_hashed(&view, space, *hash, key, Sight::Latest)?;
+                found.push(hit.map(|hit| Guard::new(hit.guard, hit.value)));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Gives many keys their values, in one commit.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert); nothing was written then.
+    pub fn insert_many<K: AsRef<[u8]>, V: AsRef<[u8]>>(
+        &self,
+        records: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Option<Commit>> {
+        let mut batch = crate::WriteBatch::new(Arc::clone(&self.core));
+        for (key, value) in records {
+            batch.insert(self, key, value)?;
+        }
+        batch.commit()
+    }
+
+    /// Removes `key`. Returns whether it was there; nothing is written if it was not.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert), or damage to the record.
+    pub fn remove(&self, key: impl AsRef<[u8]>) -> Result<bool> {
+        self.remove_with(key, WriteOptions::default())
+    }
+
+    /// Removes `key`, with options.
+    ///
+    /// # Errors
+    /// As [`remove`](Self::remove).
+    pub fn remove_with(&self, key: impl AsRef<[u8]>, options: WriteOptions) -> Result<bool> {
+        let key = key.as_ref();
+        let there = |hash| Ok(self.find_hashed(hash, key)?.is_some());
+        Ok(self.write(Kind::Remove, key, &[], options, there)?.is_some())
+    }
+
+    fn find_hashed(&self, hash: u64, key: &[u8]) -> Result<Option<Hit<'_>>> {
+        let view = self.keyspace.view.load();
+        self.core.look_up_hashed(&view, self.keyspace.id, hash, key, Sight::Latest)
+    }
+
+    /// Whether the key still has the version it had when `seq` was read.
+    fn is_unchanged(&self, hash: u64, key: &[u8], seq: Option<Seq>) -> Result<bool> {
+        Ok(self.find_hashed(hash, key)?.map(|hit| hit.seq) == seq)
+    }
+
+    /// Gives `key` the value `new` if it has the value `expected` now; `None` stands for "not
+    /// there".
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert).
+    pub fn compare_and_swap(
+        &self,
+        key: impl AsRef<[u8]>,
+        expected: Option<&[u8]>,
+        new: Option<&[u8]>,
+    ) -> Result<CasOutcome> {
+        let key = key.as_ref();
+        for _ in 0..ATTEMPTS_MAX {
+            let current = self.find(key)?;
+            let seq = current.as_ref().map(|hit| hit.seq);
+            let value = current.map(|hit| Guard::new(hit.guard, hit.value));
+            if value.as_deref() != expected {
+                return Ok(CasOutcome::Different(value.map(|value| value.to_vec())));
+            }
+            drop(value);
+            if let Some(commit) = self.replace(key, seq, new)? {
+                return Ok(CasOutcome::Swapped(commit));
+            }
+        }
+        Err(Error::Conflict { attempts: ATTEMPTS_MAX })
+    }
+
+    /// Writes `new` (or removes the key) if the key's version is still `seq`.
+    fn replace(&self, key: &[u8], seq: Option<Seq>, new: Option<&[u8]>) -> Result<Option<Commit>> {
+        let options = WriteOptions::default();
+        let unchanged = |hash| self.is_unchanged(hash, key, seq);
+        let (kind, value) = new.map_or((Kind::Remove, &[][..]), |value| (Kind::Put, value));
+        self.write(kind, key, value, options, unchanged)
+    }
+
+    /// Computes a key's new value from its current one and writes it, atomically: `update` is
+    /// called again if somebody else changed the key meanwhile. It returns the new value, or
+    /// `None` to remove the key. Returns the value before.
+    ///
+    /// ```
+    /// let db = annals_engine::Database::open_in_memory()?;
+    /// let hits = db.hash_keyspace("hits")?;
+    /// let plus_one = |value: Option<&[u8]>| {
+    ///     let before = value.map_or(0, |v| u64::from_le_bytes(v.try_into().unwrap_or_default()));
+    ///     Some((before + 1).to_le_bytes().to_vec())
+    /// };
+    /// hits.fetch_update("/", plus_one)?;
+    /// assert_eq!(hits.fetch_update("/", plus_one)?, Some(1u64.to_le_bytes().to_vec()));
+    /// # Ok::<(), annals_engine::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert).
+    pub fn fetch_update(
+        &self,
+        key: impl AsRef<[u8]>,
+        mut update: impl FnMut(Option<&[u8]>) -> Option<Vec<u8>>,
+    ) -> Result<Option<Vec<u8>>> {
+        let key = key.as_ref();
+        for _ in 0..ATTEMPTS_MAX {
+            let current = self.find(key)?;
+            let seq = current.as_ref().map(|hit| hit.seq);
+            let before = current.map(|hit| Guard::new(hit.guard, hit.value).to_vec());
+            let new = update(before.as_deref());
+            if new.is_none() && before.is_none() {
+                return Ok(None);
+            }
+            if self.replace(key, seq, new.as_deref())?.is_some() {
+                return Ok(before);
+            }
+        }
+        Err(Error::Conflict { attempts: ATTEMPTS_MAX })
+    }
+
+    /// All records as they are now, in no particular order. Writers go on; what they do is not
+    /// seen. While the iterator lives it holds back what a [`Snapshot`] does.
+    ///
+    /// # Errors
+    /// [`Error::KeyspaceDropped`].
+    pub fn iter(&self) -> Result<Iter<'_>> {
+        self.core.follow_if_read_only()?;
+        let snapshot = Snapshot::take(&self.core);
+        let listed = snapshot
+            .find(&self.keyspace.name, self.keyspace.id)
+            .ok_or_else(|| Error::KeyspaceDropped { name: self.keyspace.name.clone() })?;
+        Ok(Iter::new(&self.core, listed, snapshot))
+    }
+
+    /// How many records there are: exact, at no cost that grows with their number. Where records
+    /// expire, those that just did are counted out first.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        // A read-only handle that cannot follow answers by what it knows.
+        drop(self.core.follow_if_read_only());
+        let view = self.keyspace.view.load();
+        if view.has_expiries() {
+            let _writer = self.core.journal.quiesce();
+            let live = self.core.snapshots.count() > 0;
+            view.expire(&self.core, self.core.clock.now_ms(), live);
+        }
+        view.table.len() as u64
+    }
+
+    /// Whether there are no records.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Removes all records, at a cost that does not depend on their number. Snapshots and
+    /// iterators made before still see them.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert).
+    pub fn clear(&self) -> Result<()> {
+        self.keyspace.check_alive()?;
+        self.core.change_catalog(|_| Ok(Change::Clear { id: self.keyspace.id })).map(drop)
+    }
+}

@@ -1,0 +1,373 @@
+//! The table in memory: from the 64-bit hash of a key to the 8-byte slot that says where its newest record is.
+//!
+//! Keys are not here; they live in the log, and whoever searches brings a closure that compares. What is here is
+//! eight bytes for each key and as little around them as will do: between 9.5 and 12 bytes a key in all, at any
+//! number of keys above a few thousands, because nothing ever doubles at once.
+//!
+//! # Structure
+//!
+//! The first bits of a hash select an entry of the [`directory`], which describes a subtable: how many bits its
+//! hashes share, its size in buckets of eight slots, and the pages these are in. The next fifteen bits are the
+//! tag. It is kept in the slot, and scaled to the size it gives the home bucket; so the order of hashes is the
+//! order of subtables and, in them, of buckets, and a subtable can grow by a fourth without asking for hashes.
+//! From 64 buckets it grows in steps of 16 up to 112, then it splits. A split uses up the first bit of the tag,
+//! and with it a bit of `precision`; every seventh split asks for the hashes, to fill the tags again.
+//!
+//! # Invariants
+//!
+//! * A slot whose home is bucket `b` is in `b`, or in `c` beyond it (around the end, if need be), and then all
+//!   buckets from `b` up to, not including, `c` are full: none of their words is zero. Hence a search ends at
+//!   the first bucket with a zero word, and a word of a full bucket is never made zero again, but vacated.
+//! * At most 85 % of the words of a subtable are not zero.
+//! * All slots of a subtable have `precision` bits of tag that mean something.
+//! * Subtables split and never merge: an end of a subtable's range stays one for ever.
+//!
+//! # Ordering
+//!
+//! One writer at a time changes the table; any number of readers search it, take no lock, write nothing and
+//! never wait. A slot of a live subtable is changed in place by one release store. Anything larger is built in
+//! pages nobody uses and then published by one release store to the head of an entry. Pages are recycled, never
+//! freed, so a reader needs no pin: it may read words that have become another subtable's, but before it acts on
+//! any it checks that the entry and the depth of the directory are what they were (see `View::is_current`, which
+//! has the argument). A closure is therefore only ever asked about slots that were this table's, though one may
+//! have been replaced in between: the slot is looked at again after the closure returned, for a hit and for a
+//! miss, and if it has changed, the search begins again. So if the closure first protects what is at the
+//! address, then compares, whatever it returned was about a record that was not recycled.
+//!
+//! # Hashes that are alike
+//!
+//! Hashes that agree in many first bits could double the directory without end. It doubles only while it is in
+//! proportion to the number of subtables; beyond that a subtable grows past 112 buckets, by a fourth each time,
+//! and its pages are found through index pages. Slots with the same tag then fill the buckets one after the
+//! other, so that with `k` hashes alike an operation on one of them costs `k` comparisons: slow, but correct,
+//! and no concern of the other keys. Above 57 million hashes alike the table panics.
+
+mod arena;
+mod bucket;
+mod directory;
+mod entry;
+mod error;
+mod group;
+mod loader;
+mod pool;
+mod shape;
+mod slot;
+mod stage;
+mod view;
+mod walk;
+mod writer;
+
+#[cfg(test)]
+mod adversary_test;
+#[cfg(test)]
+mod load_test;
+#[cfg(test)]
+mod stress_test;
+#[cfg(test)]
+mod table_test;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod walk_test;
+
+use std::fmt;
+use std::hint;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+#[cfg(test)]
+pub(crate) use error::TableError;
+pub(crate) use group::Group;
+pub(crate) use loader::TableLoader;
+pub(crate) use slot::Slot;
+pub(crate) use walk::WalkPlace;
+
+use arena::Arena;
+use bucket::{Bucket, Places};
+use directory::Directory;
+use entry::Head;
+use shape::{FIRST, TAG_BITS};
+use slot::{EMPTY, VACATED};
+use view::{Outdated, View};
+use writer::Writer;
+
+/// A map from hashes to slots.
+pub(crate) struct Table {
+    directory: Directory,
+    arena: Arena,
+    /// Uncontended but for a walk that comes upon a subtable that never rests.
+    writer: Mutex<Writer>,
+    live: AtomicUsize,
+    dead: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+/// Where a key's slot is.
+struct Found<'t> {
+    bucket: &'t Bucket,
+    at: usize,
+    slot: Slot,
+    /// Whether the bucket is full, so that its words must not become zero.
+    full: bool,
+}
+
+/// Where a key's slot would go.
+struct Vacancy<'t> {
+    bucket: &'t Bucket,
+    at: usize,
+    /// Whether the word is vacated, not empty.
+    vacated: bool,
+}
+
+impl Table {
+    /// An empty table, of less than two kibibytes.
+    pub(crate) fn new() -> Self {
+        let directory = Directory::new(0);
+        let arena = Arena::default();
+        let mut pool = pool::Pool::default();
+        let page = pool.take_short(&arena);
+        directory.publish(0, Head::new(0, TAG_BITS, FIRST), &[page, 0, 0, 0, 0, 0, 0]);
+        let mut writer = Writer::new(pool, 0, size_of::<entry::Entry>());
+        writer.add(0, 0);
+        Self::assemble(directory, arena, writer, 0, 0)
+    }
+
+    fn assemble(directory: Directory, arena: Arena, writer: Writer, live: usize, dead: usize) -> Self {
+        let bytes = AtomicUsize::new(size_of::<Self>() + writer.memory_bytes());
+        let (live, dead) = (AtomicUsize::new(live), AtomicUsize::new(dead));
+        Self { directory, arena, writer: Mutex::new(writer), live, dead, bytes }
+    }
+
+    /// Searches for a key. `matches` is called for each slot that may be the key's; the first `Some` it returns
+    /// for a slot that is still in place afterwards is the result. Otherwise what it returned is dropped, and
+    /// the search begins again.
+    ///
+    /// Takes no lock and writes nothing. `matches` is only called with addresses the writer put here, but may be
+    /// called for a slot that is being replaced: it has to protect the record before it looks, in a way that
+    /// works if the slot is still in place after that.
+    #[inline]
+    pub(crate) fn find<R>(&self, hash: u64, mut matches: impl FnMut(Slot) -> Option<R>) -> Option<R> {
+        loop {
+            if let Ok(found) = self.attempt(hash, &mut matches) {
+                return found;
+            }
+            hint::spin_loop();
+        }
+    }
+
+    #[inline]
+    fn attempt<R>(
+        &self,
+        hash: u64,
+        matches: &mut impl FnMut(Slot) -> Option<R>,
+    ) -> Result<Option<R>, Outdated> {
+        let view = View::of(self, hash)?;
+        let (mut at, sought) = view.home(hash);
+        for _ in 0..view.head().buckets() {
+            let bucket = view.bucket(at)?;
+            let agreeing = bucket.agreeing(sought);
+            let full = bucket.is_full();
+            for place in Places(agreeing) {
+                let raw = bucket.word(place);
+                let Some(slot) = Slot::from_raw(raw) else { continue };
+                // The slot was this subtable's when it was read; and what it leads to is visible from here on.
+                if !view.is_current() || !sought.agrees(raw) {
+                    return Err(Outdated);
+                }
+                let result = matches(slot);
+                // It is in place still, so the record it leads to was not recycled while `matches` looked.
+                // That holds for a refusal too: a key that was relocated meanwhile must not be missed.
+                if !view.is_current() || bucket.word(place) != raw {
+                    return Err(Outdated);
+                }
+                if result.is_some() {
+                    return Ok(result);
+                }
+            }
+            if !full {
+                break;
+            }
+            at = view.after(at);
+        }
+        if view.is_current() { Ok(None) } else { Err(Outdated) }
+    }
+
+    /// Loads the home bucket of a hash, so that a search soon after finds it in the cache. What it returns means
+    /// nothing, and is there to be used, lest the load be optimised out.
+    #[inline]
+    pub(crate) fn touch(&self, hash: u64) -> u64 {
+        let Ok(view) = View::of(self, hash) else { return 0 };
+        let (at, _) = view.home(hash);
+        view.bucket(at).map_or(0, |bucket| bucket.word(0))
+    }
+
+    /// The address in the first slot that may be the key's, to load its record ahead of a search. Nothing is
+    /// validated: it may be any number, and nothing but time may be lost by it.
+    #[inline]
+    pub(crate) fn candidate(&self, hash: u64) -> Option<u64> {
+        let view = View::of(self, hash).ok()?;
+        let (at, sought) = view.home(hash);
+        let bucket = view.bucket(at).ok()?;
+        Places(bucket.agreeing(sought)).find_map(|place| Slot::from_raw(bucket.word(place))).map(Slot::address)
+    }
+
+    /// Puts a slot in place of the one that matches, which is returned, or adds it. Writer only.
+    ///
+    /// The address has 48 bits, not all of them zero and not all of them one. `rehash` gives the hash of the key
+    /// of a record, for when a split has to fill the tags again.
+    pub(crate) fn insert(
+        &self,
+        hash: u64,
+        address: u64,
+        dead: bool,
+        mut matches: impl FnMut(Slot) -> bool,
+        mut rehash: impl FnMut(u64) -> u64,
+    ) -> Option<Slot> {
+        let mut writer = self.writer.lock();
+        let mut known_absent = false;
+        loop {
+            // Nothing is outdated for the writer.
+            let Ok(view) = View::of(self, hash) else { continue };
+            let count = writer.count(hash, &view);
+            let sought = |slot| !known_absent && matches(slot);
+            let vacancy = match locate(&view, hash, count.vacated != 0, sought) {
+                Ok(found) => {
+                    let new = Slot::new(found.slot.tag(), address, dead);
+                    found.bucket.set(found.at, new.raw());
+                    self.recount(Some(found.slot), Some(new));
+                    return Some(found.slot);
+                }
+                Err(vacancy) => vacancy,
+            };
+            if let Some(vacancy) = vacancy
+                && (vacancy.vacated || (count.used as usize) < shape::limit(view.head().buckets()))
+            {
+                count.used += u32::from(!vacancy.vacated);
+                count.vacated -= u32::from(vacancy.vacated);
+                let new = Slot::new(shape::tag(hash, view.head().depth()), address, dead);
+                vacancy.bucket.set(vacancy.at, new.raw());
+                self.recount(None, Some(new));
+                return None;
+            }
+            known_absent = true;
+            let _ = writer.make_room(self, hash, &mut rehash);
+            self.bytes.store(size_of::<Self>() + writer.memory_bytes(), Ordering::Relaxed);
+        }
+    }
+
+    /// Takes out the slot that matches. Writer only.
+    pub(crate) fn remove(&self, hash: u64, matches: impl FnMut(Slot) -> bool) -> Option<Slot> {
+        let mut writer = self.writer.lock();
+        let view = View::of(self, hash).ok()?;
+        let found = locate(&view, hash, false, matches).ok()?;
+        let count = writer.count(hash, &view);
+        if found.full {
+            count.vacated += 1;
+            found.bucket.set(found.at, VACATED);
+        } else {
+            count.used -= 1;
+            found.bucket.set(found.at, EMPTY);
+        }
+        self.recount(Some(found.slot), None);
+        Some(found.slot)
+    }
+
+    /// Tells the table that the record at `from` has been moved to `to`. Returns whether the key's slot still
+    /// had the address `from`. Writer only.
+    pub(crate) fn relocate(&self, hash: u64, from: u64, to: u64) -> bool {
+        let _writer = self.writer.lock();
+        let Ok(view) = View::of(self, hash) else { return false };
+        let Ok(found) = locate(&view, hash, false, |slot| slot.address() == from) else { return false };
+        found.bucket.set(found.at, found.slot.with_address(to).raw());
+        true
+    }
+
+    #[inline]
+    fn recount(&self, old: Option<Slot>, new: Option<Slot>) {
+        if old.map(Slot::is_dead) == new.map(Slot::is_dead) {
+            return;
+        }
+        let counter = |slot: Slot| if slot.is_dead() { &self.dead } else { &self.live };
+        if let Some(counter) = old.map(counter) {
+            counter.store(counter.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+        }
+        if let Some(counter) = new.map(counter) {
+            counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        }
+    }
+
+    /// The slots that are not dead.
+    pub(crate) fn len(&self) -> usize {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    /// The slots that are dead.
+    pub(crate) fn dead_len(&self) -> usize {
+        self.dead.load(Ordering::Relaxed)
+    }
+
+    /// All the memory of the table, in use or free.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Goes through all slots in the order of hashes, one subtable after the other, while readers and the writer
+    /// go on. Each subtable is copied as it was at one moment. A slot nobody changes is met exactly once.
+    ///
+    /// Copies the next subtable into `group`; `false` if there are no more.
+    pub(crate) fn walk_from(&self, place: &mut WalkPlace, group: &mut Group) -> bool {
+        place.step(self, group)
+    }
+}
+
+/// The slot that matches, or else where a new one would go: in the first vacated place on the way, if there may
+/// be one, or in the empty one that ends it.
+#[inline]
+fn locate<'t>(
+    view: &View<'t>,
+    hash: u64,
+    vacated: bool,
+    mut matches: impl FnMut(Slot) -> bool,
+) -> Result<Found<'t>, Option<Vacancy<'t>>> {
+    let mut vacancy = None;
+    let (mut at, sought) = view.home(hash);
+    for _ in 0..view.head().buckets() {
+        let Ok(bucket) = view.bucket(at) else { break };
+        let full = bucket.is_full();
+        for at in Places(bucket.agreeing(sought)) {
+            if let Some(slot) = Slot::from_raw(bucket.word(at))
+                && matches(slot)
+            {
+                return Ok(Found { bucket, at, slot, full });
+            }
+        }
+        if !full {
+            return Err(
+                vacancy.or_else(|| bucket.empty().map(|at| Vacancy { bucket, at, vacated: false }))
+            );
+        }
+        // Only full buckets have vacated words.
+        if vacated && vacancy.is_none() {
+            vacancy = bucket.vacated().map(|at| Vacancy { bucket, at, vacated: true });
+        }
+        at = view.after(at);
+    }
+    Err(vacancy)
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table")
+            .field("len", &self.len())
+            .field("dead_len", &self.dead_len())
+            .field("memory_bytes", &self.memory_bytes())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,187 @@
+//! Loading: what a walk has written comes back, and nothing else is let in.
+
+use proptest::prelude::*;
+
+use super::testing::{Dice, Model, check_inside, groups, mix};
+use super::{Group, Table, TableError, TableLoader};
+
+fn load(groups: &[Group]) -> Result<Table, TableError> {
+    let mut loader = TableLoader::new();
+    for group in groups {
+        loader.push(group)?;
+    }
+    loader.finish()
+}
+
+fn model(keys: u64) -> Model {
+    let mut model = Model::new(mix);
+    for key in 0..keys {
+        model.insert(key, key % 6 == 0);
+    }
+    for key in (0..keys).step_by(5) {
+        model.remove(key);
+    }
+    model
+}
+
+/// The loaded table is the same, and goes on as one.
+#[test]
+fn round_trip() {
+    for keys in [0, 1, 10, 26, 27, 28, 100, 500, 900, 10_000, 150_000] {
+        let mut model = model(keys);
+        let loaded = load(&groups(&model.table)).unwrap();
+        assert!(loaded.memory_bytes() <= model.table.memory_bytes() + 4096);
+        model.table = loaded;
+        model.check();
+        for key in 0..keys + 1000 {
+            model.insert(key + keys / 2, false);
+        }
+        model.check();
+    }
+}
+
+/// Mostly emptied subtables come back smaller.
+#[test]
+fn an_emptied_table_comes_back_small() {
+    let mut model = model(100_000);
+    for key in 0..100_000 {
+        if key % 50 != 1 {
+            model.remove(key);
+        }
+    }
+    let bytes = model.table.memory_bytes();
+    model.table = load(&groups(&model.table)).unwrap();
+    model.check();
+    assert!(model.table.memory_bytes() < bytes / 2);
+}
+
+/// Each field, one by one, made wrong.
+#[test]
+fn wrong_fields_are_refused() {
+    let good = groups(&model(5000).table);
+    let loaded = load(&good).unwrap();
+    check_inside(&loaded, |slot| {
+        let address = slot.address();
+        mix((address - 80) / 16)
+    });
+    let refuse = |change: &dyn Fn(&mut Vec<Group>)| {
+        let mut bad = good.clone();
+        change(&mut bad);
+        load(&bad).map(|_| ()).unwrap_err()
+    };
+    assert_eq!(load(&[]).unwrap_err(), TableError::Incomplete);
+    assert_eq!(refuse(&|bad| _ = bad.pop()), TableError::Incomplete);
+    let order = TableError::Order { prefix: good[1].prefix };
+    assert_eq!(refuse(&|bad| _ = bad.remove(0)), order);
+    assert_eq!(refuse(&|bad| bad.swap(0, 1)), order);
+    let twice = TableError::Order { prefix: good[0].prefix };
+    assert_eq!(refuse(&|bad| bad.insert(1, bad[0].clone())), twice);
+    assert!(matches!(refuse(&|bad| bad.push(bad[0].clone())), TableError::Order { .. }));
+    assert!(matches!(refuse(&|bad| bad[1].prefix += 1), TableError::Depth { .. }));
+    for depth in [25, 63, 64, 65, 200, 255] {
+        assert_eq!(refuse(&|bad| bad[0].depth = depth), TableError::Depth { depth });
+    }
+    assert!(matches!(refuse(&|bad| bad[0].depth -= 1), TableError::Order { .. }));
+    assert!(matches!(refuse(&|bad| bad[0].depth += 1), TableError::Order { .. }));
+    for precision in [0, 1, 12, 16, 255] {
+        assert_eq!(refuse(&|bad| bad[0].precision = precision), TableError::Precision { precision });
+    }
+    for buckets in [0, 1, 3, 5, 17, 63, 1 << 23, u32::MAX] {
+        assert_eq!(refuse(&|bad| bad[0].buckets = buckets), TableError::Buckets { buckets });
+        assert!(matches!(
+            refuse(&|bad| {
+                bad[0].buckets = buckets;
+                bad[0].counts.resize((buckets as usize).min(1000), 0);
+            }),
+            TableError::Buckets { .. }
+        ));
+    }
+    assert_eq!(refuse(&|bad| bad[0].counts[3] ^= 1), TableError::Counts);
+    assert_eq!(refuse(&|bad| bad[0].counts[3] = 255), TableError::Counts);
+    assert_eq!(refuse(&|bad| _ = bad[0].slots.pop()), TableError::Counts);
+    assert_eq!(
+        refuse(&|bad| {
+            let count = bad[0].counts[0];
+            bad[0].counts[0] = 9;
+            bad[0].slots.splice(0..usize::from(count), [good[0].slots[0]; 9]);
+        }),
+        TableError::Counts
+    );
+    for raw in [0, u64::MAX, 1 << 63, 5 << 48, (1 << 48) - 1] {
+        assert_eq!(refuse(&|bad| bad[0].slots[5] = raw), TableError::Slot { raw });
+    }
+    assert!(matches!(
+        refuse(&|bad| {
+            let last = bad[0].slots.len() - 1;
+            bad[0].slots[last] &= !(0x7fff << 48);
+        }),
+        TableError::Displaced { .. }
+    ));
+    assert!(matches!(refuse(&|bad| bad[0].slots.reverse()), TableError::Displaced { .. }));
+}
+
+/// A few groups must not make a large directory.
+#[test]
+fn a_long_prefix_needs_many_groups() {
+    let empty = |prefix: u64, depth: u8| Group {
+        prefix,
+        depth,
+        precision: 15,
+        buckets: 4,
+        counts: vec![0; 4],
+        slots: Vec::new(),
+    };
+    let mut chain: Vec<Group> = (1..=24).map(|depth| empty(1 << (64 - depth), depth as u8)).collect();
+    chain.push(empty(0, 24));
+    chain.reverse();
+    assert_eq!(load(&chain).unwrap_err(), TableError::Disproportion { depth: 24 });
+    assert_eq!(load(&[empty(0, 1), empty(1 << 63, 1)]).unwrap().len(), 0);
+}
+
+/// More slots than a size should hold are given more room.
+#[test]
+fn a_full_group_is_given_room() {
+    let slots = (0..32u64).map(|at| (at / 8) << 61 | (at + 64)).map(|raw| raw & !(1 << 63) | raw >> 63 << 62);
+    let slots: Vec<u64> = slots.collect();
+    let group = Group { prefix: 0, depth: 0, precision: 15, buckets: 4, counts: vec![8; 4], slots };
+    let table = load(&[group]).unwrap();
+    assert_eq!(table.len(), 32);
+    assert!(groups(&table)[0].buckets > 4);
+    assert!(table.find(u64::MAX, |_| None::<()>).is_none());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Random damage is refused or harmless, never a panic or an endless search.
+    #[test]
+    fn random_damage(seed in any::<u64>(), hits in 1..6u32) {
+        let mut dice = Dice(seed);
+        let mut bad = groups(&model(3000).table);
+        for _ in 0..hits {
+            let at = dice.roll(bad.len() as u64) as usize;
+            let group = &mut bad[at];
+            let bit = dice.roll(64);
+            match dice.roll(7) {
+                0 => group.prefix ^= 1 << bit,
+                1 => group.depth ^= 1 << (bit % 8),
+                2 => group.precision ^= 1 << (bit % 8),
+                3 => group.buckets ^= 1 << (bit % 32),
+                4 => {
+                    let at = dice.roll(group.counts.len() as u64) as usize;
+                    group.counts[at] ^= 1 << (bit % 8);
+                }
+                _ => {
+                    let at = dice.roll(group.slots.len() as u64) as usize;
+                    group.slots[at] ^= 1 << bit;
+                }
+            }
+        }
+        if let Ok(table) = load(&bad) {
+            for key in 0..5000 {
+                table.find(mix(key), |_| None::<()>);
+                table.insert(mix(key), key + 64, false, |_| false, |_| mix(key));
+            }
+        }
+    }
+}

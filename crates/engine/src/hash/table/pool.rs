@@ -1,0 +1,44 @@
+//! The pool: which pages of the arena are free. Only the writer has it.
+
+use super::arena::{self, Arena, SHORT_PAGE};
+
+/// Pages to be had.
+pub(super) struct Pool {
+    next: u32,
+    free: Vec<u32>,
+    arena_bytes: usize,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self { next: arena::after(SHORT_PAGE), free: Vec::new(), arena_bytes: 0 }
+    }
+}
+
+impl Pool {
+    /// The short page of a new table.
+    pub(super) fn take_short(&mut self, arena: &Arena) -> u32 {
+        self.arena_bytes += arena.provide(SHORT_PAGE);
+        SHORT_PAGE
+    }
+
+    /// A page: a recycled one, with whatever words it had, or a new one.
+    pub(super) fn take(&mut self, arena: &Arena) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            let page = self.next;
+            self.arena_bytes += arena.provide(page);
+            self.next = arena::after(page);
+            page
+        })
+    }
+
+    /// Gives pages back that no directory entry names any more.
+    pub(super) fn give(&mut self, pages: &[u32]) {
+        self.free.extend(pages.iter().filter(|&&page| page != SHORT_PAGE));
+    }
+
+    /// Memory of the arena and of the list of free pages.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.arena_bytes + self.free.capacity() * size_of::<u32>()
+    }
+}

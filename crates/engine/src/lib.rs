@@ -1,0 +1,75 @@
+//! The Annals data engine: databases, keyspaces, commits and snapshots over one durable log.
+//!
+//! Every write is a record in the log, once; a keyspace is a view of the log that can be rebuilt
+//! from it. Use this crate through the facade `annals`, which re-exports it.
+//!
+//! What this crate is not: it does no file operation itself (`annals-disk` does) and knows nothing
+//! of segments and frames (`annals-journal` does).
+//!
+//! ```
+//! use annals_engine::Database;
+//!
+//! let db = Database::open_in_memory()?;
+//! let (stock, orders) = (db.hash_keyspace("stock")?, db.hash_keyspace("orders")?);
+//! stock.insert("apple", "42")?;
+//!
+//! // Several writes that happen together or not at all.
+//! let mut batch = db.batch();
+//! batch.insert(&stock, "apple", "41")?;
+//! batch.insert(&orders, "17", "one apple")?;
+//! batch.commit()?;
+//!
+//! // Point reads straight from the log, without a copy.
+//! assert_eq!(stock.get("apple")?.as_deref(), Some(&b"41"[..]));
+//! # Ok::<(), annals_engine::Error>(())
+//! ```
+
+mod backup;
+mod batch;
+mod builder;
+mod catalog;
+mod changes;
+mod checkpoint;
+mod clock;
+mod commit;
+mod compaction;
+mod core;
+mod data_dir;
+mod database;
+mod error;
+mod hash;
+mod history;
+mod loading;
+mod maintenance;
+mod replay;
+mod snapshot;
+mod stats;
+mod upkeep;
+mod verify;
+
+// Databases.
+pub use annals_disk::Holder;
+pub use annals_journal::{Background, Durability, Position, Recovery, Seq};
+pub use builder::Builder;
+pub use data_dir::data_dir;
+pub use database::{Database, KeyspaceInfo};
+pub use error::{Error, ErrorKind, Result};
+
+// Keyspaces.
+pub use catalog::{KEYSPACE_NAME_BYTES_MAX, KeyspaceKind, KeyspaceOptions};
+pub use hash::{CasOutcome, Entry, Guard, HashKeyspace, Iter, WriteOptions};
+
+// Commits and states.
+pub use annals_journal::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
+pub use batch::WriteBatch;
+pub use changes::{Change, ChangeKind, Changes};
+pub use commit::Commit;
+pub use snapshot::Snapshot;
+
+// Care.
+pub use annals_journal::Damage;
+pub use backup::BackupReport;
+pub use checkpoint::{CHECKPOINT_VERSION, CheckpointReport};
+pub use compaction::CompactReport;
+pub use stats::{KeyspaceStats, LogStats, SnapshotStats, Stats};
+pub use verify::VerifyReport;

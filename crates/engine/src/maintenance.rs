@@ -1,0 +1,184 @@
+//! The work beside commits: checkpoints, log compaction, expiry, forgetting what no snapshot
+//! needs.
+
+use crate::{
+    Result,
+    builder::Config,
+    checkpoint, compaction,
+    core::Core,
+};
+use annals_journal::{Background, Journal};
+use parking_lot::{Condvar, Mutex};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+/// How often the thread looks without being asked.
+const ROUND: Duration = Duration::from_secs(1);
+/// A checkpoint waits for this many times its own size in log.
+const CHECKPOINT_SHARE: u64 = 8;
+
+/// State of the maintenance.
+#[derive(Debug)]
+pub(crate) struct Maintenance {
+    pub(crate) config: Config,
+    asked: Mutex<Asked>,
+    wake: Condvar,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    /// Log bytes of this opening at which the next checkpoint is due.
+    checkpoint_at_bytes: AtomicU64,
+    /// Held by whoever writes a checkpoint or compacts.
+    pub(crate) exclusive: Mutex<()>,
+    /// Segments the root does not name any more, which snapshots may still read; with the ticket
+    /// of the first snapshot that cannot.
+    pub(crate) zombies: Mutex<Vec<(u64, Vec<u32>)>>,
+}
+
+#[derive(Debug, Default)]
+struct Asked {
+    stop: bool,
+    work: bool,
+}
+
+impl Maintenance {
+    pub(crate) fn new(config: Config) -> Self {
+        Self {
+            config,
+            asked: Mutex::default(),
+            wake: Condvar::new(),
+            thread: Mutex::new(None),
+            checkpoint_at_bytes: AtomicU64::new(config.checkpoint_every_bytes),
+            exclusive: Mutex::new(()),
+            zombies: Mutex::default(),
+        }
+    }
+
+    /// Asks the thread to look.
+    pub(crate) fn wake(&self) {
+        self.asked.lock().work = true;
+        self.wake.notify_one();
+    }
+
+    /// A commit was appended.
+    #[inline]
+    pub(crate) fn note_appended(&self, journal: &Journal) {
+        let due = self.checkpoint_at_bytes.load(Ordering::Relaxed);
+        if journal.appended_bytes() >= due
+            // Asked once; the checkpoint sets the next mark.
+            && self.checkpoint_at_bytes.swap(u64::MAX, Ordering::Relaxed) != u64::MAX
+        {
+            self.wake();
+        }
+    }
+
+    pub(crate) fn note_checkpoint(&self, journal: &Journal, file_bytes: u64) {
+        let every = self.config.checkpoint_every_bytes.max(file_bytes * CHECKPOINT_SHARE);
+        self.checkpoint_at_bytes.store(journal.appended_bytes() + every, Ordering::Relaxed);
+    }
+
+    /// Ends the thread.
+    pub(crate) fn stop(&self) {
+        self.asked.lock().stop = true;
+        self.wake.notify_all();
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread
+            && thread.thread().id() != std::thread::current().id()
+        {
+            // A panic in it was noted when it happened.
+            drop(thread.join());
+        }
+    }
+}
+
+/// Starts the thread, if the database has threads.
+pub(crate) fn spawn(core: &Arc<Core>) {
+    if core.read_only || core.journal.config().background == Background::Manual {
+        return;
+    }
+    // The thread does not keep the database open.
+    let weak = Arc::downgrade(core);
+    let body = move || {
+        if catch_unwind(AssertUnwindSafe(|| run(&weak))).is_err()
+            && let Some(core) = weak.upgrade()
+        {
+            core.journal.poison("the maintenance thread panicked");
+        }
+    };
+    match std::thread::Builder::new().name("annals-maintenance".into()).spawn(body) {
+        Ok(thread) => *core.maintenance.thread.lock() = Some(thread),
+        Err(error) => core.journal.poison(&format!("no thread for maintenance: {error}")),
+    }
+}
+
+fn run(weak: &Weak<Core>) {
+    loop {
+        let Some(core) = weak.upgrade() else { return };
+        let mut asked = core.maintenance.asked.lock();
+        if !asked.stop && !asked.work {
+            core.maintenance.wake.wait_for(&mut asked, ROUND);
+        }
+        if asked.stop {
+            return;
+        }
+        asked.work = false;
+        drop(asked);
+        if let Err(error) = run_once(&core) {
+            tracing::warn!(%error, "maintenance will try again");
+        }
+    }
+}
+
+/// Does what is due.
+pub(crate) fn run_once(core: &Core) -> Result<()> {
+    tidy(core);
+    if core.read_only || core.journal.poisoned().is_some() || core.journal.is_closed() {
+        return Ok(());
+    }
+    let maintenance = &core.maintenance;
+    let Some(_exclusive) = maintenance.exclusive.try_lock() else { return Ok(()) };
+    let due = maintenance.checkpoint_at_bytes.load(Ordering::Relaxed);
+    if due == u64::MAX || core.journal.appended_bytes() >= due {
+        let written = checkpoint::write(core, &[]);
+        if written.is_err() {
+            // Without a next mark nobody would ask again.
+            maintenance.note_checkpoint(&core.journal, 0);
+        }
+        written?;
+        compaction::run_due(core)?;
+    }
+    tidy(core);
+    Ok(())
+}
+
+/// Forgets what no snapshot needs, and what expired.
+pub(crate) fn tidy(core: &Core) {
+    {
+        // Under both locks that views are changed under, one for writers and one for followers.
+        let _following = core.following.lock();
+        let _writer = core.journal.quiesce();
+        let oldest = core.snapshots.oldest_seq();
+        let now_ms = core.clock.now_ms();
+        for listed in core.catalog.load().iter() {
+            listed.view.expire(core, now_ms, oldest.is_some());
+            if listed.view.table.dead_len() > 0 {
+                listed.view.bury(core, oldest);
+            }
+        }
+    }
+    let mut zombies = core.maintenance.zombies.lock();
+    zombies.retain(|(ticket, slots)| {
+        let needed = core.snapshots.any_before(*ticket);
+        if !needed {
+            core.journal.release(slots);
+        }
+        needed
+    });
+    drop(zombies);
+    core.journal.reap();
+}

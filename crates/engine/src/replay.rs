@@ -1,0 +1,185 @@
+//! Applying records that are in the log already: after a checkpoint, from the whole log, or live
+//! in a read-only handle.
+
+use crate::{
+    Error, Result,
+    catalog::Change,
+    core::Core,
+    hash::{Applying, HashView, Placed, hash_key},
+    loading::{Pending, Replayed},
+};
+use annals_journal::{Address, Followed, FrameView, Kind, Record, Seq};
+use std::{collections::HashMap, sync::Arc};
+
+/// How many records ahead of the one being applied are brought closer to the processor.
+const LOOK_AHEAD: usize = 16;
+
+impl Core {
+    /// Applies what follows a checkpoint, in the order of the log.
+    pub(crate) fn apply_replayed(&self, replayed: &Replayed) {
+        let mut hashes = std::collections::VecDeque::with_capacity(LOOK_AHEAD);
+        let mut ahead = replayed.records.iter();
+        for pending in &replayed.records {
+            while hashes.len() < LOOK_AHEAD
+                && let Some(next) = ahead.next()
+            {
+                hashes.push_back(self.touch_ahead(next.address));
+            }
+            let hash = hashes.pop_front().unwrap_or(0);
+            self.apply_at(pending.address, hash, Applying::default());
+        }
+    }
+
+    /// Hashes the key of the record at `address` and brings its place in the table closer.
+    fn touch_ahead(&self, address: Address) -> u64 {
+        let Some(guard) = self.journal.guard(address.slot) else { return 0 };
+        let Ok(record) = guard.record(address.offset) else { return 0 };
+        let hash = hash_key(self.hash_seed, record.key);
+        if let Some(listed) = self.catalog.load().by_id(record.space) {
+            listed.view.table.touch(hash);
+        }
+        hash
+    }
+
+    fn apply_at(&self, address: Address, hash: u64, how: Applying<'_>) {
+        let Some(guard) = self.journal.guard(address.slot) else { return };
+        let Ok((record, len)) = guard.record_with_len(address.offset) else { return };
+        match record.kind {
+            Kind::Catalog => {
+                if let Some(change) = Change::decode(record.value) {
+                    self.apply_change(&change);
+                }
+            }
+            Kind::Put | Kind::Remove => {
+                if let Some(listed) = self.catalog.load().by_id(record.space) {
+                    let placed = Placed { address, len, seq: record.seq, hash, record };
+                    listed.view.apply(self, &placed, how);
+                }
+            }
+            // Kinds of views that this handle does not keep.
+            _ => {}
+        }
+    }
+
+    fn apply_change(&self, change: &Change) {
+        self.catalog.store(Arc::new(self.catalog.load().with(change)));
+    }
+
+    /// Rebuilds all views from the whole log. Its records come in no particular order, so the
+    /// catalog is settled first, and of each key the record with the highest number wins.
+    pub(crate) fn apply_whole(&self, mut replayed: Replayed) {
+        replayed.changes.sort_by_key(|(seq, _)| *seq);
+        let mut cleared: HashMap<u32, Seq> = HashMap::new();
+        for (seq, change) in &replayed.changes {
+            if let Change::Clear { id } = change {
+                cleared.insert(*id, *seq);
+            }
+            self.apply_change(change);
+        }
+        replayed.records.sort_unstable_by_key(|pending| pending.seq);
+        let how = Applying { keep_removed: true, unordered: true, undo: None };
+        for Pending { address, seq } in replayed.records {
+            let Some(guard) = self.journal.guard(address.slot) else { continue };
+            let Ok(record) = guard.record(address.offset) else { continue };
+            let current = cleared.get(&record.space).is_none_or(|at| *at < seq);
+            if record.kind != Kind::Catalog && current {
+                let hash = hash_key(self.hash_seed, record.key);
+                drop(guard);
+                self.apply_at(address, hash, how);
+            }
+        }
+        for listed in self.catalog.load().iter() {
+            listed.view.bury(self, None);
+        }
+    }
+
+    /// Makes a change to the catalog that `decide` finds right under the writer lock.
+    pub(crate) fn change_catalog(
+        &self,
+        decide: impl FnOnce(&crate::catalog::Catalog) -> Result<Change>,
+    ) -> Result<()> {
+        use annals_journal::{Draft, FrameBuilder};
+        /// More than any change to the catalog takes.
+        const ROOM_BYTES: usize = 1024;
+        let mut writer = self.journal.writer(ROOM_BYTES, 1)?;
+        let change = decide(&self.catalog.load())?;
+        let (value, key) = (change.encode(), change.id().to_le_bytes());
+        let mut frame = FrameBuilder::new();
+        let kind = Kind::Catalog;
+        frame.push(&Draft {
+            kind,
+            space: 0,
+            key: &key,
+            value: &value,
+            expires_ms: None,
+            aligned: false,
+        })?;
+        let appended = writer.append(&mut frame)?;
+        self.apply_change(&change);
+        self.show(appended.first_seq);
+        writer.publish();
+        drop(writer);
+        self.journal.make_durable(appended.end, self.journal.config().durability)?;
+        Ok(())
+    }
+
+    /// In a read-only handle: applies what the writer has committed meanwhile.
+    #[inline]
+    pub(crate) fn follow_if_read_only(&self) -> Result<()> {
+        if self.read_only && self.journal.may_have_more() { self.follow() } else { Ok(()) }
+    }
+
+    #[cold]
+    fn follow(&self) -> Result<()> {
+        let _following = self.following.lock();
+        match self.journal.follow(&mut |frame| {
+            self.apply_followed(frame);
+            Ok(())
+        })? {
+            Followed::UpToDate(_) => Ok(()),
+            Followed::Reload => Err(Error::Stale),
+        }
+    }
+
+    fn apply_followed(&self, frame: &FrameView<'_>) {
+        let count = frame.header().count;
+        let snapshots_live = self.snapshots.count() > 0;
+        // Readers of this process must not see half of the frame either.
+        let undo = (count > 1).then(|| {
+            let undo = crate::hash::Undo::new(frame.header().first_seq, count as usize);
+            let undo = Arc::new(undo);
+            self.undo.store(Some(Arc::clone(&undo)));
+            undo
+        });
+        let how = Applying {
+            undo: undo.as_deref(),
+            keep_removed: snapshots_live || count > 1,
+            unordered: false,
+        };
+        for (address, _, record) in frame.records() {
+            let hash = hash_key(self.hash_seed, record.key);
+            if snapshots_live && let Some(listed) = self.catalog.load().by_id(record.space) {
+                self.note_history(&listed.view, address, &record, hash);
+            }
+            self.apply_at(address, hash, how);
+        }
+        if count > 0 {
+            self.show(Seq(frame.header().next_seq().0 - 1));
+        }
+        self.undo.store(None);
+        if !snapshots_live && count > 1 {
+            for listed in self.catalog.load().iter() {
+                listed.view.bury(self, None);
+            }
+        }
+    }
+
+    fn note_history(&self, view: &HashView, address: Address, record: &Record<'_>, hash: u64) {
+        let before = view.table.find(hash, |slot| {
+            self.same_key(slot, record.space, record.key).map(|_| Address::unpack(slot.address()))
+        });
+        if let Some(before) = before {
+            self.history.note(address, before);
+        }
+    }
+}

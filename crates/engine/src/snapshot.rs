@@ -1,0 +1,186 @@
+//! Consistent read-only states.
+//!
+//! A snapshot is a number and the catalog of its moment. Taking one copies nothing; while it
+//! lives, writers leave in each record where the version before lies, removed keys stay marked in
+//! the tables, and compacted segments stay mapped.
+
+use crate::{
+    Error, Guard, Iter, Result,
+    catalog::{Catalog, Listed},
+    core::Core,
+    hash::{Hit, hash_key},
+};
+use annals_journal::Seq;
+use parking_lot::Mutex;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+/// The registry of live snapshots.
+#[derive(Debug, Default)]
+pub(crate) struct Snapshots {
+    count: AtomicUsize,
+    inner: Mutex<Registry>,
+}
+
+#[derive(Debug, Default)]
+struct Registry {
+    next_ticket: u64,
+    live: BTreeMap<u64, Seq>,
+}
+
+impl Snapshots {
+    /// How many are live. Exact under the writer lock.
+    #[inline]
+    pub(crate) fn count(&self) -> usize {
+        self.count.load(Ordering::Acquire)
+    }
+
+    fn add(&self, seq: Seq) -> u64 {
+        let mut inner = self.inner.lock();
+        let ticket = inner.next_ticket;
+        inner.next_ticket += 1;
+        inner.live.insert(ticket, seq);
+        self.count.store(inner.live.len(), Ordering::Release);
+        ticket
+    }
+
+    fn remove(&self, ticket: u64) -> usize {
+        let mut inner = self.inner.lock();
+        inner.live.remove(&ticket);
+        self.count.store(inner.live.len(), Ordering::Release);
+        inner.live.len()
+    }
+
+    /// The lowest number that a live snapshot sees.
+    pub(crate) fn oldest_seq(&self) -> Option<Seq> {
+        self.inner.lock().live.values().min().copied()
+    }
+
+    /// The ticket the next snapshot gets.
+    pub(crate) fn next_ticket(&self) -> u64 {
+        self.inner.lock().next_ticket
+    }
+
+    /// Whether a snapshot with a lower ticket than `ticket` lives.
+    pub(crate) fn any_before(&self, ticket: u64) -> bool {
+        self.inner.lock().live.keys().next().is_some_and(|oldest| *oldest < ticket)
+    }
+}
+
+/// A consistent read-only state of a whole database.
+///
+/// Cheap to take and to clone; what it holds back is shown in
+/// [`Stats`](crate::Stats). Drop it when it is no longer needed.
+///
+/// ```
+/// let db = annals_engine::Database::open_in_memory()?;
+/// let users = db.hash_keyspace("users")?;
+/// users.insert("ada", "1815")?;
+/// let before = db.snapshot();
+/// users.insert("ada", "1852")?;
+/// assert_eq!(before.get("users", "ada")?.as_deref(), Some(&b"1815"[..]));
+/// # Ok::<(), annals_engine::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    state: Arc<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    core: Arc<Core>,
+    catalog: Arc<Catalog>,
+    seq: Seq,
+    time_ms: u64,
+    ticket: u64,
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        if self.core.snapshots.remove(self.ticket) == 0 {
+            self.core.history.forget();
+        }
+        self.core.maintenance.wake();
+    }
+}
+
+impl Snapshot {
+    pub(crate) fn take(core: &Arc<Core>) -> Self {
+        // Under the locks that commits and following are applied under: no frame is half applied,
+        // and every later one finds the snapshot counted.
+        let following = core.following.lock();
+        let writer = core.journal.quiesce();
+        let (catalog, seq) = (core.catalog.load_full(), core.visible_seq());
+        let ticket = core.snapshots.add(seq);
+        drop(writer);
+        drop(following);
+        let core = Arc::clone(core);
+        let time_ms = core.clock.now_ms();
+        Self { state: Arc::new(State { core, catalog, seq, time_ms, ticket }) }
+    }
+
+    /// The number of the last record this state holds.
+    #[must_use]
+    pub fn seq(&self) -> Seq {
+        self.state.seq
+    }
+
+    /// The names of the keyspaces, in their order.
+    #[must_use]
+    pub fn keyspaces(&self) -> Vec<String> {
+        let mut names: Vec<_> =
+            self.state.catalog.iter().map(|listed| listed.keyspace.name.clone()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    fn listed(&self, keyspace: &str) -> Result<&Listed> {
+        let found = self.state.catalog.by_name(keyspace);
+        found.ok_or_else(|| Error::UnknownKeyspace { name: keyspace.to_owned() })
+    }
+
+    /// The value of `key` in `keyspace`.
+    ///
+    /// # Errors
+    /// [`Error::UnknownKeyspace`] if this state has no such keyspace, or damage.
+    pub fn get(&self, keyspace: &str, key: impl AsRef<[u8]>) -> Result<Option<Guard<'_>>> {
+        let hit = self.look_up(self.listed(keyspace)?, key.as_ref())?;
+        Ok(hit.map(|hit| Guard::new(hit.guard, hit.value)))
+    }
+
+    fn look_up(&self, listed: &Listed, key: &[u8]) -> Result<Option<Hit<'_>>> {
+        let core = &*self.state.core;
+        let hash = hash_key(core.hash_seed, key);
+        core.look_up_hashed(&listed.view, listed.keyspace.id, hash, key, self.sight())
+    }
+
+    /// Whether `keyspace` has `key`.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn contains(&self, keyspace: &str, key: impl AsRef<[u8]>) -> Result<bool> {
+        Ok(self.look_up(self.listed(keyspace)?, key.as_ref())?.is_some())
+    }
+
+    /// All records of `keyspace`, in no particular order.
+    ///
+    /// # Errors
+    /// [`Error::UnknownKeyspace`] if this state has no such keyspace.
+    pub fn iter(&self, keyspace: &str) -> Result<Iter<'_>> {
+        let listed = self.listed(keyspace)?.clone();
+        Ok(Iter::new(&self.state.core, listed, self.clone()))
+    }
+
+    pub(crate) fn sight(&self) -> crate::hash::Sight {
+        crate::hash::Sight::At { seq: self.state.seq, time_ms: self.state.time_ms }
+    }
+
+    pub(crate) fn find(&self, name: &str, id: u32) -> Option<Listed> {
+        self.state.catalog.by_id(id).filter(|listed| listed.keyspace.name == name).cloned()
+    }
+}

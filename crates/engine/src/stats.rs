@@ -1,0 +1,158 @@
+//! Figures about an open database.
+
+use crate::{Database, KeyspaceKind};
+use annals_journal::{Position, SegmentKind, Seq};
+
+/// Figures about an open database.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stats {
+    /// The database's id.
+    pub database_id: u64,
+    /// The opening this is; counts from 1.
+    pub epoch: u32,
+    /// The number of the last record.
+    pub last_seq: Seq,
+    /// The log.
+    pub log: LogStats,
+    /// The keyspaces, by name.
+    pub keyspaces: Vec<KeyspaceStats>,
+    /// What live snapshots hold back.
+    pub snapshots: SnapshotStats,
+    /// Memory beyond the log's mapped pages, in bytes: tables and bookkeeping.
+    pub memory_bytes: u64,
+    /// Why writes have stopped, if they have.
+    pub poisoned: Option<String>,
+}
+
+/// Figures about the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogStats {
+    /// Segments, spares not counted.
+    pub segments_count: u64,
+    /// Segments held ready.
+    pub spares_count: u64,
+    /// Bytes of content.
+    pub content_bytes: u64,
+    /// Bytes of files, reserved space included.
+    pub file_bytes: u64,
+    /// Bytes of records that are current.
+    pub live_bytes: u64,
+    /// The end of the log.
+    pub end: Position,
+    /// How far it is on the device.
+    pub synced: Position,
+    /// Device flushes since this opening.
+    pub syncs_count: u64,
+    /// Bytes appended since this opening.
+    pub appended_bytes: u64,
+    /// The lowest number from which changes can be read.
+    pub oldest_seq: Seq,
+    /// The latest checkpoint's number, if there is one.
+    pub checkpoint: Option<u64>,
+    /// The slot (backup, consumer) that holds back the most log, by name, and the bytes it holds.
+    pub oldest_hold: Option<(String, u64)>,
+    /// Whether that is more than the limit for slots.
+    pub hold_over_limit: bool,
+}
+
+/// Figures about a keyspace.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyspaceStats {
+    /// Its name.
+    pub name: String,
+    /// What it is good at.
+    pub kind: KeyspaceKind,
+    /// Records.
+    pub len: u64,
+    /// Removed keys that snapshots keep in the table.
+    pub removed_kept_count: u64,
+    /// Bytes of its current records in the log.
+    pub live_bytes: u64,
+    /// Memory of its table, in bytes.
+    pub memory_bytes: u64,
+}
+
+/// What live snapshots hold back.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SnapshotStats {
+    /// Live snapshots, iterators included.
+    pub count: u64,
+    /// The lowest number one of them sees.
+    pub oldest_seq: Option<Seq>,
+    /// Segments that were compacted and stay for them.
+    pub held_segments_count: u64,
+    /// Bytes of these segments.
+    pub held_bytes: u64,
+}
+
+impl Database {
+    /// Figures about the database as it is now.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let core = &*self.core;
+        drop(core.follow_if_read_only());
+        let journal = &core.journal;
+        let segments = journal.segments();
+        let zombies: Vec<u32> = {
+            let zombies = core.maintenance.zombies.lock();
+            zombies.iter().flat_map(|(_, slots)| slots.iter().copied()).collect()
+        };
+        let (held, current): (Vec<_>, Vec<_>) =
+            segments.iter().partition(|info| zombies.contains(&info.slot));
+        let (spares, used): (Vec<_>, Vec<_>) =
+            current.into_iter().partition(|info| info.kind == SegmentKind::Spare);
+        let catalog = core.catalog.load_full();
+        let mut keyspaces: Vec<KeyspaceStats> = catalog
+            .iter()
+            .map(|listed| KeyspaceStats {
+                name: listed.keyspace.name.clone(),
+                kind: listed.keyspace.options.kind,
+                len: listed.view.table.len() as u64,
+                removed_kept_count: listed.view.table.dead_len() as u64,
+                live_bytes: listed.view.live.lock().iter().sum(),
+                memory_bytes: listed.view.memory_bytes() as u64,
+            })
+            .collect();
+        keyspaces.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        let tables: u64 = keyspaces.iter().map(|keyspace| keyspace.memory_bytes).sum();
+        let oldest_hold = journal.oldest_hold().map(|(name, position)| {
+            let held = used
+                .iter()
+                .filter(|info| {
+                    info.kind == SegmentKind::Log && info.ordinal >= position.ordinal
+                })
+                .map(|info| info.content_bytes);
+            (name, held.sum::<u64>())
+        });
+        let limit = journal.config().hold_limit_bytes;
+        Stats {
+            database_id: journal.database_id(),
+            epoch: journal.epoch(),
+            last_seq: core.visible_seq(),
+            log: LogStats {
+                segments_count: used.len() as u64,
+                spares_count: spares.len() as u64,
+                content_bytes: used.iter().map(|info| info.content_bytes).sum(),
+                file_bytes: segments.iter().map(|info| info.file_bytes).sum(),
+                live_bytes: keyspaces.iter().map(|keyspace| keyspace.live_bytes).sum(),
+                end: journal.end(),
+                synced: journal.synced(),
+                syncs_count: journal.syncs_count(),
+                appended_bytes: journal.appended_bytes(),
+                oldest_seq: journal.oldest_seq(),
+                checkpoint: journal.checkpoint().map(|checkpoint| checkpoint.number),
+                hold_over_limit: oldest_hold.as_ref().is_some_and(|(_, held)| *held > limit),
+                oldest_hold,
+            },
+            snapshots: SnapshotStats {
+                count: core.snapshots.count() as u64,
+                oldest_seq: core.snapshots.oldest_seq(),
+                held_segments_count: held.len() as u64,
+                held_bytes: held.iter().map(|info| info.content_bytes).sum(),
+            },
+            memory_bytes: tables + journal.memory_bytes() as u64,
+            keyspaces,
+            poisoned: journal.poisoned().map(|cause| cause.to_string()),
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Checkpoints and compaction on demand.
+
+use crate::{CheckpointReport, CompactReport, Database, Result, checkpoint, compaction};
+
+impl Database {
+    /// Writes a checkpoint now: the next opening replays only what comes after it. Commits go on
+    /// meanwhile. Checkpoints are also written in the background and by closing.
+    ///
+    /// # Errors
+    /// `ReadOnly`, `Poisoned`, `Full`, or what the file system refuses; the checkpoint before then
+    /// still stands.
+    pub fn checkpoint(&self) -> Result<CheckpointReport> {
+        self.check_upkeep()?;
+        let _exclusive = self.core.maintenance.exclusive.lock();
+        checkpoint::write(&self.core, &[])
+    }
+
+    /// Rewrites every part of the log that holds anything dead, and gives the space back. Commits,
+    /// reads and snapshots go on meanwhile; what snapshots still need is given back when they are
+    /// gone. The log's history before is no longer to be had as [`changes`](Self::changes), except
+    /// what consumers hold back.
+    ///
+    /// # Errors
+    /// As [`checkpoint`](Self::checkpoint), or damage, named, which stops the compaction before
+    /// anything is given up.
+    pub fn compact(&self) -> Result<CompactReport> {
+        self.check_upkeep()?;
+        let _exclusive = self.core.maintenance.exclusive.lock();
+        compaction::run_all(&self.core)
+    }
+
+    fn check_upkeep(&self) -> Result<()> {
+        if self.core.read_only {
+            return Err(annals_journal::Error::ReadOnly.into());
+        }
+        Ok(())
+    }
+}

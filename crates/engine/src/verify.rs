@@ -1,0 +1,131 @@
+//! Reading every byte and naming what is not as it was written.
+
+use crate::{Database, Error, Result, checkpoint, core::Core, hash::table::{Group, Slot, WalkPlace}};
+use annals_disk::Access;
+use annals_journal::{Address, Damage, ROOT_NAME, Root, checkpoint_name};
+
+/// What verification found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// Bytes read.
+    pub bytes: u64,
+    /// Segments read.
+    pub segments_count: u64,
+    /// Commits found intact.
+    pub frames_count: u64,
+    /// Records found intact.
+    pub records_count: u64,
+    /// Keys whose record was looked up.
+    pub keys_count: u64,
+    /// What is damaged, with file and offset.
+    pub damages: Vec<Damage>,
+}
+
+impl VerifyReport {
+    /// Whether nothing is damaged.
+    #[must_use]
+    pub fn is_intact(&self) -> bool {
+        self.damages.is_empty()
+    }
+}
+
+impl Database {
+    /// How many bytes of log [`verify`](Self::verify) will read.
+    #[must_use]
+    pub fn content_bytes(&self) -> u64 {
+        self.core.journal.content_bytes()
+    }
+
+    /// Reads every byte of the database, checks every checksum, and looks up every key. Damage is
+    /// in the report, with file and offset; it does not stop the reading. `progress` is told the
+    /// bytes read since it was told last.
+    ///
+    /// # Errors
+    /// Only if the reading itself cannot be done.
+    pub fn verify(&self, progress: &mut dyn FnMut(u64)) -> Result<VerifyReport> {
+        let core = &*self.core;
+        core.follow_if_read_only()?;
+        // Checkpoints and compaction would remove files that are being read.
+        let _exclusive = core.maintenance.exclusive.lock();
+        let log = core.journal.verify(progress);
+        let mut report = VerifyReport {
+            bytes: log.bytes,
+            segments_count: log.segments_count,
+            frames_count: log.frames_count,
+            records_count: log.records_count,
+            keys_count: 0,
+            damages: log.damages,
+        };
+        verify_root(core, &mut report)?;
+        verify_keys(core, &mut report);
+        Ok(report)
+    }
+}
+
+fn verify_root(core: &Core, report: &mut VerifyReport) -> Result<()> {
+    let (disk, dir) = (core.journal.disk(), core.journal.dir());
+    let root = match Root::read(&**disk, dir) {
+        Ok(root) => root,
+        Err(annals_journal::Error::Damaged { path, offset, what }) => {
+            report.damages.push(Damage { path, offset, what: what.to_owned() });
+            return Ok(());
+        }
+        Err(error) => {
+            let path = dir.join(ROOT_NAME);
+            report.damages.push(Damage { path, offset: 0, what: error.to_string() });
+            return Ok(());
+        }
+    };
+    let Some(named) = root.checkpoint else { return Ok(()) };
+    let path = dir.join(checkpoint_name(named.number));
+    let region = match disk.open_region(&path, Access::Read) {
+        Ok(region) => region,
+        // A writer in another process may have replaced it just now.
+        Err(error) if error.is_not_found() && core.read_only => return Ok(()),
+        Err(error) if error.is_not_found() => {
+            let what = "the checkpoint is missing".to_owned();
+            report.damages.push(Damage { path, offset: 0, what });
+            return Ok(());
+        }
+        Err(error) => return Err(Error::disk(error)),
+    };
+    report.bytes += region.len() as u64;
+    let slots: Vec<u32> = root.segments.iter().map(|entry| entry.slot).collect();
+    let bytes = region.read(0, region.len());
+    if let Err((offset, what)) = checkpoint::read(bytes, root.database_id, named.number, &slots) {
+        report.damages.push(Damage { path, offset: offset as u64, what: what.to_owned() });
+    }
+    Ok(())
+}
+
+fn verify_keys(core: &Core, report: &mut VerifyReport) {
+    for listed in core.catalog.load().iter() {
+        let (mut place, mut group) = (WalkPlace::live_only(), Group::default());
+        while listed.view.table.walk_from(&mut place, &mut group) {
+            for raw in &group.slots {
+                let Some(slot) = Slot::from_raw(*raw) else { continue };
+                let address = Address::unpack(slot.address());
+                report.keys_count += 1;
+                // A segment that is gone was compacted since the walk copied its addresses.
+                let Some(guard) = core.journal.guard(address.slot) else { continue };
+                if let Err(error) = guard.record(address.offset) {
+                    let Some(damage) = named(error) else { continue };
+                    if !report.damages.iter().any(|known| {
+                        known.path == damage.path && known.offset == damage.offset
+                    }) {
+                        report.damages.push(damage);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn named(error: annals_journal::Error) -> Option<Damage> {
+    match error {
+        annals_journal::Error::Damaged { path, offset, what } => {
+            Some(Damage { path, offset, what: what.to_owned() })
+        }
+        _ => None,
+    }
+}
