@@ -4,7 +4,7 @@ use crate::{
     Commit, Durability, Error, HashKeyspace, Result,
     catalog::Keyspace,
     commit::{check_key, check_value},
-    core::Core,
+    core::Open,
     hash::hash_key,
 };
 use annals_journal::{Draft, FrameBuilder, Kind};
@@ -25,14 +25,14 @@ use std::sync::Arc;
 /// ```
 #[derive(Debug)]
 pub struct WriteBatch {
-    core: Arc<Core>,
+    core: Arc<Open>,
     frame: FrameBuilder,
     targets: Vec<(Arc<Keyspace>, u64)>,
     durability: Option<Durability>,
 }
 
 impl WriteBatch {
-    pub(crate) fn new(core: Arc<Core>) -> Self {
+    pub(crate) fn new(core: Arc<Open>) -> Self {
         Self { core, frame: FrameBuilder::new(), targets: Vec::new(), durability: None }
     }
 

@@ -1,6 +1,6 @@
 //! The log read as a feed: what happened, in order, and what happens from now on.
 
-use crate::{Result, catalog::Change as CatalogChange, core::Core};
+use crate::{Result, catalog::Change as CatalogChange, core::Open};
 use annals_journal::{Feed, Kind, Seq};
 use std::{
     collections::{HashMap, VecDeque},
@@ -76,7 +76,7 @@ impl std::fmt::Display for ChangeKind {
 /// ```
 #[derive(Debug)]
 pub struct Changes {
-    core: Arc<Core>,
+    core: Arc<Open>,
     feed: Feed,
     from: Seq,
     read: VecDeque<Change>,
@@ -87,7 +87,7 @@ pub struct Changes {
 const POLL: Duration = Duration::from_millis(2);
 
 impl Changes {
-    pub(crate) fn new(core: &Arc<Core>, from: Seq) -> Result<Self> {
+    pub(crate) fn new(core: &Arc<Open>, from: Seq) -> Result<Self> {
         let feed = core.journal.feed("changes", from)?;
         let (read, names) = (VecDeque::new(), HashMap::new());
         Ok(Self { core: Arc::clone(core), feed, from, read, names })
@@ -173,7 +173,7 @@ impl Changes {
     }
 }
 
-fn name_of(core: &Core, names: &mut HashMap<u32, String>, id: u32) -> Option<String> {
+fn name_of(core: &Open, names: &mut HashMap<u32, String>, id: u32) -> Option<String> {
     if let Some(name) = names.get(&id) {
         return Some(name.clone());
     }

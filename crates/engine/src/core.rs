@@ -11,7 +11,13 @@ use crate::{
 use annals_journal::{Journal, Recovery, Seq};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 /// What all handles of an open database share.
 #[derive(Debug)]
@@ -35,6 +41,28 @@ pub(crate) struct Core {
     pub(crate) following: Mutex<()>,
 }
 
+/// What user handles hold. When the last one goes, the database is closed there and then; the
+/// maintenance thread, which holds the [`Core`] alone, cannot keep it open.
+#[derive(Debug)]
+pub(crate) struct Open(pub(crate) Arc<Core>);
+
+impl Deref for Open {
+    type Target = Core;
+
+    #[inline]
+    fn deref(&self) -> &Core {
+        &self.0
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Err(error) = crate::loading::close(&self.0) {
+            tracing::warn!(%error, "not closed cleanly; the next opening recovers");
+        }
+    }
+}
+
 impl Core {
     pub(crate) fn new(
         journal: Journal,
@@ -44,7 +72,7 @@ impl Core {
         clock_ms: u64,
         maintenance: Maintenance,
     ) -> Self {
-        let clock = Clock::new(std::sync::Arc::clone(journal.disk()), clock_ms);
+        let clock = Clock::new(Arc::clone(journal.disk()), clock_ms);
         let visible = AtomicU64::new(journal.next_seq().0.saturating_sub(1));
         Self {
             journal,

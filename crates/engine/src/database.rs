@@ -4,7 +4,7 @@ use crate::{
     Builder, Changes, Error, HashKeyspace, KeyspaceKind, KeyspaceOptions, Result, Snapshot,
     WriteBatch,
     catalog::{Change, check_name},
-    core::Core,
+    core::Open,
     loading,
 };
 use annals_disk::{Disk, Holder, LockMode, RealDisk};
@@ -34,7 +34,7 @@ use std::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct Database {
-    pub(crate) core: Arc<Core>,
+    pub(crate) core: Arc<Open>,
 }
 
 /// A keyspace as the catalog lists it.

@@ -4,7 +4,7 @@ use crate::{
     Builder, Database, Error, Result,
     catalog::{Catalog, Change},
     checkpoint::{self, Loaded},
-    core::Core,
+    core::{Core, Open},
     maintenance::{self, Maintenance},
 };
 use annals_disk::Disk;
@@ -33,7 +33,7 @@ pub(crate) fn open(builder: Builder, disk: Arc<dyn Disk>, dir: &Path) -> Result<
 fn start(core: Core) -> Database {
     let core = Arc::new(core);
     maintenance::spawn(&core);
-    Database { core }
+    Database { core: Arc::new(Open(core)) }
 }
 
 /// The state that replay builds; it becomes the core once the log is taken over. Views look

@@ -12,7 +12,7 @@ use parking_lot::{Condvar, Mutex};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Weak,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     thread::JoinHandle,
@@ -101,13 +101,10 @@ pub(crate) fn spawn(core: &Arc<Core>) {
     if core.read_only || core.journal.config().background == Background::Manual {
         return;
     }
-    // The thread does not keep the database open.
-    let weak = Arc::downgrade(core);
+    let shared = Arc::clone(core);
     let body = move || {
-        if catch_unwind(AssertUnwindSafe(|| run(&weak))).is_err()
-            && let Some(core) = weak.upgrade()
-        {
-            core.journal.poison("the maintenance thread panicked");
+        if catch_unwind(AssertUnwindSafe(|| run(&shared))).is_err() {
+            shared.journal.poison("the maintenance thread panicked");
         }
     };
     match std::thread::Builder::new().name("annals-maintenance".into()).spawn(body) {
@@ -116,9 +113,8 @@ pub(crate) fn spawn(core: &Arc<Core>) {
     }
 }
 
-fn run(weak: &Weak<Core>) {
+fn run(core: &Core) {
     loop {
-        let Some(core) = weak.upgrade() else { return };
         let mut asked = core.maintenance.asked.lock();
         if !asked.stop && !asked.work {
             core.maintenance.wake.wait_for(&mut asked, ROUND);
@@ -128,7 +124,7 @@ fn run(weak: &Weak<Core>) {
         }
         asked.work = false;
         drop(asked);
-        if let Err(error) = run_once(&core) {
+        if let Err(error) = run_once(core) {
             tracing::warn!(%error, "maintenance will try again");
         }
     }

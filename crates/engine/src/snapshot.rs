@@ -7,7 +7,7 @@
 use crate::{
     Error, Guard, Iter, Result,
     catalog::{Catalog, Listed},
-    core::Core,
+    core::Open,
     hash::{Hit, hash_key},
 };
 use annals_journal::Seq;
@@ -93,7 +93,7 @@ pub struct Snapshot {
 
 #[derive(Debug)]
 struct State {
-    core: Arc<Core>,
+    core: Arc<Open>,
     catalog: Arc<Catalog>,
     seq: Seq,
     time_ms: u64,
@@ -110,7 +110,7 @@ impl Drop for State {
 }
 
 impl Snapshot {
-    pub(crate) fn take(core: &Arc<Core>) -> Self {
+    pub(crate) fn take(core: &Arc<Open>) -> Self {
         // Under the locks that commits and following are applied under: no frame is half applied,
         // and every later one finds the snapshot counted.
         let following = core.following.lock();

@@ -104,13 +104,16 @@ impl Database {
         let catalog = core.catalog.load_full();
         let mut keyspaces: Vec<KeyspaceStats> = catalog
             .iter()
-            .map(|listed| KeyspaceStats {
-                name: listed.keyspace.name.clone(),
-                kind: listed.keyspace.options.kind,
-                len: listed.view.table.len() as u64,
-                removed_kept_count: listed.view.table.dead_len() as u64,
-                live_bytes: listed.view.live.lock().iter().sum(),
-                memory_bytes: listed.view.memory_bytes() as u64,
+            .map(|listed| {
+                let live_bytes = listed.view.live.lock().iter().sum();
+                KeyspaceStats {
+                    name: listed.keyspace.name.clone(),
+                    kind: listed.keyspace.options.kind,
+                    len: listed.view.table.len() as u64,
+                    removed_kept_count: listed.view.table.dead_len() as u64,
+                    live_bytes,
+                    memory_bytes: listed.view.memory_bytes() as u64,
+                }
             })
             .collect();
         keyspaces.sort_unstable_by(|a, b| a.name.cmp(&b.name));

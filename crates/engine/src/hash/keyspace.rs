@@ -5,7 +5,7 @@ use crate::{
     Commit, Durability, Error, Result, Snapshot,
     catalog::{Change, Keyspace, KeyspaceOptions},
     commit::{check_key, check_value, with_frame},
-    core::Core,
+    core::Open,
 };
 use annals_journal::{Address, Draft, Kind, Seq};
 use std::{sync::Arc, time::Duration};
@@ -26,7 +26,7 @@ use std::{sync::Arc, time::Duration};
 /// ```
 #[derive(Clone, Debug)]
 pub struct HashKeyspace {
-    core: Arc<Core>,
+    core: Arc<Open>,
     keyspace: Arc<Keyspace>,
 }
 
@@ -76,11 +76,11 @@ pub enum CasOutcome {
 const ATTEMPTS_MAX: u32 = 1_000_000;
 
 impl HashKeyspace {
-    pub(crate) fn new(core: Arc<Core>, keyspace: Arc<Keyspace>) -> Self {
+    pub(crate) fn new(core: Arc<Open>, keyspace: Arc<Keyspace>) -> Self {
         Self { core, keyspace }
     }
 
-    pub(crate) fn is_of(&self, core: &Arc<Core>) -> bool {
+    pub(crate) fn is_of(&self, core: &Arc<Open>) -> bool {
         Arc::ptr_eq(&self.core, core)
     }
 
