@@ -86,7 +86,7 @@ fn open(input: &Input) -> Result<(Box<dyn BufRead>, Option<u64>)> {
                 let path = path.display();
                 return Err(Failure::usage(format!("{path} is a directory, not a file of lines")));
             }
-            let total_bytes = meta.is_file().then(|| meta.len());
+            let total_bytes = meta.is_file().then_some(meta.len());
             Ok((Box::new(BufReader::with_capacity(BUFFER_BYTES, file)), total_bytes))
         }
     }
@@ -167,10 +167,14 @@ impl Load<'_> {
             format!("· {} records · {rate}/s", units::count(acked))
         });
         if self.progress_json {
-            session.out.object(|object| {
+            let told = session.out.object(|object| {
                 object.value("acked", acked);
-            })?;
-            session.out.flush()?;
+            });
+            match told.and_then(|()| session.out.flush()) {
+                // Nobody listens any more; the load is still wanted.
+                Err(failure) if failure.kind() == Kind::ReaderGone => self.progress_json = false,
+                told => return told,
+            }
         }
         Ok(())
     }
@@ -180,9 +184,6 @@ impl Load<'_> {
     }
 
     fn say_what_stays(&self, failure: Failure) -> Failure {
-        if failure.kind() == Kind::ReaderGone {
-            return failure;
-        }
         let (kind, line) = (failure.kind(), self.acked_line);
         let stays = match self.acked {
             0 => "nothing was stored".to_owned(),

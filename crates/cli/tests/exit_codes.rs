@@ -1,0 +1,165 @@
+//! What a script sees when things go wrong: codes, and one JSON object on standard error.
+
+mod common;
+
+use common::Place;
+use serde_json::Value;
+use std::{fs, os::unix::fs::FileExt};
+
+fn error(place: &Place, args: &[&str]) -> (i32, String, String) {
+    let mut all = args.to_vec();
+    all.push("--json");
+    let ended = place.run(&all);
+    assert!(ended.stdout.is_empty(), "{ended:?}");
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+    let object: Value = serde_json::from_str(&ended.stderr).expect("an object");
+    assert_eq!(object["exit_code"], ended.code);
+    let text = |name: &str| object[name].as_str().expect("a string").to_owned();
+    (ended.code, text("kind"), text("error"))
+}
+
+#[test]
+fn a_missing_database_is_never_made_by_who_only_looks() {
+    let place = Place::new();
+    let commands: [&[&str]; 14] = [
+        &["get", "k"],
+        &["delete", "k"],
+        &["keys"],
+        &["scan"],
+        &["stats"],
+        &["verify"],
+        &["changes"],
+        &["checkpoint"],
+        &["compact"],
+        &["backup", "copy"],
+        &["unlock"],
+        &["keyspace", "list"],
+        &["keyspace", "drop", "x"],
+        &["keyspace", "stats", "x"],
+    ];
+    for command in commands {
+        let (code, kind, message) = error(&place, command);
+        assert_eq!((code, &*kind), (5, "no_database"), "{command:?}");
+        assert!(message.contains("--data"), "the remedy is named: {message}");
+        assert!(!place.data().exists(), "{command:?} made a directory");
+    }
+    fs::create_dir(place.data()).unwrap();
+    assert_eq!(error(&place, &["get", "k"]).1, "no_database");
+    assert_eq!(fs::read_dir(place.data()).unwrap().count(), 0);
+}
+
+#[test]
+fn not_found_is_1() {
+    let place = Place::new();
+    place.ok(&["put", "k", "v"]);
+    assert_eq!(error(&place, &["get", "other"]).0, 1);
+    assert_eq!(error(&place, &["delete", "other"]).1, "not_found");
+    assert_eq!(error(&place, &["keyspace", "drop", "other"]).0, 1);
+    assert_eq!(error(&place, &["keyspace", "stats", "other"]).0, 1);
+    assert_eq!(error(&place, &["restore", "nowhere", "--data", "new"]).0, 1);
+}
+
+#[test]
+fn usage_is_2() {
+    let place = Place::new();
+    for command in [
+        &["no-such-command"][..],
+        &["get"],
+        &["put", "k"],
+        &["put", "k", "v", "--durability", "none"],
+        &["batch-put", "missing-file"],
+        &["batch-put", "."],
+        &["batch-put", "-", "--separator", ""],
+        &["batch-put", "-", "--batch", "0"],
+        &["keyspace", "create", " x"],
+        &["keyspace", "create", "x", "--kind", "tree"],
+        &["tour", "missing-file"],
+    ] {
+        let (code, kind, message) = error(&place, command);
+        assert_eq!((code, &*kind), (2, "usage"), "{command:?}: {message}");
+        assert_eq!(place.run(command).code, 2, "{command:?}");
+    }
+    let help = place.run(&["--help"]).ok();
+    assert!(help.contains("Exit codes:") && help.contains("locked"), "{help}");
+    assert!(place.ok(&["--version"]).starts_with("annals "));
+}
+
+#[test]
+fn corrupt_is_3_and_names_file_and_offset() {
+    let place = Place::new();
+    let value = "a value that can be found in a file ".repeat(20);
+    place.ok(&["put", "good", "untouched"]);
+    place.ok(&["put", "bad", &value]);
+    assert_eq!(place.json(&["verify"])[0]["damages_count"], 0);
+
+    let holds = |path: &std::path::Path| {
+        let content = fs::read(path).unwrap();
+        content.windows(value.len()).position(|bytes| bytes == value.as_bytes())
+    };
+    let mut files = fs::read_dir(place.data()).unwrap().map(|entry| entry.unwrap().path());
+    let (path, at) = files
+        .by_ref()
+        .filter(|path| path.is_file())
+        .find_map(|path| holds(&path).map(|at| (path, at as u64 + 100)))
+        .expect("the value is in a file");
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.write_all_at(b"\0", at).unwrap();
+
+    let ended = place.run(&["verify"]);
+    ended.fails(3, "damaged");
+    let text = String::from_utf8(ended.stdout).unwrap();
+    let name = path.file_name().unwrap().to_str().unwrap();
+    assert!(text.contains(name), "{name} is not in {text}");
+
+    let ended = place.run(&["--json", "verify"]);
+    assert_eq!(ended.code, 3);
+    let lines = common::objects(&String::from_utf8(ended.stdout).unwrap());
+    assert_eq!(lines[0]["path"].as_str().map(std::path::Path::new), Some(&*path));
+    let offset = lines[0]["offset"].as_u64().expect("an offset");
+    assert!(offset <= at && at - offset < 4096, "{offset} is named, {at} was changed");
+    assert_eq!(lines.last().unwrap()["damages_count"], lines.len() - 1);
+
+    let (code, kind, message) = error(&place, &["get", "bad"]);
+    assert_eq!((code, &*kind), (3, "corrupt"), "{message}");
+    assert!(message.contains(name), "{message}");
+    assert_eq!(place.ok(&["get", "good"]), "untouched", "the rest stays readable");
+}
+
+#[test]
+fn locked_is_4_and_names_the_holder() {
+    let place = Place::new();
+    let mut writer = place.spawn(&["batch-put", "-", "--batch", "1", "--progress-json"]);
+    let mut stdin = writer.child.stdin.take().unwrap();
+    common::first_ack(&mut writer, &mut stdin);
+    let pid = writer.child.id().to_string();
+    for command in [
+        &["put", "k", "v"][..],
+        &["delete", "k"],
+        &["unlock"],
+        &["checkpoint"],
+        &["batch-put", "-"],
+        &["keyspace", "create", "x"],
+    ] {
+        let (code, kind, message) = error(&place, command);
+        assert_eq!((code, &*kind), (4, "locked"), "{command:?}: {message}");
+        assert!(message.contains(&pid), "{command:?}: {message}");
+    }
+}
+
+#[test]
+fn what_is_no_database_is_left_alone() {
+    let place = Place::new();
+    fs::create_dir(place.data()).unwrap();
+    fs::write(place.data().join("letter.txt"), "dear").unwrap();
+    for command in [&["put", "k", "v"][..], &["get", "k"], &["verify"]] {
+        let (code, kind, message) = error(&place, command);
+        assert_eq!((code, &*kind), (5, "not_a_database"), "{command:?}: {message}");
+    }
+    assert_eq!(fs::read_dir(place.data()).unwrap().count(), 1);
+    fs::remove_dir_all(place.data()).unwrap();
+    fs::write(place.data(), "a file").unwrap();
+    for command in [&["put", "k", "v"][..], &["get", "k"]] {
+        assert_eq!(error(&place, command).0, 5, "{command:?}");
+    }
+    assert_eq!(fs::read(place.data()).unwrap(), b"a file");
+}

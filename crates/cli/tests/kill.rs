@@ -1,0 +1,169 @@
+//! kill -9 at random moments. Whatever the durability, what a commit acknowledged must be there
+//! when the database is opened again, and what is there must be a prefix of what was written: no
+//! hole, no half commit, nothing out of order.
+//!
+//! One database goes through all kills of a series, so that every recovery starts from what the
+//! one before left. Small segments roll within a run, large ones do not. 50 kills by default,
+//! 2,000 with `ANNALS_NIGHTLY=1`. The moments are random; the promise holds at each of them, so a
+//! failure names all that is known about it.
+
+mod common;
+
+use annals::Database;
+use common::Place;
+use std::{
+    hash::{BuildHasher, RandomState},
+    io::{BufRead, BufReader, BufWriter, Write},
+    process::{Child, Stdio},
+    thread,
+    time::Duration,
+};
+
+const KILLS: u64 = 50;
+const KILLS_NIGHTLY: u64 = 2_000;
+
+/// Kills of one database before a fresh one.
+const KILLS_OF_A_DATABASE: u64 = 10;
+
+/// How a child writes.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    durability: &'static str,
+    segment_bytes: &'static str,
+    batch: u64,
+}
+
+const WAYS: [Way; 9] = [
+    Way { durability: "buffered", segment_bytes: "64KiB", batch: 1 },
+    Way { durability: "interval", segment_bytes: "64KiB", batch: 7 },
+    Way { durability: "sync", segment_bytes: "64KiB", batch: 20 },
+    Way { durability: "buffered", segment_bytes: "256KiB", batch: 100 },
+    Way { durability: "interval", segment_bytes: "1MiB", batch: 1 },
+    Way { durability: "sync", segment_bytes: "1MiB", batch: 1 },
+    Way { durability: "buffered", segment_bytes: "64MiB", batch: 3 },
+    Way { durability: "interval", segment_bytes: "64MiB", batch: 1_000 },
+    Way { durability: "sync", segment_bytes: "256KiB", batch: 100 },
+];
+
+#[test]
+fn nothing_acknowledged_is_lost() {
+    let nightly = std::env::var_os("ANNALS_NIGHTLY").is_some();
+    let kills = if nightly { KILLS_NIGHTLY } else { KILLS };
+    let (mut torn_count, mut acked_count) = (0, 0);
+    for series in 0..kills.div_ceil(KILLS_OF_A_DATABASE) {
+        let place = Place::new();
+        let mut done = Vec::new();
+        for kill in 0..KILLS_OF_A_DATABASE.min(kills - series * KILLS_OF_A_DATABASE) {
+            let number = series * KILLS_OF_A_DATABASE + kill;
+            let way = WAYS[(number % WAYS.len() as u64) as usize];
+            let delay = Duration::from_micros(random() % 120_000);
+            let keyspace = format!("run-{kill}");
+            let acked = run_and_kill(&place, way, &keyspace, delay);
+            let (recovered, torn) = check(&place, way, &keyspace, acked, number);
+            done.push((keyspace, recovered));
+            acked_count += acked;
+            torn_count += u64::from(torn);
+        }
+        // Later kills took nothing from earlier runs.
+        let db = Database::open(place.data()).unwrap();
+        for (keyspace, count) in done {
+            check_prefix(&db, &keyspace, count, "at the end of a series");
+        }
+        let report = db.verify(&mut |_| {}).unwrap();
+        assert!(report.is_intact(), "{report:?}");
+    }
+    println!("{kills} kills: {acked_count} records acknowledged, {torn_count} torn tails cut off");
+    assert!(acked_count > kills, "children were killed before they did anything");
+}
+
+/// Runs a child for about `delay` behind its first acknowledgement, or from its start for every
+/// fourth, so that openings are hit too. Returns how many records it acknowledged.
+fn run_and_kill(place: &Place, way: Way, keyspace: &str, delay: Duration) -> u64 {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_annals"));
+    command.arg("--data").arg(place.data());
+    command.args(["--segment-bytes", way.segment_bytes, "--durability", way.durability]);
+    command.args(["batch-put", "-", "--progress-json", "-k", keyspace]);
+    command.args(["--batch", &way.batch.to_string()]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let stdin = child.stdin.take().unwrap();
+    let feeder = thread::spawn(move || {
+        let mut to = BufWriter::with_capacity(32 << 10, stdin);
+        for n in 0.. {
+            let (key, value) = record(n);
+            if writeln!(to, "{key},{value}").is_err() {
+                drop(to.into_parts());
+                return;
+            }
+        }
+    });
+    let mut told = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut first = None;
+    if random() % 4 != 0 {
+        first = told.next();
+    }
+    let killer = thread::spawn(move || {
+        thread::sleep(delay);
+        kill(child);
+    });
+    // What is in the pipe when the child dies was acknowledged too. A last line that was cut off
+    // counts for nothing.
+    let last = told.filter_map(|line| parse(&line)).last();
+    killer.join().unwrap();
+    feeder.join().unwrap();
+    last.or(first.and_then(|line| parse(&line))).unwrap_or(0)
+}
+
+fn kill(mut child: Child) {
+    // SIGKILL.
+    child.kill().unwrap();
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), None, "the child ended by itself: {status}");
+}
+
+fn parse(line: &str) -> Option<u64> {
+    serde_json::from_str::<serde_json::Value>(line).ok()?["acked"].as_u64()
+}
+
+/// Opens the database as the next process would and compares it with what was fed.
+fn check(place: &Place, way: Way, keyspace: &str, acked: u64, number: u64) -> (u64, bool) {
+    let context = format!("kill {number}, {way:?}, {acked} acknowledged");
+    // Now and then somebody looks before the next writer comes.
+    if number % 3 == 0 && place.data().join("ROOT").exists() {
+        let db = Database::open_read_only(place.data()).expect(&context);
+        if let Ok(found) = db.open_keyspace(keyspace) {
+            assert!(found.len() >= acked, "{context}: a reader sees {}", found.len());
+        }
+    }
+    let db = Database::open(place.data()).expect(&context);
+    let torn = db.recovery().torn_bytes > 0;
+    let recovered = db.hash_keyspace(keyspace).expect(&context).len();
+    assert!(recovered >= acked, "{context}: {recovered} recovered");
+    assert_eq!(recovered % way.batch, 0, "{context}: half a commit, {recovered} recovered");
+    check_prefix(&db, keyspace, recovered, &context);
+    // A database that is dropped, not closed, or killed again right away, must do as well.
+    if number % 2 == 0 {
+        db.close().expect(&context);
+    }
+    (recovered, torn)
+}
+
+/// The keyspace must hold exactly the first `count` records.
+fn check_prefix(db: &Database, keyspace: &str, count: u64, context: &str) {
+    let found = db.open_keyspace(keyspace).unwrap();
+    assert_eq!(found.len(), count, "{context}: {keyspace}");
+    for n in 0..count {
+        let (key, value) = record(n);
+        let got = found.get(&key).unwrap_or_else(|error| panic!("{context}: {key}: {error}"));
+        assert_eq!(got.as_deref(), Some(value.as_bytes()), "{context}: {keyspace} {key}");
+    }
+}
+
+/// The record at place `n`: values of many lengths, each of them unlike all others.
+fn record(n: u64) -> (String, String) {
+    let fill = "abcdefghij".repeat((n * n % 37) as usize);
+    (format!("key-{n:08}"), format!("{n}-{fill}-{}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+}
+
+fn random() -> u64 {
+    RandomState::new().hash_one(0)
+}

@@ -1,0 +1,97 @@
+//! The tour on a file and on a directory, and the benchmark: every step is there with its figures.
+
+mod common;
+
+use common::{Place, objects};
+use std::fs;
+
+const STEPS: [&str; 13] = [
+    "input",
+    "store",
+    "read back",
+    "kill -9, buffered",
+    "kill -9, interval",
+    "kill -9, sync",
+    "read all again",
+    "backup while writing",
+    "backup again",
+    "restore",
+    "verify",
+    "flip a byte, find it",
+    "done",
+];
+
+fn log() -> String {
+    (0..3_000).map(|n| format!("10.0.0.{} - GET /page/{n} 200 {}\n", n % 256, n * 37)).collect()
+}
+
+#[test]
+fn a_log_file_is_toured() {
+    let place = Place::new();
+    let file = place.file("access.log", log());
+    let steps = place.json(&["tour", file.to_str().unwrap()]);
+    let names: Vec<&str> = steps.iter().map(|step| step["step"].as_str().unwrap()).collect();
+    assert_eq!(names, STEPS);
+    let of = |name: &str| steps.iter().find(|step| step["step"] == name).unwrap();
+    assert_eq!(of("store")["records_count"], 3_000);
+    assert_eq!(of("read back")["equal_count"], 3_000);
+    for name in ["buffered", "interval", "sync"] {
+        let step = of(&format!("kill -9, {name}"));
+        assert!(step["acked_count"].as_u64() > Some(0), "{step}");
+        assert!(step["recovered_count"].as_u64() >= step["acked_count"].as_u64(), "{step}");
+    }
+    assert!(of("backup again")["reused_bytes"].as_u64() > Some(0));
+    let commands = of("store")["commands"].as_array().unwrap();
+    assert!(commands[0].as_str().unwrap().contains("batch-put"), "{commands:?}");
+    assert!(!place.data().exists(), "the user's own database is left alone");
+    let left: Vec<_> = fs::read_dir(place.path(".")).unwrap().map(|e| e.unwrap().path()).collect();
+    assert_eq!(left.len(), 1, "the temporary database is gone: {left:?}");
+}
+
+#[test]
+fn a_directory_is_toured_and_kept_if_wanted() {
+    let place = Place::new();
+    fs::create_dir_all(place.path("project/src")).unwrap();
+    place.file("project/README.md", "# A project\n\nOf three lines.\n");
+    place.file("project/src/main.rs", "fn main() {}\n".repeat(500));
+    place.file("project/src/empty", "");
+    place.file("project/.hidden", "x");
+    let text = place.ok(&["tour", "project", "--keep"]);
+    for (at, step) in STEPS.iter().enumerate() {
+        assert!(text.contains(&format!("{:2}. {step}", at + 1)), "{step} is missing in {text}");
+    }
+    assert!(text.contains("records count 3 "), "{text}");
+    let kept = fs::read_dir(place.path("."))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.file_name().unwrap().to_string_lossy().starts_with("annals-tour-"))
+        .expect("the temporary database is kept");
+    let data = kept.join("data");
+    let args = ["get", "README.md", "-k", "tour", "--data", data.to_str().unwrap()];
+    assert_eq!(place.ok(&args), "# A project\n\nOf three lines.\n");
+}
+
+#[test]
+fn nothing_to_tour_is_a_usage_error() {
+    let place = Place::new();
+    let file = place.file("empty.log", "");
+    place.run(&["tour", file.to_str().unwrap()]).fails(2, "nothing");
+}
+
+#[test]
+fn the_benchmark_has_its_rows() {
+    let place = Place::new();
+    let args = ["bench", "--ops", "2000", "--value-size", "64B", "--threads", "2"];
+    let rows = objects(&place.run(&[&args[..], &["--json"]].concat()).ok());
+    let names: Vec<&str> = rows.iter().map(|row| row["what"].as_str().unwrap()).collect();
+    assert_eq!(rows.len(), 8, "{names:?}");
+    for row in &rows {
+        assert!(row["ops"].as_u64() > Some(0), "{row}");
+        assert!(row["ops_per_second"].as_f64() > Some(0.0), "{row}");
+        let at = |name: &str| row[name].as_f64().unwrap();
+        assert!(at("p50_seconds") <= at("p99_seconds"), "{row}");
+        assert!(at("p99_9_seconds") <= at("max_seconds"), "{row}");
+    }
+    assert!(place.ok(&args).starts_with("what"));
+    assert_eq!(fs::read_dir(place.path(".")).unwrap().count(), 0, "nothing is left behind");
+}
