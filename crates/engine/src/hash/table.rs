@@ -11,13 +11,14 @@
 //! tag. It is kept in the slot, and scaled to the size it gives the home bucket; so the order of hashes is the
 //! order of subtables and, in them, of buckets, and a subtable can grow by a fourth without asking for hashes.
 //! From 64 buckets it grows in steps of 16 up to 112, then it splits. A split uses up the first bit of the tag,
-//! and with it a bit of `precision`; every seventh split asks for the hashes, to fill the tags again.
+//! and with it a bit of `precision`; every third split asks for the hashes, to fill the tags again.
 //!
 //! # Invariants
 //!
 //! * A slot whose home is bucket `b` is in `b`, or in `c` beyond it (around the end, if need be), and then all
 //!   buckets from `b` up to, not including, `c` are full: none of their words is zero. Hence a search ends at
 //!   the first bucket with a zero word, and a word of a full bucket is never made zero again, but vacated.
+//! * The last word of a bucket is used last, so it is not zero if and only if the bucket is full.
 //! * At most 85 % of the words of a subtable are not zero.
 //! * All slots of a subtable have `precision` bits of tag that mean something.
 //! * Subtables split and never merge: an end of a subtable's range stays one for ever.
@@ -133,7 +134,13 @@ impl Table {
         Self::assemble(directory, arena, writer, 0, 0)
     }
 
-    fn assemble(directory: Directory, arena: Arena, writer: Writer, live: usize, dead: usize) -> Self {
+    fn assemble(
+        directory: Directory,
+        arena: Arena,
+        writer: Writer,
+        live: usize,
+        dead: usize,
+    ) -> Self {
         let bytes = AtomicUsize::new(size_of::<Self>() + writer.memory_bytes());
         let (live, dead) = (AtomicUsize::new(live), AtomicUsize::new(dead));
         Self { directory, arena, writer: Mutex::new(writer), live, dead, bytes }
@@ -147,7 +154,11 @@ impl Table {
     /// called for a slot that is being replaced: it has to protect the record before it looks, in a way that
     /// works if the slot is still in place after that.
     #[inline]
-    pub(crate) fn find<R>(&self, hash: u64, mut matches: impl FnMut(Slot) -> Option<R>) -> Option<R> {
+    pub(crate) fn find<R>(
+        &self,
+        hash: u64,
+        mut matches: impl FnMut(Slot) -> Option<R>,
+    ) -> Option<R> {
         loop {
             if let Ok(found) = self.attempt(hash, &mut matches) {
                 return found;
@@ -209,7 +220,9 @@ impl Table {
         let view = View::of(self, hash).ok()?;
         let (at, sought) = view.home(hash);
         let bucket = view.bucket(at).ok()?;
-        Places(bucket.agreeing(sought)).find_map(|place| Slot::from_raw(bucket.word(place))).map(Slot::address)
+        Places(bucket.agreeing(sought))
+            .find_map(|place| Slot::from_raw(bucket.word(place)))
+            .map(Slot::address)
     }
 
     /// Puts a slot in place of the one that matches, which is returned, or adds it. Writer only.
@@ -278,7 +291,9 @@ impl Table {
     pub(crate) fn relocate(&self, hash: u64, from: u64, to: u64) -> bool {
         let _writer = self.writer.lock();
         let Ok(view) = View::of(self, hash) else { return false };
-        let Ok(found) = locate(&view, hash, false, |slot| slot.address() == from) else { return false };
+        let Ok(found) = locate(&view, hash, false, |slot| slot.address() == from) else {
+            return false;
+        };
         found.bucket.set(found.at, found.slot.with_address(to).raw());
         true
     }

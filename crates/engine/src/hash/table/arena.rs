@@ -77,7 +77,9 @@ fn pages_of(group: u32) -> u32 {
 pub(super) fn after(page: u32) -> u32 {
     let group = page >> GROUP_SHIFT;
     let next = page + 1;
-    if next & ((1 << CHUNK_SHIFT) - 1) < pages_of(group) && next >> CHUNK_SHIFT == page >> CHUNK_SHIFT {
+    if next & ((1 << CHUNK_SHIFT) - 1) < pages_of(group)
+        && next >> CHUNK_SHIFT == page >> CHUNK_SHIFT
+    {
         return next;
     }
     let chunk = (page >> CHUNK_SHIFT) + 1;

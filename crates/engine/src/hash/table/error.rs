@@ -53,21 +53,35 @@ impl fmt::Display for TableError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Order { prefix } => {
-                write!(f, "the hash table group at {prefix:#018x} does not begin where the one before ended")
+                write!(
+                    f,
+                    "the hash table group at {prefix:#018x} does not begin where the one before ended"
+                )
             }
             Self::Incomplete => f.write_str("the hash table groups end before the hashes do"),
-            Self::Depth { depth } => write!(f, "a hash table group has an impossible prefix of {depth} bits"),
+            Self::Depth { depth } => {
+                write!(f, "a hash table group has an impossible prefix of {depth} bits")
+            }
             Self::Disproportion { depth } => {
                 write!(f, "the hash table groups are too few for a prefix of {depth} bits")
             }
             Self::Precision { precision } => {
                 write!(f, "a hash table group has tags of {precision} bits")
             }
-            Self::Buckets { buckets } => write!(f, "a hash table group cannot have {buckets} buckets"),
-            Self::Counts => f.write_str("the bucket counts of a hash table group do not fit its slots"),
-            Self::Slot { raw } => write!(f, "a hash table group has a slot {raw:#018x}, which is none"),
+            Self::Buckets { buckets } => {
+                write!(f, "a hash table group cannot have {buckets} buckets")
+            }
+            Self::Counts => {
+                f.write_str("the bucket counts of a hash table group do not fit its slots")
+            }
+            Self::Slot { raw } => {
+                write!(f, "a hash table group has a slot {raw:#018x}, which is none")
+            }
             Self::Displaced { raw, bucket } => {
-                write!(f, "a hash table group has slot {raw:#018x} in bucket {bucket}, where it cannot be")
+                write!(
+                    f,
+                    "a hash table group has slot {raw:#018x} in bucket {bucket}, where it cannot be"
+                )
             }
         }
     }

@@ -84,7 +84,10 @@ fn wrong_fields_are_refused() {
     assert!(matches!(refuse(&|bad| bad[0].depth -= 1), TableError::Order { .. }));
     assert!(matches!(refuse(&|bad| bad[0].depth += 1), TableError::Order { .. }));
     for precision in [0, 1, 12, 16, 255] {
-        assert_eq!(refuse(&|bad| bad[0].precision = precision), TableError::Precision { precision });
+        assert_eq!(
+            refuse(&|bad| bad[0].precision = precision),
+            TableError::Precision { precision }
+        );
     }
     for buckets in [0, 1, 3, 5, 17, 63, 1 << 23, u32::MAX] {
         assert_eq!(refuse(&|bad| bad[0].buckets = buckets), TableError::Buckets { buckets });
@@ -131,7 +134,8 @@ fn a_long_prefix_needs_many_groups() {
         counts: vec![0; 4],
         slots: Vec::new(),
     };
-    let mut chain: Vec<Group> = (1..=24).map(|depth| empty(1 << (64 - depth), depth as u8)).collect();
+    let mut chain: Vec<Group> =
+        (1..=24).map(|depth| empty(1 << (64 - depth), depth as u8)).collect();
     chain.push(empty(0, 24));
     chain.reverse();
     assert_eq!(load(&chain).unwrap_err(), TableError::Disproportion { depth: 24 });
@@ -141,7 +145,9 @@ fn a_long_prefix_needs_many_groups() {
 /// More slots than a size should hold are given more room.
 #[test]
 fn a_full_group_is_given_room() {
-    let slots = (0..32u64).map(|at| (at / 8) << 61 | (at + 64)).map(|raw| raw & !(1 << 63) | raw >> 63 << 62);
+    let slots = (0..32u64)
+        .map(|at| (at / 8) << 61 | (at + 64))
+        .map(|raw| raw & !(1 << 63) | raw >> 63 << 62);
     let slots: Vec<u64> = slots.collect();
     let group = Group { prefix: 0, depth: 0, precision: 15, buckets: 4, counts: vec![8; 4], slots };
     let table = load(&[group]).unwrap();

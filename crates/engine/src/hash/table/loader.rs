@@ -1,9 +1,10 @@
 //! The loader: makes a table of the groups a walk has copied.
 //!
 //! The groups come from a file and are not trusted. What is allocated is in proportion to what they contain: for
-//! each group a page, or as many as its slots take; for the directory four entries a group. What cannot be
+//! each group a page, or as many as its slots take; for the directory sixteen entries a group. What cannot be
 //! checked is whether tags belong to the keys of the records: a wrong one makes a key unfindable, no more.
 
+use super::Table;
 use super::arena::Arena;
 use super::bucket::SLOTS;
 use super::directory::Directory;
@@ -15,7 +16,6 @@ use super::shape::{self, LARGEST, MAX_DEPTH, MIN_PRECISION, TAG_BITS};
 use super::slot::Slot;
 use super::stage::Stage;
 use super::writer::{self, Writer};
-use super::Table;
 
 /// A table in the making.
 #[derive(Default)]
@@ -77,17 +77,27 @@ impl TableLoader {
         };
         self.stage.begin(buckets, precision);
         if moved {
-            group.slots.iter().filter_map(|&raw| Slot::from_raw(raw)).for_each(|slot| self.stage.place(slot));
+            group
+                .slots
+                .iter()
+                .filter_map(|&raw| Slot::from_raw(raw))
+                .for_each(|slot| self.stage.place(slot));
         } else {
             self.stage.copy(&group.counts, &group.slots);
         }
         let roots = writer::write(&self.stage, &mut self.pool, &mut self.pages, &self.arena);
-        let dead = group.slots.iter().filter_map(|&raw| Slot::from_raw(raw)).filter(|slot| slot.is_dead()).count();
+        let dead = group
+            .slots
+            .iter()
+            .filter_map(|&raw| Slot::from_raw(raw))
+            .filter(|slot| slot.is_dead())
+            .count();
 
         self.live += group.slots.len() - dead;
         self.dead += dead;
         self.depth = self.depth.max(depth);
-        self.next = 1u64.checked_shl(u64::BITS - depth).and_then(|range| group.prefix.checked_add(range));
+        self.next =
+            1u64.checked_shl(u64::BITS - depth).and_then(|range| group.prefix.checked_add(range));
         let head = Head::new(depth, precision, buckets);
         self.groups.push(Loaded { prefix: group.prefix, head, roots, slots: group.slots.len() });
         Ok(())
@@ -135,7 +145,9 @@ fn check_slots(group: &Group, precision: u32) -> Result<(), TableError> {
     let mut slots = group.slots.iter();
     for (bucket, count) in group.counts.iter().enumerate() {
         for &raw in slots.by_ref().take(usize::from(*count)) {
-            let slot = Slot::from_raw(raw).filter(|_| Slot::is_valid(raw)).ok_or(TableError::Slot { raw })?;
+            let slot = Slot::from_raw(raw)
+                .filter(|_| Slot::is_valid(raw))
+                .ok_or(TableError::Slot { raw })?;
             let home = shape::home(slot.tag(), known, buckets);
             let distance = if bucket >= home { bucket - home } else { bucket + buckets - home };
             if distance > reach {

@@ -27,7 +27,7 @@ pub(super) const MIN_PRECISION: u32 = 13;
 /// The deepest directory: 16 M entries serve some ten billion keys.
 pub(super) const MAX_DEPTH: u32 = 24;
 /// The directory may double while its entries are at most this many times the subtables...
-const SLACK: usize = 4;
+const SLACK: usize = 16;
 /// ... or at most this many, so that hashes that agree in their first bits cannot make it explode.
 const SMALL: usize = 16;
 
@@ -93,7 +93,7 @@ pub(super) fn size(slots: usize) -> usize {
 pub(super) fn is_size(buckets: usize) -> bool {
     match buckets {
         0..PAGE => buckets.is_power_of_two() && buckets >= FIRST,
-        PAGE..=LARGEST => buckets % PAGE == 0,
+        PAGE..=LARGEST => buckets.is_multiple_of(PAGE),
         _ => false,
     }
 }

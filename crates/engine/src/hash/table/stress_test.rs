@@ -7,11 +7,7 @@ use super::slot::Slot;
 use super::testing::{Dice, mix};
 use super::{Group, Table, WalkPlace};
 
-/// Keys that are always there, in one of many places; each has a block of addresses of its own.
-const STABLE: u64 = 4000;
-/// Keys that come and go.
-const PASSING: u64 = 60_000;
-/// Addresses of a key.
+/// Each key has this many addresses of its own.
 const BLOCK: u64 = 1 << 20;
 
 fn address(key: u64, version: u64) -> u64 {
@@ -36,14 +32,16 @@ fn put(table: &Table, hash: fn(u64) -> u64, of: u64, version: u64) {
     table.insert(hash(of), address(of, version), false, is, |address| hash(key(address)));
 }
 
+/// There are keys that are always there, in one place or another, and keys that come and go.
+///
 /// Splits, growth, recycling, relocation and removal, and meanwhile every stable key is found at every moment,
 /// no slot of another table or none shows up, and every walk has every stable key exactly once.
-fn run(hash: fn(u64) -> u64, rounds: u64) {
+fn run(hash: fn(u64) -> u64, stable: u64, passing: u64, rounds: u64) {
     let table = Table::new();
     let done = AtomicBool::new(false);
     // A version every stable key has at least. It only rises.
     let floor = AtomicU64::new(0);
-    for of in 0..STABLE {
+    for of in 0..stable {
         put(&table, hash, of, 0);
     }
     thread::scope(|scope| {
@@ -51,20 +49,22 @@ fn run(hash: fn(u64) -> u64, rounds: u64) {
             let _done = Done(&done);
             let mut dice = Dice(9);
             for round in 0..rounds {
-                for _ in 0..PASSING {
-                    put(&table, hash, STABLE + dice.roll(PASSING), dice.roll(BLOCK));
+                for _ in 0..passing {
+                    put(&table, hash, stable + dice.roll(passing), dice.roll(BLOCK));
                     if dice.roll(3) == 0 {
-                        let of = STABLE + dice.roll(PASSING);
+                        let of = stable + dice.roll(passing);
                         table.remove(hash(of), |slot| key(slot.address()) == of);
                     }
                     if dice.roll(8) == 0 {
-                        let of = dice.roll(STABLE);
+                        let of = dice.roll(stable);
                         let is = |slot: Slot| (key(slot.address()) == of).then_some(slot.address());
                         let from = table.find(hash(of), is).unwrap();
-                        assert!(table.relocate(hash(of), from, address(of, round + 1)) || from == 0);
+                        assert!(
+                            table.relocate(hash(of), from, address(of, round + 1)) || from == 0
+                        );
                     }
                 }
-                for of in 0..STABLE {
+                for of in 0..stable {
                     put(&table, hash, of, round + 1);
                 }
                 floor.store(round + 1, Ordering::Release);
@@ -75,15 +75,22 @@ fn run(hash: fn(u64) -> u64, rounds: u64) {
             scope.spawn(move || {
                 let mut dice = Dice(1000 * reader);
                 while !done.load(Ordering::Relaxed) {
-                    let of = dice.roll(STABLE);
+                    let of = dice.roll(stable);
                     let least = floor.load(Ordering::Acquire);
                     let found = table.find(hash(of), |slot| {
-                        assert!(key(slot.address()) < STABLE + PASSING, "a slot that was never one");
+                        assert!(
+                            key(slot.address()) < stable + passing,
+                            "a slot that was never one"
+                        );
                         (key(slot.address()) == of).then_some(slot.address() % BLOCK)
                     });
                     assert!(found.expect("a key that is always there") >= least);
-                    let none = STABLE + PASSING + dice.roll(PASSING);
-                    assert!(table.find(hash(none), |slot| (key(slot.address()) == none).then_some(())).is_none());
+                    let none = stable + passing + dice.roll(passing);
+                    assert!(
+                        table
+                            .find(hash(none), |slot| (key(slot.address()) == none).then_some(()))
+                            .is_none()
+                    );
                     table.touch(hash(of));
                     table.candidate(hash(of));
                 }
@@ -92,7 +99,7 @@ fn run(hash: fn(u64) -> u64, rounds: u64) {
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 let (mut place, mut group) = (WalkPlace::default(), Group::default());
-                let mut met = vec![0u8; (STABLE + PASSING) as usize];
+                let mut met = vec![0u8; (stable + passing) as usize];
                 let mut loader = super::TableLoader::new();
                 while table.walk_from(&mut place, &mut group) {
                     loader.push(&group).unwrap();
@@ -101,7 +108,7 @@ fn run(hash: fn(u64) -> u64, rounds: u64) {
                     }
                 }
                 loader.finish().unwrap();
-                assert!(met[..STABLE as usize].iter().all(|&times| times == 1));
+                assert!(met[..stable as usize].iter().all(|&times| times == 1));
                 assert!(met.iter().all(|&times| times <= 1), "a key twice");
             }
         });
@@ -112,13 +119,13 @@ fn run(hash: fn(u64) -> u64, rounds: u64) {
 /// With hashes as they are.
 #[test]
 fn readers_and_a_writer() {
-    run(mix, 6);
+    run(mix, 4000, 60_000, 6);
 }
 
 /// With hashes that make large subtables with index pages.
 #[test]
 fn readers_and_a_writer_in_large_subtables() {
-    run(|key| (mix(key) >> 12) & 0x000f_ffff_ff00_0000, 3);
+    run(|key| (mix(key) >> 12) & 0x000f_ffff_ff00_0000, 600, 3000, 4);
 }
 
 /// A growing table, from empty, over and over, so that every small size is met.
@@ -139,7 +146,10 @@ fn readers_of_a_growing_table() {
                         }
                         let Some(of) = (count > 0).then(|| dice.roll(count)) else { continue };
                         let is = |slot: Slot| (slot.address() == of + 64).then_some(());
-                        assert!(table.find(mix(of ^ seed << 32), is).is_some(), "key {of} of {count}");
+                        assert!(
+                            table.find(mix(of ^ seed << 32), is).is_some(),
+                            "key {of} of {count}"
+                        );
                     }
                 });
             }

@@ -40,12 +40,18 @@ fn the_first_match_is_returned() {
 fn extreme_hashes_and_addresses() {
     let table = Table::new();
     let largest = (1 << 48) - 2;
-    for (at, hash) in [0, 1, u64::MAX, u64::MAX - 1, 1 << 63, (1 << 63) - 1].into_iter().enumerate() {
+    for (at, hash) in [0, 1, u64::MAX, u64::MAX - 1, 1 << 63, (1 << 63) - 1].into_iter().enumerate()
+    {
         for (address, dead) in [(1 + at as u64, false), (largest - at as u64, true)] {
-            assert!(table.insert(hash, address, dead, |slot| slot.address() == address, |_| hash).is_none());
+            assert!(
+                table
+                    .insert(hash, address, dead, |slot| slot.address() == address, |_| hash)
+                    .is_none()
+            );
         }
         for (address, dead) in [(1 + at as u64, false), (largest - at as u64, true)] {
-            let found = table.find(hash, |slot| (slot.address() == address).then_some(slot)).unwrap();
+            let found =
+                table.find(hash, |slot| (slot.address() == address).then_some(slot)).unwrap();
             assert_eq!(found.is_dead(), dead);
         }
     }
@@ -83,6 +89,32 @@ fn many_splits_and_back() {
     }
     model.check();
     assert!(model.table.memory_bytes() < bytes + bytes / 8);
+}
+
+/// A panic of a closure leaves the table as it was.
+#[test]
+fn a_panic_while_splitting_changes_nothing() {
+    let mut model = Model::new(mix);
+    let mut panics = 0;
+    for key in 0..20_000 {
+        let mut asked = 0;
+        let attempt = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let rehash = |_| {
+                asked += 1;
+                assert!(asked < 300, "this one is meant");
+                0
+            };
+            model.table.insert(mix(key), 64, false, |_| panic!("this one, too"), rehash);
+            model.table.remove(mix(key), |slot| slot.address() == 64);
+        }));
+        panics += u32::from(attempt.is_err() && asked == 300);
+        model.insert(key, false);
+        if attempt.is_err() && asked == 300 {
+            model.check();
+        }
+    }
+    model.check();
+    assert!(panics > 0);
 }
 
 /// A long life at a steady size: vacated words must not pile up.
@@ -146,7 +178,10 @@ fn memory_per_key() {
         if keys == 3000 || keys == 10_000 {
             // What the writer needs to lay out a subtable is felt here.
             let each = table.memory_bytes() as f64 / keys as f64;
-            assert!(each < if keys == 3000 { 20.0 } else { 14.0 }, "{each} bytes a key at {keys} keys");
+            assert!(
+                each < if keys == 3000 { 20.0 } else { 14.0 },
+                "{each} bytes a key at {keys} keys"
+            );
         }
     }
     assert_eq!(table.len(), 3_000_000);

@@ -107,10 +107,12 @@ pub(super) fn check_inside(table: &Table, hash_of: impl Fn(Slot) -> u64) -> usiz
     let (mut hash, mut total) = (0u64, 0);
     loop {
         let view = View::of(table, hash).unwrap();
-        let (depth, known, buckets) = (view.head().depth(), view.head().known(), view.head().buckets());
+        let (depth, known, buckets) =
+            (view.head().depth(), view.head().known(), view.head().buckets());
         assert_eq!(shape::prefix(hash, depth), hash);
         assert!(shape::is_size(buckets));
-        let words: Vec<[u64; SLOTS]> = (0..buckets).map(|at| view.bucket(at).unwrap().read()).collect();
+        let words: Vec<[u64; SLOTS]> =
+            (0..buckets).map(|at| view.bucket(at).unwrap().read()).collect();
         let (mut used, mut vacated) = (0, 0);
         for (bucket, words_of) in words.iter().enumerate() {
             let full = words_of.iter().all(|&raw| raw != EMPTY);
@@ -127,7 +129,10 @@ pub(super) fn check_inside(table: &Table, hash_of: impl Fn(Slot) -> u64) -> usiz
                 assert_eq!(shape::tag(hash_of, depth) & known, slot.tag() & known);
                 let mut at = shape::home(slot.tag(), known, buckets);
                 while at != bucket {
-                    assert!(words[at].iter().all(|&raw| raw != EMPTY), "a hole before a displaced slot");
+                    assert!(
+                        words[at].iter().all(|&raw| raw != EMPTY),
+                        "a hole before a displaced slot"
+                    );
                     at = view.after(at);
                 }
             }

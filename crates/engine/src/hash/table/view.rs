@@ -25,8 +25,10 @@ impl<'t> View<'t> {
     #[inline]
     pub(super) fn of(table: &'t Table, hash: u64) -> Result<Self, Outdated> {
         let directory_depth = table.directory.depth();
-        let entry =
-            table.directory.entry(directory_depth, shape::index(hash, directory_depth)).ok_or(Outdated)?;
+        let entry = table
+            .directory
+            .entry(directory_depth, shape::index(hash, directory_depth))
+            .ok_or(Outdated)?;
         Ok(Self { table, entry, head: entry.head(), directory_depth })
     }
 

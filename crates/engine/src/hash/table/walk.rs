@@ -87,7 +87,11 @@ impl WalkPlace {
                 return Err(Outdated);
             }
         }
-        if view.is_current() { Ok((head.depth(), head.precision(), head.buckets())) } else { Err(Outdated) }
+        if view.is_current() {
+            Ok((head.depth(), head.precision(), head.buckets()))
+        } else {
+            Err(Outdated)
+        }
     }
 
     fn fill(&mut self, group: &mut Group, precision: u32, buckets: usize) {

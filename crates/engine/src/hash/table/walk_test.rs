@@ -30,7 +30,10 @@ fn a_walk_has_everything_once() {
     assert!(groups.windows(2).all(|pair| pair[0].prefix < pair[1].prefix));
     for group in &groups {
         assert_eq!(group.counts.len(), group.buckets as usize);
-        assert_eq!(group.counts.iter().map(|&count| usize::from(count)).sum::<usize>(), group.slots.len());
+        assert_eq!(
+            group.counts.iter().map(|&count| usize::from(count)).sum::<usize>(),
+            group.slots.len()
+        );
         for &raw in &group.slots {
             let slot = Slot::from_raw(raw).unwrap();
             let hash = mix(model.log[&slot.address()]);

@@ -43,7 +43,12 @@ pub(super) struct Writer {
 impl Writer {
     /// The state for a directory that was made with this depth and has no subtables yet.
     pub(super) fn new(pool: Pool, depth: u32, directory_bytes: usize) -> Self {
-        Self { pool, counts: vec![Count::default(); 1 << depth], directory_bytes, ..Self::default() }
+        Self {
+            pool,
+            counts: vec![Count::default(); 1 << depth],
+            directory_bytes,
+            ..Self::default()
+        }
     }
 
     /// Notes a new subtable.
@@ -125,7 +130,8 @@ impl Writer {
             let end = self.retired.len();
             for parent in parents..end {
                 for word in 0..children.min(FANOUT) {
-                    let bucket = table.arena.bucket(self.retired[parent], word / SLOTS).ok_or(Outdated)?;
+                    let bucket =
+                        table.arena.bucket(self.retired[parent], word / SLOTS).ok_or(Outdated)?;
                     self.retired.push(bucket.word(word % SLOTS) as u32);
                 }
                 children -= children.min(FANOUT);
@@ -153,7 +159,10 @@ impl Writer {
 
     fn rebuild(&mut self, table: &Table, hash: u64, head: Head, buckets: usize) {
         self.stage.begin(buckets, head.precision());
-        self.slots.iter().filter_map(|&raw| Slot::from_raw(raw)).for_each(|slot| self.stage.place(slot));
+        self.slots
+            .iter()
+            .filter_map(|&raw| Slot::from_raw(raw))
+            .for_each(|slot| self.stage.place(slot));
         let roots = write(&self.stage, &mut self.pool, &mut self.pages, &table.arena);
         let prefix = shape::prefix(hash, head.depth());
         let head = Head::new(head.depth(), head.precision(), buckets);
@@ -165,13 +174,11 @@ impl Writer {
         let refresh = head.precision() - 1 < MIN_PRECISION;
         let precision = if refresh { TAG_BITS } else { head.precision() - 1 };
         let low = shape::prefix(hash, head.depth());
-        self.subtables += 1;
         let side_of = |slot: &Slot| slot.tag() >> (TAG_BITS - 1);
         let slots = self.slots.iter().filter_map(|&raw| Slot::from_raw(raw));
         let upper = slots.clone().filter(|slot| side_of(slot) == 1).count();
-        // The upper half first: while it is published and the lower one is not, a walk that comes to the lower
-        // half still finds the whole.
-        for (side, used) in [(1, upper), (0, self.slots.len() - upper)] {
+        // Both halves are written before one is published, in case `rehash` panics.
+        let halves = [(1, upper), (0, self.slots.len() - upper)].map(|(side, used)| {
             let buckets = shape::size(used);
             self.stage.begin(buckets, precision);
             for slot in slots.clone().filter(|slot| side_of(slot) == side) {
@@ -184,8 +191,14 @@ impl Writer {
             }
             let roots = write(&self.stage, &mut self.pool, &mut self.pages, &table.arena);
             let prefix = low | (side << (u64::BITS - depth));
-            put(table, &mut self.counts, prefix, Head::new(depth, precision, buckets), &roots, used);
+            (prefix, Head::new(depth, precision, buckets), roots, used)
+        });
+        // The upper half first: while it is published and the lower one is not, a walk that comes to the lower
+        // half still finds the whole.
+        for (prefix, head, roots, used) in &halves {
+            put(table, &mut self.counts, *prefix, *head, roots, *used);
         }
+        self.subtables += 1;
     }
 }
 
