@@ -1,0 +1,75 @@
+//! Runs every example: a program that users start from must work.
+
+use std::{error::Error, path::Path, process::Command};
+
+#[allow(dead_code, reason = "an example's `main` is called by its users")]
+#[path = "../examples/backup.rs"]
+mod backup;
+#[allow(dead_code, reason = "an example's `main` is called by its users")]
+#[path = "../examples/counters.rs"]
+mod counters;
+#[allow(dead_code, reason = "an example's `main` is called by its users")]
+#[path = "../examples/crash.rs"]
+mod crash;
+#[allow(dead_code, reason = "an example's `main` is called by its users")]
+#[path = "../examples/outbox.rs"]
+mod outbox;
+#[allow(dead_code, reason = "an example's `main` is called by its users")]
+#[path = "../examples/quickstart.rs"]
+mod quickstart;
+#[allow(dead_code, reason = "an example's `main` is called by its users")]
+#[path = "../examples/sessions.rs"]
+mod sessions;
+#[allow(dead_code, reason = "an example's `main` is called by its users")]
+#[path = "../examples/snapshot_report.rs"]
+mod snapshot_report;
+
+fn in_a_fresh_directory(run: impl FnOnce(&Path) -> Result<(), Box<dyn Error>>) {
+    let dir = tempfile::tempdir().unwrap();
+    run(dir.path()).unwrap();
+}
+
+#[test]
+fn backup_runs() {
+    in_a_fresh_directory(backup::run);
+}
+
+#[test]
+fn counters_runs() {
+    in_a_fresh_directory(counters::run);
+}
+
+#[test]
+fn outbox_runs() {
+    in_a_fresh_directory(outbox::run);
+}
+
+#[test]
+fn quickstart_runs() {
+    in_a_fresh_directory(quickstart::run);
+}
+
+#[test]
+fn sessions_runs() {
+    in_a_fresh_directory(sessions::run);
+}
+
+#[test]
+fn snapshot_report_runs() {
+    in_a_fresh_directory(snapshot_report::run);
+}
+
+#[test]
+fn crash_runs() {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["child_of_crash", "--exact", "--nocapture"]);
+    in_a_fresh_directory(|dir| crash::run(dir, command));
+}
+
+/// The child of `crash_runs`; does nothing when it is run as a test.
+#[test]
+fn child_of_crash() {
+    if let Some(dir) = std::env::var_os(crash::CHILD) {
+        crash::child(Path::new(&dir)).unwrap();
+    }
+}
