@@ -39,7 +39,7 @@ impl Engine for Annals {
     fn insert_batch(&self, records: &[(Key, Value)]) -> Result<()> {
         let mut batch = self.db.batch();
         for (key, value) in records {
-            batch.insert(&self.keyspace, key, value);
+            batch.insert(&self.keyspace, key, value)?;
         }
         batch.commit()?;
         Ok(())

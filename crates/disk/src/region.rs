@@ -156,23 +156,6 @@ impl Region {
         }
     }
 
-    /// Brings the cache line at `offset` closer. A hint.
-    #[inline]
-    #[allow(unsafe_code, reason = "the prefetch instruction takes a raw pointer")]
-    pub fn prefetch(&self, offset: usize) {
-        #[cfg(target_arch = "x86_64")]
-        if offset < self.len {
-            // SAFETY: the pointer is in bounds; the instruction reads nothing architecturally and
-            // SSE is part of x86-64.
-            unsafe {
-                use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-                _mm_prefetch::<_MM_HINT_T0>(self.base.as_ptr().add(offset).cast());
-            }
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = offset;
-    }
-
     /// Makes all written bytes durable.
     ///
     /// # Errors

@@ -63,13 +63,18 @@ impl Database {
         root.next_seq = next_seq;
         let copy = Copy { disk: &*disk, target, older, report: BackupReport::default() };
         let up_to = Seq(next_seq.0.saturating_sub(1));
-        copy.run(&root, up_to, |entry| {
-            let guard = journal
-                .guard(entry.slot)
-                .ok_or_else(|| missing(journal.dir().join(segment_file_name(entry.generation))))?;
-            let len = content_len(entry, &root);
-            Ok(guard.bytes(0, len).to_vec())
-        }, journal.dir())
+        copy.run(
+            &root,
+            up_to,
+            |entry| {
+                let guard = journal.guard(entry.slot).ok_or_else(|| {
+                    missing(journal.dir().join(segment_file_name(entry.generation)))
+                })?;
+                let len = content_len(entry, &root);
+                Ok(guard.bytes(0, len).to_vec())
+            },
+            journal.dir(),
+        )
     }
 
     /// Copies the backup in `backup` to `target`, which must be missing or empty.
@@ -91,12 +96,17 @@ impl Database {
         let _lock = lock(&disk, target)?;
         let copy = Copy { disk: &disk, target, older: None, report: BackupReport::default() };
         let up_to = Seq(root.next_seq.0.saturating_sub(1));
-        copy.run(&root, up_to, |entry| {
-            let path = backup.join(segment_file_name(entry.generation));
-            let region = disk.open_region(&path, Access::Read).map_err(Error::disk)?;
-            let len = (content_len(entry, &root) as usize).min(region.len());
-            Ok(region.read(0, len).to_vec())
-        }, backup)
+        copy.run(
+            &root,
+            up_to,
+            |entry| {
+                let path = backup.join(segment_file_name(entry.generation));
+                let region = disk.open_region(&path, Access::Read).map_err(Error::disk)?;
+                let len = (content_len(entry, &root) as usize).min(region.len());
+                Ok(region.read(0, len).to_vec())
+            },
+            backup,
+        )
     }
 }
 
@@ -133,8 +143,7 @@ fn prepare_target(disk: &dyn Disk, target: &Path, id: Option<u64>) -> Result<Opt
     }
     // What an interrupted backup leaves: files of ours without a root.
     let ours = |name: &str| {
-        name == LOCK_NAME
-            || [".seg", ".ckp", ".tmp"].iter().any(|ending| name.ends_with(ending))
+        name == LOCK_NAME || [".seg", ".ckp", ".tmp"].iter().any(|ending| name.ends_with(ending))
     };
     match entries.iter().find(|entry| entry.is_dir || !ours(&entry.name)) {
         Some(entry) => Err(refuse(format!("it is not empty: it holds `{}`", entry.name))),

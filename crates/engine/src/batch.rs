@@ -4,8 +4,8 @@ use crate::{
     Commit, Durability, Error, HashKeyspace, Result,
     catalog::Keyspace,
     commit::{check_key, check_value},
-    core::Open,
     hash::hash_key,
+    open::Open,
 };
 use annals_journal::{Draft, FrameBuilder, Kind};
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! The log read as a feed: what happened, in order, and what happens from now on.
 
-use crate::{Result, catalog::Change as CatalogChange, core::Open};
+use crate::{Result, catalog::Change as CatalogChange, core::Core, open::Open};
 use annals_journal::{Feed, Kind, Seq};
 use std::{
     collections::{HashMap, VecDeque},
@@ -76,21 +76,26 @@ impl std::fmt::Display for ChangeKind {
 /// ```
 #[derive(Debug)]
 pub struct Changes {
-    core: Arc<Open>,
+    open: Arc<Open>,
+    /// The state that `feed` reads the log of; read-only handles may get later ones.
+    core: Arc<Core>,
     feed: Feed,
+    /// The next change has this number or a higher one.
     from: Seq,
     read: VecDeque<Change>,
     names: HashMap<u32, String>,
 }
 
+/// The name under which a reader of changes holds back the log.
+const FEED_NAME: &str = "changes";
 /// How often a read-only handle looks for what the writer did.
 const POLL: Duration = Duration::from_millis(2);
 
 impl Changes {
-    pub(crate) fn new(core: &Arc<Open>, from: Seq) -> Result<Self> {
-        let feed = core.journal.feed("changes", from)?;
-        let (read, names) = (VecDeque::new(), HashMap::new());
-        Ok(Self { core: Arc::clone(core), feed, from, read, names })
+    pub(crate) fn new(open: &Arc<Open>, from: Seq) -> Result<Self> {
+        let (open, core) = (Arc::clone(open), Arc::clone(open.core()));
+        let feed = core.journal.feed(FEED_NAME, from)?;
+        Ok(Self { open, core, feed, from, read: VecDeque::new(), names: HashMap::new() })
     }
 
     /// The next change if there is one now.
@@ -98,10 +103,15 @@ impl Changes {
     /// # Errors
     /// Damage to the log; `Stale` in a read-only handle that fell too far behind.
     pub fn try_next(&mut self) -> Result<Option<Change>> {
-        self.core.follow_if_read_only()?;
+        self.open.follow_if_read_only()?;
         loop {
             if let Some(change) = self.read.pop_front() {
+                self.from = change.seq.plus(1);
                 return Ok(Some(change));
+            }
+            if !Arc::ptr_eq(&self.core, self.open.core()) {
+                self.core = Arc::clone(self.open.core());
+                self.feed = self.core.journal.feed(FEED_NAME, self.from)?;
             }
             let (core, from) = (&self.core, self.from);
             let (read, names) = (&mut self.read, &mut self.names);
@@ -173,7 +183,7 @@ impl Changes {
     }
 }
 
-fn name_of(core: &Open, names: &mut HashMap<u32, String>, id: u32) -> Option<String> {
+fn name_of(core: &Core, names: &mut HashMap<u32, String>, id: u32) -> Option<String> {
     if let Some(name) = names.get(&id) {
         return Some(name.clone());
     }

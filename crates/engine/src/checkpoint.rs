@@ -91,6 +91,13 @@ pub(crate) fn write(core: &Core, drop_slots: &[u32]) -> Result<CheckpointReport>
     outcome
 }
 
+/// Whether what should be opened is empty or something else than a file: nothing that another
+/// attempt could read.
+pub(crate) fn is_no_file(error: &annals_disk::DiskError) -> bool {
+    use std::io::ErrorKind::{InvalidData, IsADirectory};
+    matches!(error.source.kind(), InvalidData | IsADirectory)
+}
+
 /// The path of the checkpoint the root names.
 pub(crate) fn path(opening: &Opening) -> Option<PathBuf> {
     let number = opening.root().checkpoint?.number;
@@ -107,10 +114,8 @@ pub(crate) fn load(opening: &Opening) -> Result<Loaded> {
     let number = opening.root().checkpoint.map_or(0, |checkpoint| checkpoint.number);
     let region = match opening.disk().open_region(&path, Access::Read) {
         Ok(region) => region,
-        Err(error)
-            if error.is_not_found() || error.source.kind() == std::io::ErrorKind::InvalidData =>
-        {
-            let what = "the file is missing or empty";
+        Err(error) if error.is_not_found() || is_no_file(&error) => {
+            let what = "the file is missing, empty or no file";
             return Err(Error::Checkpoint { path, offset: 0, what });
         }
         Err(error) => return Err(Error::disk(error)),

@@ -7,7 +7,9 @@ use crate::{
     core::Core,
     hash::{Applying, Placed, Undo},
 };
-use annals_journal::{Address, Appended, FrameBuilder, KEY_BYTES_MAX, Seq, VALUE_BYTES_MAX, Writer};
+use annals_journal::{
+    Address, Appended, FrameBuilder, KEY_BYTES_MAX, Seq, VALUE_BYTES_MAX, Writer,
+};
 use std::{cell::RefCell, sync::Arc};
 
 /// A commit that went through.
@@ -76,10 +78,7 @@ impl Core {
         durability: Option<Durability>,
         mut precondition: impl FnMut(&Writer<'_>) -> Result<bool>,
     ) -> Result<Option<Commit>> {
-        for index in 0..frame.count() {
-            let (keyspace, hash) = targets.target(index);
-            keyspace.view.load().table.touch(hash);
-        }
+        self.warm_up(frame.count(), targets);
         let mut writer = loop {
             let writer = self.journal.writer(frame.len_bytes(), frame.count())?;
             if self.snapshots.count() == 0 || frame.has_room_for_previous() {
@@ -105,6 +104,24 @@ impl Core {
         let durability = durability.unwrap_or(self.journal.config().durability);
         self.journal.make_durable(appended.end, durability)?;
         Ok(Some(Commit { first_seq: appended.first_seq, last_seq }))
+    }
+
+    /// Brings closer what applying will look at: first all places in the tables, then all records
+    /// found there, so that the processor waits for them side by side and outside the lock.
+    #[inline]
+    fn warm_up<T: Targets + ?Sized>(&self, count: usize, targets: &T) {
+        let mut used = 0;
+        for index in 0..count {
+            let (keyspace, hash) = targets.target(index);
+            used ^= keyspace.view.load().table.touch(hash);
+        }
+        std::hint::black_box(used);
+        for index in 0..count {
+            let (keyspace, hash) = targets.target(index);
+            if let Some(address) = keyspace.view.load().table.candidate(hash) {
+                self.journal.prefetch(Address::unpack(address));
+            }
+        }
     }
 
     /// Fills in where the versions lie that the frame's records replace.

@@ -7,11 +7,7 @@
 
 mod choice;
 
-use crate::{
-    Result, checkpoint,
-    core::Core,
-    hash::hash_key,
-};
+use crate::{Result, checkpoint, core::Core, hash::hash_key};
 use annals_journal::{Address, Draft, FrameBuilder, Kind, Packer, SegmentInfo, SegmentKind, Seq};
 pub(crate) use choice::{Candidate, choose};
 
@@ -157,23 +153,15 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn is_needed(
-        &self,
-        address: Address,
-        hash: u64,
-        record: &annals_journal::Record<'_>,
-    ) -> bool {
+    fn is_needed(&self, address: Address, hash: u64, record: &annals_journal::Record<'_>) -> bool {
         let catalog = self.core.catalog.load();
         if record.kind == Kind::Catalog {
             return true;
         }
         let Some(listed) = catalog.by_id(record.space) else { return false };
         let packed = address.pack();
-        let current = listed
-            .view
-            .table
-            .find(hash, |slot| (slot.address() == packed).then_some(()))
-            .is_some();
+        let current =
+            listed.view.table.find(hash, |slot| (slot.address() == packed).then_some(())).is_some();
         if current {
             return true;
         }

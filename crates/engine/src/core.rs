@@ -1,22 +1,15 @@
 //! What all handles of an open database share.
 
 use crate::{
-    catalog::Catalog,
-    clock::Clock,
-    hash::Undo,
-    history::History,
-    maintenance::Maintenance,
+    catalog::Catalog, clock::Clock, hash::Undo, history::History, maintenance::Maintenance,
     snapshot::Snapshots,
 };
 use annals_journal::{Journal, Recovery, Seq};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
-use std::{
-    ops::Deref,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 /// What all handles of an open database share.
@@ -39,28 +32,8 @@ pub(crate) struct Core {
     pub(crate) recovery: Recovery,
     /// Held while a read-only handle applies what the writer did.
     pub(crate) following: Mutex<()>,
-}
-
-/// What user handles hold. When the last one goes, the database is closed there and then; the
-/// maintenance thread, which holds the [`Core`] alone, cannot keep it open.
-#[derive(Debug)]
-pub(crate) struct Open(pub(crate) Arc<Core>);
-
-impl Deref for Open {
-    type Target = Core;
-
-    #[inline]
-    fn deref(&self) -> &Core {
-        &self.0
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        if let Err(error) = crate::loading::close(&self.0) {
-            tracing::warn!(%error, "not closed cleanly; the next opening recovers");
-        }
-    }
+    /// Whether a read-only handle has loaded the database anew, and this state follows no longer.
+    pub(crate) superseded: AtomicBool,
 }
 
 impl Core {
@@ -88,6 +61,7 @@ impl Core {
             maintenance,
             recovery: Recovery::default(),
             following: Mutex::new(()),
+            superseded: AtomicBool::new(false),
         }
     }
 

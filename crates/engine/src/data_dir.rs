@@ -21,7 +21,8 @@ pub fn data_dir(name: &str) -> Result<PathBuf> {
 }
 
 fn resolve(name: &str, var: impl Fn(&str) -> Option<PathBuf>) -> Result<PathBuf> {
-    let plain = !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\', '\0']);
+    let plain =
+        !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\', '\0']);
     if !plain {
         let why = "an application's name is one plain directory name";
         return Err(Error::InvalidName { name: name.to_owned(), why });

@@ -4,16 +4,12 @@ use crate::{
     Builder, Changes, Error, HashKeyspace, KeyspaceKind, KeyspaceOptions, Result, Snapshot,
     WriteBatch,
     catalog::{Change, check_name},
-    core::Open,
     loading,
+    open::Open,
 };
 use annals_disk::{Disk, Holder, LockMode, RealDisk};
 use annals_journal::{LOCK_NAME, Recovery, Seq};
-use std::{
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 /// An open database. Cheap to clone; clones are the same database, which is closed when the last
 /// handle of any kind (keyspaces, batches, snapshots) is gone, or by [`close`](Self::close).

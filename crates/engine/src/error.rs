@@ -98,7 +98,9 @@ pub enum Error {
     },
 
     /// A writer replaced files that this read-only handle still reads.
-    #[error("the writer has compacted the log beyond what this read-only handle can follow; open it again")]
+    #[error(
+        "the writer has compacted the log beyond what this read-only handle can follow; open it again"
+    )]
     Stale,
 
     /// The system names no data directory for this user.

@@ -41,6 +41,7 @@ mod hash;
 mod history;
 mod loading;
 mod maintenance;
+mod open;
 mod replay;
 mod snapshot;
 mod stats;

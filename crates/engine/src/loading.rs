@@ -4,8 +4,9 @@ use crate::{
     Builder, Database, Error, Result,
     catalog::{Catalog, Change},
     checkpoint::{self, Loaded},
-    core::{Core, Open},
+    core::Core,
     maintenance::{self, Maintenance},
+    open::Open,
 };
 use annals_disk::Disk;
 use annals_journal::{Address, FrameView, Journal, Kind, Opening, Seq};
@@ -14,26 +15,42 @@ use std::{path::Path, sync::Arc};
 pub(crate) fn open(builder: Builder, disk: Arc<dyn Disk>, dir: &Path) -> Result<Database> {
     let config = builder.journal.clone();
     if builder.read_only {
-        let opening = Journal::open_read_only(disk, dir, config)?;
-        return load(opening, &builder);
+        let core = retry_missing(|| {
+            load(Journal::open_read_only(Arc::clone(&disk), dir, config.clone())?, &builder)
+        })?;
+        return Ok(start(core, builder));
     }
     match Journal::open(Arc::clone(&disk), dir, config.clone()) {
-        Ok(opening) => load(opening, &builder),
+        Ok(opening) => Ok(start(load(opening, &builder)?, builder)),
         Err(annals_journal::Error::NotADatabase { .. }) if builder.create => {
             let journal = Journal::create(disk, dir, config)?;
             let hash_seed = journal.hash_seed();
             let maintenance = Maintenance::new(builder.engine);
             let core = Core::new(journal, hash_seed, false, Catalog::new(), 0, maintenance);
-            Ok(start(core))
+            Ok(start(core, builder))
         }
         Err(error) => Err(error.into()),
     }
 }
 
-fn start(core: Core) -> Database {
+/// Opens read-only again if a file went away since the root was read: a writer beside us may have
+/// compacted the log in between.
+fn retry_missing(mut open: impl FnMut() -> Result<Core>) -> Result<Core> {
+    const ATTEMPTS: usize = 8;
+    let mut outcome = open();
+    for _ in 1..ATTEMPTS {
+        match &outcome {
+            Err(Error::Journal(annals_journal::Error::Missing { .. })) => outcome = open(),
+            _ => break,
+        }
+    }
+    outcome
+}
+
+fn start(core: Core, builder: Builder) -> Database {
     let core = Arc::new(core);
     maintenance::spawn(&core);
-    Database { core: Arc::new(Open(core)) }
+    Database { core: Arc::new(Open::new(core, builder)) }
 }
 
 /// The state that replay builds; it becomes the core once the log is taken over. Views look
@@ -54,7 +71,14 @@ pub(crate) struct Pending {
     pub(crate) seq: Seq,
 }
 
-fn load(mut opening: Opening, builder: &Builder) -> Result<Database> {
+/// Loads the database that `core` reads anew.
+pub(crate) fn load_read_only(core: &Core, builder: &Builder) -> Result<Core> {
+    let disk = Arc::clone(core.journal.disk());
+    let opening = Journal::open_read_only(disk, core.journal.dir(), builder.journal.clone())?;
+    load(opening, builder)
+}
+
+fn load(mut opening: Opening, builder: &Builder) -> Result<Core> {
     let read_only = builder.read_only;
     let hash_seed = opening.root().hash_seed;
     let mut clock_ms = opening.root().clock_ms;
@@ -80,15 +104,14 @@ fn load(mut opening: Opening, builder: &Builder) -> Result<Database> {
     let opened = opening.finish()?;
     catalog.next_id = catalog.next_id.max(1);
     let maintenance = Maintenance::new(builder.engine);
-    let mut core =
-        Core::new(opened.journal, hash_seed, read_only, catalog, clock_ms, maintenance);
+    let mut core = Core::new(opened.journal, hash_seed, read_only, catalog, clock_ms, maintenance);
     core.recovery = opened.recovery;
     if whole {
         core.apply_whole(replayed);
     } else {
         core.apply_replayed(&replayed);
     }
-    Ok(start(core))
+    Ok(core)
 }
 
 impl Replayed {

@@ -1,12 +1,7 @@
 //! The work beside commits: checkpoints, log compaction, expiry, forgetting what no snapshot
 //! needs.
 
-use crate::{
-    Result,
-    builder::Config,
-    checkpoint, compaction,
-    core::Core,
-};
+use crate::{Result, builder::Config, checkpoint, compaction, core::Core};
 use annals_journal::{Background, Journal};
 use parking_lot::{Condvar, Mutex};
 use std::{

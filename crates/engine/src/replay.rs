@@ -36,7 +36,7 @@ impl Core {
         let Ok(record) = guard.record(address.offset) else { return 0 };
         let hash = hash_key(self.hash_seed, record.key);
         if let Some(listed) = self.catalog.load().by_id(record.space) {
-            listed.view.table.touch(hash);
+            std::hint::black_box(listed.view.table.touch(hash));
         }
         hash
     }
@@ -123,15 +123,9 @@ impl Core {
         Ok(())
     }
 
-    /// In a read-only handle: applies what the writer has committed meanwhile.
-    #[inline]
-    pub(crate) fn follow_if_read_only(&self) -> Result<()> {
-        if self.read_only && self.journal.may_have_more() { self.follow() } else { Ok(()) }
-    }
-
-    #[cold]
-    fn follow(&self) -> Result<()> {
-        let _following = self.following.lock();
+    /// In a read-only handle: applies what the writer has committed since the last call. The
+    /// caller holds the lock for that.
+    pub(crate) fn follow(&self) -> Result<()> {
         match self.journal.follow(&mut |frame| {
             self.apply_followed(frame);
             Ok(())

@@ -7,8 +7,9 @@
 use crate::{
     Error, Guard, Iter, Result,
     catalog::{Catalog, Listed},
-    core::Open,
+    core::Core,
     hash::{Hit, hash_key},
+    open::Open,
 };
 use annals_journal::Seq;
 use parking_lot::Mutex;
@@ -93,7 +94,10 @@ pub struct Snapshot {
 
 #[derive(Debug)]
 struct State {
-    core: Arc<Open>,
+    /// Keeps the database open.
+    _open: Arc<Open>,
+    /// The state that the snapshot is of; read-only handles may have later ones.
+    core: Arc<Core>,
     catalog: Arc<Catalog>,
     seq: Seq,
     time_ms: u64,
@@ -110,7 +114,8 @@ impl Drop for State {
 }
 
 impl Snapshot {
-    pub(crate) fn take(core: &Arc<Open>) -> Self {
+    pub(crate) fn take(open: &Arc<Open>) -> Self {
+        let core = open.core();
         // Under the locks that commits and following are applied under: no frame is half applied,
         // and every later one finds the snapshot counted.
         let following = core.following.lock();
@@ -119,9 +124,9 @@ impl Snapshot {
         let ticket = core.snapshots.add(seq);
         drop(writer);
         drop(following);
-        let core = Arc::clone(core);
+        let (_open, core) = (Arc::clone(open), Arc::clone(core));
         let time_ms = core.clock.now_ms();
-        Self { state: Arc::new(State { core, catalog, seq, time_ms, ticket }) }
+        Self { state: Arc::new(State { _open, core, catalog, seq, time_ms, ticket }) }
     }
 
     /// The number of the last record this state holds.
@@ -174,6 +179,10 @@ impl Snapshot {
     pub fn iter(&self, keyspace: &str) -> Result<Iter<'_>> {
         let listed = self.listed(keyspace)?.clone();
         Ok(Iter::new(&self.state.core, listed, self.clone()))
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.state.core
     }
 
     pub(crate) fn sight(&self) -> crate::hash::Sight {

@@ -121,9 +121,7 @@ impl Database {
         let oldest_hold = journal.oldest_hold().map(|(name, position)| {
             let held = used
                 .iter()
-                .filter(|info| {
-                    info.kind == SegmentKind::Log && info.ordinal >= position.ordinal
-                })
+                .filter(|info| info.kind == SegmentKind::Log && info.ordinal >= position.ordinal)
                 .map(|info| info.content_bytes);
             (name, held.sum::<u64>())
         });

@@ -1,6 +1,10 @@
 //! Reading every byte and naming what is not as it was written.
 
-use crate::{Database, Error, Result, checkpoint, core::Core, hash::table::{Group, Slot, WalkPlace}};
+use crate::{
+    Database, Error, Result, checkpoint,
+    core::Core,
+    hash::table::{Group, Slot, WalkPlace},
+};
 use annals_disk::Access;
 use annals_journal::{Address, Damage, ROOT_NAME, Root, checkpoint_name};
 
@@ -87,6 +91,11 @@ fn verify_root(core: &Core, report: &mut VerifyReport) -> Result<()> {
             report.damages.push(Damage { path, offset: 0, what });
             return Ok(());
         }
+        Err(error) if checkpoint::is_no_file(&error) => {
+            let what = "the checkpoint is empty or no file".to_owned();
+            report.damages.push(Damage { path, offset: 0, what });
+            return Ok(());
+        }
         Err(error) => return Err(Error::disk(error)),
     };
     report.bytes += region.len() as u64;
@@ -110,9 +119,11 @@ fn verify_keys(core: &Core, report: &mut VerifyReport) {
                 let Some(guard) = core.journal.guard(address.slot) else { continue };
                 if let Err(error) = guard.record(address.offset) {
                     let Some(damage) = named(error) else { continue };
-                    if !report.damages.iter().any(|known| {
-                        known.path == damage.path && known.offset == damage.offset
-                    }) {
+                    if !report
+                        .damages
+                        .iter()
+                        .any(|known| known.path == damage.path && known.offset == damage.offset)
+                    {
                         report.damages.push(damage);
                     }
                 }

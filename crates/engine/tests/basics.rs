@@ -110,16 +110,10 @@ fn batches_happen_together() -> Result<()> {
 fn compare_and_swap_and_increments_are_atomic() -> Result<()> {
     let db = Database::open_in_memory()?;
     let keyspace = db.hash_keyspace("k")?;
-    assert!(matches!(
-        keyspace.compare_and_swap("a", None, Some(b"1"))?,
-        CasOutcome::Swapped(_)
-    ));
+    assert!(matches!(keyspace.compare_and_swap("a", None, Some(b"1"))?, CasOutcome::Swapped(_)));
     let different = keyspace.compare_and_swap("a", None, Some(b"2"))?;
     assert_eq!(different, CasOutcome::Different(Some(b"1".to_vec())));
-    assert!(matches!(
-        keyspace.compare_and_swap("a", Some(b"1"), None)?,
-        CasOutcome::Swapped(_)
-    ));
+    assert!(matches!(keyspace.compare_and_swap("a", Some(b"1"), None)?, CasOutcome::Swapped(_)));
     assert!(!keyspace.contains("a")?);
 
     std::thread::scope(|scope| {
@@ -177,8 +171,7 @@ fn snapshots_and_iterators_keep_their_state() -> Result<()> {
     assert_eq!(other.insert("x", "y").unwrap_err().kind(), ErrorKind::NotFound);
     assert!(db.stats().snapshots.held_segments_count > 0, "what is held back is reported");
 
-    let seen: BTreeMap<_, _> =
-        snapshot.iter("k")?.map(|entry| entry.unwrap().to_vecs()).collect();
+    let seen: BTreeMap<_, _> = snapshot.iter("k")?.map(|entry| entry.unwrap().to_vecs()).collect();
     assert_eq!(seen, before);
     let seen: BTreeMap<_, _> =
         snapshot.iter("other")?.map(|entry| entry.unwrap().to_vecs()).collect();
@@ -271,6 +264,37 @@ fn a_second_opener_is_told_who_has_it_and_a_reader_follows_live() -> Result<()> 
     assert_eq!(seen.get("a")?.as_deref(), Some(&b"3"[..]));
     assert_eq!(seen.len(), 5_001);
     assert_eq!(before.get("k", "a")?.as_deref(), Some(&b"1"[..]), "a reader's own snapshot");
+    assert_eq!(before.iter("k")?.count(), 1);
+    Ok(())
+}
+
+#[test]
+fn a_reader_follows_over_compactions() -> Result<()> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let db = Database::builder().segment_bytes(64 << 10).open(&path)?;
+    let keyspace = db.hash_keyspace("k")?;
+    keyspace.insert("constant", "1")?;
+    let reader = Database::open_read_only(&path)?;
+    let seen = reader.open_keyspace("k")?;
+    let kept = seen.get("constant")?.unwrap();
+    let before = reader.snapshot();
+    for round in 0..20u32 {
+        for n in 0..1_000u32 {
+            keyspace.insert(n.to_be_bytes(), round.to_le_bytes())?;
+        }
+        db.compact()?;
+        for n in (0..1_000u32).step_by(97) {
+            let value = seen.get(n.to_be_bytes())?.map(|value| value.to_vec());
+            assert_eq!(value, Some(round.to_le_bytes().to_vec()), "round {round}, key {n}");
+        }
+        assert_eq!(seen.len(), 1_001);
+        assert_eq!(seen.iter()?.count(), 1_001);
+        let keys: Vec<_> = (0..64u32).map(u32::to_be_bytes).collect();
+        assert!(seen.get_many(&keys)?.iter().all(Option::is_some));
+    }
+    assert_eq!(&*kept, b"1", "a guard from before the compactions");
+    assert_eq!(before.get("k", "constant")?.as_deref(), Some(&b"1"[..]));
     assert_eq!(before.iter("k")?.count(), 1);
     Ok(())
 }

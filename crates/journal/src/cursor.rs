@@ -81,12 +81,13 @@ impl Cursor {
 
 /// Looks behind an unreadable place for a frame that proves the place was synced. Such a frame is
 /// intact, was written after the place, and says that the log was synced beyond it: the place is
-/// then damaged, and not where the log was torn.
+/// then damaged, and not where the log was torn. No frame starts at or behind `end`; the last one
+/// may reach beyond it, since a frame may end in zeroes.
 pub(crate) fn proof_of_damage(segment: &Segment, at: &Cursor, from: usize, end: usize) -> bool {
-    let end = end.min(segment.region.len());
+    let len = segment.region.len();
     let mut offset = from;
-    while offset + FRAME_HEADER_BYTES <= end {
-        let bytes = segment.region.read(offset, end - offset);
+    while offset < end && offset + FRAME_HEADER_BYTES <= len {
+        let bytes = segment.region.read(offset, len - offset);
         let found = FrameView::check(bytes, segment.slot, offset, segment.base_seq(), segment.seed);
         if let Ok(frame) = found {
             let header = frame.header();

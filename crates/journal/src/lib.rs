@@ -61,7 +61,9 @@ pub use config::{Background, Config, Durability};
 pub use error::{Error, Result};
 pub use journal::{Journal, LOCK_NAME, Opened, PUT_AWAY_NAME, lock};
 pub use opening::{Opening, Recovery};
-pub use root::{ROOT_NAME, ROOT_VERSION, Root, RootCheckpoint, RootSegment, checkpoint_name, segment_file_name};
+pub use root::{
+    ROOT_NAME, ROOT_VERSION, Root, RootCheckpoint, RootSegment, checkpoint_name, segment_file_name,
+};
 
 // Writing.
 pub use frame::{FrameBuilder, FrameHeader, FrameKind, FrameView};

@@ -31,11 +31,17 @@ struct Stripe(AtomicUsize);
 struct Place {
     readers: [Stripe; STRIPES],
     segment: AtomicPtr<Segment>,
+    /// The first byte of the segment's memory, for prefetching only: it may be stale.
+    base: AtomicPtr<u8>,
 }
 
 impl Default for Place {
     fn default() -> Self {
-        Self { readers: Default::default(), segment: AtomicPtr::default() }
+        Self {
+            readers: Default::default(),
+            segment: AtomicPtr::default(),
+            base: AtomicPtr::default(),
+        }
     }
 }
 
@@ -175,6 +181,7 @@ impl Segments {
         let raw = Arc::into_raw(Arc::clone(segment)).cast_mut();
         let before = place.segment.swap(raw, Ordering::SeqCst);
         assert!(before.is_null(), "slot {slot} is taken");
+        place.base.store(segment.region.read(0, 0).as_ptr().cast_mut(), Ordering::Relaxed);
     }
 
     /// Counts the caller in at `slot`; `None` if no segment is there.
@@ -195,12 +202,21 @@ impl Segments {
         Some(SegmentGuard { place, stripe, segment: unsafe { &*raw } })
     }
 
-    /// Brings the record at `address` closer. A hint.
+    /// Brings the record at `address` closer. A hint, without counting in: the segment may go
+    /// away meanwhile.
     #[inline]
+    #[allow(unsafe_code, reason = "the prefetch instruction takes a raw pointer")]
     pub(crate) fn prefetch(&self, address: Address) {
-        if let Some(guard) = self.guard(address.slot) {
-            guard.segment.region.prefetch(address.offset as usize);
+        #[cfg(target_arch = "x86_64")]
+        if let Some(place) = self.place(address.slot) {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            let at = place.base.load(Ordering::Relaxed).wrapping_add(address.offset as usize);
+            // SAFETY: a prefetch reads nothing architecturally and never faults, whatever the
+            // pointer; it is computed without leaving an allocation. SSE is part of x86-64.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
         }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = address;
     }
 
     /// Takes a segment out: no new reader can reach it. Free it with [`try_free`](Self::try_free).

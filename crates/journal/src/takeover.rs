@@ -50,6 +50,10 @@ fn create_chain_segment(
     ordinal: u32,
     len: u64,
 ) -> Result<Arc<Segment>> {
+    // A crash may have left a file that no root ever named; it is put away with the orphans.
+    while disk.len(&dir.join(segment_name(root.next_generation)))?.is_some() {
+        root.next_generation += 1;
+    }
     let generation = root.next_generation;
     let region = disk.create_region(&dir.join(segment_name(generation)), len)?;
     let segment = Segment::new(SegmentParts {
@@ -289,7 +293,7 @@ impl Opening {
                 if named.contains(&generation) {
                     continue;
                 }
-                if self.may_matter(root, &path, first) {
+                if self.may_matter(&path, first) {
                     let folder = self.dir.join(PUT_AWAY_NAME);
                     self.disk.create_dir_all(&folder)?;
                     let target: PathBuf = folder.join(&entry.name);
@@ -313,17 +317,17 @@ impl Opening {
 
     /// Whether a segment file without an owner may hold something that is nowhere else: not a
     /// spare that was never used, not moved records, not a segment whose records were moved.
-    fn may_matter(&self, root: &Root, path: &Path, first_ordinal: u32) -> bool {
+    fn may_matter(&self, path: &Path, first_ordinal: u32) -> bool {
         let Ok(region) = self.disk.open_region(path, Access::Read) else { return false };
         let cut_off = |generation| self.torn.iter().any(|(s, ..)| s.generation == generation);
         match SegmentHeader::decode(
             region.read(0, region.len().min(SEGMENT_HEADER_BYTES)),
-            root.database_id,
+            self.root.database_id,
         ) {
             Ok(header) => {
                 header.kind == SegmentKind::Log
                     && header.ordinal >= first_ordinal
-                    && header.generation >= root.next_generation
+                    && header.generation >= self.root.next_generation
                     && !cut_off(header.generation)
             }
             Err(crate::format::HeaderFault::Foreign(_)) => true,

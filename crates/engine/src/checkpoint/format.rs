@@ -311,9 +311,8 @@ fn decode_keyspace(body: &[u8]) -> Option<Section> {
     let (id, rest) = body.split_first_chunk::<4>()?;
     let (options, rest) = decode_options(rest)?;
     let (lens, rest) = rest.split_first_chunk::<12>()?;
-    let len = |at: usize| {
-        lens[at..at + 4].try_into().map(|raw| u32::from_le_bytes(raw) as usize).ok()
-    };
+    let len =
+        |at: usize| lens[at..at + 4].try_into().map(|raw| u32::from_le_bytes(raw) as usize).ok();
     let (name_len, live_len, expiries_len) = (len(0)?, len(4)?, len(8)?);
     let (name, rest) = rest.split_at_checked(name_len)?;
     let (live, rest) = rest.split_at_checked(live_len.checked_mul(8)?)?;

@@ -14,13 +14,20 @@ pub(crate) struct Candidate {
 
 /// The segments whose live share is below `below`, in the order of the log. Segments that are
 /// still written to, spares, and what slots hold back are never chosen.
+///
+/// While the log as a whole is better filled than `below`, moving records would cost more than it
+/// gives: then only segments with nothing current in them are chosen, which cost nothing.
 pub(crate) fn choose(candidates: &[Candidate], below: f64) -> Vec<SegmentInfo> {
-    let mut chosen: Vec<SegmentInfo> = candidates
-        .iter()
+    let used = || candidates.iter().filter(|one| one.info.kind != SegmentKind::Spare);
+    let content_bytes: u64 = used().map(|one| one.info.content_bytes).sum();
+    let live_bytes: u64 = used().map(|one| one.live_bytes).sum();
+    let worthwhile = (live_bytes as f64) < content_bytes as f64 * below;
+    let mut chosen: Vec<SegmentInfo> = used()
         .filter(|candidate| {
             let info = &candidate.info;
             let share = candidate.live_bytes as f64 / info.content_bytes.max(1) as f64;
-            info.kind != SegmentKind::Spare && info.sealed && !candidate.held && share < below
+            let enough = candidate.live_bytes == 0 || (worthwhile && share < below);
+            info.sealed && !candidate.held && enough && below > 0.0
         })
         .map(|candidate| candidate.info.clone())
         .collect();
@@ -59,5 +66,12 @@ mod tests {
         let slots: Vec<u32> = choose(&all, 0.5).iter().map(|info| info.slot).collect();
         assert_eq!(slots, [4, 6]);
         assert!(choose(&all, 0.0).is_empty());
+    }
+
+    #[test]
+    fn a_log_that_is_well_filled_gives_up_only_what_costs_nothing() {
+        let all = [candidate(1, 100), candidate(2, 100), candidate(3, 10), candidate(4, 0)];
+        let slots: Vec<u32> = choose(&all, 0.5).iter().map(|info| info.slot).collect();
+        assert_eq!(slots, [4]);
     }
 }

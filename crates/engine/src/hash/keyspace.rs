@@ -5,7 +5,8 @@ use crate::{
     Commit, Durability, Error, Result, Snapshot,
     catalog::{Change, Keyspace, KeyspaceOptions},
     commit::{check_key, check_value, with_frame},
-    core::Open,
+    core::Core,
+    open::Open,
 };
 use annals_journal::{Address, Draft, Kind, Seq};
 use std::{sync::Arc, time::Duration};
@@ -147,10 +148,8 @@ impl HashKeyspace {
         check_value(value)?;
         self.keyspace.check_alive()?;
         let core = &*self.core;
-        core.follow_if_read_only()?;
         let hash = hash_key(core.hash_seed, key);
-        let expires_ms =
-            if kind == Kind::Put { self.expiry(options.ttl) } else { None };
+        let expires_ms = if kind == Kind::Put { self.expiry(options.ttl) } else { None };
         let space = self.keyspace.id;
         with_frame(|frame| {
             frame.push(&Draft { kind, space, key, value, expires_ms, aligned: false })?;
@@ -159,12 +158,34 @@ impl HashKeyspace {
         })
     }
 
+    /// Runs `read` with the newest state and this keyspace in it.
+    #[inline]
+    fn with_newest<'a, R>(&'a self, read: impl Fn(&'a Core, &Keyspace) -> Result<R>) -> Result<R> {
+        if !self.core.read_only {
+            self.keyspace.check_alive()?;
+            return read(&self.core, &self.keyspace);
+        }
+        loop {
+            self.core.follow_if_read_only()?;
+            let core: &'a Core = &self.core;
+            let catalog = core.catalog.load();
+            let listed = catalog
+                .by_id(self.keyspace.id)
+                .ok_or_else(|| Error::KeyspaceDropped { name: self.keyspace.name.clone() })?;
+            match read(core, &listed.keyspace) {
+                // A newer state came in between.
+                Err(Error::Stale) => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
     #[inline]
     fn find(&self, key: &[u8]) -> Result<Option<Hit<'_>>> {
-        let core = &*self.core;
-        core.follow_if_read_only()?;
-        self.keyspace.check_alive()?;
-        core.look_up(&self.keyspace.view.load(), self.keyspace.id, key, Sight::Latest)
+        let hash = hash_key(self.core.hash_seed, key);
+        self.with_newest(|core, keyspace| {
+            core.look_up_hashed(&keyspace.view.load(), keyspace.id, hash, key, Sight::Latest)
+        })
     }
 
     /// The value of `key`, read in place.
@@ -192,29 +213,30 @@ impl HashKeyspace {
     /// # Errors
     /// As [`get`](Self::get).
     pub fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Guard<'_>>>> {
-        let core = &*self.core;
-        core.follow_if_read_only()?;
-        self.keyspace.check_alive()?;
-        let view = self.keyspace.view.load();
-        let mut found = Vec::with_capacity(keys.len());
-        let mut hashes = [0u64; 64];
-        for keys in keys.chunks(hashes.len()) {
-            for (key, hash) in keys.iter().zip(&mut hashes) {
-                *hash = hash_key(core.hash_seed, key.as_ref());
-                view.table.touch(*hash);
-            }
-            for hash in &hashes[..keys.len()] {
-                if let Some(address) = view.table.candidate(*hash) {
-                    core.journal.prefetch(Address::unpack(address));
+        self.with_newest(|core, keyspace| {
+            let view = keyspace.view.load();
+            let mut found = Vec::with_capacity(keys.len());
+            let mut hashes = [0u64; 64];
+            for keys in keys.chunks(hashes.len()) {
+                let mut used = 0;
+                for (key, hash) in keys.iter().zip(&mut hashes) {
+                    *hash = hash_key(core.hash_seed, key.as_ref());
+                    used ^= view.table.touch(*hash);
+                }
+                std::hint::black_box(used);
+                for hash in &hashes[..keys.len()] {
+                    if let Some(address) = view.table.candidate(*hash) {
+                        core.journal.prefetch(Address::unpack(address));
+                    }
+                }
+                for (key, hash) in keys.iter().zip(&hashes) {
+                    let (key, space) = (key.as_ref(), keyspace.id);
+                    let hit = core.look_up_hashed(&view, space, *hash, key, Sight::Latest)?;
+                    found.push(hit.map(|hit| Guard::new(hit.guard, hit.value)));
                 }
             }
-            for (key, hash) in keys.iter().zip(&hashes) {
-                let (key, space) = (key.as_ref(), self.keyspace.id);
-                let hit = core.look_up_hashed(&view, space, *hash, key, Sight::Latest)?;
-                found.push(hit.map(|hit| Guard::new(hit.guard, hit.value)));
-            }
-        }
-        Ok(found)
+            Ok(found)
+        })
     }
 
     /// Gives many keys their values, in one commit.
@@ -345,7 +367,9 @@ impl HashKeyspace {
         let listed = snapshot
             .find(&self.keyspace.name, self.keyspace.id)
             .ok_or_else(|| Error::KeyspaceDropped { name: self.keyspace.name.clone() })?;
-        Ok(Iter::new(&self.core, listed, snapshot))
+        // A state once reached stays in place for as long as the handle does.
+        let core = self.core.state_of(&snapshot);
+        Ok(Iter::new(core, listed, snapshot))
     }
 
     /// How many records there are: exact, at no cost that grows with their number. Where records
@@ -354,11 +378,15 @@ impl HashKeyspace {
     pub fn len(&self) -> u64 {
         // A read-only handle that cannot follow answers by what it knows.
         drop(self.core.follow_if_read_only());
-        let view = self.keyspace.view.load();
+        let core = &*self.core;
+        let catalog = core.catalog.load();
+        let newest = catalog.by_id(self.keyspace.id).map(|listed| &listed.keyspace);
+        let view = newest.unwrap_or(&self.keyspace).view.load();
         if view.has_expiries() {
-            let _writer = self.core.journal.quiesce();
-            let live = self.core.snapshots.count() > 0;
-            view.expire(&self.core, self.core.clock.now_ms(), live);
+            let _following = core.following.lock();
+            let _writer = core.journal.quiesce();
+            let live = core.snapshots.count() > 0;
+            view.expire(core, core.clock.now_ms(), live);
         }
         view.table.len() as u64
     }

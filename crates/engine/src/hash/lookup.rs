@@ -1,8 +1,9 @@
 //! Finding the version of a key that a reader may see.
 
-use super::{HashView, hash_key, table::Slot};
+use super::{HashView, table::Slot};
 use crate::{Error, Result, core::Core};
 use annals_journal::{Address, Kind, SegmentGuard, Seq};
+use std::sync::atomic::Ordering;
 
 /// A record that was found, with the guard that keeps it in place.
 pub(crate) struct Hit<'a> {
@@ -40,18 +41,7 @@ enum Candidate<'a> {
 }
 
 impl Core {
-    /// The version of `key` that `sight` may see.
-    #[inline]
-    pub(crate) fn look_up<'a>(
-        &'a self,
-        view: &HashView,
-        space: u32,
-        key: &[u8],
-        sight: Sight,
-    ) -> Result<Option<Hit<'a>>> {
-        self.look_up_hashed(view, space, hash_key(self.hash_seed, key), key, sight)
-    }
-
+    /// The version of `key`, whose hash is `hash`, that `sight` may see.
     #[inline]
     pub(crate) fn look_up_hashed<'a>(
         &'a self,
@@ -64,11 +54,13 @@ impl Core {
         let mut damaged_before = None;
         loop {
             let mut damaged = None;
-            let found = view.table.find(hash, |slot| {
-                self.candidate(slot, space, key, &mut damaged)
-            });
+            let found =
+                view.table.find(hash, |slot| self.candidate(slot, space, key, &mut damaged));
             match (found, damaged) {
                 (Some(Candidate::Hit(hit)), _) => return self.visible_version(hit, key, sight),
+                (Some(Candidate::Gone), _) if self.superseded.load(Ordering::Acquire) => {
+                    return Err(Error::Stale);
+                }
                 (Some(Candidate::Gone), _) => std::hint::spin_loop(),
                 (None, None) => return Ok(None),
                 // A slot that was changed while it was read can look damaged; one that looks so
@@ -156,9 +148,7 @@ impl Core {
             }
         }
         let gone = match sight {
-            Sight::Latest => {
-                hit.dead || hit.kind != Kind::Put || self.is_expired(hit.expires_ms)
-            }
+            Sight::Latest => hit.dead || hit.kind != Kind::Put || self.is_expired(hit.expires_ms),
             Sight::At { time_ms, .. } => {
                 hit.kind != Kind::Put || hit.expires_ms.is_some_and(|at| at <= time_ms)
             }
