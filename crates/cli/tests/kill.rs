@@ -128,7 +128,7 @@ fn parse(line: &str) -> Option<u64> {
 fn check(place: &Place, way: Way, keyspace: &str, acked: u64, number: u64) -> (u64, bool) {
     let context = format!("kill {number}, {way:?}, {acked} acknowledged");
     // Now and then somebody looks before the next writer comes.
-    if number % 3 == 0 && place.data().join("ROOT").exists() {
+    if number % 3 == 0 && place.data().join("annals.root").exists() {
         let db = Database::open_read_only(place.data()).expect(&context);
         if let Ok(found) = db.open_keyspace(keyspace) {
             assert!(found.len() >= acked, "{context}: a reader sees {}", found.len());

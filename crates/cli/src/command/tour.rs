@@ -28,6 +28,10 @@ use teller::Teller;
 /// The keyspace that holds the user's data.
 const KEYSPACE: &str = "tour";
 
+/// Small segments, unless others are asked for: little input then shows as well how the log moves
+/// on from one to the next, and that a second backup copies only new ones.
+const SEGMENT_BYTES: u64 = 4 << 20;
+
 /// The database directory in commands to repeat, when the tour's own is removed.
 const DATA_TO_REPEAT: &str = "./annals-tour";
 
@@ -57,8 +61,10 @@ impl Command for Tour {
         let scratch = Scratch::new("tour", self.keep)?;
         let data = scratch.path().join("data");
         let shown = if self.keep { data.clone() } else { DATA_TO_REPEAT.into() };
-        let settings = Settings { data, ..session.settings.clone() };
-        let teller = Teller::new(&mut session.out, &shown);
+        let segment_bytes = session.settings.segment_bytes.unwrap_or(SEGMENT_BYTES);
+        let durability = session.settings.durability;
+        let settings = Settings { data, durability, segment_bytes: Some(segment_bytes) };
+        let teller = Teller::new(&mut session.out, &shown, segment_bytes);
         let mut stage = Stage { input: &input, settings, scratch: scratch.path(), teller };
 
         stage.tell_input(read_seconds)?;

@@ -43,6 +43,19 @@ impl Figure {
         }
     }
 
+    /// What people call a field of this name: its unit is in the figure they read, so it need not
+    /// be in the name as well.
+    pub(crate) fn label(&self, name: &str) -> String {
+        let short = match self {
+            Self::Count(_) => name.strip_suffix("_count"),
+            Self::Bytes(_) => name.strip_suffix("_bytes"),
+            Self::Seconds(_) if name == "seconds" => Some("time"),
+            Self::Seconds(_) => name.strip_suffix("_seconds"),
+            Self::Rate(_) | Self::Flag(_) | Self::Text(_) | Self::Nothing => None,
+        };
+        short.unwrap_or(name).replace('_', " ")
+    }
+
     /// Whether it stands right in a column.
     pub(crate) fn is_number(&self) -> bool {
         !matches!(self, Self::Text(_) | Self::Flag(_))
@@ -116,7 +129,7 @@ impl Report {
     pub(crate) fn inline(&self) -> String {
         let fields = self.sections.iter().flat_map(|section| &section.fields);
         let parts: Vec<String> = fields
-            .map(|(name, figure)| format!("{} {}", name.replace('_', " "), figure.text()))
+            .map(|(name, figure)| format!("{} {}", figure.label(name), figure.text()))
             .collect();
         parts.join(" · ")
     }
@@ -126,12 +139,11 @@ impl Report {
         let mut table = Table::new(&["what", "figure"]);
         for section in &self.sections {
             for (name, figure) in &section.fields {
-                let name = match section.name {
-                    Some(section) => format!("{section}: {name}"),
-                    None => (*name).to_owned(),
+                let label = match section.name {
+                    Some(section) => format!("{section}: {}", figure.label(name)),
+                    None => figure.label(name),
                 };
-                let figure = Figure::Text(figure.text());
-                table.row(vec![Figure::Text(name.replace('_', " ")), figure]);
+                table.row(vec![Figure::Text(label), Figure::Text(figure.text())]);
             }
         }
         match form {
@@ -181,7 +193,7 @@ mod tests {
         let text = String::from_utf8(line).unwrap();
         assert_eq!(text, r#"{"keys_count":1000,"log":{"bytes":2048,"held":null}}"#);
         let text = report.text(Form::Plain);
-        assert!(text.contains("keys count  1,000\nlog: bytes  2.0 KiB\n"), "{text}");
-        assert_eq!(report.inline(), "keys count 1,000 · bytes 2.0 KiB · held -");
+        assert!(text.contains("keys        1,000\nlog: bytes  2.0 KiB\n"), "{text}");
+        assert_eq!(report.inline(), "keys 1,000 · bytes 2.0 KiB · held -");
     }
 }

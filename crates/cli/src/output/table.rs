@@ -78,7 +78,11 @@ impl Table {
     }
 
     fn heads(&self) -> Vec<String> {
-        self.names.iter().map(|name| name.replace('_', " ")).collect()
+        let label = |(at, name): (usize, &&str)| match self.rows.first() {
+            Some(row) => row[at].label(name),
+            None => name.replace('_', " "),
+        };
+        self.names.iter().enumerate().map(label).collect()
     }
 
     fn is_number(&self, column: usize) -> bool {
@@ -108,9 +112,9 @@ mod tests {
 
     #[test]
     fn numbers_stand_right_and_text_left() {
-        assert_eq!(sample().aligned(), "name   keys count\nusers      12,345\ns               1\n");
+        assert_eq!(sample().aligned(), "name     keys\nusers  12,345\ns           1\n");
         let framed = sample().framed();
-        assert!(framed.contains("keys count") && framed.contains("     12,345 │"), "{framed}");
+        assert!(framed.contains("┆   keys │") && framed.contains("┆ 12,345 │"), "{framed}");
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub(super) fn kill(stage: &mut Stage<'_>, name: &str, durability: Durability) ->
         .bytes("torn_bytes", torn_bytes)
         .rate("acked_per_second", units::rate(acked, alive_seconds))
         .seconds("reopen_seconds", open_seconds);
-    let child = stage.teller.annals(&format!(
+    let child = stage.teller.annals_writing(&format!(
         "--durability {name} batch-put - --key-from-line-number --batch {BATCH_RECORDS} -k \
          {keyspace} --progress-json > acked.txt"
     ));

@@ -44,7 +44,7 @@ pub(super) fn store(stage: &mut Stage<'_>) -> Result<()> {
         .seconds("seconds", seconds)
         .rate("records_per_second", units::rate(records_count, seconds))
         .seconds("close_seconds", close_seconds);
-    let command = stage.input.store_command(|rest| stage.teller.annals(rest), KEYSPACE);
+    let command = stage.input.store_command(|rest| stage.teller.annals_writing(rest), KEYSPACE);
     stage.teller.step("store", &report, &[command])
 }
 

@@ -10,18 +10,24 @@ use std::path::Path;
 pub(super) struct Teller<'a> {
     out: &'a mut Out,
     data: String,
+    segment_bytes: u64,
     number: u32,
 }
 
 impl<'a> Teller<'a> {
-    /// `data` is the database's directory in the commands.
-    pub(super) fn new(out: &'a mut Out, data: &Path) -> Self {
-        Self { out, data: quote(data), number: 0 }
+    /// `data` is the database's directory in the commands, `segment_bytes` what it is written with.
+    pub(super) fn new(out: &'a mut Out, data: &Path, segment_bytes: u64) -> Self {
+        Self { out, data: quote(data), segment_bytes, number: 0 }
     }
 
     /// The start of a command on the tour's database.
     pub(super) fn annals(&self, rest: &str) -> String {
         format!("annals --data {} {rest}", self.data)
+    }
+
+    /// The start of a command that writes to it.
+    pub(super) fn annals_writing(&self, rest: &str) -> String {
+        format!("annals --data {} --segment-bytes {} {rest}", self.data, self.segment_bytes)
     }
 
     /// Tells a step. It is seen at once: the next one may take a while.
