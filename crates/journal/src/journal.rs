@@ -539,7 +539,10 @@ impl Shared {
         self.sync_to(self.appended.position())?;
         let (end, segment) = {
             let mut tail = self.tail.lock();
-            self.append_empty(&mut tail, FrameKind::Close)?;
+            // The last place of a segment is for its seal.
+            if tail.offset + 2 * FRAME_HEADER_BYTES <= tail.segment.region.len() {
+                self.append_empty(&mut tail, FrameKind::Close)?;
+            }
             (tail.progress(), Arc::clone(&tail.segment))
         };
         self.applied.store(end);

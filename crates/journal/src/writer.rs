@@ -51,8 +51,9 @@ impl Journal {
     /// records; rolls to the next segment if need be.
     ///
     /// # Errors
-    /// [`Error::Full`] if no space could be reserved (nothing has changed, try again later),
-    /// [`Error::Poisoned`], [`Error::Closed`], [`Error::ReadOnly`].
+    /// [`Error::Full`](crate::Error::Full) if no space could be reserved (nothing has changed, try
+    /// again later), [`Error::Poisoned`](crate::Error::Poisoned),
+    /// [`Error::Closed`](crate::Error::Closed), [`Error::ReadOnly`](crate::Error::ReadOnly).
     #[inline]
     pub fn writer(&self, bytes: usize, records: usize) -> Result<Writer<'_>> {
         let shared = &*self.shared;
@@ -60,7 +61,7 @@ impl Journal {
         shared.check_writable()?;
         let end = tail.offset + bytes + FRAME_HEADER_BYTES;
         if end > tail.limit || !tail.fits(bytes, records) {
-            shared.make_room(&mut tail, bytes, records)?;
+            shared.make_room(&mut tail, bytes, records, None)?;
         }
         if end > tail.populated_to {
             shared.signals.ask_for_pages(tail.populated_to, &shared.config);
@@ -103,13 +104,8 @@ impl Journal {
         if tail.offset == SEGMENT_HEADER_BYTES {
             return Ok(());
         }
-        // More room than is left asks for the next segment.
-        let more = (tail.segment.region.len() - tail.offset)
-            .min(shared.config.segment_bytes as usize - SEGMENT_HEADER_BYTES - FRAME_HEADER_BYTES);
-        let before = tail.segment.generation;
-        shared.make_room(&mut tail, more, 0)?;
-        debug_assert_ne!(before, tail.segment.generation);
-        Ok(())
+        let full = tail.segment.generation;
+        shared.make_room(&mut tail, 0, 0, Some(full))
     }
 
     /// Notes in the log that the clock has reached `time_ms`, so that it does not run backwards
@@ -128,16 +124,19 @@ impl Journal {
 }
 
 impl Shared {
+    /// Makes room for a frame, in the next segment if need be; the segment of generation `full`
+    /// takes no more in any case.
     #[cold]
     fn make_room(
         &self,
         tail: &mut MutexGuard<'_, Tail>,
         bytes: usize,
         records: usize,
+        full: Option<u32>,
     ) -> Result<()> {
         loop {
             self.check_writable()?;
-            if tail.fits(bytes, records) {
+            if full != Some(tail.segment.generation) && tail.fits(bytes, records) {
                 if tail.offset + bytes + FRAME_HEADER_BYTES <= tail.limit {
                     return Ok(());
                 }

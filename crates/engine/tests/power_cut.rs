@@ -1,0 +1,25 @@
+//! Power cuts, kills and failing disks, on the simulated disk.
+//!
+//! A script of commits, checkpoints, compactions, backups and reopenings runs against the database
+//! and a model. The machine crashes at any operation, recovery is crashed again, and what is found
+//! then must be the model after one of its commits, none older than the durability promised, in
+//! all keyspaces at once. Numbers are never used twice and frames that were cut off never return.
+//!
+//! `ANNALS_NIGHTLY=1` runs a hundred times as many seeds; `ANNALS_SEED=7` runs one.
+
+#[path = "power_cut/check.rs"]
+mod check;
+#[path = "power_cut/model.rs"]
+mod model;
+#[path = "power_cut/random.rs"]
+mod random;
+#[path = "power_cut/random_scripts.rs"]
+mod random_scripts;
+#[path = "power_cut/script.rs"]
+mod script;
+#[path = "power_cut/seeds.rs"]
+mod seeds;
+#[path = "power_cut/short_scripts.rs"]
+mod short_scripts;
+#[path = "power_cut/world.rs"]
+mod world;

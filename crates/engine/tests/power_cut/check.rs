@@ -1,0 +1,81 @@
+//! Reading a database whole, in several ways that must agree.
+
+use crate::model::{Logged, Model, Records, State, difference};
+use annals_engine::{Database, Error, Seq, Snapshot};
+
+/// The state of the whole database, read by a snapshot, by handles and by single keys.
+pub(crate) fn state(db: &Database) -> Result<State, String> {
+    let found = snapshot_state(&db.snapshot())?;
+    let listed: Vec<String> = db.keyspaces().into_iter().map(|info| info.name).collect();
+    if !listed.iter().eq(found.keys()) {
+        return Err(format!("the catalog lists {listed:?}, a snapshot {:?}", found.keys()));
+    }
+    for (name, records) in &found {
+        let handle = db.open_keyspace(name).map_err(|error| error.to_string())?;
+        if handle.len() != records.len() as u64 {
+            return Err(format!("{name} counts {}, and has {}", handle.len(), records.len()));
+        }
+        for (key, value) in records {
+            let got = handle.get(key).map_err(|error| error.to_string())?;
+            if got.as_deref() != Some(&value[..]) {
+                return Err(format!("{name}: get {key:?} differs from iterating"));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The state that a snapshot sees.
+pub(crate) fn snapshot_state(snapshot: &Snapshot) -> Result<State, String> {
+    let read = || -> Result<State, Error> {
+        let mut state = State::new();
+        for name in snapshot.keyspaces() {
+            let mut records = Records::new();
+            for entry in snapshot.iter(&name)? {
+                let (key, value) = entry?.to_vecs();
+                let got = snapshot.get(&name, &key)?.map(|value| value.to_vec());
+                assert_eq!(got.as_ref(), Some(&value), "a snapshot's get and iteration differ");
+                assert!(records.insert(key, value.into()).is_none(), "a key came twice");
+            }
+            state.insert(name, records);
+        }
+        Ok(state)
+    };
+    read().map_err(|error| format!("reading: {error}"))
+}
+
+pub(crate) fn same(what: &str, expected: &State, found: &State) -> Result<(), String> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(format!("{what} is not as the model says: {}", difference(expected, found)))
+}
+
+/// Every byte is as it was written.
+pub(crate) fn intact(db: &Database) -> Result<(), String> {
+    let report = db.verify(&mut |_| {}).map_err(|error| format!("verify: {error}"))?;
+    match report.damages.first() {
+        None => Ok(()),
+        Some(damage) => {
+            let path = damage.path.display();
+            Err(format!("verify found {path} damaged at {}: {}", damage.offset, damage.what))
+        }
+    }
+}
+
+/// Reads the log as a feed from number `from`, or as far back as it goes. Returns the number to go
+/// on from.
+pub(crate) fn feed(db: &Database, model: &mut Model, from: u64) -> Result<u64, String> {
+    let from = Seq(from.max(db.oldest_seq().0));
+    let mut changes = db.changes(from).map_err(|error| format!("feed: {error}"))?;
+    let mut next = from.0;
+    while let Some(change) = changes.try_next().map_err(|error| format!("feed: {error}"))? {
+        if change.seq.0 < next {
+            return Err(format!("the feed shows number {} after {next}", change.seq));
+        }
+        next = change.seq.0 + 1;
+        let digest = Logged::digest(change.kind, &change.key, change.value.as_deref());
+        model.see(change.seq.0, digest)?;
+    }
+    Ok(next)
+}

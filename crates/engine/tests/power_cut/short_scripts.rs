@@ -1,0 +1,106 @@
+//! Short scripts, crashed at every operation, with several outcomes of each crash.
+
+use crate::{
+    model::{Crash, Level},
+    script::{Step, short_scripts},
+    world::{Done, Setup, Stop, World, honest},
+};
+
+const OUTCOMES: u64 = 4;
+
+fn run(world: &mut World, script: &[Step]) -> Done {
+    world.start()?;
+    script.iter().try_for_each(|step| world.step(step))
+}
+
+/// How many operations the script takes when nothing happens to it.
+fn operations(script: &[Step]) -> u64 {
+    let mut world = World::new(1, Setup::fixed(), honest);
+    run(&mut world, script).expect("nothing fails");
+    world.sim.operations()
+}
+
+/// The world as it is found when the script was cut at `operation`.
+fn cut(script: &[Step], operation: u64) -> Result<World, String> {
+    let mut world = World::new(1, Setup::fixed(), honest);
+    world.sim.cut_power_at(operation);
+    match run(&mut world, script) {
+        Err(Stop::Violation(what)) => Err(what),
+        Ok(()) | Err(Stop::Cut) => Ok(world),
+    }
+}
+
+/// The database goes on after a recovery, and survives another crash.
+fn go_on(world: &mut World) -> Done {
+    let put = |key, level| Step::Put { space: 2, key, len: 50, level: Some(level) };
+    world.step(&put(1, Level::Sync))?;
+    world.step(&put(2, Level::Buffered))?;
+    world.crash(Crash::Power);
+    world.recover(Crash::Power)?;
+    world.step(&put(3, Level::Buffered))?;
+    world.step(&Step::Kill)
+}
+
+fn settle(what: &str, outcome: Done) -> Result<(), String> {
+    match outcome {
+        Ok(()) => Ok(()),
+        Err(Stop::Violation(why)) => Err(format!("{what}: {why}")),
+        Err(Stop::Cut) => Err(format!("{what}: the power went by itself")),
+    }
+}
+
+#[test]
+fn short_scripts_survive_a_crash_at_every_operation() {
+    for (name, script) in short_scripts() {
+        let operations = operations(&script);
+        let failed = crate::seeds::failures(0..(operations + 1) * (OUTCOMES + 1), 5, |case| {
+            let (operation, outcome) = (case / (OUTCOMES + 1), case % (OUTCOMES + 1));
+            let mut world = cut(&script, operation)?;
+            let crash = if outcome == OUTCOMES {
+                world.crash(Crash::Kill);
+                Crash::Kill
+            } else {
+                world.crash_with(outcome);
+                Crash::Power
+            };
+            let what = format!("operation {operation}, outcome {outcome}");
+            settle(&what, world.recover(crash))?;
+            settle(&what, go_on(&mut world))?;
+            settle(&what, world.use_backup())
+        });
+        assert!(failed.is_empty(), "script `{name}` of {operations} operations: {failed:#?}");
+    }
+}
+
+/// The operations that a recovery may take at most.
+const RECOVERY_MAX: u64 = 400;
+
+#[test]
+fn recovery_survives_a_crash_at_every_operation() {
+    for (name, script) in short_scripts() {
+        let operations = operations(&script);
+        let step = 9;
+        let failed = crate::seeds::failures(0..operations / step, 5, |case| {
+            let operation = case * step + operations % step;
+            for again in 0..RECOVERY_MAX {
+                let mut world = cut(&script, operation)?;
+                world.crash_with(case);
+                world.sim.cut_power_at(again);
+                let first = world.recover(Crash::Power);
+                let was_cut = world.sim.is_power_cut();
+                let what = format!("operation {operation}, recovery cut at {again}");
+                if let Err(Stop::Violation(why)) = first {
+                    return Err(format!("{what}: {why}"));
+                }
+                world.crash_with(again);
+                settle(&what, world.recover(Crash::Power))?;
+                settle(&what, go_on(&mut world))?;
+                if !was_cut {
+                    return Ok(());
+                }
+            }
+            Err(format!("a recovery takes more than {RECOVERY_MAX} operations"))
+        });
+        assert!(failed.is_empty(), "script `{name}` of {operations} operations: {failed:#?}");
+    }
+}
