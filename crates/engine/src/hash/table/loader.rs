@@ -13,7 +13,7 @@ use super::error::TableError;
 use super::group::Group;
 use super::pool::Pool;
 use super::shape::{self, LARGEST, MAX_DEPTH, MIN_PRECISION, TAG_BITS};
-use super::slot::Slot;
+use super::slot::{self, Slot};
 use super::stage::Stage;
 use super::writer::{self, Writer};
 
@@ -61,7 +61,7 @@ impl TableLoader {
             return Err(TableError::Precision { precision: group.precision });
         }
         check_counts(group)?;
-        check_slots(group, precision)?;
+        let dead = check_slots(group, precision)?;
 
         // A size that is out of proportion to the slots is not taken over.
         let proper = shape::size(group.slots.len());
@@ -86,12 +86,6 @@ impl TableLoader {
             self.stage.copy(&group.counts, &group.slots);
         }
         let roots = writer::write(&self.stage, &mut self.pool, &mut self.pages, &self.arena);
-        let dead = group
-            .slots
-            .iter()
-            .filter_map(|&raw| Slot::from_raw(raw))
-            .filter(|slot| slot.is_dead())
-            .count();
 
         self.live += group.slots.len() - dead;
         self.dead += dead;
@@ -135,26 +129,37 @@ fn check_counts(group: &Group) -> Result<(), TableError> {
 }
 
 /// Checks that each slot is one, and where a search would find it: no further from its home than there are full
-/// buckets before its own.
-fn check_slots(group: &Group, precision: u32) -> Result<(), TableError> {
+/// buckets before its own. Returns how many are dead.
+fn check_slots(group: &Group, precision: u32) -> Result<usize, TableError> {
     let buckets = group.counts.len();
     let known = shape::known(precision);
     let full = |count: &u8| usize::from(*count) == SLOTS;
+    let distance = |raw: u64, bucket: usize| {
+        let home = shape::home(slot::tag_of(raw), known, buckets);
+        bucket.wrapping_sub(home).wrapping_add(if bucket < home { buckets } else { 0 })
+    };
     // The full buckets before the first one are at the end.
     let mut reach = group.counts.iter().rev().take_while(|count| full(count)).count();
-    let mut slots = group.slots.iter();
+    let mut rest = &group.slots[..];
+    let mut dead = 0;
     for (bucket, count) in group.counts.iter().enumerate() {
-        for &raw in slots.by_ref().take(usize::from(*count)) {
-            let slot = Slot::from_raw(raw)
-                .filter(|_| Slot::is_valid(raw))
-                .ok_or(TableError::Slot { raw })?;
-            let home = shape::home(slot.tag(), known, buckets);
-            let distance = if bucket >= home { bucket - home } else { bucket + buckets - home };
-            if distance > reach {
-                return Err(TableError::Displaced { raw, bucket: bucket as u32 });
-            }
+        let (slots, others) = rest.split_at(usize::from(*count));
+        rest = others;
+        // What is wrong is only asked when something is: no branches for each slot.
+        let mut wrong = false;
+        for &raw in slots {
+            wrong |= !Slot::is_valid(raw) | (distance(raw, bucket) > reach);
+            dead += (raw >> 63) as usize;
+        }
+        if wrong {
+            let raw = slots.iter().find(|&&raw| !Slot::is_valid(raw));
+            let displaced = slots.iter().find(|&&raw| distance(raw, bucket) > reach);
+            return Err(match (raw, displaced) {
+                (None, Some(&raw)) => TableError::Displaced { raw, bucket: bucket as u32 },
+                (raw, _) => TableError::Slot { raw: raw.copied().unwrap_or_default() },
+            });
         }
         reach = if full(count) { reach + 1 } else { 0 };
     }
-    Ok(())
+    Ok(dead)
 }

@@ -33,8 +33,7 @@ impl Slot {
 
     /// Whether a word from outside may stand in the table as a slot.
     pub(super) fn is_valid(raw: u64) -> bool {
-        let address = raw & ADDRESS;
-        address != 0 && address != ADDRESS
+        (raw & ADDRESS).wrapping_sub(1) < ADDRESS - 1
     }
 
     pub(super) fn raw(self) -> u64 {
@@ -42,7 +41,7 @@ impl Slot {
     }
 
     pub(super) fn tag(self) -> u64 {
-        (self.0 >> TAG_SHIFT) & shape::TAG_MASK
+        tag_of(self.0)
     }
 
     /// The same slot with another tag.
@@ -67,6 +66,12 @@ impl Slot {
     pub(crate) fn is_dead(self) -> bool {
         self.0 & DEAD != 0
     }
+}
+
+/// The tag in a raw word.
+#[inline]
+pub(super) fn tag_of(raw: u64) -> u64 {
+    (raw >> TAG_SHIFT) & shape::TAG_MASK
 }
 
 /// What a search compares: the known bits of the tag, at their place in the slot.
