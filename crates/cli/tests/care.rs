@@ -147,7 +147,7 @@ fn changes_are_replayed_in_order() {
     let later = place.json(&["changes", "--from", &from]);
     assert_eq!((later.len(), &later[0]), (2, &changes[4]));
     assert_eq!(place.json(&["changes", "--from", &from, "--limit", "1"]), changes[4..5]);
-    assert_eq!(place.json(&["changes", "--from", "1000000"]), [json!({}); 0]);
+    assert!(place.json(&["changes", "--from", "1000000"]).is_empty());
     assert_eq!(place.ok(&["changes"]).lines().count(), 6);
 }
 

@@ -123,6 +123,10 @@ fn corrupt_is_3_and_names_file_and_offset() {
     assert_eq!((code, &*kind), (3, "corrupt"), "{message}");
     assert!(message.contains(name), "{message}");
     assert_eq!(place.ok(&["get", "good"]), "untouched", "the rest stays readable");
+    let ended = place.run(&["scan"]);
+    assert_eq!(ended.stdout, b"good\tuntouched\n");
+    ended.fails(3, "damaged records left out: 1");
+    ended.fails(3, name);
 }
 
 #[test]

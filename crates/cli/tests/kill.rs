@@ -76,6 +76,28 @@ fn nothing_acknowledged_is_lost() {
     assert!(acked_count > kills, "children were killed before they did anything");
 }
 
+#[test]
+fn the_check_notices_what_must_not_be() {
+    let harm: [(&str, fn(&annals::HashKeyspace)); 4] = [
+        ("a hole", |found| assert!(found.remove(record(5).0).unwrap())),
+        ("a missing end", |found| assert!(found.remove(record(9).0).unwrap())),
+        ("another value", |found| found.insert(record(5).0, "x").unwrap()),
+        ("one too many", |found| found.insert("x", "x").unwrap()),
+    ];
+    for (what, harm) in harm {
+        let db = Database::open_in_memory().unwrap();
+        let found = db.hash_keyspace("run").unwrap();
+        for (key, value) in (0..10).map(record) {
+            found.insert(key, value).unwrap();
+        }
+        check_prefix(&db, "run", 10, "whole");
+        harm(&found);
+        let check = || check_prefix(&db, "run", 10, "harmed on purpose");
+        let noticed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(check));
+        assert!(noticed.is_err(), "{what} goes unnoticed");
+    }
+}
+
 /// Runs a child for about `delay` behind its first acknowledgement, or from its start for every
 /// fourth, so that openings are hit too. Returns how many records it acknowledged.
 fn run_and_kill(place: &Place, way: Way, keyspace: &str, delay: Duration) -> u64 {
@@ -84,8 +106,9 @@ fn run_and_kill(place: &Place, way: Way, keyspace: &str, delay: Duration) -> u64
     command.args(["--segment-bytes", way.segment_bytes, "--durability", way.durability]);
     command.args(["batch-put", "-", "--progress-json", "-k", keyspace]);
     command.args(["--batch", &way.batch.to_string()]);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let stdin = child.stdin.take().unwrap();
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the child starts");
+    let stdin = child.stdin.take().expect("a pipe");
     let feeder = thread::spawn(move || {
         let mut to = BufWriter::with_capacity(32 << 10, stdin);
         for n in 0.. {
@@ -96,9 +119,10 @@ fn run_and_kill(place: &Place, way: Way, keyspace: &str, delay: Duration) -> u64
             }
         }
     });
-    let mut told = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut told =
+        BufReader::new(child.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
     let mut first = None;
-    if random() % 4 != 0 {
+    if !random().is_multiple_of(4) {
         first = told.next();
     }
     let killer = thread::spawn(move || {
@@ -108,15 +132,15 @@ fn run_and_kill(place: &Place, way: Way, keyspace: &str, delay: Duration) -> u64
     // What is in the pipe when the child dies was acknowledged too. A last line that was cut off
     // counts for nothing.
     let last = told.filter_map(|line| parse(&line)).last();
-    killer.join().unwrap();
-    feeder.join().unwrap();
+    killer.join().expect("the child is killed");
+    feeder.join().expect("the feeder ends with the pipe");
     last.or(first.and_then(|line| parse(&line))).unwrap_or(0)
 }
 
 fn kill(mut child: Child) {
     // SIGKILL.
-    child.kill().unwrap();
-    let status = child.wait().unwrap();
+    child.kill().expect("the child can be killed");
+    let status = child.wait().expect("the child has ended");
     assert_eq!(status.code(), None, "the child ended by itself: {status}");
 }
 
@@ -128,7 +152,7 @@ fn parse(line: &str) -> Option<u64> {
 fn check(place: &Place, way: Way, keyspace: &str, acked: u64, number: u64) -> (u64, bool) {
     let context = format!("kill {number}, {way:?}, {acked} acknowledged");
     // Now and then somebody looks before the next writer comes.
-    if number % 3 == 0 && place.data().join("annals.root").exists() {
+    if number.is_multiple_of(3) && place.data().join("annals.root").exists() {
         let db = Database::open_read_only(place.data()).expect(&context);
         if let Ok(found) = db.open_keyspace(keyspace) {
             assert!(found.len() >= acked, "{context}: a reader sees {}", found.len());
@@ -141,7 +165,7 @@ fn check(place: &Place, way: Way, keyspace: &str, acked: u64, number: u64) -> (u
     assert_eq!(recovered % way.batch, 0, "{context}: half a commit, {recovered} recovered");
     check_prefix(&db, keyspace, recovered, &context);
     // A database that is dropped, not closed, or killed again right away, must do as well.
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         db.close().expect(&context);
     }
     (recovered, torn)
@@ -149,7 +173,7 @@ fn check(place: &Place, way: Way, keyspace: &str, acked: u64, number: u64) -> (u
 
 /// The keyspace must hold exactly the first `count` records.
 fn check_prefix(db: &Database, keyspace: &str, count: u64, context: &str) {
-    let found = db.open_keyspace(keyspace).unwrap();
+    let found = db.open_keyspace(keyspace).expect(context);
     assert_eq!(found.len(), count, "{context}: {keyspace}");
     for n in 0..count {
         let (key, value) = record(n);

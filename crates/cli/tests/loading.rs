@@ -79,7 +79,7 @@ fn a_line_that_is_no_record_ends_the_load_and_what_was_committed_stays() {
     let place = Place::new();
     let ended = place.run_with(&["batch-put", "-"], lines.as_bytes());
     ended.fails(2, "nothing was stored");
-    assert_eq!(place.json(&["keys"]), [json!({}); 0]);
+    assert!(place.json(&["keys"]).is_empty());
 }
 
 #[test]

@@ -115,7 +115,7 @@ impl Load<'_> {
             match self.take_line() {
                 Ok(false) => break,
                 Ok(true) => {}
-                Err(failure) => return Err(self.say_what_stays(failure)),
+                Err(failure) => return Err(self.say_what_stays(&failure)),
             }
             if self.batch.len() as u64 >= self.batch_records_max
                 || self.batch.len_bytes() >= BATCH_BYTES_MAX
@@ -157,7 +157,7 @@ impl Load<'_> {
             return Ok(());
         }
         if let Err(error) = batch.commit() {
-            return Err(self.say_what_stays(error.into()));
+            return Err(self.say_what_stays(&error.into()));
         }
         self.acked += count;
         self.acked_line = self.lines.number();
@@ -183,7 +183,7 @@ impl Load<'_> {
         format!("line {}", self.lines.number())
     }
 
-    fn say_what_stays(&self, failure: Failure) -> Failure {
+    fn say_what_stays(&self, failure: &Failure) -> Failure {
         let (kind, line) = (failure.kind(), self.acked_line);
         let stays = match self.acked {
             0 => "nothing was stored".to_owned(),

@@ -47,7 +47,7 @@ impl Command for Bench {
             "ops_per_second",
             "p50_seconds",
             "p99_seconds",
-            "p99_9_seconds",
+            "p999_seconds",
             "max_seconds",
         ]);
         let levels = [

@@ -1,8 +1,13 @@
 //! `annals keys` and `annals scan`: a keyspace's records as they come, none of them collected, so
-//! that a keyspace larger than memory can be listed.
+//! that a keyspace larger than memory can be listed. A damaged record does not hide the others: it
+//! is left out, and the command says so when it has listed the rest.
 
 use super::Command;
-use crate::{failure::Result, output::Form, session::Session};
+use crate::{
+    failure::{Failure, Kind, Result},
+    output::Form,
+    session::Session,
+};
 
 /// Lists the keys that start with a prefix, or whole records.
 #[derive(Debug)]
@@ -19,8 +24,17 @@ impl Command for Scan {
         let keyspace = db.open_keyspace(&self.keyspace)?;
         let out = &mut session.out;
         let mut left = self.limit.unwrap_or(u64::MAX);
+        let (mut damaged_count, mut first_damage) = (0_u64, None);
         for entry in keyspace.iter()? {
-            let entry = entry?;
+            let entry = match entry.map_err(Failure::from) {
+                Ok(entry) => entry,
+                Err(failure) if failure.kind() == Kind::Corrupt => {
+                    damaged_count += 1;
+                    first_damage.get_or_insert(failure);
+                    continue;
+                }
+                Err(failure) => return Err(failure),
+            };
             if !entry.key().starts_with(&self.prefix) {
                 continue;
             }
@@ -45,6 +59,15 @@ impl Command for Scan {
                 }
             }
         }
-        Ok(())
+        match first_damage {
+            None => Ok(()),
+            Some(first) => Err(Failure::new(
+                Kind::Corrupt,
+                format!(
+                    "damaged records left out: {damaged_count}; the first: {first}; `annals \
+                     verify` names all damage"
+                ),
+            )),
+        }
     }
 }

@@ -3,6 +3,9 @@
 use super::{Figure, Object};
 use comfy_table::{CellAlignment, ContentArrangement, presets};
 
+/// The narrowest terminal that columns are fitted to.
+const WIDTH_MIN: u16 = 40;
+
 /// Rows under one heading.
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -40,7 +43,10 @@ impl Table {
     pub(crate) fn framed(&self) -> String {
         let mut table = comfy_table::Table::new();
         table.load_style(presets::UTF8_FULL_CONDENSED);
-        table.set_content_arrangement(ContentArrangement::Dynamic);
+        // A terminal that does not tell its width gets long lines rather than narrow columns.
+        if table.width().is_some_and(|width| width >= WIDTH_MIN) {
+            table.set_content_arrangement(ContentArrangement::Dynamic);
+        }
         table.set_header(self.heads());
         for row in &self.rows {
             table.add_row(row.iter().map(Figure::text));
