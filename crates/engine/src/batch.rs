@@ -2,8 +2,7 @@
 
 use crate::{
     Commit, Durability, Error, HashKeyspace, Result,
-    catalog::Keyspace,
-    commit::{check_key, check_value},
+    commit::{BatchTargets, check_key, check_value},
     hash::hash_key,
     open::Open,
 };
@@ -27,13 +26,13 @@ use std::sync::Arc;
 pub struct WriteBatch {
     core: Arc<Open>,
     frame: FrameBuilder,
-    targets: Vec<(Arc<Keyspace>, u64)>,
+    targets: BatchTargets,
     durability: Option<Durability>,
 }
 
 impl WriteBatch {
     pub(crate) fn new(core: Arc<Open>) -> Self {
-        Self { core, frame: FrameBuilder::new(), targets: Vec::new(), durability: None }
+        Self { core, frame: FrameBuilder::new(), targets: BatchTargets::default(), durability: None }
     }
 
     /// Sets the durability of this commit, instead of the database's.
@@ -82,7 +81,7 @@ impl WriteBatch {
         let target = keyspace.target();
         let space = target.id;
         self.frame.push(&Draft { kind, space, key, value, expires_ms, aligned: false })?;
-        self.targets.push((Arc::clone(target), hash_key(self.core.hash_seed, key)));
+        self.targets.push(target, hash_key(self.core.hash_seed, key));
         Ok(())
     }
 
@@ -95,7 +94,7 @@ impl WriteBatch {
     /// Whether it holds none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.targets.is_empty()
+        self.targets.len() == 0
     }
 
     /// Bytes the commit will take in the log.
@@ -114,7 +113,6 @@ impl WriteBatch {
         if self.is_empty() {
             return Ok(None);
         }
-        let targets = self.targets.as_slice();
-        self.core.commit(&mut self.frame, targets, self.durability, |_| Ok(true))
+        self.core.commit(&mut self.frame, &self.targets, self.durability, |_| Ok(true))
     }
 }

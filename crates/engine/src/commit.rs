@@ -5,7 +5,7 @@ use crate::{
     Durability, Error, Result,
     catalog::Keyspace,
     core::Core,
-    hash::{Applying, Placed, Undo},
+    hash::{Applying, HashView, Placed, Undo},
 };
 use annals_journal::{
     Address, Appended, FrameBuilder, KEY_BYTES_MAX, Seq, VALUE_BYTES_MAX, Writer,
@@ -62,9 +62,53 @@ impl Targets for (&Keyspace, u64) {
     }
 }
 
-impl Targets for [(Arc<Keyspace>, u64)] {
+/// The targets of a batch: few keyspaces, many records.
+#[derive(Debug, Default)]
+pub(crate) struct BatchTargets {
+    keyspaces: Vec<Arc<Keyspace>>,
+    /// For each record the place of its keyspace and the hash of its key.
+    records: Vec<(u32, u64)>,
+}
+
+impl BatchTargets {
+    pub(crate) fn push(&mut self, keyspace: &Arc<Keyspace>, hash: u64) {
+        let last = self.records.last().map(|(index, _)| *index as usize);
+        let is_it = |index: &usize| Arc::ptr_eq(&self.keyspaces[*index], keyspace);
+        let known = last.filter(is_it).or_else(|| (0..self.keyspaces.len()).find(is_it));
+        let index = known.unwrap_or_else(|| {
+            self.keyspaces.push(Arc::clone(keyspace));
+            self.keyspaces.len() - 1
+        });
+        self.records.push((index as u32, hash));
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.records.len()
+    }
+}
+
+impl Targets for BatchTargets {
+    #[inline]
     fn target(&self, index: usize) -> (&Keyspace, u64) {
-        (&self[index].0, self[index].1)
+        let (keyspace, hash) = self.records[index];
+        (&self.keyspaces[keyspace as usize], hash)
+    }
+}
+
+/// The view of the keyspace that was asked for last, so that a run of records of one keyspace
+/// loads it once.
+#[derive(Default)]
+struct LastView {
+    known: Option<(u32, arc_swap::Guard<Arc<HashView>>)>,
+}
+
+impl LastView {
+    #[inline]
+    fn of(&mut self, keyspace: &Keyspace) -> &HashView {
+        if self.known.as_ref().is_none_or(|(id, _)| *id != keyspace.id) {
+            self.known = None;
+        }
+        &self.known.get_or_insert_with(|| (keyspace.id, keyspace.view.load())).1
     }
 }
 
@@ -110,15 +154,15 @@ impl Core {
     /// found there, so that the processor waits for them side by side and outside the lock.
     #[inline]
     fn warm_up<T: Targets + ?Sized>(&self, count: usize, targets: &T) {
-        let mut used = 0;
+        let (mut used, mut view) = (0, LastView::default());
         for index in 0..count {
             let (keyspace, hash) = targets.target(index);
-            used ^= keyspace.view.load().table.touch(hash);
+            used ^= view.of(keyspace).table.touch(hash);
         }
         std::hint::black_box(used);
         for index in 0..count {
             let (keyspace, hash) = targets.target(index);
-            if let Some(address) = keyspace.view.load().table.candidate(hash) {
+            if let Some(address) = view.of(keyspace).table.candidate(hash) {
                 self.journal.prefetch(Address::unpack(address));
             }
         }
@@ -169,14 +213,15 @@ impl Core {
         let undo = Arc::new(Undo::new(appended.first_seq, count));
         self.undo.store(Some(Arc::clone(&undo)));
         let how = Applying { undo: Some(&undo), keep_removed: true, unordered: false };
+        let mut view = LastView::default();
         for index in 0..count {
-            targets.target(index).0.view.load().apply(self, &placed(index), how);
+            view.of(targets.target(index).0).apply(self, &placed(index), how);
         }
         self.show(last_seq);
         self.undo.store(None);
         if !snapshots_live {
             for index in 0..count {
-                let view = targets.target(index).0.view.load();
+                let view = view.of(targets.target(index).0);
                 if view.table.dead_len() > 0 {
                     view.bury(self, None);
                 }

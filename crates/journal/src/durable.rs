@@ -53,11 +53,20 @@ impl SharedProgress {
     }
 }
 
+/// Who syncs and who waits.
+#[derive(Debug, Default)]
+struct State {
+    running: bool,
+    waiting_count: usize,
+    /// How many waited when the last sync ended.
+    crowd_count: usize,
+}
+
 /// How far the log is on the device.
 #[derive(Debug, Default)]
 pub(crate) struct Durable {
     pub(crate) synced: SharedProgress,
-    running: Mutex<bool>,
+    state: Mutex<State>,
     done: Condvar,
     /// Segments of the chain with bytes that may not be on the device, in order.
     dirty: Mutex<VecDeque<Arc<Segment>>>,
@@ -83,24 +92,29 @@ impl Durable {
         if self.synced.position() >= target {
             return;
         }
-        let mut running = self.running.lock();
+        let mut state = self.state.lock();
         loop {
             if self.synced.position() >= target || poisoned() {
                 return;
             }
-            if *running {
-                self.done.wait(&mut running);
+            if state.running {
+                state.waiting_count += 1;
+                self.done.wait(&mut state);
+                state.waiting_count -= 1;
                 continue;
             }
-            *running = true;
-            drop(running);
+            state.running = true;
+            let crowd_count = state.crowd_count;
+            drop(state);
+            let end = if crowd_count > 0 { gather(&end) } else { end() };
             // Poisoned before the next waiter may try: a second sync can succeed although the
             // pages that the first one failed on are gone.
-            if let Err(error) = self.sync_up_to(end()) {
+            if let Err(error) = self.sync_up_to(end) {
                 poison(&error);
             }
-            running = self.running.lock();
-            *running = false;
+            state = self.state.lock();
+            state.running = false;
+            state.crowd_count = state.waiting_count;
             self.done.notify_all();
         }
     }
@@ -118,4 +132,20 @@ impl Durable {
         self.synced.store(end);
         Ok(())
     }
+}
+
+/// Lets the committers that the last sync woke append before the next sync starts, so that they
+/// share it: gives way for as long as the log grows by that, a few times at most.
+fn gather(end: &impl Fn() -> Progress) -> Progress {
+    const TURNS_MAX: usize = 16;
+    let mut latest = end();
+    for _ in 0..TURNS_MAX {
+        std::thread::yield_now();
+        let now = end();
+        if now == latest {
+            break;
+        }
+        latest = now;
+    }
+    latest
 }

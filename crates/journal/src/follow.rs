@@ -25,6 +25,18 @@ impl Shared {
         cursor.epoch_max = u32::MAX;
         *self.follower.lock() = Some(cursor);
     }
+
+    /// Whether the root still says that the log was closed where it was found closed. What stands
+    /// behind its end then belongs to no writer: an interrupted backup may have put it there.
+    fn rests(&self) -> Result<bool> {
+        let mut found = self.root.lock();
+        if found.clean_end.is_some()
+            && Root::read(&*self.disk, &self.dir)?.clean_end != found.clean_end
+        {
+            found.clean_end = None;
+        }
+        Ok(found.clean_end.is_some())
+    }
 }
 
 impl Journal {
@@ -51,6 +63,9 @@ impl Journal {
         let shared = &*self.shared;
         let mut follower = shared.follower.lock();
         let Some(cursor) = follower.as_mut() else { return Ok(Followed::UpToDate(0)) };
+        if shared.rests()? {
+            return Ok(Followed::UpToDate(0));
+        }
         let mut frames_count = 0;
         loop {
             let Some(guard) = shared.chain_guard(cursor.position.ordinal) else {
@@ -100,11 +115,13 @@ impl Shared {
         let mut found = Next::NotYet;
         for entry in &root.segments {
             match self.segments.guard(entry.slot).as_ref().map(SegmentGuard::segment) {
-                Some(known) if known.generation == entry.generation => {
-                    if known.kind() != SegmentKind::Spare {
-                        continue;
-                    }
+                Some(known)
+                    if known.generation == entry.generation
+                        && known.kind() != SegmentKind::Spare =>
+                {
+                    continue;
                 }
+                Some(known) if known.generation == entry.generation => {}
                 // The writer has given the slot to another segment: our addresses are stale.
                 Some(_) => return Ok(Next::Reload),
                 None => {}

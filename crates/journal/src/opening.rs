@@ -301,7 +301,13 @@ impl Opening {
             segment.trust_from(cursor.position.offset as usize);
             let before = cursor.position;
             if self.root.clean_end == Some(before) {
-                segment.publish(before.offset as usize);
+                let offset = before.offset as usize;
+                segment.publish(offset);
+                if !self.read_only {
+                    // Frames of an interrupted backup would pass for this log's own.
+                    let end = content_end(&segment, offset);
+                    self.note_torn(&cursor, Some((segment, offset, end)));
+                }
                 return Ok(cursor);
             }
             match cursor.step(&segment, end) {
@@ -326,7 +332,7 @@ impl Opening {
             return Ok(cursor);
         }
         let spares = self.segments.iter().filter(|s| s.kind() == SegmentKind::Spare);
-        let proof = spares.cloned().find(|s| {
+        let proof = spares.into_iter().find(|s| {
             let end = content_end(s, 0);
             end > SEGMENT_HEADER_BYTES && proof_of_damage(s, &cursor, SEGMENT_HEADER_BYTES, end)
         });

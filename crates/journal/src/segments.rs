@@ -28,21 +28,12 @@ const CHUNKS: usize = Address::SLOTS_MAX as usize / CHUNK_SLOTS;
 struct Stripe(AtomicUsize);
 
 /// One slot: who reads, and what.
+#[derive(Default)]
 struct Place {
     readers: [Stripe; STRIPES],
     segment: AtomicPtr<Segment>,
     /// The first byte of the segment's memory, for prefetching only: it may be stale.
     base: AtomicPtr<u8>,
-}
-
-impl Default for Place {
-    fn default() -> Self {
-        Self {
-            readers: Default::default(),
-            segment: AtomicPtr::default(),
-            base: AtomicPtr::default(),
-        }
-    }
 }
 
 /// The segments by slot.

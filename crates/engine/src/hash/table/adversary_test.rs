@@ -67,7 +67,7 @@ fn crowd_among_good_hashes() {
     assert_eq!(loader.finish().unwrap().len(), model.table.len());
 }
 
-/// Subtables past the size a directory entry can name pages for, up to two layers of index pages.
+/// Subtables past the size a directory entry can name pages for: one layer of index pages.
 #[test]
 fn large_subtables() {
     // Few different tags, so that searching stays fast, but no split ever helps.
@@ -79,4 +79,28 @@ fn large_subtables() {
     let largest = groups(&model.table).iter().map(|group| group.buckets as usize).max().unwrap();
     assert!(largest > shape::FULL * 2, "{largest}");
     check_proportion(&model);
+}
+
+/// A subtable so large that its index pages need index pages: all tags in use, but nothing to split by.
+#[test]
+fn two_layers_of_index_pages() {
+    let mut model = Model::new(|key| (mix(key) & 0x7fff) << 42);
+    for key in 0..150_000 {
+        model.insert(key, key % 5 == 0);
+    }
+    model.check();
+    let largest = groups(&model.table).iter().map(|group| group.buckets as usize).max().unwrap();
+    assert!(largest > shape::FULL * shape::FANOUT, "{largest}");
+    check_proportion(&model);
+    for key in 0..150_000 {
+        if key % 3 == 0 {
+            model.remove(key);
+        }
+        model.insert(key + 75_000, false);
+    }
+    model.check();
+    let mut loader = TableLoader::new();
+    groups(&model.table).iter().for_each(|group| loader.push(group).unwrap());
+    model.table = loader.finish().unwrap();
+    model.check();
 }
