@@ -3,7 +3,7 @@
 
 use crate::{
     check,
-    model::{Crash, Level, Logged, Model, State, Value},
+    model::{Crash, Level, Logged, Model, State, Value, difference},
     random::Random,
     script::Step,
 };
@@ -224,6 +224,8 @@ impl World {
             Err(error) => return Err(self.stop("open a backup", &error)),
         };
         let found = check::state(&copy)?;
+        let old = finished.as_deref().map(|old| difference(old, &found)).unwrap_or_default();
+        let new = interrupted.last().map(|new| difference(new, &found)).unwrap_or_default();
         match finished.into_iter().chain(interrupted).find(|state| **state == found) {
             Some(state) => {
                 // What is found after a power cut is on the device; after a kill it may be not.
@@ -234,7 +236,7 @@ impl World {
                 Ok(())
             }
             None => Err(Stop::Violation(format!(
-                "after {crash:?} the backup is neither the old nor the new one"
+                "after {crash:?} the backup is not the old one: {old}; nor the new one: {new}"
             ))),
         }
     }
@@ -261,7 +263,7 @@ impl World {
             }
             found.remove("own");
             if found != *expected {
-                let difference = crate::model::difference(&expected, &found);
+                let difference = difference(&expected, &found);
                 let what = format!("a backup opened for the {round}. time differs: {difference}");
                 return Err(Stop::Violation(what));
             }
