@@ -50,5 +50,10 @@ pub use annals_engine::{
 
 /// The seam between the engine and the world, for tests that simulate power cuts and full disks.
 pub mod disk {
-    pub use annals_disk::{Disk, MemoryDisk, RealDisk, SimDisk, SimOptions, WriteMode};
+    pub use annals_disk::{Disk, Fault, MemoryDisk, RealDisk, SimDisk, SimOptions, WriteMode};
 }
+
+/// The code of the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
