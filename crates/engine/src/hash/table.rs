@@ -39,9 +39,10 @@
 //!
 //! Hashes that agree in many first bits could double the directory without end. It doubles only while it is in
 //! proportion to the number of subtables; beyond that a subtable grows past 112 buckets, by a fourth each time,
-//! and its pages are found through index pages. Slots with the same tag then fill the buckets one after the
-//! other, so that with `k` hashes alike an operation on one of them costs `k` comparisons: slow, but correct,
-//! and no concern of the other keys. Above 57 million hashes alike the table panics.
+//! and its pages are found through index pages. Slots whose tags are alike, or crowd into a part of the range of
+//! tags, then fill the buckets one after the other, and an operation on any key of that subtable may have to go
+//! through all of them: with `k` hashes alike it costs `k` comparisons, with `k` in a crowd `k / 8` cache lines.
+//! Slow, but correct, and no concern of other subtables. Above 57 million hashes alike the table panics.
 
 mod arena;
 mod bucket;

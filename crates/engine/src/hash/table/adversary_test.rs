@@ -84,7 +84,7 @@ fn large_subtables() {
 /// A subtable so large that its index pages need index pages: all tags in use, but nothing to split by.
 #[test]
 fn two_layers_of_index_pages() {
-    let mut model = Model::new(|key| (mix(key) & 0x7fff) << 42);
+    let mut model = Model::new(|key| (mix(key) & 0x7fff) << 43);
     for key in 0..150_000 {
         model.insert(key, key % 5 == 0);
     }
