@@ -30,8 +30,6 @@ use std::{
 
 /// The file whose lock a writer holds.
 pub const LOCK_NAME: &str = "annals.lock";
-/// The file whose lock read-only openers share.
-pub(crate) const READERS_NAME: &str = "readers.lock";
 /// The directory for what recovery cut off or found without an owner.
 pub const PUT_AWAY_NAME: &str = "put-away";
 
@@ -121,19 +119,11 @@ impl Journal {
     /// file system refuses.
     pub fn create(disk: Arc<dyn Disk>, dir: &Path, config: Config) -> Result<Self> {
         config.validate()?;
+        // Looked at before the lock is taken, because taking it makes a file.
+        check_empty(&*disk, dir)?;
         disk.create_dir_all(dir)?;
         let lock = take_lock(&*disk, dir)?;
-        let ours = [LOCK_NAME, READERS_NAME];
-        let foreign = |name: &str| {
-            // What an interrupted creation leaves: no root, one segment, a temporary root.
-            !ours.contains(&name)
-                && name != "annals.root.tmp"
-                && crate::format::parse_segment_name(name) != Some(1)
-        };
-        if disk.list(dir)?.iter().any(|entry| foreign(&entry.name)) {
-            let what = "it is not empty and has no annals.root file; name an empty directory";
-            return Err(Error::NotADatabase { path: dir.to_owned(), what });
-        }
+        check_empty(&*disk, dir)?;
         let first = dir.join(segment_name(1));
         if disk.len(&first)?.is_some() {
             disk.remove(&first)?;
@@ -325,6 +315,26 @@ impl Drop for Journal {
             tracing::warn!(%error, "the log was not closed cleanly; the next opening recovers it");
         }
     }
+}
+
+/// Makes sure that nothing but what an interrupted creation leaves is in `dir`: no root, a first
+/// segment, a temporary root.
+fn check_empty(disk: &dyn Disk, dir: &Path) -> Result<()> {
+    let entries = match disk.list(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.is_not_found() => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let ours = |name: &str| {
+        [LOCK_NAME, "annals.root.tmp"].contains(&name)
+            || crate::format::parse_segment_name(name) == Some(1)
+    };
+    if entries.iter().any(|entry| !ours(&entry.name)) {
+        let what = "it is not empty and has no annals.root file; name an empty directory, or \
+                    restore the database from a backup if it lost its root";
+        return Err(Error::NotADatabase { path: dir.to_owned(), what });
+    }
+    Ok(())
 }
 
 /// Takes the writer lock of the directory `dir`, which must exist.
