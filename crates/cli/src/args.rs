@@ -97,10 +97,10 @@ pub(crate) enum CommandArgs {
     Unlock,
     /// Replay the changes from a sequence number on
     Changes(ChangesArgs),
-    /// The whole job on your own data, in a temporary database: store, read back, prove, kill a
+    /// The whole job on your own data, in a temporary database below TMPDIR: store, read back, prove, kill a
     /// writing child and recover, back up, damage a copy and find it
     Tour(TourArgs),
-    /// Measure this machine: throughput and latencies, in a temporary database
+    /// Measure this machine: throughput and latencies, in a temporary database below TMPDIR
     Bench(BenchArgs),
 }
 

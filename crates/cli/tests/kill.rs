@@ -9,7 +9,7 @@
 
 mod common;
 
-use annals::Database;
+use annals::{Database, HashKeyspace};
 use common::Place;
 use std::{
     hash::{BuildHasher, RandomState},
@@ -76,15 +76,17 @@ fn nothing_acknowledged_is_lost() {
     assert!(acked_count > kills, "children were killed before they did anything");
 }
 
+type Harm = fn(&HashKeyspace);
+
 #[test]
 fn the_check_notices_what_must_not_be() {
-    let harm: [(&str, fn(&annals::HashKeyspace)); 4] = [
+    let harms: [(&str, Harm); 4] = [
         ("a hole", |found| assert!(found.remove(record(5).0).unwrap())),
         ("a missing end", |found| assert!(found.remove(record(9).0).unwrap())),
         ("another value", |found| found.insert(record(5).0, "x").unwrap()),
         ("one too many", |found| found.insert("x", "x").unwrap()),
     ];
-    for (what, harm) in harm {
+    for (what, harm) in harms {
         let db = Database::open_in_memory().unwrap();
         let found = db.hash_keyspace("run").unwrap();
         for (key, value) in (0..10).map(record) {

@@ -46,6 +46,36 @@ fn a_log_file_is_toured() {
     assert!(!place.data().exists(), "the user's own database is left alone");
     let left: Vec<_> = fs::read_dir(place.path(".")).unwrap().map(|e| e.unwrap().path()).collect();
     assert_eq!(left.len(), 1, "the temporary database is gone: {left:?}");
+    repeat(&place, &[of("store"), of("read back")]);
+}
+
+#[test]
+fn a_directory_has_commands_that_repeat_it() {
+    let place = Place::new();
+    fs::create_dir_all(place.path("a project/src")).unwrap();
+    fs::create_dir_all(place.path("a project/target")).unwrap();
+    place.file("a project/it's.txt", "one\ntwo\n");
+    place.file("a project/src/b", "three");
+    place.file("a project/target/made", "x");
+    let steps = place.json(&["tour", "a project"]);
+    assert_eq!(steps[0]["records_count"], 2);
+    repeat(&place, &[&steps[1], &steps[2]]);
+    let data = place.path("annals-tour");
+    let listed = place.json(&["keys", "-k", "tour", "--data", data.to_str().unwrap()]);
+    assert_eq!(common::sorted(&listed, "key"), ["a project/it's.txt", "a project/src/b"]);
+}
+
+/// Runs the commands that steps name, as a user would who pastes them into a shell.
+fn repeat(place: &Place, steps: &[&serde_json::Value]) {
+    let bin = std::path::Path::new(env!("CARGO_BIN_EXE_annals")).parent().expect("a directory");
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").expect("a path"));
+    for command in steps.iter().flat_map(|step| step["commands"].as_array().expect("a list")) {
+        let command = command.as_str().expect("a string");
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", command]).current_dir(place.path(".")).env("PATH", &path);
+        let ended = shell.output().expect("a shell");
+        assert!(ended.status.success(), "{command}: {ended:?}");
+    }
 }
 
 #[test]

@@ -14,8 +14,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Directories full of what can be made again.
-const LEFT_OUT: [&str; 3] = ["target", "node_modules", "annals-data"];
+/// How the names of directories start that are full of what can be made again.
+const LEFT_OUT: [&str; 4] = ["target", "node_modules", "annals-data", "annals-tour"];
 
 /// Pieces that lines are cut into where files have none.
 const PIECE_BYTES: usize = 4096;
@@ -94,7 +94,7 @@ impl Input {
                 let text = name.to_string_lossy();
                 let kind = entry.file_type().map_err(failed)?;
                 let inside = inside.join(&name);
-                let made = kind.is_dir() && LEFT_OUT.contains(&&*text);
+                let made = kind.is_dir() && LEFT_OUT.iter().any(|name| text.starts_with(name));
                 if text.starts_with('.') || made || kind.is_symlink() {
                     continue;
                 }
@@ -168,11 +168,11 @@ impl Input {
 
     /// A shell command that stores it.
     pub(super) fn store_command(&self, annals: impl Fn(&str) -> String, keyspace: &str) -> String {
-        let path = quote(&self.path);
         if self.is_directory {
             let put = annals(&format!("put -k {keyspace} -- \"$f\" - < \"$f\""));
-            format!("(cd {path} && find * -type f | while IFS= read -r f; do {put}; done)")
+            format!("{} | while IFS= read -r f; do {put} || exit; done", self.find_command())
         } else {
+            let path = quote(&self.path);
             annals(&format!("batch-put {path} --key-from-line-number -k {keyspace}"))
         }
     }
@@ -183,26 +183,34 @@ impl Input {
         annals: impl Fn(&str) -> String,
         keyspace: &str,
     ) -> String {
-        let path = quote(&self.path);
         if self.is_directory {
             let get = annals(&format!("get -k {keyspace} -- \"$f\""));
-            format!(
-                "(cd {path} && find * -type f | while IFS= read -r f; do {get} | cmp - \"$f\"; done)"
-            )
+            let compare = format!("{get} | cmp - \"$f\" || exit");
+            format!("{} | while IFS= read -r f; do {compare}; done", self.find_command())
         } else {
             let scan = annals(&format!("scan -k {keyspace}"));
-            format!("{scan} | LC_ALL=C sort | cut -f2- | cmp - {path}")
+            format!("{scan} | LC_ALL=C sort | cut -f2- | cmp - {}", quote(&self.path))
         }
     }
 
     /// A shell command that writes its lines without end.
     pub(super) fn endless_command(&self) -> String {
-        let path = quote(&self.path);
         if self.is_directory {
-            format!("while grep -rh '' {path}; do :; done")
+            format!("while {} | xargs -d '\\n' cat; do :; done", self.find_command())
         } else {
-            format!("while cat {path}; do :; done")
+            format!("while cat {}; do :; done", quote(&self.path))
         }
+    }
+
+    /// A shell command that lists the files.
+    fn find_command(&self) -> String {
+        let left_out: Vec<String> =
+            LEFT_OUT.iter().map(|name| format!("-name '{name}*'")).collect();
+        format!(
+            "find {} -mindepth 1 \\( -name '.*' -o -type d \\( {} \\) \\) -prune -o -type f -print",
+            quote(&self.path),
+            left_out.join(" -o ")
+        )
     }
 }
 
