@@ -35,7 +35,27 @@ const TEMPORARY: &str = "copy.tmp";
 impl Database {
     /// Copies the database as it is now into the directory `target`, while writers go on. The copy
     /// is a database like any other. If the target holds an older backup of this database, only
-    /// what is new is copied. Checkpoints and compaction wait meanwhile.
+    /// what is new is copied: a segment that is complete and the same is compared and left alone.
+    /// Checkpoints and compaction wait meanwhile. Takes the memory of the largest segment.
+    ///
+    /// A backup that was opened for writing is no longer one; do not back up over it.
+    ///
+    /// ```
+    /// # let folder = std::env::temp_dir().join(format!("annals-backup-{}", std::process::id()));
+    /// # let (live, backup, restored) = (folder.join("a"), folder.join("b"), folder.join("c"));
+    /// use annals_engine::Database;
+    /// let db = Database::open(&live)?;
+    /// db.hash_keyspace("users")?.insert("ada", "1815")?;
+    /// let report = db.backup_to(&backup)?;
+    /// assert_eq!(report.up_to, db.last_seq());
+    ///
+    /// Database::restore(&backup, &restored)?;
+    /// let copy = Database::open(&restored)?;
+    /// assert!(copy.open_keyspace("users")?.contains("ada")?);
+    /// # drop((db, copy));
+    /// # std::fs::remove_dir_all(&folder).ok();
+    /// # Ok::<(), annals_engine::Error>(())
+    /// ```
     ///
     /// # Errors
     /// `InvalidInput` if the target holds anything else or a database of another origin, `Locked`
@@ -77,7 +97,8 @@ impl Database {
         )
     }
 
-    /// Copies the backup in `backup` to `target`, which must be missing or empty.
+    /// Copies the backup in `backup` to `target`, which must be missing or empty. The root is
+    /// checked; verify the copy for the rest.
     ///
     /// # Errors
     /// `NotADatabase` or `Corrupt` if the source is none or damaged in its root, `InvalidInput` if

@@ -81,7 +81,8 @@ impl Builder {
     }
 
     /// A segment of the log is compacted in the background when the share of its bytes that is
-    /// still current falls below this: 0.0 never, 1.0 always. Default 0.5.
+    /// still current falls below this, and that of the whole log too; one with nothing current
+    /// goes at any time. 0.0: never. Values are taken into the range 0.0 to 1.0. Default 0.5.
     #[must_use]
     pub fn compact_below(mut self, share: f64) -> Self {
         self.engine.compact_below = share.clamp(0.0, 1.0);

@@ -59,9 +59,11 @@ impl std::fmt::Display for ChangeKind {
 
 /// Reads the log forward: what it holds from a number on, then what is committed from now on.
 ///
-/// As an iterator it waits for more and ends only when the database is closed;
-/// [`try_next`](Self::try_next) and [`wait`](Self::wait) do not. While it lives, it holds back the
-/// removal of the log from its place on.
+/// As an iterator it waits for more and ends only when this handle's database is closed, which no
+/// writer in another process can do for it; [`try_next`](Self::try_next) and [`wait`](Self::wait)
+/// do not. While it lives, it holds back the removal of the log from its place on. It shows commits
+/// as soon as they are applied: those that are not durable yet may be lost in a power cut, and
+/// their numbers are not used again then.
 ///
 /// ```
 /// use annals_engine::{ChangeKind, Database};

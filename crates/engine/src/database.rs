@@ -143,7 +143,7 @@ impl Database {
         }
     }
 
-    /// Creates the keyspace `name`.
+    /// Creates the keyspace `name`: a commit with the database's durability.
     ///
     /// # Errors
     /// [`Error::KeyspaceExists`], [`Error::InvalidName`], and those of writing.
@@ -211,7 +211,9 @@ impl Database {
         WriteBatch::new(Arc::clone(&self.core))
     }
 
-    /// The state of all keyspaces at this moment, to be read from as long as it is kept.
+    /// The state of all keyspaces at this moment, to be read from as long as it is kept. Takes the
+    /// writer lock for a moment and copies nothing. While it lives, writes note what they replace,
+    /// and what it can still see is not reclaimed.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         drop(self.core.follow_if_read_only());
@@ -257,7 +259,14 @@ impl Database {
         self.core.visible_seq()
     }
 
-    /// What opening had to repair.
+    /// What opening read back and had to repair.
+    ///
+    /// ```
+    /// let db = annals_engine::Database::open_in_memory()?;
+    /// let recovery = db.recovery();
+    /// assert_eq!((recovery.torn_bytes, recovery.warnings.len()), (0, 0));
+    /// # Ok::<(), annals_engine::Error>(())
+    /// ```
     #[must_use]
     pub fn recovery(&self) -> &Recovery {
         &self.core.recovery

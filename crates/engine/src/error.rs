@@ -6,7 +6,17 @@ use std::{path::PathBuf, sync::Arc};
 /// The result of a database operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// An error of the engine.
+/// An error of the engine. The message says what, where and the remedy and may change;
+/// [`kind`](Self::kind) says what to do and is what programs should look at.
+///
+/// ```
+/// use annals_engine::{Database, ErrorKind};
+/// let db = Database::open_in_memory()?;
+/// let error = db.open_keyspace("users").unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::NotFound);
+/// assert_eq!(error.to_string(), "there is no keyspace `users`; create it first");
+/// # Ok::<(), annals_engine::Error>(())
+/// ```
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

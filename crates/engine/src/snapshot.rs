@@ -172,7 +172,8 @@ impl Snapshot {
         Ok(self.look_up(self.listed(keyspace)?, key.as_ref())?.is_some())
     }
 
-    /// All records of `keyspace`, in no particular order.
+    /// All records of `keyspace` as this state has them, in no particular order. The iterator
+    /// reads the whole table of the keyspace, in memory, and each record in the log.
     ///
     /// # Errors
     /// [`Error::UnknownKeyspace`] if this state has no such keyspace.

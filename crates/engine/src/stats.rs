@@ -4,6 +4,15 @@ use crate::{Database, KeyspaceKind};
 use annals_journal::{Position, SegmentKind, Seq};
 
 /// Figures about an open database.
+///
+/// ```
+/// let db = annals_engine::Database::open_in_memory()?;
+/// db.hash_keyspace("users")?.insert("ada", "1815")?;
+/// let stats = db.stats();
+/// assert_eq!((stats.keyspaces[0].name.as_str(), stats.keyspaces[0].len), ("users", 1));
+/// assert_eq!(stats.snapshots.count, 0);
+/// # Ok::<(), annals_engine::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stats {
     /// The database's id.
@@ -86,7 +95,9 @@ pub struct SnapshotStats {
 }
 
 impl Database {
-    /// Figures about the database as it is now.
+    /// Figures about the database as it is now. They are taken one after the other while writers
+    /// go on, so they may be of slightly different moments. May wait for a change to the set of
+    /// files, as a checkpoint makes it.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let core = &*self.core;

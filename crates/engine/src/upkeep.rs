@@ -15,7 +15,8 @@ impl Database {
         checkpoint::write(&self.core, &[])
     }
 
-    /// Rewrites every part of the log that holds anything dead, and gives the space back. Commits,
+    /// Rewrites the segments of the log of which a hundredth or more is no longer current, and
+    /// gives the space back; as long as it runs, the copies take space too. Commits,
     /// reads and snapshots go on meanwhile; what snapshots still need is given back when they are
     /// gone. The log's history before is no longer to be had as [`changes`](Self::changes), except
     /// what consumers hold back.

@@ -3,7 +3,8 @@
 use annals_journal::SegmentGuard;
 use std::fmt;
 
-/// A key with its value, read in place.
+/// A key with its value, read in place. As a [`Guard`](crate::Guard), it keeps their segment mapped
+/// while it lives; copy with [`to_vecs`](Self::to_vecs) what must be kept.
 pub struct Entry<'a> {
     segment: SegmentGuard<'a>,
     key: (u32, u32),

@@ -10,7 +10,8 @@ use crate::{
 use annals_journal::Address;
 
 /// All records of a hash keyspace as one state had them, in no particular order. Writers go on;
-/// what they do is not seen.
+/// what they do is not seen. An item is an error if its record is damaged; the iterator goes on
+/// behind it.
 #[derive(Debug)]
 pub struct Iter<'a> {
     core: &'a Core,

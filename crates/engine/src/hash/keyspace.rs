@@ -188,10 +188,11 @@ impl HashKeyspace {
         })
     }
 
-    /// The value of `key`, read in place.
+    /// The value of `key`, read in place: one look-up in memory and one in the log, no copy, no
+    /// allocation, and no lock that a writer could hold.
     ///
     /// # Errors
-    /// [`Error::KeyspaceDropped`], or damage to the record.
+    /// [`Error::KeyspaceDropped`], or damage to the record: `Corrupt` with file and offset.
     #[inline]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Guard<'_>>> {
         let hit = self.find(key.as_ref())?;
@@ -239,7 +240,16 @@ impl HashKeyspace {
         })
     }
 
-    /// Gives many keys their values, in one commit.
+    /// Gives many keys their values, in one commit; `None` if there were none. All of them are
+    /// collected in memory first.
+    ///
+    /// ```
+    /// let db = annals_engine::Database::open_in_memory()?;
+    /// let users = db.hash_keyspace("users")?;
+    /// users.insert_many([("ada", "1815"), ("charles", "1791")])?;
+    /// assert_eq!(users.len(), 2);
+    /// # Ok::<(), annals_engine::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`insert`](Self::insert); nothing was written then.
@@ -284,6 +294,18 @@ impl HashKeyspace {
 
     /// Gives `key` the value `new` if it has the value `expected` now; `None` stands for "not
     /// there".
+    ///
+    /// ```
+    /// use annals_engine::{CasOutcome, Database};
+    /// let db = Database::open_in_memory()?;
+    /// let locks = db.hash_keyspace("locks")?;
+    /// // Taken only if it is free.
+    /// let taken = locks.compare_and_swap("door", None, Some(b"ada"))?;
+    /// assert!(matches!(taken, CasOutcome::Swapped(_)));
+    /// let refused = locks.compare_and_swap("door", None, Some(b"charles"))?;
+    /// assert_eq!(refused, CasOutcome::Different(Some(b"ada".to_vec())));
+    /// # Ok::<(), annals_engine::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`insert`](Self::insert).
@@ -359,6 +381,18 @@ impl HashKeyspace {
     /// All records as they are now, in no particular order. Writers go on; what they do is not
     /// seen. While the iterator lives it holds back what a [`Snapshot`] does.
     ///
+    /// ```
+    /// let db = annals_engine::Database::open_in_memory()?;
+    /// let users = db.hash_keyspace("users")?;
+    /// users.insert_many([("ada", "1815"), ("charles", "1791")])?;
+    /// let mut years = 0;
+    /// for entry in users.iter()? {
+    ///     years += String::from_utf8_lossy(entry?.value()).parse::<u32>().unwrap_or(0);
+    /// }
+    /// assert_eq!(years, 1815 + 1791);
+    /// # Ok::<(), annals_engine::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::KeyspaceDropped`].
     pub fn iter(&self) -> Result<Iter<'_>> {
@@ -373,7 +407,7 @@ impl HashKeyspace {
     }
 
     /// How many records there are: exact, at no cost that grows with their number. Where records
-    /// expire, those that just did are counted out first.
+    /// expire, those that just did are counted out first, under the writer lock.
     #[must_use]
     pub fn len(&self) -> u64 {
         // A read-only handle that cannot follow answers by what it knows.
