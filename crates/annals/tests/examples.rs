@@ -24,52 +24,51 @@ mod sessions;
 #[path = "../examples/snapshot_report.rs"]
 mod snapshot_report;
 
-fn in_a_fresh_directory(run: impl FnOnce(&Path) -> Result<(), Box<dyn Error>>) {
-    let dir = tempfile::tempdir().unwrap();
-    run(dir.path()).unwrap();
+type Outcome = Result<(), Box<dyn Error>>;
+
+fn in_a_fresh_directory(run: impl FnOnce(&Path) -> Outcome) -> Outcome {
+    run(tempfile::tempdir()?.path())
 }
 
 #[test]
-fn backup_runs() {
-    in_a_fresh_directory(backup::run);
+fn backup_runs() -> Outcome {
+    in_a_fresh_directory(backup::run)
 }
 
 #[test]
-fn counters_runs() {
-    in_a_fresh_directory(counters::run);
+fn counters_runs() -> Outcome {
+    in_a_fresh_directory(counters::run)
 }
 
 #[test]
-fn outbox_runs() {
-    in_a_fresh_directory(outbox::run);
+fn outbox_runs() -> Outcome {
+    in_a_fresh_directory(outbox::run)
 }
 
 #[test]
-fn quickstart_runs() {
-    in_a_fresh_directory(quickstart::run);
+fn quickstart_runs() -> Outcome {
+    in_a_fresh_directory(quickstart::run)
 }
 
 #[test]
-fn sessions_runs() {
-    in_a_fresh_directory(sessions::run);
+fn sessions_runs() -> Outcome {
+    in_a_fresh_directory(sessions::run)
 }
 
 #[test]
-fn snapshot_report_runs() {
-    in_a_fresh_directory(snapshot_report::run);
+fn snapshot_report_runs() -> Outcome {
+    in_a_fresh_directory(snapshot_report::run)
 }
 
 #[test]
-fn crash_runs() {
-    let mut command = Command::new(std::env::current_exe().unwrap());
+fn crash_runs() -> Outcome {
+    let mut command = Command::new(std::env::current_exe()?);
     command.args(["child_of_crash", "--exact", "--nocapture"]);
-    in_a_fresh_directory(|dir| crash::run(dir, command));
+    in_a_fresh_directory(|dir| crash::run(dir, command))
 }
 
 /// The child of `crash_runs`; does nothing when it is run as a test.
 #[test]
-fn child_of_crash() {
-    if let Some(dir) = std::env::var_os(crash::CHILD) {
-        crash::child(Path::new(&dir)).unwrap();
-    }
+fn child_of_crash() -> annals::Result<()> {
+    std::env::var_os(crash::CHILD).map_or(Ok(()), |dir| crash::child(Path::new(&dir)))
 }
