@@ -185,11 +185,7 @@ impl FrameBuilder {
     /// As [`push`](Self::push).
     pub fn push_moved(&mut self, draft: &Draft<'_>, seq: Seq) -> crate::Result<()> {
         let at = self.bytes.len();
-        let bound = at + draft.key.len() + draft.value.len() + 96;
-        if bound > FRAME_BYTES_MAX {
-            let (bytes, limit) = (bound as u64, FRAME_BYTES_MAX as u64);
-            return Err(crate::Error::FrameTooLarge { bytes, limit });
-        }
+        check_size(at, draft.key.len() + draft.value.len())?;
         let layout = record::encode(draft, self.with_previous, &mut self.bytes);
         // With room for the previous address the body is not final yet; its checksum comes later.
         let body = if self.with_previous { 0 } else { record::body_checksum(&self.bytes[at..]) };
@@ -301,6 +297,18 @@ impl FrameBuilder {
         let last = self.records.iter().map(|slot| slot.seq).max()?;
         Some((first, last))
     }
+}
+
+/// Checks that a frame of `len` bytes may get a record with `content` bytes of key and value.
+fn check_size(len: usize, content: usize) -> crate::Result<()> {
+    /// More than a record takes beyond its key and value.
+    const RECORD_OVERHEAD_BYTES: usize = 96;
+    let bytes = len + content + RECORD_OVERHEAD_BYTES;
+    if bytes > FRAME_BYTES_MAX {
+        let (bytes, limit) = (bytes as u64, FRAME_BYTES_MAX as u64);
+        return Err(crate::Error::FrameTooLarge { bytes, limit });
+    }
+    Ok(())
 }
 
 /// The bytes of a frame without records.

@@ -94,6 +94,21 @@ use slot::{EMPTY, VACATED};
 use view::{Outdated, View};
 use writer::Writer;
 
+/// Gives the hash of the key of a record, for when a split has to fill the tags again.
+pub(crate) trait Rehash {
+    /// The record at `address` will be asked for soon.
+    fn ahead(&mut self, _address: u64) {}
+
+    /// The hash of the key at `address`.
+    fn hash(&mut self, address: u64) -> u64;
+}
+
+impl<F: FnMut(u64) -> u64> Rehash for F {
+    fn hash(&mut self, address: u64) -> u64 {
+        self(address)
+    }
+}
+
 /// A map from hashes to slots.
 pub(crate) struct Table {
     directory: Directory,
@@ -236,7 +251,7 @@ impl Table {
         address: u64,
         dead: bool,
         mut matches: impl FnMut(Slot) -> bool,
-        mut rehash: impl FnMut(u64) -> u64,
+        mut rehash: impl Rehash,
     ) -> Option<Slot> {
         let mut writer = self.writer.lock();
         let mut known_absent = false;

@@ -2,7 +2,7 @@
 
 use super::{
     hash_key,
-    table::{Slot, Table},
+    table::{Rehash, Slot, Table},
 };
 use crate::core::Core;
 use annals_journal::{Address, Kind, Record, Seq};
@@ -98,7 +98,7 @@ impl HashView {
             }
             true
         };
-        let rehash = |address| core.rehash(address);
+        let rehash = Rehasher(core);
         if how.unordered && self.is_superseded(core, placed) {
             return;
         }
@@ -192,7 +192,7 @@ impl HashView {
                 });
                 if let Some((address, found)) = target {
                     let same = |slot: Slot| slot.address() == address;
-                    self.table.insert(hash, address, true, same, |at| core.rehash(at));
+                    self.table.insert(hash, address, true, same, Rehasher(core));
                     self.debit(address, found.len);
                     let seq = core.visible_seq().plus(1);
                     self.graves.lock().push_back((seq, hash));
@@ -240,6 +240,19 @@ fn credit(live: &mut Vec<u64>, slot: u32, len: u32) {
         live.resize(slot + 1, 0);
     }
     live[slot] += u64::from(len);
+}
+
+/// Rehashes keys where they are, in the log.
+struct Rehasher<'a>(&'a Core);
+
+impl Rehash for Rehasher<'_> {
+    fn ahead(&mut self, address: u64) {
+        self.0.journal.prefetch(Address::unpack(address));
+    }
+
+    fn hash(&mut self, address: u64) -> u64 {
+        self.0.rehash(address)
+    }
 }
 
 /// What the writer needs to know of a record in the table.

@@ -7,7 +7,7 @@
 
 use std::sync::atomic::{Ordering, fence};
 
-use super::Table;
+use super::{Rehash, Table};
 use super::arena::Arena;
 use super::bucket::SLOTS;
 use super::entry::{Head, Roots};
@@ -80,7 +80,7 @@ impl Writer {
         &mut self,
         table: &Table,
         hash: u64,
-        rehash: &mut impl FnMut(u64) -> u64,
+        rehash: &mut impl Rehash,
     ) -> Result<(), Outdated> {
         let view = View::of(table, hash)?;
         let head = view.head();
@@ -169,7 +169,7 @@ impl Writer {
         put(table, &mut self.counts, prefix, head, &roots, self.slots.len());
     }
 
-    fn split(&mut self, table: &Table, hash: u64, head: Head, rehash: &mut impl FnMut(u64) -> u64) {
+    fn split(&mut self, table: &Table, hash: u64, head: Head, rehash: &mut impl Rehash) {
         let depth = head.depth() + 1;
         let refresh = head.precision() - 1 < MIN_PRECISION;
         let precision = if refresh { TAG_BITS } else { head.precision() - 1 };
@@ -177,13 +177,17 @@ impl Writer {
         let side_of = |slot: &Slot| slot.tag() >> (TAG_BITS - 1);
         let slots = self.slots.iter().filter_map(|&raw| Slot::from_raw(raw));
         let upper = slots.clone().filter(|slot| side_of(slot) == 1).count();
+        if refresh {
+            // The records are anywhere in the log: asked for one by one, each would be waited for.
+            slots.clone().for_each(|slot| rehash.ahead(slot.address()));
+        }
         // Both halves are written before one is published, in case `rehash` panics.
         let halves = [(1, upper), (0, self.slots.len() - upper)].map(|(side, used)| {
             let buckets = shape::size(used);
             self.stage.begin(buckets, precision);
             for slot in slots.clone().filter(|slot| side_of(slot) == side) {
                 let tag = if refresh {
-                    shape::tag(rehash(slot.address()), depth)
+                    shape::tag(rehash.hash(slot.address()), depth)
                 } else {
                     (slot.tag() << 1) & TAG_MASK
                 };
