@@ -66,7 +66,9 @@ fn candidates(core: &Core) -> Vec<Candidate> {
 
 fn compact(core: &Core, below: f64) -> Result<CompactReport> {
     let candidates = candidates(core);
-    let victims: Vec<SegmentInfo> = choose(&candidates, below);
+    let mut victims: Vec<SegmentInfo> = choose(&candidates, below);
+    // A damaged segment stays as it is, whole, and keeps nobody from compacting the others.
+    victims.retain(|victim| is_intact(core, victim));
     if victims.is_empty() {
         return Ok(CompactReport::default());
     }
@@ -86,13 +88,17 @@ fn compact(core: &Core, below: f64) -> Result<CompactReport> {
         moved_count: 0,
     };
     let mut before_bytes = 0;
+    let mut outcome = Ok(());
     for victim in &victims {
-        run.segment(victim)?;
+        outcome = outcome.and_then(|()| run.segment(victim));
         before_bytes += victim.content_bytes;
     }
-    run.flush()?;
+    outcome = outcome.and_then(|()| run.flush());
     let (moved_count, after_bytes) = (run.moved_count, run.packer.bytes());
-    run.packer.finish()?;
+    // The views refer to what was moved, also if the rest could not be: it must be complete before
+    // the next root. A failure means a failed sync.
+    run.packer.finish().inspect_err(|error| core.journal.poison(&error.to_string()))?;
+    outcome?;
     let slots: Vec<u32> = victims.iter().map(|victim| victim.slot).collect();
     checkpoint::write(core, &slots)?;
     // Snapshots taken from now on find the new addresses; earlier ones may hold old ones.
@@ -101,6 +107,22 @@ fn compact(core: &Core, below: f64) -> Result<CompactReport> {
     crate::maintenance::tidy(core);
     let segments_count = victims.len() as u64;
     Ok(CompactReport { segments_count, before_bytes, after_bytes, moved_count })
+}
+
+/// Whether every frame of a segment is as it was written.
+fn is_intact(core: &Core, info: &SegmentInfo) -> bool {
+    let Some(guard) = core.journal.guard(info.slot) else { return false };
+    let mut offset = guard.first_frame();
+    loop {
+        match guard.next_frame(&mut offset) {
+            Ok(Some(_)) => {}
+            Ok(None) => return true,
+            Err(error) => {
+                tracing::warn!(%error, "a damaged segment is not compacted");
+                return false;
+            }
+        }
+    }
 }
 
 /// A record on its way.

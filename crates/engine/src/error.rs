@@ -98,6 +98,16 @@ pub enum Error {
         what: &'static str,
     },
 
+    /// An intact record of the catalog that this build does not know: a later build wrote it.
+    #[error("{} has a catalog record at byte {offset} that this build does not know; open it with the build \
+        that wrote it", path.display())]
+    UnknownRecord {
+        /// The file.
+        path: PathBuf,
+        /// The byte offset of the record.
+        offset: u64,
+    },
+
     /// A backup's target or source cannot be used.
     #[error("{} cannot be used for a backup: {why}", path.display())]
     Backup {
@@ -167,7 +177,7 @@ impl Error {
                 Log::Damaged { .. } | Log::Missing { .. } | Log::Foreign { .. } => {
                     ErrorKind::Corrupt
                 }
-                Log::Version { .. } => ErrorKind::Version,
+                Log::Version { .. } | Log::ByteOrder { .. } => ErrorKind::Version,
                 Log::NotADatabase { .. } => ErrorKind::NotADatabase,
                 Log::Locked { .. } => ErrorKind::Locked,
                 Log::Poisoned { .. } => ErrorKind::Poisoned,
@@ -187,6 +197,7 @@ impl Error {
             | Self::Backup { .. } => ErrorKind::InvalidInput,
             Self::Conflict { .. } => ErrorKind::Conflict,
             Self::Checkpoint { .. } => ErrorKind::Corrupt,
+            Self::UnknownRecord { .. } => ErrorKind::Version,
             Self::Stale => ErrorKind::Stale,
         }
     }

@@ -97,9 +97,8 @@ fn load(mut opening: Opening, builder: &Builder) -> Result<Core> {
     opening.replay(whole, &mut |frame| replayed.collect(frame))?;
     clock_ms = clock_ms.max(replayed.time_ms);
     if let Some(address) = replayed.unknown {
-        let (path, offset) = (opening.dir().to_owned(), u64::from(address.offset));
-        let what = "a catalog record in the log is of a kind this build does not know";
-        return Err(annals_journal::Error::Damaged { path, offset, what }.into());
+        let (path, offset) = (opening.path_of(address.slot), u64::from(address.offset));
+        return Err(Error::UnknownRecord { path, offset });
     }
     let opened = opening.finish()?;
     catalog.next_id = catalog.next_id.max(1);

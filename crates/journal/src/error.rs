@@ -24,7 +24,7 @@ pub enum Error {
 
     /// Bytes on disk are not what was written. The rest stays readable; restore the file from a
     /// backup.
-    #[error("{} is damaged at byte {offset}: {what}", path.display())]
+    #[error("{} is damaged at byte {offset}: {what}; restore it from a backup", path.display())]
     Damaged {
         /// The damaged file.
         path: PathBuf,
@@ -44,7 +44,8 @@ pub enum Error {
     },
 
     /// A file was written by another format version, or is of another kind.
-    #[error("{} has format version {found}, this build reads version {expected}", path.display())]
+    #[error("{} has format version {found}, this build reads version {expected}; open it with the build \
+        that wrote it", path.display())]
     Version {
         /// The file.
         path: PathBuf,
@@ -54,8 +55,17 @@ pub enum Error {
         expected: u16,
     },
 
+    /// A file was written with the other byte order.
+    #[error("{} was written with the other byte order; open it on a machine like the one that wrote it",
+        path.display())]
+    ByteOrder {
+        /// The file.
+        path: PathBuf,
+    },
+
     /// A file belongs to another database.
-    #[error("{} belongs to the database {found:016x}, not to {expected:016x}", path.display())]
+    #[error("{} belongs to the database {found:016x}, not to {expected:016x}; put the right file back or \
+        restore a backup", path.display())]
     Foreign {
         /// The file.
         path: PathBuf,

@@ -131,7 +131,8 @@ pub(crate) fn segment_name(generation: u32) -> String {
 /// The generation a segment's file name tells, if it is one.
 pub(crate) fn parse_segment_name(name: &str) -> Option<u32> {
     let digits = name.strip_suffix(".seg")?;
-    (digits.len() >= 8).then(|| digits.parse().ok()).flatten()
+    let plain = digits.len() >= 8 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| digits.parse().ok()).flatten()
 }
 
 pub(crate) fn u16_at(bytes: &[u8], at: usize) -> u16 {

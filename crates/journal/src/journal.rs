@@ -12,7 +12,7 @@ use crate::{
     format::{FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentKind, segment_name},
     frame::{FrameHeader, FrameKind, empty_frame},
     holds::Holds,
-    root::{ROOT_NAME, RootSegment},
+    root::{NO_DIRECTORY, ROOT_NAME, RootSegment, has_frames},
     segment::Segment,
     segments::{Removed, Segments},
     space::SlotPool,
@@ -20,6 +20,7 @@ use crate::{
 use annals_disk::{Disk, DiskError, Lock, LockMode};
 use parking_lot::{Condvar, Mutex};
 use std::{
+    io::ErrorKind,
     path::{Path, PathBuf},
     sync::{
         Arc, OnceLock,
@@ -121,7 +122,12 @@ impl Journal {
         config.validate()?;
         // Looked at before the lock is taken, because taking it makes a file.
         check_empty(&*disk, dir)?;
-        disk.create_dir_all(dir)?;
+        disk.create_dir_all(dir).map_err(|error| match error.source.kind() {
+            ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
+                Error::NotADatabase { path: dir.to_owned(), what: NO_DIRECTORY }
+            }
+            _ => error.into(),
+        })?;
         let lock = take_lock(&*disk, dir)?;
         check_empty(&*disk, dir)?;
         let first = dir.join(segment_name(1));
@@ -323,11 +329,16 @@ fn check_empty(disk: &dyn Disk, dir: &Path) -> Result<()> {
     let entries = match disk.list(dir) {
         Ok(entries) => entries,
         Err(error) if error.is_not_found() => return Ok(()),
+        Err(error) if error.source.kind() == ErrorKind::NotADirectory => {
+            return Err(Error::NotADatabase { path: dir.to_owned(), what: NO_DIRECTORY });
+        }
         Err(error) => return Err(error.into()),
     };
+    // What an interrupted creation leaves. A segment with frames is more: its root is lost.
     let ours = |name: &str| {
         [LOCK_NAME, "annals.root.tmp"].contains(&name)
-            || crate::format::parse_segment_name(name) == Some(1)
+            || (crate::format::parse_segment_name(name) == Some(1)
+                && !has_frames(disk, &dir.join(name)))
     };
     if entries.iter().any(|entry| !ours(&entry.name)) {
         let what = "it is not empty and has no annals.root file; name an empty directory, or \

@@ -13,10 +13,10 @@ use crate::{
     Config, Error, Position, Result, Seq,
     cursor::{Cursor, proof_of_damage},
     format::{
-        HeaderFault, SEGMENT_HEADER_BYTES, SEGMENT_VERSION, SegmentHeader, SegmentKind,
-        segment_name,
+        FRAME_HEADER_BYTES, HeaderFault, SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES, SEGMENT_VERSION,
+        SegmentHeader, SegmentKind, segment_name,
     },
-    frame::FrameView,
+    frame::{FrameHeader, FrameView},
     root::{Root, RootSegment},
     segment::{Segment, SegmentParts},
     segments::Segments,
@@ -86,25 +86,22 @@ pub(crate) fn open_segment(
         Err(error) if error.source.kind() == std::io::ErrorKind::InvalidData => {
             return if spare { Ok(None) } else { Err(damaged(0, "the segment is empty")) };
         }
+        Err(error) if error.source.kind() == std::io::ErrorKind::IsADirectory => {
+            return Err(damaged(0, "a directory stands in its place"));
+        }
         Err(error) => return Err(error.into()),
     };
     let len = region.len();
     if len < SEGMENT_HEADER_BYTES || len < entry.end as usize {
         return if spare { Ok(None) } else { Err(damaged(len, "the segment is cut off")) };
     }
+    if len > SEGMENT_BYTES_MAX {
+        return Err(damaged(SEGMENT_BYTES_MAX, "the segment is longer than one can be"));
+    }
     let head = region.read(0, SEGMENT_HEADER_BYTES);
     let header = match SegmentHeader::decode(head, root.database_id) {
         Ok(header) if header.generation == entry.generation => header,
-        // A spare has no header until it joins the chain. One with a torn header joined it, but
-        // its content is behind the tear; `replay` looks at that.
-        _ if spare => SegmentHeader {
-            kind: SegmentKind::Spare,
-            database_id: root.database_id,
-            generation: entry.generation,
-            ordinal: 0,
-            base_seq: Seq::ZERO,
-            epoch: 0,
-        },
+        // An intact header of something else was never written here, nor torn into being.
         Ok(_) => return Err(damaged(24, "the file is another segment than its name says")),
         Err(HeaderFault::Version(found)) => {
             return Err(Error::Version { path, found, expected: SEGMENT_VERSION });
@@ -112,11 +109,18 @@ pub(crate) fn open_segment(
         Err(HeaderFault::Foreign(found)) => {
             return Err(Error::Foreign { path, found, expected: root.database_id });
         }
+        // A spare has no header until it joins the chain. One with a torn header joined it, but
+        // its content is behind the tear; `replay` looks at that.
+        Err(_) if spare => SegmentHeader {
+            kind: SegmentKind::Spare,
+            database_id: root.database_id,
+            generation: entry.generation,
+            ordinal: 0,
+            base_seq: Seq::ZERO,
+            epoch: 0,
+        },
         Err(HeaderFault::Magic) => return Err(damaged(0, "the segment has no magic bytes")),
-        Err(HeaderFault::Endian) => {
-            let what = "the segment was written with the other byte order";
-            return Err(Error::NotADatabase { path, what });
-        }
+        Err(HeaderFault::Endian) => return Err(Error::ByteOrder { path }),
         Err(HeaderFault::Checksum | HeaderFault::Kind) => {
             return Err(damaged(0, "the segment's header does not match its checksum"));
         }
@@ -215,6 +219,13 @@ impl Opening {
         self.segments.iter().map(|segment| segment.slot)
     }
 
+    /// The file of the segment in `slot`.
+    #[must_use]
+    pub fn path_of(&self, slot: u32) -> PathBuf {
+        let found = self.segments.iter().find(|segment| segment.slot == slot);
+        found.map_or_else(|| self.dir.clone(), |segment| segment.region.path().to_owned())
+    }
+
     /// Walks the chain and hands every frame to `apply`: from the checkpoint's place, or with
     /// `whole`, from the very start. A whole replay is for a view that lost its checkpoint: it
     /// also reads packed segments, and its frames come in no particular order up to the
@@ -262,6 +273,9 @@ impl Opening {
                 SegmentKind::Log if segment.ordinal() == place.ordinal => place.offset as usize,
                 SegmentKind::Log | SegmentKind::Spare => continue,
             };
+            if end > segment.region.len() {
+                return Err(segment.damaged(segment.region.len(), "the segment is cut off"));
+            }
             segment.trust_from(0);
             segment.publish(end.max(segment.published()));
             let mut offset = SEGMENT_HEADER_BYTES;
@@ -300,8 +314,11 @@ impl Opening {
             // Every frame from here on is checked whole before its records are looked at.
             segment.trust_from(cursor.position.offset as usize);
             let before = cursor.position;
+            let (offset, len) = (before.offset as usize, segment.region.len());
+            if offset > len {
+                return Err(segment.damaged(len, "the segment is cut off"));
+            }
             if self.root.clean_end == Some(before) {
-                let offset = before.offset as usize;
                 segment.publish(offset);
                 if !self.read_only {
                     // Frames of an interrupted backup would pass for this log's own.
@@ -366,7 +383,14 @@ impl Opening {
             // Beside a live writer the end moves; what lies behind it is not for us to judge.
             return Ok(cursor);
         }
-        let end = content_end(segment, offset.min(segment.region.len()));
+        // A segment keeps room for its seal, and a frame is only begun where it fits.
+        let len = segment.region.len();
+        let header = FrameHeader::decode(segment.region.read(offset, len - offset));
+        let need = header.map_or(FRAME_HEADER_BYTES, |header| header.len as usize);
+        if need > len - offset {
+            return Err(segment.damaged(len, "the segment is cut off"));
+        }
+        let end = content_end(segment, offset);
         let later = self
             .segments
             .iter()

@@ -35,8 +35,8 @@ impl Packer<'_> {
     /// own offsets behind it.
     ///
     /// # Errors
-    /// [`Error::Full`](crate::Error::Full) or what the file system refuses. What was written is
-    /// given up by dropping the packer.
+    /// [`Error::Full`](crate::Error::Full) or what the file system refuses. What was appended
+    /// before stays good, and needs [`finish`](Self::finish) if anything refers to it.
     pub fn append(&mut self, frame: &mut FrameBuilder) -> Result<Address> {
         let shared = &*self.journal.shared;
         shared.check_writable()?;
@@ -93,7 +93,10 @@ impl Packer<'_> {
 
     fn complete(&mut self) -> Result<()> {
         let Some((segment, at)) = self.current.take() else { return Ok(()) };
-        segment.region.truncate(at.next_multiple_of(4096))?;
+        if let Err(error) = segment.region.truncate(at.next_multiple_of(4096)) {
+            // Only space is lost.
+            tracing::warn!(%error, "a packed segment keeps its full length");
+        }
         segment.region.sync()?;
         segment.seal();
         self.finished.push(segment.slot);

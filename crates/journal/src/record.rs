@@ -21,7 +21,8 @@ pub const VALUE_BYTES_MAX: usize = 1 << 30;
 const FLAG_EXPIRY: u8 = 0x10;
 const FLAG_PREVIOUS: u8 = 0x20;
 const FLAG_ALIGNED: u8 = 0x40;
-const KIND_MASK: u8 = 0x0f;
+/// The kind, and the bit that has no meaning yet: a record that has it is of no known kind.
+const KIND_MASK: u8 = 0x8f;
 
 /// What a record does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

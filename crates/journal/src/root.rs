@@ -6,16 +6,25 @@
 //! two steps leaves either root, and both name only files that are there.
 
 use crate::{
-    Error, Position, Result, Seq,
-    format::{ENDIAN_MARK, SegmentKind, u16_at, u32_at, u64_at},
+    Address, Error, Position, Result, Seq,
+    format::{
+        ENDIAN_MARK, SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES, SegmentKind, parse_segment_name,
+        u16_at, u32_at, u64_at,
+    },
 };
-use annals_disk::Disk;
-use std::path::{Path, PathBuf};
+use annals_disk::{Access, Disk};
+use std::{
+    collections::BTreeSet,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 /// The file name of the root.
 pub const ROOT_NAME: &str = "annals.root";
 const ROOT_TEMPORARY: &str = "annals.root.tmp";
 const MAGIC: [u8; 8] = *b"ANNALSRT";
+/// Why a path cannot be a database.
+pub(crate) const NO_DIRECTORY: &str = "it is a file or lies below one; name a directory";
 /// The version of the root format that this build writes.
 pub const ROOT_VERSION: u16 = 1;
 const FIXED_BYTES: usize = 112;
@@ -139,8 +148,7 @@ impl Root {
         }
         let found = u16_at(bytes, 8);
         if u16_at(bytes, 10) == ENDIAN_MARK.swap_bytes() {
-            let what = "the root was written with the other byte order";
-            return Err(Error::NotADatabase { path: path.to_owned(), what });
+            return Err(Error::ByteOrder { path: path.to_owned() });
         }
         if intact && found != ROOT_VERSION {
             return Err(Error::Version { path: path.to_owned(), found, expected: ROOT_VERSION });
@@ -168,7 +176,7 @@ impl Root {
             .collect::<Option<Vec<_>>>()
             .ok_or_else(|| damaged(FIXED_BYTES, "the root names a segment of unknown kind"))?;
         let clean_end = u64_at(bytes, 32);
-        Ok(Self {
+        let root = Self {
             database_id: u64_at(bytes, 16),
             hash_seed: u64_at(bytes, 24),
             epoch: u32_at(bytes, 12),
@@ -183,7 +191,37 @@ impl Root {
                 next_seq: Seq(u64_at(bytes, 96)),
             }),
             segments,
-        })
+        };
+        // What is decoded is what was encoded: no byte of the file is without meaning.
+        let consistent = root.is_consistent() && root.encode() == bytes;
+        consistent.then_some(root).ok_or_else(|| damaged(0, "the root contradicts itself"))
+    }
+
+    /// Whether the root is one that a writer can have written: everything else may rely on it.
+    fn is_consistent(&self) -> bool {
+        let mut slots = BTreeSet::new();
+        let mut generations = BTreeSet::new();
+        let mut places = BTreeSet::new();
+        let segments_fit = self.segments.iter().all(|segment| {
+            let end = segment.end as usize;
+            segment.slot < Address::SLOTS_MAX
+                && segment.generation < self.next_generation
+                && (end == 0 || (SEGMENT_HEADER_BYTES..=SEGMENT_BYTES_MAX).contains(&end))
+                && slots.insert(segment.slot)
+                && generations.insert(segment.generation)
+                && (segment.kind != SegmentKind::Log || places.insert(segment.ordinal))
+        });
+        // Counters have room to go on counting.
+        let room = self.epoch < u32::MAX
+            && self.next_generation < u32::MAX
+            && self.next_seq.0 < 1 << 63
+            && places.last().is_none_or(|last| *last < u32::MAX);
+        let places_known = self.checkpoint.is_none_or(|checkpoint| {
+            places.contains(&checkpoint.replay_from.ordinal)
+                && checkpoint.next_seq <= self.next_seq
+                && checkpoint.number < u64::MAX
+        });
+        segments_fit && !places.is_empty() && room && places_known
     }
 
     /// Reads the root of the database in `dir`.
@@ -194,10 +232,16 @@ impl Root {
         let path = dir.join(ROOT_NAME);
         match disk.read(&path, FILE_BYTES_MAX) {
             Ok(bytes) => Self::decode(&bytes, &path),
-            Err(error) if error.is_not_found() => Err(Error::NotADatabase {
-                path: dir.to_owned(),
-                what: "it has no annals.root file",
-            }),
+            Err(error) if error.is_not_found() => Err(without_root(disk, dir)),
+            Err(error) if error.source.kind() == ErrorKind::NotADirectory => {
+                Err(Error::NotADatabase { path: dir.to_owned(), what: NO_DIRECTORY })
+            }
+            Err(error) if error.source.kind() == ErrorKind::IsADirectory => {
+                Err(Error::Damaged { path, offset: 0, what: "a directory stands in its place" })
+            }
+            Err(error) if error.source.kind() == ErrorKind::InvalidData => {
+                Err(Error::Damaged { path, offset: 0, what: "it is longer than a root can be" })
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -217,6 +261,27 @@ impl Root {
         disk.sync_dir(dir)?;
         Ok(())
     }
+}
+
+/// What is wrong with a directory that has no root.
+fn without_root(disk: &dyn Disk, dir: &Path) -> Error {
+    let names = disk.list(dir).unwrap_or_default();
+    let lost = names.iter().any(|entry| {
+        parse_segment_name(&entry.name).is_some() && has_frames(disk, &dir.join(&entry.name))
+    });
+    if lost {
+        let what = "the directory holds segments of a database, and nothing names them";
+        return Error::Missing { path: dir.join(ROOT_NAME), what };
+    }
+    Error::NotADatabase { path: dir.to_owned(), what: "it has no annals.root file" }
+}
+
+/// Whether a file has anything behind a segment's header. An interrupted creation leaves a segment
+/// without any: nothing is written before the first root is durable.
+pub(crate) fn has_frames(disk: &dyn Disk, path: &Path) -> bool {
+    let Ok(region) = disk.open_region(path, Access::Read) else { return false };
+    let start = SEGMENT_HEADER_BYTES.min(region.len());
+    region.read(start, region.len() - start).iter().any(|byte| *byte != 0)
 }
 
 #[cfg(test)]
