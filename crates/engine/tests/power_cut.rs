@@ -7,8 +7,14 @@
 //!
 //! `ANNALS_NIGHTLY=1` runs a hundred times as many seeds; `ANNALS_SEED=7` runs one.
 
+#[path = "power_cut/broken_disk.rs"]
+mod broken_disk;
+#[path = "power_cut/canaries.rs"]
+mod canaries;
 #[path = "power_cut/check.rs"]
 mod check;
+#[path = "power_cut/faults.rs"]
+mod faults;
 #[path = "power_cut/model.rs"]
 mod model;
 #[path = "power_cut/random.rs"]
@@ -21,5 +27,7 @@ mod script;
 mod seeds;
 #[path = "power_cut/short_scripts.rs"]
 mod short_scripts;
+#[path = "power_cut/stale_frames.rs"]
+mod stale_frames;
 #[path = "power_cut/world.rs"]
 mod world;

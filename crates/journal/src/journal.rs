@@ -31,6 +31,9 @@ use std::{
 
 /// The file whose lock a writer holds.
 pub const LOCK_NAME: &str = "annals.lock";
+/// A file that a failed sync leaves. It need not be durable: what it tells is of no use once the
+/// kernel's memory is gone.
+pub(crate) const SYNC_FAILED_NAME: &str = "sync-failed.tmp";
 /// The directory for what recovery cut off or found without an owner.
 pub const PUT_AWAY_NAME: &str = "put-away";
 
@@ -454,6 +457,15 @@ impl Shared {
         self.room.notify_all();
     }
 
+    /// A sync failed. The kernel may count the pages as written from now on although they are not
+    /// on the device; if only this process ends, the next opening has to write them again.
+    pub(crate) fn sync_failed(&self, error: &DiskError) {
+        if let Err(error) = self.disk.create(&self.dir.join(SYNC_FAILED_NAME)) {
+            tracing::warn!(%error, "the next opening will not know of the failed sync");
+        }
+        self.poison(&error.to_string());
+    }
+
     pub(crate) fn is_poisoned(&self) -> bool {
         self.poison.get().is_some()
     }
@@ -476,7 +488,7 @@ impl Shared {
             target,
             || self.appended.load(),
             || self.is_poisoned(),
-            |error: &DiskError| self.poison(&error.to_string()),
+            |error: &DiskError| self.sync_failed(error),
         );
         match self.poison.get() {
             Some(cause) if self.durable.synced.position() < target => {

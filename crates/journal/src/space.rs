@@ -148,7 +148,7 @@ pub(crate) fn zero_ahead(shared: &Shared) {
     shared.room.notify_all();
     if let Err(error) = outcome {
         // The sync may have covered commits, and it failed.
-        shared.poison(&error.to_string());
+        shared.sync_failed(&error);
     }
 }
 

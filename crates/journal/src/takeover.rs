@@ -10,7 +10,7 @@ use crate::{
     cursor::Cursor,
     durable::Progress,
     format::{SEGMENT_HEADER_BYTES, SegmentHeader, SegmentKind, parse_segment_name, segment_name},
-    journal::{PUT_AWAY_NAME, Shared, Tail, Takeover},
+    journal::{PUT_AWAY_NAME, SYNC_FAILED_NAME, Shared, Tail, Takeover},
     root::{RootSegment, checkpoint_name},
     segment::{Segment, SegmentParts},
     segments::Segments,
@@ -222,13 +222,28 @@ impl Opening {
         Ok(())
     }
 
-    /// A crash of the process leaves bytes that were replayed and are not on the device.
+    /// A crash of the process leaves bytes that were replayed and are not on the device. After a
+    /// failed sync the kernel may not know that; then they are written again.
     fn make_replayed_durable(&self, cursor: &Cursor) -> Result<()> {
+        let rewrite = self.disk.len(&self.dir.join(SYNC_FAILED_NAME))?.is_some();
         for segment in &self.segments {
             let walked = segment.kind() == SegmentKind::Log
                 && segment.ordinal() >= cursor.synced_to.ordinal
                 && segment.ordinal() <= cursor.position.ordinal;
-            if walked {
+            if walked && rewrite {
+                let path = self.dir.join(segment_name(segment.generation));
+                let len = segment.region.len() as u64;
+                let region = self.disk.open_region(&path, Access::Write { len })?;
+                let from = if segment.ordinal() == cursor.synced_to.ordinal {
+                    cursor.synced_to.offset as usize
+                } else {
+                    0
+                };
+                let end = segment.published();
+                let bytes = segment.region.read(from.min(end), end.saturating_sub(from)).to_vec();
+                region.write(from.min(end), &bytes)?;
+                region.sync()?;
+            } else if walked {
                 segment.region.sync()?;
             }
         }

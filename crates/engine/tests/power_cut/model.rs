@@ -109,6 +109,12 @@ impl Model {
         self.records.push(records);
     }
 
+    /// The commit that was tried last, if it did not return, did not happen.
+    pub(crate) fn refuse(&mut self) {
+        self.states.truncate(self.acknowledged + 1);
+        self.records.truncate(self.acknowledged);
+    }
+
     /// The commit that was tried last returned.
     pub(crate) fn acknowledge(&mut self, level: Level) {
         let this = self.states.len() - 1;

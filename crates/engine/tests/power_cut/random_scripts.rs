@@ -5,7 +5,7 @@ use crate::{
     random::Random,
     script::random_step,
     seeds,
-    world::{Setup, Stop, World, honest},
+    world::{Setup, Stop, World, honest, settle},
 };
 use annals_disk::{Disk, SimDisk};
 use std::sync::Arc;
@@ -47,11 +47,7 @@ pub(crate) fn run(seed: u64, wrap: fn(SimDisk) -> Arc<dyn Disk>) -> Result<(), S
         }
         world.sim.cut_power_at(u64::MAX);
     }
-    match world.use_backup() {
-        Ok(()) => Ok(()),
-        Err(Stop::Violation(what)) => Err(what),
-        Err(Stop::Cut) => Err("the power went by itself".into()),
-    }
+    settle(world.use_backup())
 }
 
 fn go_on(world: &mut World, random: &mut Random, is_new: bool, steps: u64) -> Result<(), Stop> {

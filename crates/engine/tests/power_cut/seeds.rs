@@ -54,15 +54,22 @@ fn message(panic: &(dyn std::any::Any + Send)) -> String {
         .unwrap_or_default()
 }
 
-/// Runs `seeds`, or the one that `ANNALS_SEED` names; panics with the command that repeats a
-/// failure.
+/// What `ANNALS_SEED` names: one seed (`7`) or several (`2000..9000`).
+fn named() -> Option<Range<u64>> {
+    let text = std::env::var("ANNALS_SEED").ok()?;
+    let (from, to) = text.split_once("..").unwrap_or((&text, ""));
+    let from = from.parse().ok()?;
+    Some(from..to.parse().unwrap_or(from + 1))
+}
+
+/// Runs `seeds`, or those that `ANNALS_SEED` names; panics with the commands that repeat the
+/// failures.
 pub(crate) fn run_all(
     test: &str,
     seeds: Range<u64>,
     run: impl Fn(u64) -> Result<(), String> + Sync,
 ) {
-    let named = std::env::var("ANNALS_SEED").ok().and_then(|seed| seed.parse::<u64>().ok());
-    let seeds = named.map_or(seeds, |seed| seed..seed + 1);
+    let seeds = named().unwrap_or(seeds);
     let failed = failures(seeds, 8, run);
     let report: Vec<String> = failed
         .iter()

@@ -3,7 +3,7 @@
 use crate::{
     model::{Crash, Level},
     script::{Step, short_scripts},
-    world::{Done, Setup, Stop, World, honest},
+    world::{Done, Setup, Stop, World, honest, settle},
 };
 
 const OUTCOMES: u64 = 4;
@@ -41,14 +41,6 @@ fn go_on(world: &mut World) -> Done {
     world.step(&Step::Kill)
 }
 
-fn settle(what: &str, outcome: Done) -> Result<(), String> {
-    match outcome {
-        Ok(()) => Ok(()),
-        Err(Stop::Violation(why)) => Err(format!("{what}: {why}")),
-        Err(Stop::Cut) => Err(format!("{what}: the power went by itself")),
-    }
-}
-
 #[test]
 fn short_scripts_survive_a_crash_at_every_operation() {
     for (name, script) in short_scripts() {
@@ -63,10 +55,10 @@ fn short_scripts_survive_a_crash_at_every_operation() {
                 world.crash_with(outcome);
                 Crash::Power
             };
-            let what = format!("operation {operation}, outcome {outcome}");
-            settle(&what, world.recover(crash))?;
-            settle(&what, go_on(&mut world))?;
-            settle(&what, world.use_backup())
+            let named = |what| format!("operation {operation}, outcome {outcome}: {what}");
+            settle(world.recover(crash)).map_err(named)?;
+            settle(go_on(&mut world)).map_err(named)?;
+            settle(world.use_backup()).map_err(named)
         });
         assert!(failed.is_empty(), "script `{name}` of {operations} operations: {failed:#?}");
     }
@@ -88,13 +80,14 @@ fn recovery_survives_a_crash_at_every_operation() {
                 world.sim.cut_power_at(again);
                 let first = world.recover(Crash::Power);
                 let was_cut = world.sim.is_power_cut();
-                let what = format!("operation {operation}, recovery cut at {again}");
-                if let Err(Stop::Violation(why)) = first {
-                    return Err(format!("{what}: {why}"));
+                let named =
+                    |what| format!("operation {operation}, recovery cut at {again}: {what}");
+                if let Err(Stop::Violation(what)) = first {
+                    return Err(named(what));
                 }
                 world.crash_with(again);
-                settle(&what, world.recover(Crash::Power))?;
-                settle(&what, go_on(&mut world))?;
+                settle(world.recover(Crash::Power)).map_err(named)?;
+                settle(go_on(&mut world)).map_err(named)?;
                 if !was_cut {
                     return Ok(());
                 }

@@ -12,7 +12,7 @@ use annals_engine::{
     Background, CasOutcome, ChangeKind, Commit, Database, Error, ErrorKind, HashKeyspace, Snapshot,
     WriteOptions,
 };
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
 
 pub(crate) const DIR: &str = "data/db";
 const BACKUP_DIR: &str = "data/backup";
@@ -33,6 +33,14 @@ impl From<String> for Stop {
 }
 
 pub(crate) type Done = Result<(), Stop>;
+
+/// For machines that nobody stops.
+pub(crate) fn settle<T>(outcome: Result<T, Stop>) -> Result<T, String> {
+    outcome.map_err(|stop| match stop {
+        Stop::Cut => "the power went by itself".into(),
+        Stop::Violation(what) => what,
+    })
+}
 
 /// How the engine is set up, drawn from the seed.
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +104,8 @@ pub(crate) struct World {
     writes_count: u64,
     next_feed_seq: u64,
     last_crash: Option<Crash>,
+    /// The last error that the engine gave.
+    failure: Cell<Option<Error>>,
 }
 
 /// The disk as it is.
@@ -127,6 +137,7 @@ impl World {
             writes_count: 0,
             next_feed_seq: 0,
             last_crash: None,
+            failure: Cell::new(None),
         }
     }
 
@@ -140,6 +151,7 @@ impl World {
 
     /// An error is fine if the machine stands still, else it breaks a promise.
     fn stop(&self, doing: &str, error: &Error) -> Stop {
+        self.failure.set(Some(error.clone()));
         if self.sim.is_power_cut() {
             Stop::Cut
         } else {
@@ -218,7 +230,11 @@ impl World {
         }
         let copy = match self.setup.read(self.disk(), BACKUP_DIR) {
             Ok(copy) => copy,
-            Err(error) if error.kind() == ErrorKind::NotADatabase && finished.is_none() => {
+            // The first backup did not get to its root.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotADatabase | ErrorKind::Corrupt)
+                    && finished.is_none() =>
+            {
                 return Ok(());
             }
             Err(error) => return Err(self.stop("open a backup", &error)),
@@ -465,6 +481,22 @@ impl World {
         };
         check::same("a reader's state", self.model.now(), &check::state(&reader)?)?;
         Ok(())
+    }
+
+    /// Does one step that the engine may refuse: the inner result is what it said. What it
+    /// refused has not happened.
+    pub(crate) fn try_step(&mut self, step: &Step) -> Result<Result<(), Error>, Stop> {
+        self.failure.set(None);
+        match self.step(step) {
+            Ok(()) => Ok(Ok(())),
+            Err(stop) => match self.failure.take() {
+                Some(error) => {
+                    self.model.refuse();
+                    Ok(Err(error))
+                }
+                None => Err(stop),
+            },
+        }
     }
 
     /// Does one step.

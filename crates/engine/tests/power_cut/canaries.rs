@@ -1,0 +1,82 @@
+//! Worlds that are broken on purpose: if the checks do not notice, they prove nothing.
+
+use crate::{
+    broken_disk::BrokenDisk,
+    model::{Crash, Level},
+    random_scripts,
+    script::Step,
+    seeds,
+    world::{Setup, Stop, World, honest},
+};
+use annals_disk::SimDisk;
+
+/// Every broken world must be found out within so many seeds.
+const SEEDS: u64 = 300;
+
+fn is_found_out(what: &str, run: impl Fn(u64) -> Result<(), String> + Sync) {
+    let failed = seeds::failures(0..SEEDS, 1, run);
+    assert!(!failed.is_empty(), "{what}: nobody noticed within {SEEDS} seeds");
+}
+
+#[test]
+fn skipped_directory_syncs_are_noticed() {
+    is_found_out("directory syncs that do nothing", |seed| {
+        random_scripts::run(seed, BrokenDisk::without_directory_syncs)
+    });
+}
+
+#[test]
+fn acknowledging_before_the_sync_is_noticed() {
+    is_found_out("syncs that do nothing", |seed| {
+        random_scripts::run(seed, BrokenDisk::without_syncs)
+    });
+}
+
+/// Writes some commits, cuts the power, lets `break_recovery` at the disk, and recovers.
+fn recover_after(seed: u64, break_recovery: impl Fn(&SimDisk)) -> Result<(), String> {
+    let settle = |outcome| match outcome {
+        Ok(()) | Err(Stop::Cut) => Ok(()),
+        Err(Stop::Violation(what)) => Err(what),
+    };
+    let mut world = World::new(seed, Setup::fixed(), honest);
+    settle(world.start())?;
+    for key in 0..6 {
+        let put = Step::Put { space: 0, key, len: 900, level: Some(Level::Sync) };
+        settle(world.step(&put))?;
+        if key % 3 == 1 {
+            settle(world.step(&Step::Checkpoint))?;
+        }
+    }
+    world.crash(Crash::Power);
+    break_recovery(&world.sim);
+    settle(world.recover(Crash::Power))
+}
+
+#[test]
+fn the_world_of_the_next_canaries_is_sound() {
+    recover_after(1, |_| {}).unwrap();
+}
+
+#[test]
+fn a_recovery_that_loses_a_synced_commit_is_noticed() {
+    is_found_out("a synced commit zeroed", |seed| recover_after(seed, zero_last_page));
+}
+
+/// Zeroes the last page of the log that holds anything.
+fn zero_last_page(sim: &SimDisk) {
+    let is_segment = |path: &std::path::PathBuf| {
+        path.starts_with("data/db") && path.extension().is_some_and(|ending| ending == "seg")
+    };
+    for path in sim.paths().into_iter().filter(is_segment) {
+        let mut bytes = sim.file_bytes(&path).unwrap_or_default();
+        if let Some(last) = bytes.iter().rposition(|byte| *byte != 0) {
+            bytes[last / 4096 * 4096..].fill(0);
+            sim.set_file_bytes(&path, &bytes).unwrap();
+        }
+    }
+}
+
+#[test]
+fn frames_that_come_back_to_life_are_noticed() {
+    is_found_out("cut-off frames made to fit", crate::stale_frames::resurrect);
+}

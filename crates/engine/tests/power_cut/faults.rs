@@ -1,0 +1,192 @@
+//! Disks that refuse: a failing sync, a failing read, no space left.
+
+use crate::{
+    check,
+    model::{Crash, Level, State},
+    random::Random,
+    script::{Step, random_step, short_scripts},
+    seeds,
+    world::{DIR, Setup, World, honest, settle},
+};
+use annals_disk::{Fault, SimDisk};
+use annals_engine::{Durability, Error, ErrorKind, WriteOptions};
+use std::{collections::BTreeMap, path::PathBuf};
+
+fn files(sim: &SimDisk) -> BTreeMap<PathBuf, Vec<u8>> {
+    sim.paths()
+        .into_iter()
+        // Lock files hold no data; who holds a lock is written into them.
+        .filter(|path| path.extension().is_none_or(|ending| ending != "lock"))
+        .map(|path| (path.clone(), sim.file_bytes(&path).unwrap_or_default()))
+        .collect()
+}
+
+/// A database with some commits in several segments, all of them durable.
+fn prepared(seed: u64) -> Result<World, String> {
+    let mut random = Random::new(seed, 3);
+    let mut world = World::new(seed, Setup::random(&mut random), honest);
+    settle(world.start())?;
+    for _ in 0..25 {
+        let step = random_step(&mut random);
+        settle(world.step(&step))?;
+    }
+    settle(world.step(&Step::Sync))?;
+    Ok(world)
+}
+
+#[test]
+fn a_failed_sync_stops_all_writing_and_loses_nothing_that_was_promised() {
+    seeds::run_all("a_failed_sync", 0..300, |seed| {
+        let mut world = prepared(seed)?;
+        let mut random = Random::new(seed, 4);
+        let db = world.db();
+        let keyspace = db.hash_keyspace("more").map_err(|error| error.to_string())?;
+        db.sync().map_err(|error| error.to_string())?;
+        let mut least = check::state(&db)?;
+        world.sim.fail_nth_at(Fault::FailSync, ".seg", 1 + random.below(4));
+        let options = WriteOptions::default().durability(Durability::Sync);
+        let mut tried = least.clone();
+        let mut failed = None;
+        for n in 0..20u8 {
+            tried.entry("more".into()).or_default().insert(vec![n], (&[n; 100][..]).into());
+            match keyspace.insert_with([n], [n; 100], options) {
+                Ok(_) => least = tried.clone(),
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
+        let error = failed.ok_or("the sync did not fail")?;
+        expect(&error, ErrorKind::Poisoned)?;
+        // Reads go on, writes do not, and no retry hides it.
+        for _ in 0..2 {
+            check::same("a poisoned database", &tried, &check::state(&db)?)?;
+            let writes = [
+                keyspace.insert("x", "y"),
+                keyspace.clear(),
+                db.sync(),
+                db.create_keyspace("z", Default::default()).map(drop),
+                db.checkpoint().map(drop),
+                db.compact().map(drop),
+            ];
+            for write in writes {
+                expect(&write.err().ok_or("a write after the failure")?, ErrorKind::Poisoned)?;
+            }
+        }
+        drop((keyspace, db));
+        let power = random.once_in(2);
+        let mut found = State::new();
+        for round in 0..3 {
+            // First as drawn; then, whatever was found must stay.
+            world.crash(if power || round > 0 { Crash::Power } else { Crash::Kill });
+            let opened = world.setup.open(world.disk(), DIR);
+            let db = opened.map_err(|error| format!("round {round}: {error}"))?;
+            let now = check::state(&db)?;
+            check::intact(&db)?;
+            if round == 0 {
+                let fits = [&least, &tried].into_iter().any(|state| *state == now);
+                if !fits {
+                    return Err("after a failed sync the state is of no commit".into());
+                }
+                found = now;
+            } else {
+                check::same("what was found after a failed sync", &found, &now)?;
+            }
+        }
+        Ok(())
+    });
+}
+
+fn expect(error: &Error, kind: ErrorKind) -> Result<(), String> {
+    if error.kind() == kind {
+        return Ok(());
+    }
+    Err(format!("{kind:?} expected, got {:?}: {error}", error.kind()))
+}
+
+#[test]
+fn an_opening_that_fails_has_changed_nothing() {
+    seeds::run_all("an_opening_that_fails", 0..120, |seed| {
+        let mut world = prepared(seed)?;
+        let expected = check::state(&world.db())?;
+        world.crash(if seed % 3 == 0 { Crash::Kill } else { Crash::Power });
+        for fault in [Fault::FailRead, Fault::FailOpen, Fault::FailLock] {
+            for nth in 1..40 {
+                let before = files(&world.sim);
+                world.sim.fail_nth_at(fault, "data/db", nth);
+                match world.setup.open(world.disk(), DIR) {
+                    Err(error) => {
+                        expect(&error, ErrorKind::Io)?;
+                        let after = files(&world.sim);
+                        // Openings that read everything and then cannot write are another matter.
+                        if fault != Fault::FailOpen && before != after {
+                            return Err(format!("{fault:?} {nth}: the opening changed files"));
+                        }
+                        world.sim.clear_faults();
+                    }
+                    Ok(db) => {
+                        world.sim.clear_faults();
+                        check::same("after failed openings", &expected, &check::state(&db)?)?;
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_nothing_is_half_done() {
+    for (name, script) in short_scripts() {
+        let mut world = World::new(1, Setup::fixed(), honest);
+        settle(world.start()).unwrap();
+        let least: u64 = files(&world.sim).values().map(|bytes| bytes.len() as u64).sum();
+        settle(script.iter().try_for_each(|step| world.step(step))).unwrap();
+        let most: u64 = files(&world.sim).values().map(|bytes| bytes.len() as u64).sum();
+        let failed = seeds::failures(0..120, 3, |case| {
+            let capacity = least + (most * 2 - least) * case / 120;
+            fill(&script, capacity).map_err(|what| format!("{capacity} bytes: {what}"))
+        });
+        assert!(failed.is_empty(), "script `{name}`: {failed:#?}");
+    }
+}
+
+/// Runs a script on a disk of that size; every step that fails for want of space is tried again
+/// with more.
+fn fill(script: &[Step], capacity: u64) -> Result<(), String> {
+    let mut world = World::new(1, Setup::fixed(), honest);
+    settle(world.start())?;
+    world.sim.set_capacity(capacity);
+    for step in script {
+        if matches!(step, Step::Kill | Step::Reopen) {
+            // Opening and closing on a full disk: they work or say so, and lose nothing.
+            let before = check::state(&world.db())?;
+            world.crash(Crash::Kill);
+            if let Err(error) = world.setup.open(world.disk(), DIR) {
+                expect(&error, ErrorKind::Full)?;
+                world.sim.clear_capacity();
+            }
+            settle(world.recover(Crash::Kill))?;
+            check::same("after reopening", &before, &check::state(&world.db())?)?;
+            continue;
+        }
+        if let Err(error) = settle(world.try_step(step))? {
+            expect(&error, ErrorKind::Full)?;
+            check::same("after a full disk", world.model.now(), &check::state(&world.db())?)?;
+            check::intact(&world.db())?;
+            world.sim.clear_capacity();
+            settle(world.step(step))?;
+        }
+    }
+    world.sim.clear_capacity();
+    settle(world.step(&Step::Look))?;
+    settle(world.step(&Step::Put { space: 0, key: 20, len: 10, level: Some(Level::Sync) }))?;
+    settle(world.step(&Step::Compact))?;
+    settle(world.step(&Step::Look))?;
+    world.crash(Crash::Power);
+    settle(world.recover(Crash::Power))?;
+    settle(world.step(&Step::Reopen))?;
+    settle(world.step(&Step::Look))
+}

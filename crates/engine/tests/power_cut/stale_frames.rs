@@ -1,0 +1,123 @@
+//! Frames that a recovery cut off and that still stand behind the log's end, on a whole number of
+//! frames: the rules of epochs and numbers keep them dead. A recovery without these rules would
+//! bring them back; what that looks like is shown by making them fit.
+
+use crate::{
+    check,
+    model::{Crash, Level},
+    script::Step,
+    world::{Done, Setup, World, honest, settle},
+};
+use crc32c::{crc32c, crc32c_append};
+
+const SEGMENT: &str = "data/db/00000001.seg";
+const SEGMENT_HEADER_BYTES: usize = 64;
+const FRAME_HEADER_BYTES: usize = 48;
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap())
+}
+
+/// Where the frames of a segment begin, and where the last one ends.
+fn frames(bytes: &[u8]) -> Vec<usize> {
+    let mut at = SEGMENT_HEADER_BYTES;
+    let mut found = vec![at];
+    while at + 8 <= bytes.len() && u32_at(bytes, at + 4) != 0 {
+        at += u32_at(bytes, at + 4) as usize;
+        found.push(at);
+    }
+    found
+}
+
+fn segment(world: &World) -> Vec<u8> {
+    world.sim.file_bytes(SEGMENT).unwrap()
+}
+
+/// Loses some commits to a power cut, makes a new one of the same length, and cuts the power again;
+/// then the lost frames, but the first, stand behind the new one as if they had never been zeroed.
+/// `forge` may change the first of them.
+fn put_back(seed: u64, forge: impl Fn(&mut [u8], &[u8])) -> Done {
+    let put = |key, level| Step::Put { space: 0, key, len: 100, level: Some(level) };
+    let mut world = World::new(seed, Setup::fixed(), honest);
+    world.start()?;
+    world.step(&put(4, Level::Sync))?;
+    let kept = *frames(&segment(&world)).last().unwrap();
+    for key in [7, 10, 13] {
+        world.step(&put(key, Level::Buffered))?;
+    }
+    let lost = segment(&world);
+    world.crash(Crash::Power);
+    let mut cut = lost.clone();
+    cut[kept..].fill(0);
+    world.sim.set_file_bytes(SEGMENT, &cut).unwrap();
+    world.recover(Crash::Power)?;
+
+    world.step(&put(16, Level::Sync))?;
+    let db = world.db.take().unwrap();
+    check::feed(&db, &mut world.model, 0)?;
+    world.crash(Crash::Power);
+    drop(db);
+    let mut bytes = segment(&world);
+    let end = *frames(&bytes).last().unwrap();
+    let stale = frames(&lost).into_iter().find(|start| *start == end);
+    assert!(stale.is_some(), "the new frame is as long as the lost one");
+    bytes.truncate(end);
+    bytes.extend_from_slice(&lost[end..]);
+    let (front, behind) = bytes.split_at_mut(end);
+    forge(behind, &front[kept..]);
+    world.sim.set_file_bytes(SEGMENT, &bytes).unwrap();
+    world.recover(Crash::Power)?;
+    world.step(&put(19, Level::Sync))?;
+    world.step(&Step::Kill)?;
+    world.step(&Step::Look)
+}
+
+/// Makes `stale` follow `before`, a frame of one record: its epoch, its number, its checksums.
+fn fit(stale: &mut [u8], before: &[u8], seed: u32) {
+    let len = u32_at(stale, 4) as usize;
+    let frame = &mut stale[..len];
+    let seq = u64::from_le_bytes(before[8..16].try_into().unwrap()) + 1;
+    let delta = u32_at(before, FRAME_HEADER_BYTES + 4) + 1;
+    frame[8..16].copy_from_slice(&seq.to_le_bytes());
+    frame[16..24].copy_from_slice(&before[16..24]);
+    frame[36..40].copy_from_slice(&before[36..40]);
+    let bind = |record: &[u8], delta: u32| {
+        let body = u64::from(crc32c(&record[8..]));
+        crc32c_append(seed, &(u64::from(delta) << 32 | body).to_le_bytes())
+    };
+    // The frame's padding is not the record's.
+    let record_len = [len - FRAME_HEADER_BYTES, len - FRAME_HEADER_BYTES - 8]
+        .into_iter()
+        .find(|record_len| {
+            let record = &frame[FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + record_len];
+            bind(record, u32_at(record, 4)) == u32_at(record, 0)
+        })
+        .expect("the record was intact");
+    let record = &mut frame[FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + record_len];
+    record[4..8].copy_from_slice(&delta.to_le_bytes());
+    let checksum = bind(record, delta).to_le_bytes();
+    record[0..4].copy_from_slice(&checksum);
+    let head = crc32c_append(seed, &frame[4..FRAME_HEADER_BYTES]);
+    frame[0..4].copy_from_slice(&crc32c_append(head, &checksum).to_le_bytes());
+}
+
+/// The seed of the segment's checksums, from its header.
+fn segment_seed(world_segment: &[u8]) -> u32 {
+    crc32c(&[&world_segment[16..24], &world_segment[24..28]].concat())
+}
+
+#[test]
+fn frames_that_were_cut_off_stay_dead() {
+    for seed in 0..20 {
+        settle(put_back(seed, |_, _| {})).unwrap();
+    }
+}
+
+/// The canary: a recovery that breaks the rules.
+pub(crate) fn resurrect(seed: u64) -> Result<(), String> {
+    // The header of the segment is the same all the time; it is read from a world of the same seed.
+    let mut world = World::new(seed, Setup::fixed(), honest);
+    settle(world.start())?;
+    let checksum_seed = segment_seed(&segment(&world));
+    settle(put_back(seed, |stale, before| fit(stale, before, checksum_seed)))
+}
