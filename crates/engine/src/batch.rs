@@ -32,7 +32,12 @@ pub struct WriteBatch {
 
 impl WriteBatch {
     pub(crate) fn new(core: Arc<Open>) -> Self {
-        Self { core, frame: FrameBuilder::new(), targets: BatchTargets::default(), durability: None }
+        Self {
+            core,
+            frame: FrameBuilder::new(),
+            targets: BatchTargets::default(),
+            durability: None,
+        }
     }
 
     /// Sets the durability of this commit, instead of the database's.

@@ -24,6 +24,7 @@ use std::{
 };
 
 pub use format::CHECKPOINT_VERSION;
+pub(crate) use format::mend;
 
 /// What a checkpoint did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -37,6 +37,8 @@ mod core;
 mod data_dir;
 mod database;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod hash;
 mod history;
 mod loading;

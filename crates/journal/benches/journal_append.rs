@@ -8,8 +8,7 @@ use std::sync::Arc;
 fn append(journal: &Journal, frame: &mut FrameBuilder, durability: Durability) {
     frame.clear(1 << 20);
     let (key, value) = (&[1u8; 16][..], &[2u8; 100][..]);
-    let draft =
-        Draft { kind: Kind::Put, space: 1, key, value, expires_ms: None, aligned: false };
+    let draft = Draft { kind: Kind::Put, space: 1, key, value, expires_ms: None, aligned: false };
     frame.push(&draft).expect("a small record");
     let mut writer = journal.writer(frame.len_bytes(), 1).expect("room on the disk");
     let appended = writer.append(frame).expect("a mapped segment");

@@ -113,8 +113,7 @@ mod tests {
 
     #[test]
     fn addresses_survive_packing() {
-        for (slot, offset) in [(0, 64), (1, 8), (Address::SLOTS_MAX - 1, u32::MAX - 7), (7, 4096)]
-        {
+        for (slot, offset) in [(0, 64), (1, 8), (Address::SLOTS_MAX - 1, u32::MAX - 7), (7, 4096)] {
             let address = Address { slot, offset };
             assert_eq!(Address::unpack(address.pack()), address);
             assert_eq!(Address::unpack(address.pack() | (0xffff << 48)), address);

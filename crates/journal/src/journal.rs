@@ -575,10 +575,10 @@ impl Shared {
             // The last place of a segment is for its seal.
             if tail.offset + 2 * FRAME_HEADER_BYTES <= tail.segment.region.len() {
                 // The root alone says that the log is whole; the frame only tells readers of the log
-            // of it. It must not take the room that sealing the segment needs.
-            if tail.offset + 2 * FRAME_HEADER_BYTES <= tail.segment.region.len() {
-                self.append_empty(&mut tail, FrameKind::Close)?;
-            }
+                // of it. It must not take the room that sealing the segment needs.
+                if tail.offset + 2 * FRAME_HEADER_BYTES <= tail.segment.region.len() {
+                    self.append_empty(&mut tail, FrameKind::Close)?;
+                }
             }
             (tail.progress(), Arc::clone(&tail.segment))
         };

@@ -41,6 +41,8 @@ mod feed;
 mod follow;
 mod format;
 mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
 mod holds;
 mod journal;
 mod opening;

@@ -299,6 +299,26 @@ impl<'a> SectionReader<'a> {
     }
 }
 
+/// Makes the checksums of header and blocks right, as far as they have a shape. For fuzzing.
+pub(crate) fn mend(bytes: &mut [u8]) {
+    if bytes.len() < HEADER_BYTES {
+        return;
+    }
+    let checksum = crc32c::crc32c(&bytes[..36]);
+    bytes[36..40].copy_from_slice(&checksum.to_le_bytes());
+    let number = |at: usize| bytes[at..at + 8].try_into().map_or(0, u64::from_le_bytes);
+    let seed = seed(number(16), number(24));
+    let mut rest = &mut bytes[HEADER_BYTES..];
+    while rest.len() >= BLOCK_HEADER_BYTES {
+        let len = rest[8..16].try_into().map_or(0, u64::from_le_bytes);
+        let end = (BLOCK_HEADER_BYTES as u64).saturating_add(len).min(rest.len() as u64) as usize;
+        let head = crc32c::crc32c_append(seed, &rest[0..4]);
+        let checksum = crc32c::crc32c_append(head, &rest[8..end]);
+        rest[4..8].copy_from_slice(&checksum.to_le_bytes());
+        rest = &mut rest[end..];
+    }
+}
+
 fn decode_catalog(body: &[u8]) -> Option<Section> {
     let (clock_ms, rest) = body.split_first_chunk::<8>()?;
     let (next_id, rest) = rest.split_first_chunk::<4>()?;

@@ -7,7 +7,6 @@
 
 use std::sync::atomic::{Ordering, fence};
 
-use super::{Rehash, Table};
 use super::arena::Arena;
 use super::bucket::SLOTS;
 use super::entry::{Head, Roots};
@@ -16,6 +15,7 @@ use super::shape::{self, FANOUT, FULL, LARGEST, MIN_PRECISION, PAGE, ROOTS, TAG_
 use super::slot::Slot;
 use super::stage::Stage;
 use super::view::{Outdated, View};
+use super::{Rehash, Table};
 
 /// How many words of a subtable are in use.
 #[derive(Clone, Copy, Default)]
