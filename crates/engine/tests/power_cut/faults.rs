@@ -190,3 +190,45 @@ fn fill(script: &[Step], capacity: u64) -> Result<(), String> {
     settle(world.step(&Step::Reopen))?;
     settle(world.step(&Step::Look))
 }
+
+#[test]
+fn random_scripts_go_on_when_space_returns() {
+    seeds::run_all("random_scripts_go_on", 0..200, |seed| {
+        let mut random = Random::new(seed, 5);
+        let setup = Setup { compact_below: 0.9, ..Setup::random(&mut random) };
+        let mut world = World::new(seed, setup, honest);
+        settle(world.start())?;
+        // Enough that a compaction fills several segments, each with something dead in it.
+        for n in 0..120 {
+            let (space, key) = (n % 4, n / 4 % 24);
+            let len = 3_000 + random.below(9_000) as u32;
+            settle(world.step(&Step::Put { space, key, len, level: Some(Level::Buffered) }))?;
+            settle(world.step(&Step::Put { space: 0, key: 23, len: 900, level: None }))?;
+        }
+        for _ in 0..40 {
+            let step = if random.once_in(4) { Step::Compact } else { random_step(&mut random) };
+            if matches!(step, Step::Kill | Step::Reopen | Step::Follow) {
+                continue;
+            }
+            let used: u64 = files(&world.sim).values().map(|bytes| bytes.len() as u64).sum();
+            world.sim.set_capacity(used + random.below(300 << 10));
+            if let Err(error) = settle(world.try_step(&step))? {
+                expect(&error, ErrorKind::Full)?;
+                world.sim.clear_capacity();
+                settle(world.step(&Step::Look))?;
+                check::intact(&world.db())?;
+            }
+            world.sim.clear_capacity();
+            if random.once_in(8) {
+                settle(world.step(&Step::Reopen))?;
+                settle(world.step(&Step::Look))?;
+                if let Some(warning) = world.db().recovery().warnings.first() {
+                    return Err(format!("closing and reopening warns: {warning}"));
+                }
+            }
+        }
+        settle(world.step(&Step::Reopen))?;
+        settle(world.step(&Step::Look))?;
+        check::intact(&world.db())
+    });
+}
