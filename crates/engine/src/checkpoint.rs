@@ -50,6 +50,10 @@ pub(crate) struct Loaded {
 /// in the same step. Called by one thread at a time.
 pub(crate) fn write(core: &Core, drop_slots: &[u32]) -> Result<CheckpointReport> {
     let journal = &core.journal;
+    if journal.is_closed() {
+        // The directory may be another opener's by now.
+        return Err(annals_journal::Error::Closed.into());
+    }
     let (replay_from, next_seq, catalog) = {
         let writer = journal.quiesce();
         (writer.end(), writer.next_seq(), core.catalog.load_full())

@@ -132,6 +132,8 @@ impl Replayed {
 
 pub(crate) fn close(core: &Core) -> Result<()> {
     core.maintenance.stop();
+    // Other handles may be writing a checkpoint, compacting or backing up at this moment.
+    let _exclusive = core.maintenance.exclusive.lock();
     if !core.read_only && core.journal.poisoned().is_none() && !core.journal.is_closed() {
         checkpoint::write(core, &[])?;
     }
