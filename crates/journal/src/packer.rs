@@ -97,7 +97,9 @@ impl Packer<'_> {
             // Only space is lost.
             tracing::warn!(%error, "a packed segment keeps its full length");
         }
-        segment.region.sync()?;
+        // The views may refer to its records already, and they cannot be relied on.
+        let synced = segment.region.sync();
+        synced.inspect_err(|error| self.journal.poison(&error.to_string()))?;
         segment.seal();
         self.finished.push(segment.slot);
         Ok(())

@@ -232,3 +232,38 @@ fn random_scripts_go_on_when_space_returns() {
         check::intact(&world.db())
     });
 }
+
+#[test]
+fn a_compaction_that_fails_half_way_loses_nothing() {
+    seeds::run_all("a_compaction_that_fails", 0..60, |seed| {
+        let mut random = Random::new(seed, 6);
+        let mut world = World::new(seed, Setup::fixed(), honest);
+        settle(world.start())?;
+        for n in 0..120 {
+            let (space, key) = (n % 4, n / 4 % 24);
+            let len = 3_000 + random.below(9_000) as u32;
+            settle(world.step(&Step::Put { space, key, len, level: Some(Level::Buffered) }))?;
+            settle(world.step(&Step::Put { space: 0, key: 23, len: 900, level: None }))?;
+        }
+        settle(world.step(&Step::Sync))?;
+        let fault = random.pick(&[Fault::FailTruncate, Fault::FailSync, Fault::FailCreate]);
+        world.sim.fail_nth_at(fault, ".seg", 1 + random.below(4));
+        let failed = settle(world.try_step(&Step::Compact))?.is_err();
+        world.sim.clear_faults();
+        settle(world.step(&Step::Look))?;
+        // A second one either goes through, or writing has stopped for good.
+        if let Err(error) = settle(world.try_step(&Step::Compact))? {
+            expect(&error, ErrorKind::Poisoned)?;
+            if !failed {
+                return Err("a compaction that went through poisoned the database".into());
+            }
+        }
+        for crash in [Crash::Kill, Crash::Power] {
+            world.crash(crash);
+            settle(world.recover(crash))?;
+        }
+        settle(world.step(&Step::Compact))?;
+        settle(world.step(&Step::Reopen))?;
+        settle(world.step(&Step::Look))
+    });
+}
