@@ -7,6 +7,8 @@
 //!
 //! `ANNALS_NIGHTLY=1` runs a hundred times as many seeds; `ANNALS_SEED=7` runs one.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "power_cut/broken_disk.rs"]
 mod broken_disk;
 #[path = "power_cut/canaries.rs"]
