@@ -155,8 +155,8 @@ fn prepare_target(disk: &dyn Disk, target: &Path, id: Option<u64>) -> Result<Opt
             Some(id) if older.database_id != id => {
                 Err(refuse("it holds another database; name another directory".into()))
             }
-            Some(_) if older.clean_end.is_none() => {
-                let why = "it was opened as a database since; its log may have gone its own way";
+            Some(_) if !older.copy => {
+                let why = "it is no backup, or was opened for writing since; name another directory";
                 Err(refuse(why.into()))
             }
             Some(_) => Ok(Some(older)),

@@ -187,14 +187,15 @@ impl Run<'_> {
         if current {
             return true;
         }
-        // A removal whose key is not in the table hides older records of the key from a rebuild,
-        // as long as there may be any.
+        // A removal whose key is not in the table, and a record that expired, hide older records of
+        // the key from a rebuild, as long as there may be any.
         let superseded = listed
             .view
             .table
             .find(hash, |slot| self.core.same_key(slot, record.space, record.key))
             .is_some();
-        record.kind == Kind::Remove
+        let hides = record.kind == Kind::Remove || record.expires_ms.is_some();
+        hides
             && !superseded
             && self.kept_from.is_some_and(|from| from < record.seq)
     }

@@ -9,7 +9,7 @@ use crate::{
     open::Open,
 };
 use annals_disk::Disk;
-use annals_journal::{Address, FrameView, Journal, Kind, Opening, Seq};
+use annals_journal::{Address, FrameView, Journal, Kind, Opening, Root, Seq};
 use std::{path::Path, sync::Arc};
 
 pub(crate) fn open(builder: Builder, disk: Arc<dyn Disk>, dir: &Path) -> Result<Database> {
@@ -31,6 +31,11 @@ pub(crate) fn open(builder: Builder, disk: Arc<dyn Disk>, dir: &Path) -> Result<
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether a writer has replaced the root since it was read.
+fn is_outdated(opening: &Opening) -> bool {
+    Root::read(&**opening.disk(), opening.dir()).is_ok_and(|root| root != *opening.root())
 }
 
 /// Opens read-only again if a file went away since the root was read: a writer beside us may have
@@ -84,6 +89,10 @@ fn load(mut opening: Opening, builder: &Builder) -> Result<Core> {
     let mut clock_ms = opening.root().clock_ms;
     let (loaded, whole) = match checkpoint::load(&opening) {
         Ok(loaded) => (loaded, false),
+        Err(Error::Checkpoint { path, .. }) if read_only && is_outdated(&opening) => {
+            let what = "the writer has replaced this checkpoint";
+            return Err(annals_journal::Error::Missing { path, what }.into());
+        }
         Err(error @ Error::Checkpoint { .. }) => {
             // A view is a function of the log: nothing is lost, opening takes longer.
             opening.warn(format!("{error}; its views were rebuilt from the whole log"));

@@ -344,6 +344,15 @@ fn backups_open_and_grow() -> Result<()> {
         assert_eq!(contents(&copy, "k"), contents(&db, "k"));
         assert!(copy.verify(&mut |_| {})?.is_intact());
     }
+    // A copy that went its own way is never overwritten.
+    {
+        let copy = Database::open(&target)?;
+        copy.hash_keyspace("k")?.insert("own", "1")?;
+        copy.close()?;
+    }
+    assert_eq!(db.backup_to(&target).unwrap_err().kind(), ErrorKind::InvalidInput);
+    std::fs::remove_dir_all(&target).unwrap();
+    db.backup_to(&target)?;
     let restored = dir.path().join("restored");
     Database::restore(&target, &restored)?;
     let copy = Database::open(&restored)?;

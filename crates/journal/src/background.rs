@@ -41,6 +41,8 @@ pub(crate) struct Signals {
     due_ns: AtomicU64,
     /// The shortest interval anybody asked for.
     every_ns: AtomicU64,
+    /// Set while the thread watches for the log to fall idle.
+    watching: AtomicBool,
     zeroes_asked: AtomicBool,
     pages_asked_at: AtomicU64,
     sync_commits_count: AtomicU64,
@@ -62,6 +64,7 @@ impl Signals {
             dirty: AtomicBool::new(false),
             due_ns: AtomicU64::new(u64::MAX),
             every_ns: AtomicU64::new(every.as_nanos() as u64),
+            watching: AtomicBool::new(false),
             zeroes_asked: AtomicBool::new(false),
             pages_asked_at: AtomicU64::new(u64::MAX),
             sync_commits_count: AtomicU64::new(0),
@@ -75,8 +78,15 @@ impl Signals {
     #[inline]
     pub(crate) fn note_dirty(&self, every: Duration, disk: &dyn Disk) {
         let every_ns = every.as_nanos() as u64;
-        if every_ns < self.every_ns.load(Ordering::Relaxed) {
-            self.every_ns.fetch_min(every_ns, Ordering::Relaxed);
+        if every_ns < self.every_ns.load(Ordering::Relaxed)
+            && every_ns < self.every_ns.fetch_min(every_ns, Ordering::Relaxed)
+        {
+            // The thread may be waiting for longer than that on account of earlier commits.
+            let due = disk.monotonic_ns().saturating_add(every_ns);
+            self.due_ns.fetch_min(due, Ordering::AcqRel);
+            self.dirty.store(true, Ordering::Release);
+            self.asked.lock().dirty = true;
+            self.sync_wake.notify_one();
         }
         if !self.dirty.load(Ordering::Acquire) && !self.dirty.swap(true, Ordering::AcqRel) {
             let due = disk.monotonic_ns().saturating_add(self.every_ns.load(Ordering::Relaxed));
@@ -93,6 +103,15 @@ impl Signals {
         if count % 64 == 32 && !self.zeroes_asked.swap(true, Ordering::Relaxed) {
             self.asked.lock().zeroes = true;
             self.space_wake.notify_one();
+        }
+    }
+
+    /// The log was synced: once it falls idle, that is noted in it.
+    #[inline]
+    pub(crate) fn note_synced(&self) {
+        if !self.watching.load(Ordering::Relaxed) && !self.watching.swap(true, Ordering::AcqRel) {
+            drop(self.asked.lock());
+            self.sync_wake.notify_one();
         }
     }
 
@@ -170,12 +189,16 @@ fn sync_loop(shared: &Shared) {
         }
         if !asked.dirty {
             if shared.needs_mark() {
-                // Idle for one interval: then note how far the log is synced.
-                let timeout = signals.sync_wake.wait_for(&mut asked, every.max(IDLE)).timed_out();
-                if timeout && !asked.dirty && !asked.stop {
+                // Idle for an interval: then note how far the log is synced.
+                let before = shared.durable.synced.position();
+                let over = signals.sync_wake.wait_for(&mut asked, every.max(IDLE)).timed_out();
+                let idle = over && shared.durable.synced.position() == before;
+                if idle && !asked.dirty && !asked.stop {
                     drop(asked);
                     shared.mark_synced();
                 }
+            } else if signals.watching.swap(false, Ordering::AcqRel) {
+                // Looked at once more: a sync that ended before the flag fell notified nobody.
             } else {
                 signals.sync_wake.wait(&mut asked);
             }

@@ -146,6 +146,7 @@ impl Journal {
             next_seq: Seq(1),
             clock_ms: 0,
             next_generation: 1,
+            copy: false,
             checkpoint: None,
             segments: Vec::new(),
         };
@@ -494,7 +495,10 @@ impl Shared {
             Some(cause) if self.durable.synced.position() < target => {
                 Err(Error::Poisoned { cause: Arc::clone(cause) })
             }
-            _ => Ok(()),
+            _ => {
+                self.signals.note_synced();
+                Ok(())
+            }
         }
     }
 

@@ -139,6 +139,7 @@ impl Journal {
         }
         copy.clean_end = Some(end);
         copy.synced_to = end;
+        copy.copy = true;
         copy
     }
 

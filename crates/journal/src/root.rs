@@ -28,6 +28,8 @@ pub(crate) const NO_DIRECTORY: &str = "it is a file or lies below one; name a di
 /// The version of the root format that this build writes.
 pub const ROOT_VERSION: u16 = 1;
 const FIXED_BYTES: usize = 112;
+const FLAG_CHECKPOINT: u64 = 1;
+const FLAG_COPY: u64 = 2;
 const ENTRY_BYTES: usize = 24;
 /// More than `Address::SLOTS_MAX` segments cannot be: a longer file is not a root.
 const FILE_BYTES_MAX: u64 = 32 << 20;
@@ -77,6 +79,8 @@ pub struct Root {
     pub clock_ms: u64,
     /// The next segment's number.
     pub next_generation: u32,
+    /// Whether this is a copy that nobody has opened for writing since it was made.
+    pub copy: bool,
     /// The latest checkpoint.
     pub checkpoint: Option<RootCheckpoint>,
     /// All segments.
@@ -112,7 +116,7 @@ impl Root {
         put(48, self.next_seq.0);
         put(56, self.clock_ms);
         put(64, u64::from(self.next_generation));
-        put(72, u64::from(self.checkpoint.is_some()));
+        put(72, if self.checkpoint.is_some() { FLAG_CHECKPOINT } else { 0 } | if self.copy { FLAG_COPY } else { 0 });
         if let Some(checkpoint) = self.checkpoint {
             put(80, checkpoint.number);
             put(88, checkpoint.replay_from.to_u64());
@@ -185,7 +189,8 @@ impl Root {
             next_seq: Seq(u64_at(bytes, 48)),
             clock_ms: u64_at(bytes, 56),
             next_generation: u64_at(bytes, 64) as u32,
-            checkpoint: (u64_at(bytes, 72) != 0).then(|| RootCheckpoint {
+            copy: u64_at(bytes, 72) & FLAG_COPY != 0,
+            checkpoint: (u64_at(bytes, 72) & FLAG_CHECKPOINT != 0).then(|| RootCheckpoint {
                 number: u64_at(bytes, 80),
                 replay_from: Position::from_u64(u64_at(bytes, 88)),
                 next_seq: Seq(u64_at(bytes, 96)),
@@ -298,6 +303,7 @@ mod tests {
             next_seq: Seq(9),
             clock_ms: 10,
             next_generation: 6,
+            copy: true,
             checkpoint: Some(RootCheckpoint {
                 number: 7,
                 replay_from: Position { ordinal: 4, offset: 64 },

@@ -134,6 +134,7 @@ impl Opening {
         let mut root = self.root.clone();
         root.epoch += 1;
         root.clean_end = None;
+        root.copy = false;
         root.clock_ms = root.clock_ms.max(cursor.time_ms);
         root.next_seq = root.next_seq.max(cursor.next_seq);
         if unclean {

@@ -66,8 +66,9 @@ impl WriteOptions {
 /// How a compare-and-swap ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CasOutcome {
-    /// The key had the expected value and has the new one now.
-    Swapped(Commit),
+    /// The key had the expected value and has the new one now. No commit was needed if it was not
+    /// there and was not to be.
+    Swapped(Option<Commit>),
     /// The key had another value, this one, and was left alone.
     Different(Option<Vec<u8>>),
 }
@@ -323,9 +324,12 @@ impl HashKeyspace {
             if value.as_deref() != expected {
                 return Ok(CasOutcome::Different(value.map(|value| value.to_vec())));
             }
+            if value.is_none() && new.is_none() {
+                return Ok(CasOutcome::Swapped(None));
+            }
             drop(value);
             if let Some(commit) = self.replace(key, seq, new)? {
-                return Ok(CasOutcome::Swapped(commit));
+                return Ok(CasOutcome::Swapped(Some(commit)));
             }
         }
         Err(Error::Conflict { attempts: ATTEMPTS_MAX })

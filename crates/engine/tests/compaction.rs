@@ -1,0 +1,56 @@
+//! What log compaction must keep although no view shows it.
+
+use annals_disk::{Disk, SimDisk, SimOptions};
+use annals_engine::{Background, Database, Result, WriteOptions};
+use std::{path::Path, sync::Arc, time::Duration};
+
+fn open(disk: &SimDisk) -> Result<Database> {
+    Database::builder()
+        .segment_bytes(64 << 10)
+        .background(Background::Manual)
+        .disk(Arc::new(disk.clone()))
+        .open("db")
+}
+
+/// Removes the checkpoint, so that the next opening rebuilds the views from the whole log.
+fn lose_checkpoint(disk: &SimDisk) {
+    let entries = disk.list(Path::new("db")).unwrap();
+    let lost = entries.iter().filter(|entry| entry.name.ends_with(".ckp"));
+    assert_eq!(lost.map(|entry| disk.remove(&Path::new("db").join(&entry.name))).count(), 1);
+}
+
+#[test]
+fn an_expired_or_removed_key_does_not_come_back_from_an_older_segment() -> Result<()> {
+    for removed in [false, true] {
+        let disk = SimDisk::new(SimOptions::seeded(1));
+        let db = open(&disk)?;
+        let keyspace = db.hash_keyspace("k")?;
+        keyspace.insert("key", "old")?;
+        // The old version's segment stays: all else in it is current.
+        for n in 0..600u32 {
+            keyspace.insert(n.to_be_bytes(), [1; 100])?;
+        }
+        let ttl = WriteOptions::default().ttl(Duration::from_millis(50));
+        keyspace.insert_with("key", "new", ttl)?;
+        if removed {
+            keyspace.remove("key")?;
+        }
+        for n in 0..600u32 {
+            keyspace.insert((n % 10 + 1_000).to_be_bytes(), [2; 100])?;
+        }
+        disk.advance_ms(100);
+        assert!(keyspace.get("key")?.is_none());
+        db.tick()?;
+        assert!(db.compact()?.segments_count > 0);
+        drop(keyspace);
+        db.close()?;
+
+        lose_checkpoint(&disk);
+        let db = open(&disk)?;
+        assert!(!db.recovery().warnings.is_empty(), "the rebuild is reported");
+        let keyspace = db.open_keyspace("k")?;
+        assert!(keyspace.get("key")?.is_none(), "removed: {removed}");
+        assert_eq!(keyspace.len(), 610);
+    }
+    Ok(())
+}
