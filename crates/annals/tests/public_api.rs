@@ -1,0 +1,22 @@
+//! Every public path of the facade, and what may cross threads: a change here is a change for users.
+
+#![allow(unused_imports, reason = "that the paths exist is the test")]
+
+use annals::{
+    Background, BackupReport, Builder, CHECKPOINT_VERSION, CasOutcome, Change, ChangeKind, Changes,
+    CheckpointReport, Commit, CompactReport, Damage, Database, Durability, Entry, Error, ErrorKind,
+    Guard, HashKeyspace, Holder, Iter, KEY_BYTES_MAX, KEYSPACE_NAME_BYTES_MAX, KeyspaceInfo,
+    KeyspaceKind, KeyspaceOptions, KeyspaceStats, LogStats, Position, Recovery, Result, Seq,
+    Snapshot, SnapshotStats, Stats, VALUE_BYTES_MAX, VerifyReport, WriteBatch, WriteOptions,
+    data_dir,
+    disk::{Disk, MemoryDisk, RealDisk, SimDisk, SimOptions, WriteMode},
+};
+
+#[test]
+fn handles_are_cheap_to_share() {
+    fn shared<T: Clone + Send + Sync + 'static>() {}
+    shared::<Database>();
+    shared::<HashKeyspace>();
+    shared::<Snapshot>();
+    shared::<Error>();
+}

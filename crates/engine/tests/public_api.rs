@@ -1,0 +1,29 @@
+//! Every public path, and what may cross threads: a change here is a change for users.
+
+#![allow(unused_imports, reason = "that the paths exist is the test")]
+
+use annals_engine::{
+    Background, BackupReport, Builder, CHECKPOINT_VERSION, CasOutcome, Change, ChangeKind, Changes,
+    CheckpointReport, Commit, CompactReport, Damage, Database, Durability, Entry, Error, ErrorKind,
+    Guard, HashKeyspace, Holder, Iter, KEY_BYTES_MAX, KEYSPACE_NAME_BYTES_MAX, KeyspaceInfo,
+    KeyspaceKind, KeyspaceOptions, KeyspaceStats, LogStats, Position, Recovery, Result, Seq,
+    Snapshot, SnapshotStats, Stats, VALUE_BYTES_MAX, VerifyReport, WriteBatch, WriteOptions,
+    data_dir,
+};
+
+#[test]
+fn what_is_shared_between_threads_may_be() {
+    fn shared<T: Send + Sync>() {}
+    fn cloned<T: Clone + Send + Sync + 'static>() {}
+    cloned::<Database>();
+    cloned::<HashKeyspace>();
+    cloned::<Snapshot>();
+    cloned::<Builder>();
+    cloned::<Error>();
+    shared::<Guard<'_>>();
+    shared::<Entry<'_>>();
+    shared::<Iter<'_>>();
+    shared::<WriteBatch>();
+    shared::<Changes>();
+    shared::<Stats>();
+}

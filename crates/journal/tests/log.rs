@@ -1,0 +1,295 @@
+//! The journal by its public interface: appending, reading, rolling, recycling, feeding, holding,
+//! packing, waiting, failing.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use annals_disk::{Disk, Fault, SimDisk, SimOptions};
+use annals_journal::{
+    Address, Appended, Background, Config, Draft, Durability, Error, FrameBuilder, FrameKind,
+    Journal, Kind, Opened, Position, RootCheckpoint, SegmentKind, Seq,
+};
+use std::{path::Path, sync::Arc, time::Duration};
+
+const DIR: &str = "log";
+
+fn disk() -> SimDisk {
+    SimDisk::new(SimOptions { writeback_chance: 0.0, ..SimOptions::seeded(4) })
+}
+
+fn config() -> Config {
+    Config {
+        segment_bytes: 64 << 10,
+        background: Background::Manual,
+        durability: Durability::Buffered,
+        ..Config::default()
+    }
+}
+
+fn create(disk: &SimDisk, config: Config) -> Journal {
+    Journal::create(Arc::new(disk.clone()), Path::new(DIR), config).unwrap()
+}
+
+fn reopen(disk: &SimDisk) -> Result<(Opened, Vec<Vec<u8>>), Error> {
+    let mut opening = Journal::open(Arc::new(disk.clone()), Path::new(DIR), config())?;
+    let mut values = Vec::new();
+    opening.replay(false, &mut |frame| {
+        values.extend(frame.records().map(|(_, _, record)| record.value.to_vec()));
+        Ok(())
+    })?;
+    Ok((opening.finish()?, values))
+}
+
+fn frame(value: &[u8]) -> FrameBuilder {
+    let mut frame = FrameBuilder::new();
+    let kind = Kind::Put;
+    let draft = Draft { kind, space: 1, key: b"k", value, expires_ms: None, aligned: false };
+    frame.push(&draft).unwrap();
+    frame
+}
+
+fn append(journal: &Journal, value: &[u8]) -> Result<(Appended, Address), Error> {
+    let mut frame = frame(value);
+    let mut writer = journal.writer(frame.len_bytes(), frame.count())?;
+    let appended = writer.append(&mut frame)?;
+    writer.publish();
+    drop(writer);
+    Ok((appended, appended.address(frame.offset(0))))
+}
+
+#[test]
+fn what_is_appended_is_read_back_also_in_later_segments() {
+    let disk = disk();
+    let journal = create(&disk, config());
+    let values: Vec<Vec<u8>> =
+        (0..300u32).map(|n| vec![n as u8; (n * 7 % 2000) as usize]).collect();
+    let places: Vec<_> = values.iter().map(|value| append(&journal, value).unwrap()).collect();
+    assert!(places.last().unwrap().0.end.ordinal > 3, "several segments");
+    for (value, (appended, address)) in values.iter().zip(&places) {
+        let guard = journal.guard(address.slot).unwrap();
+        let record = guard.record(address.offset).unwrap();
+        assert_eq!((record.value, record.seq), (&value[..], appended.first_seq));
+    }
+    assert!(places.windows(2).all(|pair| pair[0].0.end < pair[1].0.end));
+    journal.close().unwrap();
+    assert!(matches!(append(&journal, b"late"), Err(Error::Closed)));
+    drop(journal);
+    let (opened, read) = reopen(&disk).unwrap();
+    assert!(opened.recovery.clean);
+    assert_eq!(read, values);
+    assert_eq!(opened.journal.epoch(), 2);
+}
+
+#[test]
+fn a_frame_larger_than_a_segment_gets_one_of_its_own() {
+    let disk = disk();
+    let journal = create(&disk, config());
+    let large: Vec<u8> = (0..300_000u32).map(|n| n as u8).collect();
+    append(&journal, b"before").unwrap();
+    let (_, address) = append(&journal, &large).unwrap();
+    append(&journal, b"after").unwrap();
+    let guard = journal.guard(address.slot).unwrap();
+    assert_eq!(guard.record(address.offset).unwrap().value, large);
+    drop(guard);
+    journal.close().unwrap();
+    drop(journal);
+    assert_eq!(reopen(&disk).unwrap().1, [&b"before"[..], &large, b"after"]);
+}
+
+#[test]
+fn released_segments_live_while_they_are_read_and_their_slots_come_back() {
+    let disk = disk();
+    let journal = create(&disk, config());
+    let (_, address) = append(&journal, b"held").unwrap();
+    journal.roll().unwrap();
+    append(&journal, b"next").unwrap();
+    journal.sync().unwrap();
+    let guard = journal.guard(address.slot).unwrap();
+    let checkpoint =
+        RootCheckpoint { number: 1, replay_from: journal.end(), next_seq: journal.next_seq() };
+    journal.install(checkpoint, &[address.slot]).unwrap();
+    journal.release(&[address.slot]);
+    assert!(journal.guard(address.slot).is_none(), "nobody finds it any more");
+    assert_eq!(guard.record(address.offset).unwrap().value, b"held", "who has it keeps it");
+    assert_eq!(journal.reap(), 1);
+    drop(guard);
+    assert_eq!(journal.reap(), 0);
+    journal.tick().unwrap();
+    for _ in 0..3 {
+        append(&journal, b"x").unwrap();
+        journal.roll().unwrap();
+    }
+    assert!(journal.guard(address.slot).is_some(), "the slot is used again");
+    assert_ne!(
+        journal.segments().iter().find(|info| info.slot == address.slot).unwrap().generation,
+        1,
+        "its number is not"
+    );
+}
+
+#[test]
+fn a_feed_reads_in_order_and_holds_the_log() {
+    let disk = disk();
+    let journal = create(&disk, config());
+    for n in 0..200u8 {
+        append(&journal, &[n; 900]).unwrap();
+    }
+    let mut feed = journal.feed("test", Seq(100)).unwrap();
+    let mut seen = Vec::new();
+    while feed
+        .read(&mut |frame| seen.extend(frame.records().map(|(_, _, record)| record.seq.0)))
+        .unwrap()
+    {}
+    assert_eq!(seen, (100..=200).collect::<Vec<_>>());
+    assert!(!feed.wait(Duration::ZERO));
+    append(&journal, b"more").unwrap();
+    assert!(feed.wait(Duration::ZERO));
+    assert_eq!(journal.oldest_hold().unwrap(), ("test".into(), feed.position()));
+    drop(feed);
+    assert_eq!(journal.oldest_hold(), None);
+
+    let hold = journal.hold("backup", Position { ordinal: 2, offset: 64 });
+    hold.advance(Position { ordinal: 1, offset: 64 });
+    assert_eq!(journal.oldest_hold().unwrap().1.ordinal, 2, "a hold never goes back");
+
+    let first = journal.segments().into_iter().find(|info| info.ordinal == 1).unwrap();
+    journal.sync().unwrap();
+    let checkpoint =
+        RootCheckpoint { number: 1, replay_from: journal.end(), next_seq: journal.next_seq() };
+    journal.install(checkpoint, &[first.slot]).unwrap();
+    journal.release(&[first.slot]);
+    assert!(matches!(journal.feed("late", Seq(1)), Err(Error::Gone { .. })));
+    assert!(journal.feed("late", journal.oldest_seq()).is_ok());
+}
+
+#[test]
+fn moved_records_keep_their_numbers() {
+    let disk = disk();
+    let journal = create(&disk, config());
+    append(&journal, b"first").unwrap();
+    let mut packer = journal.packer();
+    let mut moved = FrameBuilder::new();
+    let kind = Kind::Put;
+    let draft = Draft { kind, space: 1, key: b"k", value: b"v", expires_ms: None, aligned: false };
+    moved.push_moved(&draft, Seq(42)).unwrap();
+    moved.push_moved(&draft, Seq(17)).unwrap();
+    let at = packer.append(&mut moved).unwrap();
+    let slots = packer.finish().unwrap();
+    assert_eq!(slots, [at.slot]);
+    let guard = journal.guard(at.slot).unwrap();
+    let seq = |index| guard.record(at.offset + moved.offset(index)).unwrap().seq;
+    assert_eq!((seq(0), seq(1)), (Seq(42), Seq(17)));
+    let info = journal.segments().into_iter().find(|info| info.slot == at.slot).unwrap();
+    assert!(info.sealed && info.kind == SegmentKind::Packed);
+}
+
+#[test]
+fn an_interval_with_limits_lets_no_more_wait() {
+    let every = Duration::from_secs(3600);
+    for durability in [
+        Durability::Interval { every, events: Some(10), bytes: None },
+        Durability::Interval { every, events: None, bytes: Some(2_000) },
+    ] {
+        let journal = create(&disk(), config());
+        for n in 1..=100u64 {
+            let (appended, _) = append(&journal, &[1; 100]).unwrap();
+            journal.make_durable(appended.end, durability).unwrap();
+            assert!(journal.syncs_count() >= n / 20, "after {n}: {}", journal.syncs_count());
+        }
+        assert!(journal.syncs_count() <= 11, "{}", journal.syncs_count());
+    }
+}
+
+#[test]
+fn a_failed_sync_stops_all_writing_and_no_reading() {
+    let disk = disk();
+    let journal = create(&disk, config());
+    let (_, address) = append(&journal, b"kept").unwrap();
+    disk.fail_nth(Fault::FailSync, 1);
+    assert!(matches!(journal.sync(), Err(Error::Poisoned { .. })));
+    assert!(matches!(journal.sync(), Err(Error::Poisoned { .. })), "no retry hides it");
+    assert!(matches!(append(&journal, b"more"), Err(Error::Poisoned { .. })));
+    assert!(journal.poisoned().unwrap().contains("sync"));
+    let guard = journal.guard(address.slot).unwrap();
+    assert_eq!(guard.record(address.offset).unwrap().value, b"kept");
+    drop(guard);
+    assert!(matches!(journal.close(), Err(Error::Poisoned { .. })));
+}
+
+/// The last commit of an idle log, with a flipped bit, after a kill.
+fn flipped(idle: bool) -> Result<(Opened, Vec<Vec<u8>>), Error> {
+    let disk = disk();
+    let journal = create(&disk, config());
+    append(&journal, b"first").unwrap();
+    let (appended, address) = append(&journal, b"last").unwrap();
+    journal.make_durable(appended.end, Durability::Sync).unwrap();
+    if idle {
+        let before = journal.end();
+        journal.tick().unwrap();
+        assert!(journal.end() > before, "a mark");
+        journal.tick().unwrap();
+    }
+    let killed = disk.restart_clean();
+    drop(journal);
+    let path = Path::new(DIR).join("00000001.seg");
+    killed.flip_bit(path, u64::from(address.offset) + 14, 3).unwrap();
+    reopen(&killed)
+}
+
+#[test]
+fn a_flip_in_what_a_mark_says_is_synced_is_damage() {
+    let error = flipped(true).unwrap_err();
+    assert!(matches!(error, Error::Damaged { .. }), "{error}");
+    // Without the mark nobody can know that the last commit was whole once.
+    let (opened, values) = flipped(false).unwrap();
+    assert_eq!(values, [b"first"]);
+    assert!(opened.recovery.torn_bytes > 0 && opened.recovery.torn_files.len() == 1);
+}
+
+#[test]
+fn no_space_is_an_error_before_the_commit_with_threads_too() {
+    let disk = disk();
+    let journal = create(&disk, Config { background: Background::Threads, ..config() });
+    disk.set_capacity(200_000);
+    let mut count = 0u64;
+    let error = loop {
+        match append(&journal, &[5; 2_000]) {
+            Ok(_) => count += 1,
+            Err(error) => break error,
+        }
+        assert!(count < 1_000);
+    };
+    assert!(matches!(error, Error::Full { .. }), "{error}");
+    assert_eq!(journal.next_seq(), Seq(count + 1), "nothing was written");
+    // Several writers wait at once: each is told.
+    std::thread::scope(|scope| {
+        let refused = || matches!(append(&journal, &[5; 2_000]), Err(Error::Full { .. }));
+        let writers: Vec<_> = (0..4).map(|_| scope.spawn(refused)).collect();
+        assert!(writers.into_iter().all(|writer| writer.join().unwrap()));
+    });
+    disk.clear_capacity();
+    let more = (0..3).any(|_| append(&journal, &[5; 2_000]).is_ok());
+    assert!(more, "with space again it goes on");
+    journal.close().unwrap();
+}
+
+#[test]
+fn marks_and_closing_frames_carry_no_records() {
+    let disk = disk();
+    let journal = create(&disk, config());
+    let (appended, _) = append(&journal, b"x").unwrap();
+    journal.make_durable(appended.end, Durability::Sync).unwrap();
+    journal.tick().unwrap();
+    journal.close().unwrap();
+    drop(journal);
+    let mut kinds = Vec::new();
+    let dir = Path::new(DIR);
+    let disk: Arc<dyn Disk> = Arc::new(disk);
+    let mut opening = Journal::open_read_only(disk, dir, config()).unwrap();
+    opening
+        .replay(false, &mut |frame| {
+            kinds.push((frame.header().kind, frame.records().count()));
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(kinds, [(FrameKind::Commit, 1), (FrameKind::Mark, 0), (FrameKind::Close, 0)]);
+}
