@@ -1,6 +1,8 @@
 //! The promises of the README that need a disk which fails on demand, one test each. Those about
 //! crashes are proven by the engine's power cuts and the command's kills.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use annals::{
     Background, Database, Durability, ErrorKind,
     disk::{Fault, SimDisk, SimOptions},

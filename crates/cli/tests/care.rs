@@ -1,6 +1,8 @@
 //! Looking after a database: keyspaces, stats, verify, checkpoint, compact, backup, restore,
 //! unlock, changes; and all that reads, beside a live writer.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use common::{Place, first_ack, objects, sorted};

@@ -1,5 +1,7 @@
 //! What a script sees when things go wrong: codes, and one JSON object on standard error.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use common::Place;

@@ -7,6 +7,8 @@
 //! 2,000 with `ANNALS_NIGHTLY=1`. The moments are random; the promise holds at each of them, so a
 //! failure names all that is known about it.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use annals::{Database, HashKeyspace};

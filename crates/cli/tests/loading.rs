@@ -1,5 +1,7 @@
 //! `batch-put`: bulk loads, what is acknowledged, and what stays when a line is no record.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use common::{Place, objects};

@@ -1,5 +1,7 @@
 //! The tour on a file and on a directory, and the benchmark: every step is there with its figures.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use common::{Place, objects};

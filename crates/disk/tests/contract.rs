@@ -236,8 +236,6 @@ fn a_new_region_is_zero_and_keeps_what_is_written(bench: &Bench) {
     region.write(4090, b"across pages").expect("write");
     region.write(10_000, b"z").expect("write");
     region.write(10_001, b"").expect("write nothing at the end");
-    region.prefetch(0);
-    region.prefetch(usize::MAX);
     region.sync().expect("sync");
     let expect = |region: &Region| {
         assert_eq!(region.read(0, 5), b"first");

@@ -156,7 +156,8 @@ fn prepare_target(disk: &dyn Disk, target: &Path, id: Option<u64>) -> Result<Opt
                 Err(refuse("it holds another database; name another directory".into()))
             }
             Some(_) if !older.copy => {
-                let why = "it is no backup, or was opened for writing since; name another directory";
+                let why =
+                    "it is no backup, or was opened for writing since; name another directory";
                 Err(refuse(why.into()))
             }
             Some(_) => Ok(Some(older)),

@@ -19,7 +19,7 @@ use annals_journal::{Opening, RootCheckpoint, Seq, checkpoint_name};
 use arc_swap::ArcSwap;
 use format::{Section, SectionReader, SectionWriter};
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicBool},
 };
 
@@ -58,42 +58,44 @@ pub(crate) fn write(core: &Core, drop_slots: &[u32]) -> Result<CheckpointReport>
         let writer = journal.quiesce();
         (writer.end(), writer.next_seq(), core.catalog.load_full())
     };
-    let number = journal.checkpoint().map_or(1, |before| before.number + 1);
+    let number = core.maintenance.next_checkpoint(journal);
     let path = journal.dir().join(checkpoint_name(number));
-    let outcome = (|| {
-        let file = journal.disk().create(&path).map_err(Error::disk)?;
-        let mut out =
-            SectionWriter::new(file, journal.database_id(), number).map_err(Error::disk)?;
-        out.section(&Section::Catalog { clock_ms: core.clock.now_ms(), next_id: catalog.next_id })
-            .map_err(Error::disk)?;
-        let mut keys_count = 0;
-        for Listed { keyspace, view } in catalog.iter() {
-            let live = view.live.lock().clone();
-            let mut expiries: Vec<_> = view.expiries.lock().iter().map(|e| e.0).collect();
-            expiries.sort_unstable();
-            let (id, name, options) = (keyspace.id, keyspace.name.clone(), keyspace.options);
-            let section = Section::Keyspace { id, name, options, live, expiries };
-            out.section(&section).map_err(Error::disk)?;
-            keys_count += out.table(&view.table).map_err(Error::disk)?;
-        }
-        let file_bytes = out.finish().map_err(Error::disk)?;
+    let written = write_file(core, &catalog, number, &path).and_then(|written| {
         // What the image refers to must not be younger than what the device holds.
         journal.sync()?;
-        journal.install(RootCheckpoint { number, replay_from, next_seq }, drop_slots)?;
-        Ok(CheckpointReport { number, next_seq, keys_count, file_bytes })
-    })();
-    match &outcome {
-        Ok(report) => {
-            tracing::debug!(number, keys = report.keys_count, "checkpoint");
-            core.maintenance.note_checkpoint(journal, report.file_bytes);
-        }
-        Err(_) if journal.checkpoint().is_none_or(|latest| latest.number != number) => {
-            // Nobody names the unfinished file. If it cannot be removed now, the next opening does.
-            drop(journal.disk().remove(&path));
-        }
-        Err(_) => {}
+        Ok(written)
+    });
+    if written.is_err() {
+        // Nobody names the unfinished file. If it cannot be removed now, the next opening does.
+        drop(journal.disk().remove(&path));
     }
-    outcome
+    let (keys_count, file_bytes) = written?;
+    // If this fails, the root that names the file may be durable all the same: the file stays, and
+    // its number is not used again.
+    journal.install(RootCheckpoint { number, replay_from, next_seq }, drop_slots)?;
+    tracing::debug!(number, keys_count, "checkpoint");
+    core.maintenance.note_checkpoint(journal, file_bytes);
+    Ok(CheckpointReport { number, next_seq, keys_count, file_bytes })
+}
+
+/// Writes the file of a checkpoint durably. Returns how many keys and bytes it has.
+fn write_file(core: &Core, catalog: &Catalog, number: u64, path: &Path) -> Result<(u64, u64)> {
+    let journal = &core.journal;
+    let file = journal.disk().create(path).map_err(Error::disk)?;
+    let mut out = SectionWriter::new(file, journal.database_id(), number).map_err(Error::disk)?;
+    out.section(&Section::Catalog { clock_ms: core.clock.now_ms(), next_id: catalog.next_id })
+        .map_err(Error::disk)?;
+    let mut keys_count = 0;
+    for Listed { keyspace, view } in catalog.iter() {
+        let live = view.live.lock().clone();
+        let mut expiries: Vec<_> = view.expiries.lock().iter().map(|e| e.0).collect();
+        expiries.sort_unstable();
+        let (id, name, options) = (keyspace.id, keyspace.name.clone(), keyspace.options);
+        let section = Section::Keyspace { id, name, options, live, expiries };
+        out.section(&section).map_err(Error::disk)?;
+        keys_count += out.table(&view.table).map_err(Error::disk)?;
+    }
+    Ok((keys_count, out.finish().map_err(Error::disk)?))
 }
 
 /// Whether what should be opened is empty or something else than a file: nothing that another

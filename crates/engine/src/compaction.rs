@@ -195,9 +195,7 @@ impl Run<'_> {
             .find(hash, |slot| self.core.same_key(slot, record.space, record.key))
             .is_some();
         let hides = record.kind == Kind::Remove || record.expires_ms.is_some();
-        hides
-            && !superseded
-            && self.kept_from.is_some_and(|from| from < record.seq)
+        hides && !superseded && self.kept_from.is_some_and(|from| from < record.seq)
     }
 
     fn flush(&mut self) -> Result<()> {

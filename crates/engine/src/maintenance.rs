@@ -28,6 +28,8 @@ pub(crate) struct Maintenance {
     thread: Mutex<Option<JoinHandle<()>>>,
     /// Log bytes of this opening at which the next checkpoint is due.
     checkpoint_at_bytes: AtomicU64,
+    /// The last checkpoint number that was tried in this opening.
+    checkpoint_tried: AtomicU64,
     /// Held by whoever writes a checkpoint or compacts.
     pub(crate) exclusive: Mutex<()>,
     /// Segments the root does not name any more, which snapshots may still read; with the ticket
@@ -49,6 +51,7 @@ impl Maintenance {
             wake: Condvar::new(),
             thread: Mutex::new(None),
             checkpoint_at_bytes: AtomicU64::new(config.checkpoint_every_bytes),
+            checkpoint_tried: AtomicU64::new(0),
             exclusive: Mutex::new(()),
             zombies: Mutex::default(),
         }
@@ -70,6 +73,14 @@ impl Maintenance {
         {
             self.wake();
         }
+    }
+
+    /// A number for the next checkpoint that no earlier attempt had.
+    pub(crate) fn next_checkpoint(&self, journal: &Journal) -> u64 {
+        let latest = journal.checkpoint().map_or(0, |latest| latest.number);
+        let number = latest.max(self.checkpoint_tried.load(Ordering::Relaxed)) + 1;
+        self.checkpoint_tried.store(number, Ordering::Relaxed);
+        number
     }
 
     pub(crate) fn note_checkpoint(&self, journal: &Journal, file_bytes: u64) {

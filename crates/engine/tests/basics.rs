@@ -1,5 +1,7 @@
 //! What a user does first, on the real disk.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use annals_engine::{CasOutcome, Database, ErrorKind, KeyspaceOptions, Result, Seq, WriteOptions};
 use std::{collections::BTreeMap, time::Duration};
 

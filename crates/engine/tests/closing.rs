@@ -1,5 +1,7 @@
 //! Closing while other handles are at work on the files.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use annals_engine::{Database, ErrorKind};
 use std::{thread, time::Duration};
 

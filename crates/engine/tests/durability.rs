@@ -1,5 +1,7 @@
 //! Durability as time passes: intervals of single commits, and what an idle log knows of itself.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use annals_engine::{Database, Durability, Result, WriteOptions};
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! Logs that end near the end of a segment: every distance, over closing and opening again.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use annals_engine::{Background, Database, Result};
 use std::sync::Arc;
 

@@ -116,7 +116,11 @@ impl Root {
         put(48, self.next_seq.0);
         put(56, self.clock_ms);
         put(64, u64::from(self.next_generation));
-        put(72, if self.checkpoint.is_some() { FLAG_CHECKPOINT } else { 0 } | if self.copy { FLAG_COPY } else { 0 });
+        put(
+            72,
+            if self.checkpoint.is_some() { FLAG_CHECKPOINT } else { 0 }
+                | if self.copy { FLAG_COPY } else { 0 },
+        );
         if let Some(checkpoint) = self.checkpoint {
             put(80, checkpoint.number);
             put(88, checkpoint.replay_from.to_u64());

@@ -417,7 +417,7 @@ impl World {
         }];
         self.commit(state, &logged, None, |_| {
             match handle.compare_and_swap(&bytes, current.as_deref(), Some(&value))? {
-                CasOutcome::Swapped(commit) => Ok(Some(commit)),
+                CasOutcome::Swapped(commit) => Ok(commit),
                 CasOutcome::Different(found) => panic!("{current:?} expected, found {found:?}"),
             }
         })
