@@ -29,7 +29,7 @@ fn what_was_written_is_read_back_also_after_closing() -> Result<()> {
         for n in (0..5_000u32).step_by(3) {
             assert!(users.remove(n.to_be_bytes())?);
             assert!(!users.remove(n.to_be_bytes())?, "already gone");
-            model.remove(&n.to_be_bytes().to_vec());
+            model.remove(n.to_be_bytes().as_slice());
         }
         assert_eq!(users.len(), model.len() as u64);
         assert_eq!(contents(&db, "users"), model);
