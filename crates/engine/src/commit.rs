@@ -135,6 +135,8 @@ impl Core {
             targets.target(index).0.check_alive()?;
         }
         if !precondition(&writer)? {
+            drop(writer);
+            self.note_past();
             return Ok(None);
         }
         if frame.has_room_for_previous() {

@@ -81,7 +81,7 @@ fn compact(core: &Core, below: f64) -> Result<CompactReport> {
         .min();
     let mut run = Run {
         core,
-        packer: core.journal.packer(),
+        packer: core.journal.packer(victims.iter().map(|v| v.base_seq).min().unwrap_or_default()),
         frame: FrameBuilder::new(),
         moves: Vec::new(),
         kept_from,
@@ -131,6 +131,19 @@ struct Move {
     hash: u64,
     from: Address,
     index: usize,
+    /// It is current for nobody, but hides older records.
+    hides: bool,
+}
+
+/// What becomes of a record in a segment that is given up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It is current: it moves.
+    Moves,
+    /// It says that a key is gone, and older records of the key may be left: it stays as a removal.
+    Hides,
+    /// Nobody needs it.
+    Goes,
 }
 
 struct Run<'a> {
@@ -152,10 +165,14 @@ impl Run<'_> {
         while let Some(frame) = guard.next_frame(&mut offset)? {
             for (address, _, record) in frame.records() {
                 let hash = hash_key(self.core.hash_seed, record.key);
-                if !self.is_needed(address, hash, &record) {
-                    continue;
-                }
+                let fate = self.fate(address, hash, &record);
                 let annals_journal::Record { kind, space, key, value, expires_ms, .. } = record;
+                let (kind, value, expires_ms) = match fate {
+                    Fate::Goes => continue,
+                    Fate::Moves => (kind, value, expires_ms),
+                    // Of what expired, only that it is gone is still of use.
+                    Fate::Hides => (Kind::Remove, &[][..], None),
+                };
                 // A snapshot that needs the version before was there when this one was written.
                 let previous = record.previous.filter(|_| self.core.snapshots.count() > 0);
                 self.frame.reserve_previous(previous.is_some());
@@ -166,7 +183,13 @@ impl Run<'_> {
                 if let Some(previous) = previous {
                     self.frame.set_previous(index, previous);
                 }
-                self.moves.push(Move { space, hash, from: address, index });
+                self.moves.push(Move {
+                    space,
+                    hash,
+                    from: address,
+                    index,
+                    hides: fate == Fate::Hides,
+                });
                 if self.frame.len_bytes() >= FRAME_BYTES {
                     self.flush()?;
                 }
@@ -175,17 +198,17 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn is_needed(&self, address: Address, hash: u64, record: &annals_journal::Record<'_>) -> bool {
+    fn fate(&self, address: Address, hash: u64, record: &annals_journal::Record<'_>) -> Fate {
         let catalog = self.core.catalog.load();
         if record.kind == Kind::Catalog {
-            return true;
+            return Fate::Moves;
         }
-        let Some(listed) = catalog.by_id(record.space) else { return false };
+        let Some(listed) = catalog.by_id(record.space) else { return Fate::Goes };
         let packed = address.pack();
         let current =
             listed.view.table.find(hash, |slot| (slot.address() == packed).then_some(())).is_some();
         if current {
-            return true;
+            return Fate::Moves;
         }
         // A removal whose key is not in the table, and a record that expired, hide older records of
         // the key from a rebuild, as long as there may be any.
@@ -195,7 +218,8 @@ impl Run<'_> {
             .find(hash, |slot| self.core.same_key(slot, record.space, record.key))
             .is_some();
         let hides = record.kind == Kind::Remove || record.expires_ms.is_some();
-        hides && !superseded && self.kept_from.is_some_and(|from| from < record.seq)
+        let older_left = self.kept_from.is_some_and(|from| from < record.seq);
+        if hides && !superseded && older_left { Fate::Hides } else { Fate::Goes }
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -212,7 +236,11 @@ impl Run<'_> {
                 let offset = base.offset + self.frame.offset(one.index);
                 let to = Address { slot: base.slot, offset };
                 let len = self.frame.record_len(one.index);
-                listed.view.relocate(one.hash, one.from, to, len);
+                if one.hides {
+                    listed.view.keep(to, len);
+                } else {
+                    listed.view.relocate(one.hash, one.from, to, len);
+                }
                 self.moved_count += 1;
             }
         }

@@ -28,6 +28,8 @@ pub(crate) struct Core {
     pub(crate) clock: Clock,
     /// The latest time at which a reader was told that something is over, as far as the log knows.
     noted_ms: AtomicU64,
+    /// The latest time at which a reader was told so.
+    seen_ms: AtomicU64,
     pub(crate) maintenance: Maintenance,
     pub(crate) recovery: Recovery,
     /// Held while a read-only handle applies what the writer did.
@@ -58,6 +60,7 @@ impl Core {
             history: History::default(),
             clock,
             noted_ms: AtomicU64::new(clock_ms),
+            seen_ms: AtomicU64::new(clock_ms),
             maintenance,
             recovery: Recovery::default(),
             following: Mutex::new(()),
@@ -77,17 +80,35 @@ impl Core {
         self.visible.store(seq.0, Ordering::Release);
     }
 
-    /// Whether `expires_ms` is over. What was seen to be over stays over: the log learns of the
-    /// time before the answer is given.
+    /// Whether `expires_ms` is over. Never waits: called by readers, and under the writer lock. What
+    /// was seen to be over stays over: the log is told of the time, here if its lock is free, else
+    /// as soon as it is.
     pub(crate) fn is_past(&self, expires_ms: u64) -> bool {
         let now = self.clock.now_ms();
         if now < expires_ms {
             return false;
         }
-        if self.noted_ms.load(Ordering::Acquire) < expires_ms && !self.read_only {
-            self.journal.note_time(now);
-            self.noted_ms.fetch_max(now, Ordering::AcqRel);
+        if self.noted_ms.load(Ordering::Acquire) < expires_ms {
+            self.saw_past(now);
+            self.note_past();
         }
         true
+    }
+
+    /// Remembers that something was told to be over at `now_ms`.
+    pub(crate) fn saw_past(&self, now_ms: u64) {
+        self.seen_ms.fetch_max(now_ms, Ordering::AcqRel);
+    }
+
+    /// Tells the log of the latest time at which something was told to be over, if it does not know
+    /// and its lock is free.
+    pub(crate) fn note_past(&self) {
+        let seen = self.seen_ms.load(Ordering::Acquire);
+        if seen > self.noted_ms.load(Ordering::Acquire)
+            && !self.read_only
+            && self.journal.note_time(seen)
+        {
+            self.noted_ms.fetch_max(seen, Ordering::AcqRel);
+        }
     }
 }

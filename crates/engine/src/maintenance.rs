@@ -173,6 +173,7 @@ pub(crate) fn tidy(core: &Core) {
             }
         }
     }
+    core.note_past();
     let mut zombies = core.maintenance.zombies.lock();
     zombies.retain(|(ticket, slots)| {
         let needed = core.snapshots.any_before(*ticket);

@@ -50,11 +50,14 @@ impl Snapshots {
         ticket
     }
 
-    fn remove(&self, ticket: u64) -> usize {
+    /// Removes a snapshot; `forget` is called if none is left, before another can be added.
+    fn remove(&self, ticket: u64, forget: impl FnOnce()) {
         let mut inner = self.inner.lock();
         inner.live.remove(&ticket);
         self.count.store(inner.live.len(), Ordering::Release);
-        inner.live.len()
+        if inner.live.is_empty() {
+            forget();
+        }
     }
 
     /// The lowest number that a live snapshot sees.
@@ -106,19 +109,23 @@ struct State {
 
 impl Drop for State {
     fn drop(&mut self) {
-        if self.core.snapshots.remove(self.ticket) == 0 {
-            self.core.history.forget();
-        }
+        self.core.snapshots.remove(self.ticket, || self.core.history.forget());
         self.core.maintenance.wake();
     }
 }
 
 impl Snapshot {
     pub(crate) fn take(open: &Arc<Open>) -> Self {
-        let core = open.core();
         // Under the locks that commits and following are applied under: no frame is half applied,
-        // and every later one finds the snapshot counted.
-        let following = core.following.lock();
+        // and every later one finds the snapshot counted. A state that was left meanwhile may have
+        // let go of its segments.
+        let (core, following) = loop {
+            let core = open.core();
+            let following = core.following.lock();
+            if !core.superseded.load(Ordering::Acquire) {
+                break (core, following);
+            }
+        };
         let writer = core.journal.quiesce();
         let (catalog, seq) = (core.catalog.load_full(), core.visible_seq());
         let ticket = core.snapshots.add(seq);

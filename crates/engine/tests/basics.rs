@@ -271,6 +271,28 @@ fn a_second_opener_is_told_who_has_it_and_a_reader_follows_live() -> Result<()> 
 }
 
 #[test]
+fn a_reader_of_a_closed_database_follows_who_opens_it_next() -> Result<()> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let db = Database::open(&path)?;
+    db.hash_keyspace("k")?.insert("n", "start")?;
+    db.close()?;
+    let reader = Database::open_read_only(&path)?;
+    let seen = reader.open_keyspace("k")?;
+    let db = Database::open(&path)?;
+    let keyspace = db.hash_keyspace("k")?;
+    for n in 0..2_000u32 {
+        keyspace.insert("n", n.to_le_bytes())?;
+        if n % 100 == 0 {
+            assert_eq!(seen.get("n")?.as_deref(), Some(&n.to_le_bytes()[..]));
+        }
+    }
+    assert_eq!(seen.get("n")?.as_deref(), Some(&1_999u32.to_le_bytes()[..]));
+    assert_eq!(reader.last_seq(), db.last_seq());
+    Ok(())
+}
+
+#[test]
 fn a_reader_follows_over_compactions() -> Result<()> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("db");

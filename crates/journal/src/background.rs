@@ -11,7 +11,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering, fence},
     },
     thread::JoinHandle,
     time::Duration,
@@ -88,6 +88,8 @@ impl Signals {
             self.asked.lock().dirty = true;
             self.sync_wake.notify_one();
         }
+        // The commit is appended before the flag is read.
+        fence(Ordering::SeqCst);
         if !self.dirty.load(Ordering::Acquire) && !self.dirty.swap(true, Ordering::AcqRel) {
             let due = disk.monotonic_ns().saturating_add(self.every_ns.load(Ordering::Relaxed));
             self.due_ns.store(due, Ordering::Release);
@@ -139,10 +141,19 @@ impl Signals {
     /// The feed may have more to show.
     #[inline]
     pub(crate) fn notify_feed(&self) {
+        // What was published is stored before the waiters are counted, so that one of the two sides
+        // sees the other.
+        fence(Ordering::SeqCst);
         if self.feed_waiters.load(Ordering::SeqCst) != 0 {
             *self.feed.lock() += 1;
             self.feed_wake.notify_all();
         }
+    }
+
+    /// Wakes all who wait for the feed.
+    pub(crate) fn wake_feed(&self) {
+        *self.feed.lock() += 1;
+        self.feed_wake.notify_all();
     }
 
     /// Waits until `ready` holds or `timeout` is over. Returns whether it holds.
@@ -166,15 +177,18 @@ pub(crate) fn spawn(shared: &Arc<Shared>) -> Vec<JoinHandle<()>> {
     works
         .into_iter()
         .filter_map(|(name, work)| {
-            let shared = Arc::clone(shared);
+            let of_thread = Arc::clone(shared);
             let body = move || {
-                if catch_unwind(AssertUnwindSafe(|| work(&shared))).is_err() {
-                    shared.poison("a background thread of the journal panicked");
+                if catch_unwind(AssertUnwindSafe(|| work(&of_thread))).is_err() {
+                    of_thread.poison("a background thread of the journal panicked");
                 }
             };
             let spawned = std::thread::Builder::new().name(name.into()).spawn(body);
-            // Without its threads the journal would promise what nobody does.
-            spawned.inspect_err(|error| tracing::error!(%error, name, "no thread")).ok()
+            // Without its threads the journal would promise what nobody does, and writers would
+            // wait for segments that nobody prepares.
+            let cause =
+                |error: &std::io::Error| shared.poison(&format!("no thread {name}: {error}"));
+            spawned.inspect_err(cause).ok()
         })
         .collect()
 }
@@ -182,8 +196,8 @@ pub(crate) fn spawn(shared: &Arc<Shared>) -> Vec<JoinHandle<()>> {
 fn sync_loop(shared: &Shared) {
     let signals = &shared.signals;
     loop {
-        let every = Duration::from_nanos(signals.every_ns.load(Ordering::Relaxed));
         let mut asked = signals.asked.lock();
+        let every = Duration::from_nanos(signals.every_ns.load(Ordering::Relaxed));
         if asked.stop {
             return;
         }
@@ -246,7 +260,9 @@ impl Shared {
     fn sync_interval(&self) {
         // Cleared before the end is taken: a commit that comes later asks anew.
         self.signals.due_ns.store(u64::MAX, Ordering::Release);
-        self.signals.dirty.store(false, Ordering::Release);
+        self.signals.dirty.store(false, Ordering::SeqCst);
+        // The end is read after the flag fell: a commit that still saw it set is before the end.
+        fence(Ordering::SeqCst);
         // A failure poisons the journal, which is how writers learn of it.
         drop(self.sync_to(self.appended.position()));
     }

@@ -49,7 +49,8 @@ impl Journal {
             Some(guard) => {
                 let region = &guard.segment().region;
                 let offset = position.offset as usize;
-                offset + 8 <= region.len() && region.read(offset, 8) != [0; 8]
+                // Behind the end of the map nothing can be seen: the file may have grown.
+                offset + 8 > region.len() || region.read(offset, 8) != [0; 8]
             }
             None => true,
         }
@@ -79,6 +80,11 @@ impl Journal {
             let before = *cursor;
             let Ok(frame) = cursor.step(segment, segment.region.len()) else {
                 *cursor = before;
+                let len = shared.disk.len(segment.region.path())?;
+                if len.is_some_and(|len| len > segment.region.len() as u64) {
+                    // A writer has opened the log since: what it writes lies behind our map.
+                    return Ok(Followed::Reload);
+                }
                 break;
             };
             segment.publish((before.position.offset + frame.header().len) as usize);

@@ -558,7 +558,9 @@ impl Shared {
     }
 
     fn close(&self) -> Result<()> {
-        if self.read_only || self.closed.swap(true, Ordering::AcqRel) {
+        let closed_before = self.closed.swap(true, Ordering::AcqRel);
+        self.signals.wake_feed();
+        if self.read_only || closed_before {
             self.lock.lock().take();
             return Ok(());
         }

@@ -17,16 +17,18 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Packer<'a> {
     journal: &'a Journal,
+    /// No record that comes has a lower number.
+    lowest: Seq,
     current: Option<(Arc<Segment>, usize)>,
     finished: Vec<u32>,
     bytes: u64,
 }
 
 impl Journal {
-    /// Starts writing moved records.
+    /// Starts writing moved records, none of which has a number lower than `lowest`.
     #[must_use]
-    pub fn packer(&self) -> Packer<'_> {
-        Packer { journal: self, current: None, finished: Vec::new(), bytes: 0 }
+    pub fn packer(&self, lowest: Seq) -> Packer<'_> {
+        Packer { journal: self, lowest, current: None, finished: Vec::new(), bytes: 0 }
     }
 }
 
@@ -55,9 +57,9 @@ impl Packer<'_> {
             let need = SEGMENT_HEADER_BYTES + len + FRAME_HEADER_BYTES;
             let size = need.max(shared.config.segment_bytes as usize).next_multiple_of(4096);
             let segment = space::prepare(shared, size)?;
-            // Numbers far apart do not fit one segment; a base well below leaves room for older
-            // records that come later.
-            let base = Seq(first.0.saturating_sub(1 << 31).max(1)).min(first);
+            // Numbers far apart do not fit one segment.
+            let near = u32::try_from(last.0 - self.lowest.min(first).0).is_ok();
+            let base = if near { self.lowest.min(first) } else { first };
             let ordinal = segment.generation;
             let kind = SegmentKind::Packed;
             writer::write_header(&segment, shared.database_id, kind, ordinal, base, shared.epoch)?;

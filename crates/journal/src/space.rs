@@ -51,12 +51,17 @@ impl SlotPool {
 /// the root. On failure nothing is left behind.
 pub(crate) fn prepare(shared: &Shared, len: usize) -> Result<Arc<Segment>> {
     let mut root = shared.root.lock();
+    // Closing sets its flag before it takes this lock: whoever waited here meanwhile must not touch
+    // a directory that may have another owner by now.
+    shared.check_writable()?;
     let slot =
         shared.slots.lock().take().ok_or_else(|| Error::Full { path: shared.dir.clone() })?;
     let generation = root.next_generation;
+    let path = shared.dir.join(segment_name(generation));
+    let mut created = false;
     let outcome = (|| {
-        let path = shared.dir.join(segment_name(generation));
         let region = shared.disk.create_region(&path, len as u64)?;
+        created = true;
         let segment = Arc::new(Segment::new(SegmentParts {
             region,
             slot,
@@ -91,7 +96,9 @@ pub(crate) fn prepare(shared: &Shared, len: usize) -> Result<Arc<Segment>> {
             // A generation is never used twice, also not after a failure half-way: the root that
             // names it may have become durable.
             root.next_generation = generation + 1;
-            shared.remove_file(&segment_name(generation));
+            if created {
+                shared.remove_file(&segment_name(generation));
+            }
             shared.slots.lock().give_back(slot);
             Err(error)
         }

@@ -109,17 +109,21 @@ impl Journal {
     }
 
     /// Notes in the log that the clock has reached `time_ms`, so that it does not run backwards
-    /// after a crash either.
-    pub fn note_time(&self, time_ms: u64) {
+    /// after a crash either. Never waits: false if the writer lock is taken or there is no room, in
+    /// which case the caller tries again later.
+    pub fn note_time(&self, time_ms: u64) -> bool {
         let shared = &*self.shared;
-        let mut tail = shared.tail.lock();
+        let Some(mut tail) = shared.tail.try_lock() else { return false };
+        if tail.time_ms >= time_ms {
+            return true;
+        }
         let room = tail.offset + 2 * FRAME_HEADER_BYTES <= tail.limit;
-        if tail.time_ms >= time_ms || !room || shared.check_writable().is_err() {
-            return;
+        if !room || shared.check_writable().is_err() {
+            return false;
         }
         tail.time_ms = time_ms;
         // A failure has poisoned the journal; reads go on.
-        drop(shared.append_empty(&mut tail, FrameKind::Mark));
+        shared.append_empty(&mut tail, FrameKind::Mark).is_ok()
     }
 }
 

@@ -166,7 +166,7 @@ fn moved_records_keep_their_numbers() {
     let disk = disk();
     let journal = create(&disk, config());
     append(&journal, b"first").unwrap();
-    let mut packer = journal.packer();
+    let mut packer = journal.packer(annals_journal::Seq(1));
     let mut moved = FrameBuilder::new();
     let kind = Kind::Put;
     let draft = Draft { kind, space: 1, key: b"k", value: b"v", expires_ms: None, aligned: false };

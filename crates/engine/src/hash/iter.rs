@@ -2,7 +2,7 @@
 
 use super::{Entry, table::Group};
 use crate::{
-    Result, Snapshot,
+    Error, Result, Snapshot,
     catalog::Listed,
     core::Core,
     hash::table::{Slot, WalkPlace},
@@ -34,7 +34,7 @@ impl<'a> Iter<'a> {
         let sight = self.snapshot.sight();
         let address = Address::unpack(slot.address());
         // The snapshot keeps every segment that was there when the walk copied the slot.
-        let Some(guard) = core.journal.guard(address.slot) else { return Ok(None) };
+        let guard = core.journal.guard(address.slot).ok_or(Error::Stale)?;
         let key = guard.record(address.offset)?.key.to_vec();
         let Some(hit) = core.hit(guard, address, slot.is_dead(), space, &key)? else {
             return Ok(None);

@@ -163,8 +163,14 @@ impl HashKeyspace {
     #[inline]
     fn with_newest<'a, R>(&'a self, read: impl Fn(&'a Core, &Keyspace) -> Result<R>) -> Result<R> {
         if !self.core.read_only {
-            self.keyspace.check_alive()?;
-            return read(&self.core, &self.keyspace);
+            loop {
+                self.keyspace.check_alive()?;
+                match read(&self.core, &self.keyspace) {
+                    // The keyspace was cleared in between.
+                    Err(Error::Stale) => {}
+                    outcome => return outcome,
+                }
+            }
         }
         loop {
             self.core.follow_if_read_only()?;

@@ -58,7 +58,8 @@ impl Core {
                 view.table.find(hash, |slot| self.candidate(slot, space, key, &mut damaged));
             match (found, damaged) {
                 (Some(Candidate::Hit(hit)), _) => return self.visible_version(hit, key, sight),
-                (Some(Candidate::Gone), _) if self.superseded.load(Ordering::Acquire) => {
+                // The view is not kept up to date any more; the caller looks in the current one.
+                (Some(Candidate::Gone), _) if !self.is_current(view, space) => {
                     return Err(Error::Stale);
                 }
                 (Some(Candidate::Gone), _) => std::hint::spin_loop(),
@@ -66,6 +67,9 @@ impl Core {
                 // A slot that was changed while it was read can look damaged; one that looks so
                 // twice is.
                 (None, Some((slot, error))) => {
+                    if !self.is_current(view, space) {
+                        return Err(Error::Stale);
+                    }
                     if damaged_before == Some(slot) {
                         return Err(Error::Journal(error));
                     }
@@ -73,6 +77,16 @@ impl Core {
                 }
             }
         }
+    }
+
+    /// Whether changes to the keyspace `space` still reach `view`. One that was cleared away, or
+    /// belongs to a state that a read-only handle has left, may point to segments that are gone.
+    #[cold]
+    fn is_current(&self, view: &HashView, space: u32) -> bool {
+        let catalog = self.catalog.load();
+        let listed = catalog.by_id(space);
+        !self.superseded.load(Ordering::Acquire)
+            && listed.is_some_and(|listed| std::ptr::eq(&raw const *listed.view, view))
     }
 
     #[inline]

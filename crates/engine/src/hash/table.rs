@@ -99,13 +99,13 @@ pub(crate) trait Rehash {
     /// The record at `address` will be asked for soon.
     fn ahead(&mut self, _address: u64) {}
 
-    /// The hash of the key at `address`.
-    fn hash(&mut self, address: u64) -> u64;
+    /// The hash of the key at `address`; `None` if it cannot be read.
+    fn hash(&mut self, address: u64) -> Option<u64>;
 }
 
 impl<F: FnMut(u64) -> u64> Rehash for F {
-    fn hash(&mut self, address: u64) -> u64 {
-        self(address)
+    fn hash(&mut self, address: u64) -> Option<u64> {
+        Some(self(address))
     }
 }
 

@@ -159,7 +159,9 @@ impl HashView {
             }
             graves.pop_front();
             self.table.remove(hash, |slot| {
-                slot.is_dead() && core.record_seq(slot).is_none_or(|found| found <= seq)
+                slot.is_dead()
+                    && core.rehash(slot.address()).is_none_or(|found| found == hash)
+                    && core.record_seq(slot).is_none_or(|found| found <= seq)
             });
         }
     }
@@ -170,15 +172,19 @@ impl HashView {
             return;
         }
         let mut expiries = self.expiries.lock();
+        self.prune(core, &mut expiries);
         while let Some(Reverse((expires_ms, hash))) = expiries.peek().copied() {
             if expires_ms > now_ms {
                 return;
             }
             expiries.pop();
+            core.saw_past(now_ms);
             let mut gone = None;
             let expired = |slot: Slot| {
                 let found = core.expiry(slot).filter(|found| {
-                    !slot.is_dead() && found.expires_ms.is_some_and(|at| at <= now_ms)
+                    !slot.is_dead()
+                        && found.expires_ms.is_some_and(|at| at <= now_ms)
+                        && core.rehash(slot.address()) == Some(hash)
                 });
                 gone = found.or(gone);
                 found.is_some()
@@ -187,7 +193,8 @@ impl HashView {
                 // Replaced by itself, marked: a snapshot from before may still look at it.
                 let target = self.table.find(hash, |slot| {
                     let found = core.expiry(slot)?;
-                    let due = found.expires_ms.is_some_and(|at| at <= now_ms);
+                    let due = found.expires_ms.is_some_and(|at| at <= now_ms)
+                        && core.rehash(slot.address()) == Some(hash);
                     (due && !slot.is_dead()).then_some((slot.address(), found))
                 });
                 if let Some((address, found)) = target {
@@ -206,11 +213,33 @@ impl HashView {
         self.has_expiries.store(false, Ordering::Release);
     }
 
+    /// Drops expiries of versions that were replaced since, once they are more than half: otherwise
+    /// a record that is written again and again would take memory for each time.
+    fn prune(&self, core: &Core, expiries: &mut BinaryHeap<Reverse<(u64, u64)>>) {
+        const FEW: usize = 1024;
+        if expiries.len() <= 2 * self.table.len() + FEW {
+            return;
+        }
+        let mut all = std::mem::take(expiries).into_vec();
+        all.sort_unstable();
+        all.dedup();
+        all.retain(|Reverse((expires_ms, hash))| {
+            let is_it = |slot: Slot| core.expiry(slot)?.expires_ms.filter(|at| at == expires_ms);
+            self.table.find(*hash, is_it).is_some()
+        });
+        *expiries = all.into();
+    }
+
     fn debit(&self, address: u64, len: u32) {
         let slot = Address::unpack(address).slot as usize;
         if let Some(bytes) = self.live.lock().get_mut(slot) {
             *bytes = bytes.saturating_sub(u64::from(len));
         }
+    }
+
+    /// Counts a record that is current for nobody but must stay in the log.
+    pub(crate) fn keep(&self, address: Address, len: u32) {
+        credit(&mut self.live.lock(), address.slot, len);
     }
 
     /// Whether some record of this view may expire.
@@ -250,7 +279,7 @@ impl Rehash for Rehasher<'_> {
         self.0.journal.prefetch(Address::unpack(address));
     }
 
-    fn hash(&mut self, address: u64) -> u64 {
+    fn hash(&mut self, address: u64) -> Option<u64> {
         self.0.rehash(address)
     }
 }
@@ -288,12 +317,11 @@ impl Core {
         self.expiry(slot).map(|known| known.seq)
     }
 
-    /// The hash of the key at a packed address. A record that cannot be read keeps no hash: its
-    /// key then reads as missing, and verification names the damage.
-    pub(crate) fn rehash(&self, address: u64) -> u64 {
+    /// The hash of the key at a packed address; `None` if its record cannot be read.
+    pub(crate) fn rehash(&self, address: u64) -> Option<u64> {
         let address = Address::unpack(address);
-        let guard = self.journal.guard(address.slot);
-        let record = guard.as_ref().and_then(|guard| guard.record(address.offset).ok());
-        record.map_or(0, |record| hash_key(self.hash_seed, record.key))
+        let guard = self.journal.guard(address.slot)?;
+        let record = guard.record(address.offset).ok()?;
+        Some(hash_key(self.hash_seed, record.key))
     }
 }

@@ -89,8 +89,11 @@ impl Writer {
         self.take_pages(table, &view)?;
         if count.vacated >= count.used.div_ceil(8) {
             self.rebuild(table, hash, head, head.buckets());
-        } else if head.buckets() >= FULL && self.deepen(table, head.depth()) {
-            self.split(table, hash, head, rehash);
+        } else if head.buckets() >= FULL
+            && let Ok(hashes) = self.hashes_for_split(head, rehash)
+            && self.deepen(table, head.depth())
+        {
+            self.split(table, hash, head, hashes.as_deref());
         } else {
             self.rebuild(table, hash, head, shape::next(head.buckets()));
         }
@@ -169,27 +172,40 @@ impl Writer {
         put(table, &mut self.counts, prefix, head, &roots, self.slots.len());
     }
 
-    fn split(&mut self, table: &Table, hash: u64, head: Head, rehash: &mut impl Rehash) {
+    /// The hashes of all slots, if the split has to fill the tags again. An error if one of the
+    /// records cannot be read: its slot must keep the tag it has, or it would not be found any more,
+    /// so the subtable grows without being split.
+    fn hashes_for_split(
+        &self,
+        head: Head,
+        rehash: &mut impl Rehash,
+    ) -> Result<Option<Vec<u64>>, Unreadable> {
+        if head.precision() > MIN_PRECISION {
+            return Ok(None);
+        }
+        let slots = self.slots.iter().filter_map(|&raw| Slot::from_raw(raw));
+        // The records are anywhere in the log: asked for one by one, each would be waited for.
+        slots.clone().for_each(|slot| rehash.ahead(slot.address()));
+        let hashes = slots.map(|slot| rehash.hash(slot.address()).ok_or(Unreadable));
+        hashes.collect::<Result<_, _>>().map(Some)
+    }
+
+    /// Splits a subtable. With `hashes`, those of its slots in their order, the tags are filled again.
+    fn split(&mut self, table: &Table, hash: u64, head: Head, hashes: Option<&[u64]>) {
         let depth = head.depth() + 1;
-        let refresh = head.precision() - 1 < MIN_PRECISION;
-        let precision = if refresh { TAG_BITS } else { head.precision() - 1 };
+        let precision = if hashes.is_some() { TAG_BITS } else { head.precision() - 1 };
         let low = shape::prefix(hash, head.depth());
         let side_of = |slot: &Slot| slot.tag() >> (TAG_BITS - 1);
-        let slots = self.slots.iter().filter_map(|&raw| Slot::from_raw(raw));
-        let upper = slots.clone().filter(|slot| side_of(slot) == 1).count();
-        if refresh {
-            // The records are anywhere in the log: asked for one by one, each would be waited for.
-            slots.clone().for_each(|slot| rehash.ahead(slot.address()));
-        }
-        // Both halves are written before one is published, in case `rehash` panics.
+        let slots = self.slots.iter().filter_map(|&raw| Slot::from_raw(raw)).enumerate();
+        let upper = slots.clone().filter(|(_, slot)| side_of(slot) == 1).count();
+        // Both halves are written before one is published.
         let halves = [(1, upper), (0, self.slots.len() - upper)].map(|(side, used)| {
             let buckets = shape::size(used);
             self.stage.begin(buckets, precision);
-            for slot in slots.clone().filter(|slot| side_of(slot) == side) {
-                let tag = if refresh {
-                    shape::tag(rehash.hash(slot.address()), depth)
-                } else {
-                    (slot.tag() << 1) & TAG_MASK
+            for (index, slot) in slots.clone().filter(|(_, slot)| side_of(slot) == side) {
+                let tag = match hashes {
+                    Some(hashes) => shape::tag(hashes[index], depth),
+                    None => (slot.tag() << 1) & TAG_MASK,
                 };
                 self.stage.place(slot.with_tag(tag));
             }
@@ -205,6 +221,9 @@ impl Writer {
         self.subtables += 1;
     }
 }
+
+/// A record's key cannot be read.
+struct Unreadable;
 
 /// Puts a subtable in place of what the directory has.
 fn put(table: &Table, counts: &mut [Count], prefix: u64, head: Head, roots: &Roots, used: usize) {
