@@ -8,7 +8,10 @@
 //!   about what the failed one covered.
 
 use crate::{Region, Result};
-use std::{fmt::Debug, path::Path};
+use std::{
+    fmt::{self, Debug},
+    path::Path,
+};
 
 /// The file system, the clocks and the randomness an engine runs on.
 pub trait Disk: Debug + Send + Sync {
@@ -119,4 +122,46 @@ pub struct Holder {
     pub host: String,
     /// When the lock was taken, in milliseconds since 1970-01-01 UTC.
     pub since_ms: u64,
+}
+
+impl fmt::Display for Holder {
+    /// The process, its host, and since when in UTC.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.since_ms / 1000;
+        let (days, second) = (seconds / 86_400, seconds % 86_400);
+        let (year, month, day) = civil_from_days(days);
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        write!(f, "process {} on {} since {year:04}-{month:02}-{day:02}", self.pid, self.host)?;
+        write!(f, "T{hour:02}:{minute:02}:{second:02}Z")
+    }
+}
+
+/// The date of a day counted from 1970-01-01, in the Gregorian calendar. Years are taken to start in
+/// March, so that leap days come last; 400 of them repeat.
+fn civil_from_days(days: u64) -> (u64, u64, u64) {
+    const DAYS_TO_1970: u64 = 719_468;
+    const DAYS_OF_400_YEARS: u64 = 146_097;
+    let shifted = days + DAYS_TO_1970;
+    let (era, of_era) = (shifted / DAYS_OF_400_YEARS, shifted % DAYS_OF_400_YEARS);
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    (era * 400 + year + carry, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holders_are_shown_with_their_time() {
+        let holder = |since_ms| Holder { pid: 7, host: "vm".into(), since_ms };
+        assert_eq!(holder(0).to_string(), "process 7 on vm since 1970-01-01T00:00:00Z");
+        let leap = holder(951_782_400_000 + 3_661_000);
+        assert_eq!(leap.to_string(), "process 7 on vm since 2000-02-29T01:01:01Z");
+        let late = holder(1_795_185_201_827);
+        assert_eq!(late.to_string(), "process 7 on vm since 2026-11-20T14:33:21Z");
+    }
 }

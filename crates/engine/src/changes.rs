@@ -1,6 +1,6 @@
 //! The log read as a feed: what happened, in order, and what happens from now on.
 
-use crate::{Result, catalog::Change as CatalogChange, core::Core, open::Open};
+use crate::{Error, Result, catalog::Change as CatalogChange, core::Core, open::Open};
 use annals_journal::{Feed, Kind, Seq};
 use std::{
     collections::{HashMap, VecDeque},
@@ -96,7 +96,7 @@ const POLL: Duration = Duration::from_millis(2);
 impl Changes {
     pub(crate) fn new(open: &Arc<Open>, from: Seq) -> Result<Self> {
         let (open, core) = (Arc::clone(open), Arc::clone(open.core()));
-        let feed = core.journal.feed(FEED_NAME, from)?;
+        let feed = feed(&core, from)?;
         Ok(Self { open, core, feed, from, read: VecDeque::new(), names: HashMap::new() })
     }
 
@@ -113,7 +113,7 @@ impl Changes {
             }
             if !Arc::ptr_eq(&self.core, self.open.core()) {
                 self.core = Arc::clone(self.open.core());
-                self.feed = self.core.journal.feed(FEED_NAME, self.from)?;
+                self.feed = feed(&self.core, self.from)?;
             }
             let (core, from) = (&self.core, self.from);
             let (read, names) = (&mut self.read, &mut self.names);
@@ -183,6 +183,15 @@ impl Changes {
     pub fn is_closed(&self) -> bool {
         self.feed.is_closed()
     }
+}
+
+fn feed(core: &Core, from: Seq) -> Result<Feed> {
+    core.journal.feed(FEED_NAME, from).map_err(|error| match error {
+        annals_journal::Error::Gone { .. } => {
+            Error::HistoryGone { from, oldest: core.journal.oldest_seq() }
+        }
+        other => other.into(),
+    })
 }
 
 fn name_of(core: &Core, names: &mut HashMap<u32, String>, id: u32) -> Option<String> {

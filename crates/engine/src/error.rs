@@ -117,6 +117,17 @@ pub enum Error {
         why: String,
     },
 
+    /// The log no longer reaches back to the record asked for.
+    #[error(
+        "record {from} is no longer in the log; the oldest that changes can be read from is {oldest}"
+    )]
+    HistoryGone {
+        /// The number asked for.
+        from: annals_journal::Seq,
+        /// The lowest number there is.
+        oldest: annals_journal::Seq,
+    },
+
     /// A writer replaced files that this read-only handle still reads.
     #[error(
         "the writer has compacted the log beyond what this read-only handle can follow; open it again"
@@ -187,7 +198,9 @@ impl Error {
                 Log::Gone { .. } => ErrorKind::NotFound,
                 _ => ErrorKind::Io,
             },
-            Self::UnknownKeyspace { .. } | Self::KeyspaceDropped { .. } => ErrorKind::NotFound,
+            Self::UnknownKeyspace { .. }
+            | Self::KeyspaceDropped { .. }
+            | Self::HistoryGone { .. } => ErrorKind::NotFound,
             Self::KeyspaceExists { .. } => ErrorKind::AlreadyExists,
             Self::ForeignKeyspace { .. }
             | Self::InvalidName { .. }

@@ -85,8 +85,8 @@ pub enum Error {
     },
 
     /// Another handle, of this or another process, has the database open for writing.
-    #[error("{} is in use by process {} on {} (since {} ms after 1970); close it there or open read-only",
-        path.display(), holder.pid, holder.host, holder.since_ms)]
+    #[error("{} is in use by {holder}; close it there, or open it read-only if that is enough",
+        path.display())]
     Locked {
         /// The database's directory.
         path: PathBuf,
