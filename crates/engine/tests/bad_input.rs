@@ -423,7 +423,7 @@ fn a_second_opener() {
     let db = builder().disk(disk.clone()).open(DIR).unwrap();
     let error = builder().disk(disk.clone()).open(DIR).unwrap_err();
     let pid = std::process::id().to_string();
-    told(&error, ErrorKind::Locked, &[DIR, &pid, "open read-only"]);
+    told(&error, ErrorKind::Locked, &[DIR, &pid, "read-only"]);
     assert!(error.is_retryable());
     drop(db);
     builder().disk(disk).open(DIR).unwrap();
