@@ -25,6 +25,7 @@
 
 mod disk;
 mod error;
+pub mod fences;
 mod holders;
 mod identity;
 mod memory;

@@ -4,7 +4,7 @@
 //! the catalog it saw, and with it to the views it saw.
 
 use crate::{Error, Result, hash::HashView};
-use arc_swap::ArcSwap;
+use annals_journal::Current;
 use std::{
     collections::BTreeMap,
     sync::{
@@ -66,7 +66,7 @@ pub(crate) struct Keyspace {
     pub(crate) name: String,
     pub(crate) options: KeyspaceOptions,
     /// The current view; clearing puts an empty one in its place.
-    pub(crate) view: ArcSwap<HashView>,
+    pub(crate) view: Current<HashView>,
     pub(crate) dropped: AtomicBool,
 }
 
@@ -124,7 +124,7 @@ impl Catalog {
                     id: *id,
                     name: name.clone(),
                     options: *options,
-                    view: ArcSwap::new(Arc::clone(&view)),
+                    view: Current::new(Arc::clone(&view)),
                     dropped: AtomicBool::new(false),
                 });
                 next.insert(Listed { keyspace, view });
@@ -138,7 +138,7 @@ impl Catalog {
             Change::Clear { id } => {
                 if let Some(listed) = next.by_id.get_mut(id) {
                     listed.view = Arc::new(HashView::default());
-                    listed.keyspace.view.store(Arc::clone(&listed.view));
+                    listed.keyspace.view.replace(Arc::clone(&listed.view));
                 }
             }
         }

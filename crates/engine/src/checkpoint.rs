@@ -15,8 +15,7 @@ use crate::{
     hash::HashView,
 };
 use annals_disk::Access;
-use annals_journal::{Opening, RootCheckpoint, Seq, checkpoint_name};
-use arc_swap::ArcSwap;
+use annals_journal::{Current, Opening, RootCheckpoint, Seq, checkpoint_name};
 use format::{Section, SectionReader, SectionWriter};
 use std::{
     path::{Path, PathBuf},
@@ -87,8 +86,8 @@ fn write_file(core: &Core, catalog: &Catalog, number: u64, path: &Path) -> Resul
         .map_err(Error::disk)?;
     let mut keys_count = 0;
     for Listed { keyspace, view } in catalog.iter() {
-        let live = view.live.lock().clone();
-        let mut expiries: Vec<_> = view.expiries.lock().iter().map(|e| e.0).collect();
+        let live = view.live_bytes();
+        let mut expiries = view.expiries();
         expiries.sort_unstable();
         let (id, name, options) = (keyspace.id, keyspace.name.clone(), keyspace.options);
         let section = Section::Keyspace { id, name, options, live, expiries };
@@ -159,7 +158,7 @@ pub(crate) fn read(
                     id,
                     name,
                     options,
-                    view: ArcSwap::new(Arc::clone(&view)),
+                    view: Current::new(Arc::clone(&view)),
                     dropped: AtomicBool::new(false),
                 });
                 loaded.catalog.insert(Listed { keyspace, view });

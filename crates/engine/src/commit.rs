@@ -5,10 +5,10 @@ use crate::{
     Durability, Error, Result,
     catalog::Keyspace,
     core::Core,
-    hash::{Applying, HashView, Placed, Undo},
+    hash::{Applying, Changing, HashView, Placed, Undo},
 };
 use annals_journal::{
-    Address, Appended, FrameBuilder, KEY_BYTES_MAX, Seq, VALUE_BYTES_MAX, Writer,
+    Address, Appended, FrameBuilder, KEY_BYTES_MAX, Pin, Seq, VALUE_BYTES_MAX, Writer, pin,
 };
 use std::{cell::RefCell, sync::Arc};
 
@@ -96,21 +96,34 @@ impl Targets for BatchTargets {
 }
 
 /// The view of the keyspace that was asked for last, so that a run of records of one keyspace
-/// loads it once.
-#[derive(Default)]
-struct LastView {
-    known: Option<(u32, arc_swap::Guard<Arc<HashView>>)>,
+/// looks for it once.
+struct LastView<'a> {
+    pin: &'a Pin,
+    known: Option<(u32, &'a HashView)>,
 }
 
-impl LastView {
+impl<'a> LastView<'a> {
+    fn new(pin: &'a Pin) -> Self {
+        Self { pin, known: None }
+    }
+
     #[inline]
-    fn of(&mut self, keyspace: &Keyspace) -> &HashView {
-        if self.known.as_ref().is_none_or(|(id, _)| *id != keyspace.id) {
-            self.known = None;
+    fn of(&mut self, keyspace: &'a Keyspace) -> &'a HashView {
+        match self.known {
+            Some((id, view)) if id == keyspace.id => view,
+            _ => {
+                let view = keyspace.view.read(self.pin);
+                self.known = Some((keyspace.id, view));
+                view
+            }
         }
-        &self.known.get_or_insert_with(|| (keyspace.id, keyspace.view.load())).1
     }
 }
+
+/// How many records ahead of the one that is applied its place in the table is fetched, and how
+/// many ahead the record that is found there.
+const PLACE_AHEAD: usize = 24;
+const RECORD_AHEAD: usize = 12;
 
 impl Core {
     /// Commits `frame`, whose records go where `targets` says, if `precondition` holds under the
@@ -152,21 +165,31 @@ impl Core {
         Ok(Some(Commit { first_seq: appended.first_seq, last_seq }))
     }
 
-    /// Brings closer what applying will look at: first all places in the tables, then all records
-    /// found there, so that the processor waits for them side by side and outside the lock.
+    /// Brings closer what applying will look at first, outside the lock: the places in the tables
+    /// of the first records, then the records found there, so that the processor waits for them
+    /// side by side. What comes later in a long frame is fetched while applying.
     #[inline]
     fn warm_up<T: Targets + ?Sized>(&self, count: usize, targets: &T) {
-        let (mut used, mut view) = (0, LastView::default());
-        for index in 0..count {
+        let pin = pin();
+        let mut view = LastView::new(&pin);
+        let mut used = 0;
+        let first = count.min(PLACE_AHEAD);
+        for index in 0..first {
             let (keyspace, hash) = targets.target(index);
             used ^= view.of(keyspace).table.touch(hash);
         }
         std::hint::black_box(used);
-        for index in 0..count {
+        for index in 0..first.min(RECORD_AHEAD) {
             let (keyspace, hash) = targets.target(index);
-            if let Some(address) = view.of(keyspace).table.candidate(hash) {
-                self.journal.prefetch(Address::unpack(address));
-            }
+            self.fetch(view.of(keyspace), hash);
+        }
+    }
+
+    /// Brings closer the record that a key's place in the table points to.
+    #[inline]
+    fn fetch(&self, view: &HashView, hash: u64) {
+        if let Some(address) = view.table.candidate(hash) {
+            self.journal.prefetch(Address::unpack(address));
         }
     }
 
@@ -176,8 +199,8 @@ impl Core {
         for index in 0..frame.count() {
             let (keyspace, hash) = targets.target(index);
             let record = frame.record(index);
-            let view = keyspace.view.load();
-            let before = view.table.find(hash, |slot| {
+            let pin = pin();
+            let before = keyspace.view.read(&pin).table.find(hash, |slot| {
                 self.same_key(slot, record.space, record.key)
                     .map(|_| Address::unpack(slot.address()))
             });
@@ -204,9 +227,10 @@ impl Core {
             hash: targets.target(index).1,
             record: frame.record(index),
         };
+        let pin = pin();
         if count == 1 {
             let how = Applying { keep_removed: snapshots_live, ..Applying::default() };
-            targets.target(0).0.view.load().apply(self, &placed(0), how);
+            targets.target(0).0.view.read(&pin).change(self).apply(&placed(0), how);
             self.show(last_seq);
             return last_seq;
         }
@@ -215,17 +239,33 @@ impl Core {
         let undo = Arc::new(Undo::new(appended.first_seq, count));
         self.undo.store(Some(Arc::clone(&undo)));
         let how = Applying { undo: Some(&undo), keep_removed: true, unordered: false };
-        let mut view = LastView::default();
+        let (mut view, mut ahead, mut used) = (LastView::new(&pin), LastView::new(&pin), 0);
+        let mut changing: Option<Changing<'_>> = None;
         for index in 0..count {
-            view.of(targets.target(index).0).apply(self, &placed(index), how);
+            if index + PLACE_AHEAD < count {
+                let (keyspace, hash) = targets.target(index + PLACE_AHEAD);
+                used ^= ahead.of(keyspace).table.touch(hash);
+            }
+            if index + RECORD_AHEAD < count {
+                let (keyspace, hash) = targets.target(index + RECORD_AHEAD);
+                self.fetch(ahead.of(keyspace), hash);
+            }
+            let view = view.of(targets.target(index).0);
+            if changing.as_ref().is_some_and(|changing| !std::ptr::eq(changing.view(), view)) {
+                // Let go of before the next one is asked for: it may be asked for again.
+                changing = None;
+            }
+            changing.get_or_insert_with(|| view.change(self)).apply(&placed(index), how);
         }
+        std::hint::black_box(used);
         self.show(last_seq);
         self.undo.store(None);
+        drop(changing);
         if !snapshots_live {
             for index in 0..count {
                 let view = view.of(targets.target(index).0);
                 if view.table.dead_len() > 0 {
-                    view.bury(self, None);
+                    view.change(self).bury(None);
                 }
             }
         }

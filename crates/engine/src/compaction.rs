@@ -41,7 +41,7 @@ pub(crate) fn run_all(core: &Core) -> Result<CompactReport> {
 fn candidates(core: &Core) -> Vec<Candidate> {
     let mut live: Vec<u64> = Vec::new();
     for listed in core.catalog.load().iter() {
-        for (slot, bytes) in listed.view.live.lock().iter().enumerate() {
+        for (slot, bytes) in listed.view.live_bytes().iter().enumerate() {
             if live.len() <= slot {
                 live.resize(slot + 1, 0);
             }
@@ -237,9 +237,9 @@ impl Run<'_> {
                 let to = Address { slot: base.slot, offset };
                 let len = self.frame.record_len(one.index);
                 if one.hides {
-                    listed.view.keep(to, len);
+                    listed.view.change(self.core).keep(to, len);
                 } else {
-                    listed.view.relocate(one.hash, one.from, to, len);
+                    listed.view.change(self.core).relocate(one.hash, one.from, to, len);
                 }
                 self.moved_count += 1;
             }

@@ -3,20 +3,26 @@
 //! The [table](table::Table) maps hashes to addresses; keys and values stay in the log and are
 //! compared there.
 
+mod beside;
+mod change;
 mod entry;
 mod guard;
 mod iter;
 mod keyspace;
+mod known;
 mod lookup;
 pub(crate) mod table;
+mod undo;
 mod view;
 
+pub(crate) use change::{Applying, Changing, Placed};
 pub use entry::Entry;
 pub use guard::Guard;
 pub use iter::Iter;
 pub use keyspace::{CasOutcome, HashKeyspace, WriteOptions};
 pub(crate) use lookup::{Hit, Sight};
-pub(crate) use view::{Applying, HashView, Placed, Undo};
+pub(crate) use undo::Undo;
+pub(crate) use view::HashView;
 
 /// The hash of a key: XXH3, 64 bits, seeded by the database, so that nobody who does not know the
 /// seed can choose keys that collide. Checkpoints depend on it: it is part of their format.

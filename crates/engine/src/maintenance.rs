@@ -167,10 +167,14 @@ pub(crate) fn tidy(core: &Core) {
         let oldest = core.snapshots.oldest_seq();
         let now_ms = core.clock.now_ms();
         for listed in core.catalog.load().iter() {
-            listed.view.expire(core, now_ms, oldest.is_some());
-            if listed.view.table.dead_len() > 0 {
-                listed.view.bury(core, oldest);
+            let view = &listed.view;
+            if view.has_expiries() {
+                view.change(core).expire(now_ms, oldest.is_some());
             }
+            if view.table.dead_len() > 0 {
+                view.change(core).bury(oldest);
+            }
+            listed.keyspace.view.tidy();
         }
     }
     core.note_past();

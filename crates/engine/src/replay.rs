@@ -53,7 +53,7 @@ impl Core {
             Kind::Put | Kind::Remove => {
                 if let Some(listed) = self.catalog.load().by_id(record.space) {
                     let placed = Placed { address, len, seq: record.seq, hash, record };
-                    listed.view.apply(self, &placed, how);
+                    listed.view.change(self).apply(&placed, how);
                 }
             }
             // Kinds of views that this handle does not keep.
@@ -89,7 +89,7 @@ impl Core {
             }
         }
         for listed in self.catalog.load().iter() {
-            listed.view.bury(self, None);
+            listed.view.change(self).bury(None);
         }
     }
 
@@ -163,7 +163,7 @@ impl Core {
         self.undo.store(None);
         if !snapshots_live && count > 1 {
             for listed in self.catalog.load().iter() {
-                listed.view.bury(self, None);
+                listed.view.change(self).bury(None);
             }
         }
     }

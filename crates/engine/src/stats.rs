@@ -116,7 +116,7 @@ impl Database {
         let mut keyspaces: Vec<KeyspaceStats> = catalog
             .iter()
             .map(|listed| {
-                let live_bytes = listed.view.live.lock().iter().sum();
+                let live_bytes = listed.view.live_bytes().iter().sum();
                 KeyspaceStats {
                     name: listed.keyspace.name.clone(),
                     kind: listed.keyspace.options.kind,

@@ -33,7 +33,9 @@
 
 mod address;
 mod background;
+mod chair;
 mod config;
+mod current;
 mod cursor;
 mod durable;
 mod error;
@@ -75,6 +77,8 @@ pub use writer::{Appended, Writer};
 
 // Reading.
 pub use address::{Address, Position, Seq};
+pub use chair::{Pin, pin};
+pub use current::Current;
 pub use feed::Feed;
 pub use follow::Followed;
 pub use format::{SEGMENT_VERSION, SegmentKind};

@@ -1,17 +1,25 @@
 //! The segments by slot, for readers that never wait.
 //!
 //! A reader that wants a record first counts itself in at the segment's slot, then loads the
-//! pointer. Taking a segment away is the mirror image: clear the pointer, then wait until every
-//! count was seen at zero. With both sides sequentially consistent, either the reader sees the
-//! cleared pointer, or the remover sees the reader's count; a segment is therefore freed only when
-//! nobody can reach it. Counts are striped by thread, each stripe on its own cache line, so that
-//! readers on different cores do not slow each other down.
+//! pointer. Taking a segment away is the mirror image: clear the pointer, then wait until the
+//! counters were seen to add up to zero. Between the two steps the reader has a
+//! [light fence](fences::light) and the remover a heavy one, so either the reader sees the cleared
+//! pointer, or the remover sees the reader's count; a segment is therefore freed only when nobody
+//! can reach it.
+//!
+//! Each thread has a counter of its own, by its [chair], and changes it with plain stores; threads
+//! beyond those share one. A guard that is dropped by another thread than the one that made it is
+//! counted apart, as gone abroad: the counters less those.
 
 use crate::{
-    Address, FrameView, Result, format::SEGMENT_HEADER_BYTES, record::Record, segment::Segment,
+    Address, FrameView, Result,
+    chair::{self, SEATS, SHARED_SEAT},
+    format::SEGMENT_HEADER_BYTES,
+    record::Record,
+    segment::Segment,
 };
+use annals_disk::fences;
 use std::{
-    cell::Cell,
     fmt,
     sync::{
         Arc, OnceLock,
@@ -19,21 +27,64 @@ use std::{
     },
 };
 
-const STRIPES: usize = 16;
 const CHUNK_SLOTS: usize = 64;
 const CHUNKS: usize = Address::SLOTS_MAX as usize / CHUNK_SLOTS;
 
+/// A counter on a line of its own.
 #[derive(Default)]
-#[repr(align(128))]
-struct Stripe(AtomicUsize);
+#[repr(align(64))]
+struct Counter(AtomicUsize);
 
 /// One slot: who reads, and what.
 #[derive(Default)]
 struct Place {
-    readers: [Stripe; STRIPES],
     segment: AtomicPtr<Segment>,
     /// The first byte of the segment's memory, for prefetching only: it may be stale.
     base: AtomicPtr<u8>,
+    /// Guards made, less guards dropped, by seat.
+    readers: [Counter; SEATS],
+    /// Guards that were dropped by another thread than the one that made them.
+    abroad: Counter,
+}
+
+impl Place {
+    /// Counts a guard in.
+    #[inline]
+    fn enter(&self, seat: usize) {
+        let counter = &self.readers[seat].0;
+        if seat == SHARED_SEAT {
+            counter.fetch_add(1, Ordering::Relaxed);
+        } else {
+            counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        }
+        fences::light();
+    }
+
+    /// Counts a guard out that was counted in at `seat`. Release: everything read through the guard
+    /// was read before the count falls.
+    #[inline]
+    fn leave(&self, seat: usize) {
+        let counter = &self.readers[seat].0;
+        if seat == SHARED_SEAT {
+            counter.fetch_sub(1, Ordering::Release);
+        } else if seat == chair::seat() {
+            counter.store(counter.load(Ordering::Relaxed).wrapping_sub(1), Ordering::Release);
+        } else {
+            self.abroad.0.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// Whether no guard is left. Asked after the pointer was cleared and a heavy fence: from then
+    /// on nobody gets a guard any more. A count taken early may include guards that are gone when
+    /// the next one is taken, never the other way round, because those abroad are counted last; so
+    /// zero is really zero.
+    fn is_idle(&self) -> bool {
+        let made = self
+            .readers
+            .iter()
+            .fold(0usize, |sum, counter| sum.wrapping_add(counter.0.load(Ordering::Acquire)));
+        made == self.abroad.0.load(Ordering::Acquire)
+    }
 }
 
 /// The segments by slot.
@@ -47,29 +98,10 @@ impl fmt::Debug for Segments {
     }
 }
 
-thread_local! {
-    static STRIPE: Cell<usize> = const { Cell::new(usize::MAX) };
-}
-
-/// The calling thread's stripe.
-#[inline]
-fn stripe() -> usize {
-    STRIPE.with(|cell| {
-        let known = cell.get();
-        if known < STRIPES {
-            return known;
-        }
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let fresh = NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES;
-        cell.set(fresh);
-        fresh
-    })
-}
-
 /// Keeps a segment, and so every slice of it, alive.
 pub struct SegmentGuard<'a> {
     place: &'a Place,
-    stripe: usize,
+    seat: usize,
     segment: &'a Segment,
 }
 
@@ -82,8 +114,7 @@ impl fmt::Debug for SegmentGuard<'_> {
 impl Drop for SegmentGuard<'_> {
     #[inline]
     fn drop(&mut self) {
-        // Release: everything read through the guard happened before the count falls.
-        self.place.readers[self.stripe].0.fetch_sub(1, Ordering::Release);
+        self.place.leave(self.seat);
     }
 }
 
@@ -180,17 +211,18 @@ impl Segments {
     #[allow(unsafe_code, reason = "the count taken before the load keeps the pointee alive")]
     pub(crate) fn guard(&self, slot: u32) -> Option<SegmentGuard<'_>> {
         let place = self.place(slot)?;
-        let stripe = stripe();
-        place.readers[stripe].0.fetch_add(1, Ordering::SeqCst);
-        let raw = place.segment.load(Ordering::SeqCst);
+        let seat = chair::seat();
+        place.enter(seat);
+        let raw = place.segment.load(Ordering::Acquire);
         if raw.is_null() {
-            place.readers[stripe].0.fetch_sub(1, Ordering::Release);
+            place.leave(seat);
             return None;
         }
-        // SAFETY: the count was raised before the pointer was loaded, both sequentially
-        // consistent, so `try_free` cannot have seen all counts at zero after the pointer was
-        // taken out; the segment lives until the guard lowers the count.
-        Some(SegmentGuard { place, stripe, segment: unsafe { &*raw } })
+        // SAFETY: the reader was counted in before the pointer was loaded, with a light fence
+        // between the two; `remove` clears the pointer and runs a heavy fence before `try_free`
+        // looks at the counts. So `try_free` cannot have found the place idle while this pointer
+        // was still to be had; the segment lives until the guard is counted out.
+        Some(SegmentGuard { place, seat, segment: unsafe { &*raw } })
     }
 
     /// Brings the record at `address` closer. A hint, without counting in: the segment may go
@@ -213,19 +245,24 @@ impl Segments {
     /// Takes a segment out: no new reader can reach it. Free it with [`try_free`](Self::try_free).
     pub(crate) fn remove(&self, slot: u32) -> Option<Removed> {
         let raw = self.place(slot)?.segment.swap(std::ptr::null_mut(), Ordering::SeqCst);
-        (!raw.is_null()).then_some(Removed { raw, slot })
+        if raw.is_null() {
+            return None;
+        }
+        // Whoever counts in after this finds no segment; whoever did before is seen counted.
+        fences::heavy();
+        Some(Removed { raw, slot })
     }
 
     /// Frees a segment that was taken out, if no reader is left.
     #[allow(unsafe_code, reason = "the one place where a segment is freed")]
     pub(crate) fn try_free(&self, removed: Removed) -> Result<(), Removed> {
         let Some(place) = self.place(removed.slot) else { return Err(removed) };
-        if place.readers.iter().any(|stripe| stripe.0.load(Ordering::SeqCst) != 0) {
+        if !place.is_idle() {
             return Err(removed);
         }
         // SAFETY: the pointer came from `Arc::into_raw` in `insert` and was taken out of its slot
-        // by `remove`, so the count it stands for is owned here. Every stripe was seen at zero
-        // after that, so no reader that borrows through it is left.
+        // by `remove`, so the count it stands for is owned here. The place was seen idle after
+        // that, so no reader that borrows through it is left.
         drop(unsafe { Arc::from_raw(removed.raw) });
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::{
     core::Core,
     open::Open,
 };
-use annals_journal::{Address, Draft, Kind, Seq};
+use annals_journal::{Address, Draft, Kind, Seq, pin};
 use std::{sync::Arc, time::Duration};
 
 /// A named map from keys to values with point look-ups straight from the log. Cheap to clone;
@@ -190,8 +190,10 @@ impl HashKeyspace {
     #[inline]
     fn find(&self, key: &[u8]) -> Result<Option<Hit<'_>>> {
         let hash = hash_key(self.core.hash_seed, key);
+        let pin = pin();
         self.with_newest(|core, keyspace| {
-            core.look_up_hashed(&keyspace.view.load(), keyspace.id, hash, key, Sight::Latest)
+            let view = keyspace.view.read(&pin);
+            core.look_up_hashed(view, keyspace.id, hash, key, Sight::Latest)
         })
     }
 
@@ -221,8 +223,9 @@ impl HashKeyspace {
     /// # Errors
     /// As [`get`](Self::get).
     pub fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Guard<'_>>>> {
+        let pin = pin();
         self.with_newest(|core, keyspace| {
-            let view = keyspace.view.load();
+            let view = keyspace.view.read(&pin);
             let mut found = Vec::with_capacity(keys.len());
             let mut hashes = [0u64; 64];
             for keys in keys.chunks(hashes.len()) {
@@ -239,7 +242,7 @@ impl HashKeyspace {
                 }
                 for (key, hash) in keys.iter().zip(&hashes) {
                     let (key, space) = (key.as_ref(), keyspace.id);
-                    let hit = core.look_up_hashed(&view, space, *hash, key, Sight::Latest)?;
+                    let hit = core.look_up_hashed(view, space, *hash, key, Sight::Latest)?;
                     found.push(hit.map(|hit| Guard::new(hit.guard, hit.value)));
                 }
             }
@@ -290,8 +293,9 @@ impl HashKeyspace {
     }
 
     fn find_hashed(&self, hash: u64, key: &[u8]) -> Result<Option<Hit<'_>>> {
-        let view = self.keyspace.view.load();
-        self.core.look_up_hashed(&view, self.keyspace.id, hash, key, Sight::Latest)
+        let pin = pin();
+        let view = self.keyspace.view.read(&pin);
+        self.core.look_up_hashed(view, self.keyspace.id, hash, key, Sight::Latest)
     }
 
     /// Whether the key still has the version it had when `seq` was read.
@@ -425,12 +429,13 @@ impl HashKeyspace {
         let core = &*self.core;
         let catalog = core.catalog.load();
         let newest = catalog.by_id(self.keyspace.id).map(|listed| &listed.keyspace);
-        let view = newest.unwrap_or(&self.keyspace).view.load();
+        let pin = pin();
+        let view = newest.unwrap_or(&self.keyspace).view.read(&pin);
         if view.has_expiries() {
             let _following = core.following.lock();
             let _writer = core.journal.quiesce();
             let live = core.snapshots.count() > 0;
-            view.expire(core, core.clock.now_ms(), live);
+            view.change(core).expire(core.clock.now_ms(), live);
         }
         view.table.len() as u64
     }

@@ -46,6 +46,7 @@
 
 mod arena;
 mod bucket;
+mod changes;
 mod directory;
 mod entry;
 mod error;
@@ -78,6 +79,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
+pub(crate) use changes::Changes;
 #[cfg(test)]
 pub(crate) use error::TableError;
 pub(crate) use group::Group;
@@ -86,11 +88,10 @@ pub(crate) use slot::Slot;
 pub(crate) use walk::WalkPlace;
 
 use arena::Arena;
-use bucket::{Bucket, Places};
+use bucket::Places;
 use directory::Directory;
 use entry::Head;
 use shape::{FIRST, TAG_BITS};
-use slot::{EMPTY, VACATED};
 use view::{Outdated, View};
 use writer::Writer;
 
@@ -113,28 +114,12 @@ impl<F: FnMut(u64) -> u64> Rehash for F {
 pub(crate) struct Table {
     directory: Directory,
     arena: Arena,
-    /// Uncontended but for a walk that comes upon a subtable that never rests.
+    /// Held by whoever makes [`Changes`]. Uncontended but for a walk that comes upon a subtable that
+    /// never rests.
     writer: Mutex<Writer>,
     live: AtomicUsize,
     dead: AtomicUsize,
     bytes: AtomicUsize,
-}
-
-/// Where a key's slot is.
-struct Found<'t> {
-    bucket: &'t Bucket,
-    at: usize,
-    slot: Slot,
-    /// Whether the bucket is full, so that its words must not become zero.
-    full: bool,
-}
-
-/// Where a key's slot would go.
-struct Vacancy<'t> {
-    bucket: &'t Bucket,
-    at: usize,
-    /// Whether the word is vacated, not empty.
-    vacated: bool,
 }
 
 impl Table {
@@ -241,93 +226,6 @@ impl Table {
             .map(Slot::address)
     }
 
-    /// Puts a slot in place of the one that matches, which is returned, or adds it. Writer only.
-    ///
-    /// The address has 48 bits, not all of them zero and not all of them one. `rehash` gives the hash of the key
-    /// of a record, for when a split has to fill the tags again.
-    pub(crate) fn insert(
-        &self,
-        hash: u64,
-        address: u64,
-        dead: bool,
-        mut matches: impl FnMut(Slot) -> bool,
-        mut rehash: impl Rehash,
-    ) -> Option<Slot> {
-        let mut writer = self.writer.lock();
-        let mut known_absent = false;
-        loop {
-            // Nothing is outdated for the writer.
-            let Ok(view) = View::of(self, hash) else { continue };
-            let count = writer.count(hash, &view);
-            let sought = |slot| !known_absent && matches(slot);
-            let vacancy = match locate(&view, hash, count.vacated != 0, sought) {
-                Ok(found) => {
-                    let new = Slot::new(found.slot.tag(), address, dead);
-                    found.bucket.set(found.at, new.raw());
-                    self.recount(Some(found.slot), Some(new));
-                    return Some(found.slot);
-                }
-                Err(vacancy) => vacancy,
-            };
-            if let Some(vacancy) = vacancy
-                && (vacancy.vacated || (count.used as usize) < shape::limit(view.head().buckets()))
-            {
-                count.used += u32::from(!vacancy.vacated);
-                count.vacated -= u32::from(vacancy.vacated);
-                let new = Slot::new(shape::tag(hash, view.head().depth()), address, dead);
-                vacancy.bucket.set(vacancy.at, new.raw());
-                self.recount(None, Some(new));
-                return None;
-            }
-            known_absent = true;
-            let _ = writer.make_room(self, hash, &mut rehash);
-            self.bytes.store(size_of::<Self>() + writer.memory_bytes(), Ordering::Relaxed);
-        }
-    }
-
-    /// Takes out the slot that matches. Writer only.
-    pub(crate) fn remove(&self, hash: u64, matches: impl FnMut(Slot) -> bool) -> Option<Slot> {
-        let mut writer = self.writer.lock();
-        let view = View::of(self, hash).ok()?;
-        let found = locate(&view, hash, false, matches).ok()?;
-        let count = writer.count(hash, &view);
-        if found.full {
-            count.vacated += 1;
-            found.bucket.set(found.at, VACATED);
-        } else {
-            count.used -= 1;
-            found.bucket.set(found.at, EMPTY);
-        }
-        self.recount(Some(found.slot), None);
-        Some(found.slot)
-    }
-
-    /// Tells the table that the record at `from` has been moved to `to`. Returns whether the key's slot still
-    /// had the address `from`. Writer only.
-    pub(crate) fn relocate(&self, hash: u64, from: u64, to: u64) -> bool {
-        let _writer = self.writer.lock();
-        let Ok(view) = View::of(self, hash) else { return false };
-        let Ok(found) = locate(&view, hash, false, |slot| slot.address() == from) else {
-            return false;
-        };
-        found.bucket.set(found.at, found.slot.with_address(to).raw());
-        true
-    }
-
-    #[inline]
-    fn recount(&self, old: Option<Slot>, new: Option<Slot>) {
-        if old.map(Slot::is_dead) == new.map(Slot::is_dead) {
-            return;
-        }
-        let counter = |slot: Slot| if slot.is_dead() { &self.dead } else { &self.live };
-        if let Some(counter) = old.map(counter) {
-            counter.store(counter.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
-        }
-        if let Some(counter) = new.map(counter) {
-            counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        }
-    }
-
     /// The slots that are not dead.
     pub(crate) fn len(&self) -> usize {
         self.live.load(Ordering::Relaxed)
@@ -350,41 +248,6 @@ impl Table {
     pub(crate) fn walk_from(&self, place: &mut WalkPlace, group: &mut Group) -> bool {
         place.step(self, group)
     }
-}
-
-/// The slot that matches, or else where a new one would go: in the first vacated place on the way, if there may
-/// be one, or in the empty one that ends it.
-#[inline]
-fn locate<'t>(
-    view: &View<'t>,
-    hash: u64,
-    vacated: bool,
-    mut matches: impl FnMut(Slot) -> bool,
-) -> Result<Found<'t>, Option<Vacancy<'t>>> {
-    let mut vacancy = None;
-    let (mut at, sought) = view.home(hash);
-    for _ in 0..view.head().buckets() {
-        let Ok(bucket) = view.bucket(at) else { break };
-        let full = bucket.is_full();
-        for at in Places(bucket.agreeing(sought)) {
-            if let Some(slot) = Slot::from_raw(bucket.word(at))
-                && matches(slot)
-            {
-                return Ok(Found { bucket, at, slot, full });
-            }
-        }
-        if !full {
-            return Err(
-                vacancy.or_else(|| bucket.empty().map(|at| Vacancy { bucket, at, vacated: false }))
-            );
-        }
-        // Only full buckets have vacated words.
-        if vacated && vacancy.is_none() {
-            vacancy = bucket.vacated().map(|at| Vacancy { bucket, at, vacated: true });
-        }
-        at = view.after(at);
-    }
-    Err(vacancy)
 }
 
 impl Default for Table {

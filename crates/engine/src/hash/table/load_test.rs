@@ -186,7 +186,7 @@ proptest! {
         if let Ok(table) = load(&bad) {
             for key in 0..5000 {
                 table.find(mix(key), |_| None::<()>);
-                table.insert(mix(key), key + 64, false, |_| false, |_| mix(key));
+                table.change().insert(mix(key), key + 64, false, |_| false, |_| mix(key));
             }
         }
     }

@@ -29,7 +29,7 @@ impl Drop for Done<'_> {
 
 fn put(table: &Table, hash: fn(u64) -> u64, of: u64, version: u64) {
     let is = |slot: Slot| key(slot.address()) == of;
-    table.insert(hash(of), address(of, version), false, is, |address| hash(key(address)));
+    table.change().insert(hash(of), address(of, version), false, is, |address| hash(key(address)));
 }
 
 /// There are keys that are always there, in one place or another, and keys that come and go.
@@ -53,14 +53,15 @@ fn run(hash: fn(u64) -> u64, stable: u64, passing: u64, rounds: u64) {
                     put(&table, hash, stable + dice.roll(passing), dice.roll(BLOCK));
                     if dice.roll(3) == 0 {
                         let of = stable + dice.roll(passing);
-                        table.remove(hash(of), |slot| key(slot.address()) == of);
+                        table.change().remove(hash(of), |slot| key(slot.address()) == of);
                     }
                     if dice.roll(8) == 0 {
                         let of = dice.roll(stable);
                         let is = |slot: Slot| (key(slot.address()) == of).then_some(slot.address());
                         let from = table.find(hash(of), is).unwrap();
                         assert!(
-                            table.relocate(hash(of), from, address(of, round + 1)) || from == 0
+                            table.change().relocate(hash(of), from, address(of, round + 1))
+                                || from == 0
                         );
                     }
                 }
@@ -155,7 +156,7 @@ fn readers_of_a_growing_table() {
             }
             for of in 0..20_000 {
                 let hash = |address: u64| mix((address - 64) ^ seed << 32);
-                table.insert(hash(of + 64), of + 64, false, |_| false, hash);
+                table.change().insert(hash(of + 64), of + 64, false, |_| false, hash);
                 present.store(of + 1, Ordering::Release);
             }
         });

@@ -14,8 +14,8 @@ fn a_new_table_is_small_and_empty() {
     for key in 0..100 {
         assert!(table.find(mix(key), Some).is_none());
         assert!(table.candidate(mix(key)).is_none());
-        assert!(table.remove(mix(key), |_| true).is_none());
-        assert!(!table.relocate(mix(key), 64, 128));
+        assert!(table.change().remove(mix(key), |_| true).is_none());
+        assert!(!table.change().relocate(mix(key), 64, 128));
         table.touch(mix(key));
     }
 }
@@ -24,13 +24,13 @@ fn a_new_table_is_small_and_empty() {
 #[test]
 fn the_first_match_is_returned() {
     let table = Table::new();
-    assert!(table.insert(7, 1000, false, |_| true, |_| 7).is_none());
-    assert!(table.insert(7, 2000, true, |_| false, |_| 7).is_none());
+    assert!(table.change().insert(7, 1000, false, |_| true, |_| 7).is_none());
+    assert!(table.change().insert(7, 2000, true, |_| false, |_| 7).is_none());
     assert_eq!((table.len(), table.dead_len()), (1, 1));
     assert_eq!(table.find(7, |slot| Some(slot.address())), Some(1000));
     assert_eq!(table.find(7, |slot| slot.is_dead().then_some(slot.address())), Some(2000));
     assert_eq!(table.candidate(7), Some(1000));
-    let old = table.insert(7, 3000, false, |slot| slot.is_dead(), |_| 7).unwrap();
+    let old = table.change().insert(7, 3000, false, |slot| slot.is_dead(), |_| 7).unwrap();
     assert_eq!((old.address(), old.is_dead()), (2000, true));
     assert_eq!((table.len(), table.dead_len()), (2, 0));
 }
@@ -45,6 +45,7 @@ fn extreme_hashes_and_addresses() {
         for (address, dead) in [(1 + at as u64, false), (largest - at as u64, true)] {
             assert!(
                 table
+                    .change()
                     .insert(hash, address, dead, |slot| slot.address() == address, |_| hash)
                     .is_none()
             );
@@ -104,8 +105,8 @@ fn a_panic_while_splitting_changes_nothing() {
                 assert!(asked < 300, "this one is meant");
                 0
             };
-            model.table.insert(mix(key), 64, false, |_| panic!("this one, too"), rehash);
-            model.table.remove(mix(key), |slot| slot.address() == 64);
+            model.table.change().insert(mix(key), 64, false, |_| panic!("this one, too"), rehash);
+            model.table.change().remove(mix(key), |slot| slot.address() == 64);
         }));
         panics += u32::from(attempt.is_err() && asked == 300);
         model.insert(key, false);
@@ -169,7 +170,7 @@ fn memory_per_key() {
     let table = Table::new();
     let marks = [100_000, 300_000, 1_000_000, 1_500_000, 3_000_000];
     for key in 0..3_000_000u64 {
-        table.insert(mix(key), key + 64, false, |_| false, |address| mix(address - 64));
+        table.change().insert(mix(key), key + 64, false, |_| false, |address| mix(address - 64));
         let keys = key + 1;
         if marks.contains(&keys) || (keys >= 100_000 && keys % 1000 == 0) {
             let each = table.memory_bytes() as f64 / keys as f64;

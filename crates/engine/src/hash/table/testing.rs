@@ -50,7 +50,7 @@ impl Model {
     pub(super) fn insert(&mut self, key: u64, dead: bool) {
         let address = self.append(key);
         let (log, hash) = (&self.log, self.hash);
-        let old = self.table.insert(
+        let old = self.table.change().insert(
             hash(key),
             address,
             dead,
@@ -63,7 +63,7 @@ impl Model {
 
     pub(super) fn remove(&mut self, key: u64) {
         let log = &self.log;
-        let old = self.table.remove((self.hash)(key), |slot| log[&slot.address()] == key);
+        let old = self.table.change().remove((self.hash)(key), |slot| log[&slot.address()] == key);
         let expected = self.slots.remove(&key);
         assert_eq!(old.map(|slot| (slot.address(), slot.is_dead())), expected);
     }
@@ -73,11 +73,11 @@ impl Model {
         let hash = (self.hash)(key);
         match self.slots.get_mut(&key) {
             Some((from, _)) => {
-                assert!(self.table.relocate(hash, *from, to));
-                assert!(!self.table.relocate(hash, *from, to));
+                assert!(self.table.change().relocate(hash, *from, to));
+                assert!(!self.table.change().relocate(hash, *from, to));
                 *from = to;
             }
-            None => assert!(!self.table.relocate(hash, to, to)),
+            None => assert!(!self.table.change().relocate(hash, to, to)),
         }
     }
 

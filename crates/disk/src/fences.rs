@@ -1,0 +1,133 @@
+//! A pair of fences of unequal cost, for a side that runs all the time and one that hardly runs.
+//!
+//! Two threads that each store to their own place and then load the other's need a full fence
+//! between store and load on both sides, or both may read the old value. A full fence stops the
+//! processor from working ahead, which costs readers most of what out-of-order execution gives
+//! them. Where the system can interrupt all threads of the process ([`membarrier`] on Linux), the
+//! frequent side gets by with a fence for the compiler alone: [`light`]. The rare side calls
+//! [`heavy`], which runs a full fence on every processor that runs a thread of this process.
+//!
+//! Elsewhere, and until it is known that the system can do it, both are full fences.
+//!
+//! [`membarrier`]: https://man7.org/linux/man-pages/man2/membarrier.2.html
+
+use std::sync::atomic::{AtomicU8, Ordering, compiler_fence, fence};
+
+const UNKNOWN: u8 = 0;
+const SYMMETRIC: u8 = 1;
+const ASYMMETRIC: u8 = 2;
+
+/// What the system can do. Once known it never changes; a thread that reads it late takes the full
+/// fence, which is always right.
+static MODE: AtomicU8 = AtomicU8::new(UNKNOWN);
+
+/// The frequent side's fence, between its store and its load.
+#[inline]
+pub fn light() {
+    if MODE.load(Ordering::Relaxed) == ASYMMETRIC {
+        compiler_fence(Ordering::SeqCst);
+    } else {
+        full();
+    }
+}
+
+#[cold]
+fn full() {
+    fence(Ordering::SeqCst);
+    if MODE.load(Ordering::Relaxed) == UNKNOWN {
+        settle();
+    }
+}
+
+/// The rare side's fence, between its store and its load: either its load sees what the frequent
+/// side stored before [`light`], or the frequent side's load after it sees what was stored here.
+/// Takes a system call, and time on each processor that runs a thread of this process.
+pub fn heavy() {
+    fence(Ordering::SeqCst);
+    if MODE.load(Ordering::Relaxed) == UNKNOWN {
+        settle();
+    }
+    // Also where nobody has taken the light way yet: another thread may do so at any moment.
+    if MODE.load(Ordering::SeqCst) == ASYMMETRIC {
+        system::interrupt_all();
+    }
+    fence(Ordering::SeqCst);
+}
+
+fn settle() {
+    let mode = if system::register() { ASYMMETRIC } else { SYMMETRIC };
+    // Two threads may ask at once; both get the same answer, except where the system changes its
+    // mind, and then the first one stands.
+    let _ = MODE.compare_exchange(UNKNOWN, mode, Ordering::SeqCst, Ordering::SeqCst);
+}
+
+#[cfg(all(target_os = "linux", not(miri)))]
+mod system {
+    use rustix::thread::{MembarrierCommand, membarrier};
+
+    pub(super) fn register() -> bool {
+        membarrier(MembarrierCommand::RegisterPrivateExpedited).is_ok()
+    }
+
+    /// # Panics
+    /// If the system refuses what it promised at registration: going on would let a segment be
+    /// unmapped under its readers.
+    pub(super) fn interrupt_all() {
+        if let Err(error) = membarrier(MembarrierCommand::PrivateExpedited) {
+            panic!("membarrier was registered and is refused now: {error}");
+        }
+    }
+}
+
+#[cfg(not(all(target_os = "linux", not(miri))))]
+mod system {
+    pub(super) fn register() -> bool {
+        false
+    }
+
+    pub(super) fn interrupt_all() {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+    /// Store, fence, load on both sides: at least one must see the other.
+    #[test]
+    fn one_of_the_two_sides_sees_the_other() {
+        const ROUNDS: usize = 2_000;
+        let (mine, other) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (started, ended, missed) =
+            (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+        let wait_for = |counter: &AtomicUsize, value: usize| {
+            while counter.load(Ordering::SeqCst) < value {
+                std::thread::yield_now();
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in 1..=ROUNDS {
+                    wait_for(&started, round);
+                    other.store(true, Ordering::Relaxed);
+                    light();
+                    if !mine.load(Ordering::Relaxed) {
+                        missed.fetch_add(1, Ordering::SeqCst);
+                    }
+                    ended.store(round, Ordering::SeqCst);
+                }
+            });
+            for round in 1..=ROUNDS {
+                mine.store(false, Ordering::SeqCst);
+                other.store(false, Ordering::SeqCst);
+                missed.store(0, Ordering::SeqCst);
+                started.store(round, Ordering::SeqCst);
+                mine.store(true, Ordering::Relaxed);
+                heavy();
+                let seen = other.load(Ordering::Relaxed);
+                wait_for(&ended, round);
+                assert!(seen || missed.load(Ordering::SeqCst) == 0, "neither saw the other");
+            }
+        });
+    }
+}

@@ -1,0 +1,180 @@
+//! Changing the view of a hash keyspace.
+
+use super::{HashView, Undo, beside::Beside, known::Rehasher, table::Changes, table::Slot};
+use crate::core::Core;
+use annals_journal::{Address, Kind, Record, Seq};
+use parking_lot::MutexGuard;
+use std::{cmp::Reverse, sync::atomic::Ordering};
+
+/// A record that has its place in the log and now changes the view.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Placed<'a> {
+    pub(crate) address: Address,
+    /// Encoded length in bytes.
+    pub(crate) len: u32,
+    pub(crate) seq: Seq,
+    pub(crate) hash: u64,
+    pub(crate) record: Record<'a>,
+}
+
+/// How a record is applied.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Applying<'a> {
+    /// Where to note what was there before.
+    pub(crate) undo: Option<&'a Undo>,
+    /// Removed keys stay in the table, marked, for snapshots or until the frame is published.
+    pub(crate) keep_removed: bool,
+    /// Records may come out of order: the one with the highest number wins.
+    pub(crate) unordered: bool,
+}
+
+/// The right to change a view, for a run of records. Taken under the writer lock, by a follower
+/// under its own, or before the database opens.
+pub(crate) struct Changing<'a> {
+    core: &'a Core,
+    view: &'a HashView,
+    table: Changes<'a>,
+    beside: MutexGuard<'a, Beside>,
+}
+
+impl HashView {
+    /// Begins a run of changes.
+    #[inline]
+    pub(crate) fn change<'a>(&'a self, core: &'a Core) -> Changing<'a> {
+        let table = self.table.change();
+        Changing { core, view: self, table, beside: self.beside.lock() }
+    }
+}
+
+impl Changing<'_> {
+    /// The view that is changed.
+    #[inline]
+    pub(crate) fn view(&self) -> &HashView {
+        self.view
+    }
+
+    /// Changes the view by one record.
+    #[inline]
+    pub(crate) fn apply(&mut self, placed: &Placed<'_>, how: Applying<'_>) {
+        let Placed { address, len, seq, hash, record } = *placed;
+        if how.unordered && self.is_superseded(placed) {
+            return;
+        }
+        let core = self.core;
+        let mut old_len = 0;
+        let matches = |slot: Slot| {
+            let Some(found) = core.same_key(slot, record.space, record.key) else { return false };
+            old_len = found.len;
+            if let Some(undo) = how.undo {
+                undo.note(seq, slot);
+            }
+            true
+        };
+        let removal = record.kind == Kind::Remove;
+        let old = if removal && !how.keep_removed {
+            self.table.remove(hash, matches)
+        } else {
+            self.table.insert(hash, address.pack(), removal, matches, Rehasher(core))
+        };
+        if let Some(old) = old.filter(|old| !old.is_dead()) {
+            self.beside.debit(Address::unpack(old.address()), old_len);
+        }
+        if !removal {
+            self.beside.credit(address, len);
+        } else if how.keep_removed {
+            self.beside.graves.push_back((seq, hash));
+        }
+        if let Some(expires_ms) = record.expires_ms {
+            self.beside.expiries.push(Reverse((expires_ms, hash)));
+            self.view.has_expiries.store(true, Ordering::Release);
+        }
+    }
+
+    fn is_superseded(&self, placed: &Placed<'_>) -> bool {
+        let Placed { seq, hash, record, .. } = *placed;
+        self.view
+            .table
+            .find(hash, |slot| self.core.same_key(slot, record.space, record.key))
+            .is_some_and(|found| found.seq > seq)
+    }
+
+    /// Notes that a record moved in the log. False if it is not current any more.
+    pub(crate) fn relocate(&mut self, hash: u64, from: Address, to: Address, len: u32) -> bool {
+        let moved = self.table.relocate(hash, from.pack(), to.pack());
+        if moved {
+            self.beside.debit(from, len);
+            self.beside.credit(to, len);
+        }
+        moved
+    }
+
+    /// Counts a record that is current for nobody but must stay in the log.
+    pub(crate) fn keep(&mut self, address: Address, len: u32) {
+        self.beside.credit(address, len);
+    }
+
+    /// Forgets removed keys that no snapshot needs: those removed at or before `oldest`.
+    pub(crate) fn bury(&mut self, oldest: Option<Seq>) {
+        let core = self.core;
+        while let Some((seq, hash)) = self.beside.graves.front().copied() {
+            if oldest.is_some_and(|oldest| oldest < seq) {
+                return;
+            }
+            self.beside.graves.pop_front();
+            self.table.remove(hash, |slot| {
+                slot.is_dead()
+                    && core.rehash(slot.address()).is_none_or(|found| found == hash)
+                    && core.record_seq(slot).is_none_or(|found| found <= seq)
+            });
+        }
+    }
+
+    /// Marks what expired until `now_ms` as removed.
+    pub(crate) fn expire(&mut self, now_ms: u64, snapshots_live: bool) {
+        let core = self.core;
+        self.prune();
+        while let Some(Reverse((expires_ms, hash))) = self.beside.expiries.peek().copied() {
+            if expires_ms > now_ms {
+                return;
+            }
+            self.beside.expiries.pop();
+            core.saw_past(now_ms);
+            let due = self.view.table.find(hash, |slot| {
+                let found = core.expiry(slot)?;
+                let due = found.expires_ms.is_some_and(|at| at <= now_ms)
+                    && core.rehash(slot.address()) == Some(hash);
+                (due && !slot.is_dead()).then_some((slot.address(), found.len))
+            });
+            let Some((address, len)) = due else { continue };
+            let same = |slot: Slot| slot.address() == address;
+            if snapshots_live {
+                // Replaced by itself, marked: a snapshot from before may still look at it.
+                self.table.insert(hash, address, true, same, Rehasher(core));
+                let seq = core.visible_seq().plus(1);
+                self.beside.graves.push_back((seq, hash));
+            } else {
+                self.table.remove(hash, same);
+            }
+            self.beside.debit(Address::unpack(address), len);
+        }
+        self.view.has_expiries.store(false, Ordering::Release);
+    }
+
+    /// Drops expiries of versions that were replaced since, once they are more than half: otherwise
+    /// a record that is written again and again would take memory for each time.
+    fn prune(&mut self) {
+        const FEW: usize = 1024;
+        if self.beside.expiries.len() <= 2 * self.view.table.len() + FEW {
+            return;
+        }
+        let mut all = std::mem::take(&mut self.beside.expiries).into_vec();
+        all.sort_unstable();
+        all.dedup();
+        all.retain(|Reverse((expires_ms, hash))| {
+            let is_it =
+                |slot: Slot| self.core.expiry(slot)?.expires_ms.filter(|at| at == expires_ms);
+            self.view.table.find(*hash, is_it).is_some()
+        });
+        self.beside.expiries = all.into();
+    }
+}

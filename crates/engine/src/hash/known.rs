@@ -1,0 +1,63 @@
+//! What the writer needs to know of a record that the table points to.
+
+use super::{
+    hash_key,
+    table::{Rehash, Slot},
+};
+use crate::core::Core;
+use annals_journal::{Address, Seq};
+
+/// Rehashes keys where they are, in the log.
+pub(super) struct Rehasher<'a>(pub(super) &'a Core);
+
+impl Rehash for Rehasher<'_> {
+    fn ahead(&mut self, address: u64) {
+        self.0.journal.prefetch(Address::unpack(address));
+    }
+
+    fn hash(&mut self, address: u64) -> Option<u64> {
+        self.0.rehash(address)
+    }
+}
+
+/// What the writer needs to know of a record in the table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known {
+    pub(crate) seq: Seq,
+    pub(crate) len: u32,
+    pub(crate) expires_ms: Option<u64>,
+}
+
+impl Core {
+    /// The record behind `slot`, if it is of this key. A damaged record is of no key: writing over
+    /// it repairs it.
+    pub(crate) fn same_key(&self, slot: Slot, space: u32, key: &[u8]) -> Option<Known> {
+        let address = Address::unpack(slot.address());
+        let guard = self.journal.guard(address.slot)?;
+        let (record, len) = guard.record_with_len(address.offset).ok()?;
+        (record.space == space && record.key == key).then_some(Known {
+            seq: record.seq,
+            len,
+            expires_ms: record.expires_ms,
+        })
+    }
+
+    pub(super) fn expiry(&self, slot: Slot) -> Option<Known> {
+        let address = Address::unpack(slot.address());
+        let guard = self.journal.guard(address.slot)?;
+        let (record, len) = guard.record_with_len(address.offset).ok()?;
+        Some(Known { seq: record.seq, len, expires_ms: record.expires_ms })
+    }
+
+    pub(super) fn record_seq(&self, slot: Slot) -> Option<Seq> {
+        self.expiry(slot).map(|known| known.seq)
+    }
+
+    /// The hash of the key at a packed address; `None` if its record cannot be read.
+    pub(crate) fn rehash(&self, address: u64) -> Option<u64> {
+        let address = Address::unpack(address);
+        let guard = self.journal.guard(address.slot)?;
+        let record = guard.record(address.offset).ok()?;
+        Some(hash_key(self.hash_seed, record.key))
+    }
+}

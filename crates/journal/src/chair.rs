@@ -1,0 +1,195 @@
+//! Chairs: each thread that reads has one to itself while it lives.
+//!
+//! What a thread alone writes needs no locked instruction: it counts and marks on its own chair
+//! with plain stores, and whoever takes things away looks at all chairs after a
+//! [heavy fence](fences::heavy). Chairs are made when they are needed, handed on when a thread
+//! ends, and never freed: there are as many as there were threads at once.
+
+use annals_disk::fences;
+use parking_lot::Mutex;
+use std::{
+    cell::Cell,
+    marker::PhantomData,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+/// How many threads count readers without sharing a counter. Those beyond share the last one.
+pub(crate) const SEATS: usize = 32;
+/// The counter that is shared, and changed by locked instructions.
+pub(crate) const SHARED_SEAT: usize = SEATS - 1;
+
+/// What one thread has.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Chair {
+    /// Its counter in each segment's row of counters.
+    seat: usize,
+    /// The age in which its thread began to look at what a [`Current`](crate::Current) shows; 0
+    /// while it does not.
+    pinned: AtomicU64,
+}
+
+/// All chairs.
+#[derive(Debug)]
+struct Hall {
+    all: Vec<&'static Chair>,
+    free: Vec<&'static Chair>,
+}
+
+static HALL: Mutex<Hall> = Mutex::new(Hall { all: Vec::new(), free: Vec::new() });
+
+/// Counts what was taken out of sight. An object taken out in one age can be reached only by who
+/// began to look in an earlier one.
+static AGE: AtomicU64 = AtomicU64::new(1);
+
+impl Hall {
+    fn take(&mut self) -> &'static Chair {
+        if let Some(chair) = self.free.pop() {
+            return chair;
+        }
+        let seat = self.all.len().min(SHARED_SEAT);
+        let chair: &'static Chair = Box::leak(Box::new(Chair { seat, pinned: AtomicU64::new(0) }));
+        self.all.push(chair);
+        chair
+    }
+
+    fn give_back(&mut self, chair: &'static Chair) {
+        self.free.push(chair);
+        // The ones with a counter of their own go first.
+        self.free.sort_unstable_by_key(|chair| std::cmp::Reverse(chair.seat));
+    }
+}
+
+/// Gives the thread's chair back when the thread ends.
+struct Leaving;
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        if let Some(chair) = CHAIR.take() {
+            HALL.lock().give_back(chair);
+        }
+    }
+}
+
+thread_local! {
+    /// Without a destructor, so that asking costs one load.
+    static CHAIR: Cell<Option<&'static Chair>> = const { Cell::new(None) };
+    static LEAVING: Leaving = const { Leaving };
+}
+
+/// Takes a chair for this thread. `None` while the thread is being torn down: nobody would give
+/// the chair back.
+#[cold]
+fn sit_down() -> Option<&'static Chair> {
+    LEAVING.try_with(|_| ()).ok()?;
+    let chair = HALL.lock().take();
+    CHAIR.set(Some(chair));
+    Some(chair)
+}
+
+/// The calling thread's counter; if it is not [`SHARED_SEAT`], nobody else changes it.
+#[inline]
+pub(crate) fn seat() -> usize {
+    match CHAIR.get() {
+        Some(chair) => chair.seat,
+        None => sit_down().map_or(SHARED_SEAT, |chair| chair.seat),
+    }
+}
+
+/// While it lives, nothing is freed that its thread can reach through a
+/// [`Current`](crate::Current). Cheap: two plain stores. To be held for moments.
+#[derive(Debug)]
+pub struct Pin {
+    chair: &'static Chair,
+    /// Whether the thread had no other pin.
+    outermost: bool,
+    /// Whether the chair is to be given back with the pin.
+    borrowed: bool,
+    /// A chair belongs to one thread.
+    _of_thread: PhantomData<*const ()>,
+}
+
+/// Pins what the calling thread is about to look at.
+#[inline]
+#[must_use]
+pub fn pin() -> Pin {
+    let (chair, borrowed) = match CHAIR.get() {
+        Some(chair) => (chair, false),
+        None => borrow(),
+    };
+    let outermost = chair.pinned.load(Ordering::Relaxed) == 0;
+    if outermost {
+        // Acquire: who reads an age sees everything that was out of sight when it began.
+        chair.pinned.store(AGE.load(Ordering::Acquire), Ordering::Relaxed);
+        fences::light();
+    }
+    Pin { chair, outermost, borrowed, _of_thread: PhantomData }
+}
+
+#[cold]
+fn borrow() -> (&'static Chair, bool) {
+    match sit_down() {
+        Some(chair) => (chair, false),
+        None => (HALL.lock().take(), true),
+    }
+}
+
+impl Drop for Pin {
+    #[inline]
+    fn drop(&mut self) {
+        if self.outermost {
+            // Release: what was looked at was looked at before.
+            self.chair.pinned.store(0, Ordering::Release);
+            if self.borrowed {
+                HALL.lock().give_back(self.chair);
+            }
+        }
+    }
+}
+
+/// Begins a new age; called after something was taken out of sight, and before [`is_over`] is asked
+/// about the age that is returned.
+pub(crate) fn begin_age() -> u64 {
+    let age = AGE.fetch_add(1, Ordering::AcqRel) + 1;
+    // Whoever is not seen pinned after this will not find what was taken out of sight.
+    fences::heavy();
+    age
+}
+
+/// Whether nobody is left who began to look before `age`.
+pub(crate) fn is_over(age: u64) -> bool {
+    let hall = HALL.lock();
+    hall.all.iter().all(|chair| {
+        let pinned = chair.pinned.load(Ordering::Acquire);
+        pinned == 0 || pinned >= age
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_is_over_when_the_last_earlier_pin_is_gone() {
+        let outer = pin();
+        let inner = pin();
+        let age = begin_age();
+        assert!(!is_over(age));
+        drop(inner);
+        assert!(!is_over(age), "the outer pin is still there");
+        drop(outer);
+        // Other tests pin for moments; what they pin from now on is of a later age.
+        while !is_over(age) {
+            std::thread::yield_now();
+        }
+        let _later = pin();
+        assert!(is_over(age));
+    }
+
+    #[test]
+    fn a_chair_is_handed_on() {
+        let seats: Vec<usize> =
+            (0..4 * SEATS).map(|_| std::thread::spawn(seat).join().expect("a thread")).collect();
+        assert!(seats.iter().any(|seat| *seat != SHARED_SEAT));
+    }
+}

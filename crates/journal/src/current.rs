@@ -1,0 +1,155 @@
+//! The current one of a succession of shared objects, for readers that take no lock.
+
+use crate::chair::{self, Pin};
+use parking_lot::Mutex;
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicPtr, Ordering},
+    },
+};
+
+/// The current one of a succession of shared objects. Reading takes a [`Pin`] and a load; a former
+/// object is let go of once nobody is pinned who could have seen it here.
+///
+/// ```
+/// use annals_journal::{Current, pin};
+/// use std::sync::Arc;
+///
+/// let current = Current::new(Arc::new("one"));
+/// let pin = pin();
+/// let seen = current.read(&pin);
+/// current.replace(Arc::new("two"));
+/// assert_eq!((*seen, *current.read(&pin)), ("one", "two"));
+/// ```
+pub struct Current<T> {
+    object: AtomicPtr<T>,
+    /// Former objects with the age that has to be over.
+    former: Mutex<Vec<(u64, Arc<T>)>>,
+}
+
+impl<T: fmt::Debug> fmt::Debug for Current<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Current").field(self.read(&chair::pin())).finish()
+    }
+}
+
+impl<T> Current<T> {
+    /// Shows `object`.
+    #[must_use]
+    pub fn new(object: Arc<T>) -> Self {
+        Self { object: AtomicPtr::new(Arc::into_raw(object).cast_mut()), former: Mutex::default() }
+    }
+
+    /// The current object.
+    #[inline]
+    #[must_use]
+    #[allow(unsafe_code, reason = "the pin keeps the pointee alive")]
+    pub fn read<'a>(&'a self, _pin: &'a Pin) -> &'a T {
+        // SAFETY: the pointer came from `Arc::into_raw`. The count it stands for is dropped only by
+        // `tidy`, after an age began when the pointer was out of sight, and once no chair is
+        // pinned since before: the pin was taken before this load and outlives the reference, so
+        // either the load sees a later object or `tidy` sees the pin. Or it is dropped by
+        // `Drop`, which the borrow of `self` excludes.
+        unsafe { &*self.object.load(Ordering::Acquire) }
+    }
+
+    /// Shows `object` from now on. Calls the system; not for hot paths.
+    #[allow(unsafe_code, reason = "takes back what `new` or `replace` turned into a pointer")]
+    pub fn replace(&self, object: Arc<T>) {
+        let mut former = self.former.lock();
+        let before = self.object.swap(Arc::into_raw(object).cast_mut(), Ordering::AcqRel);
+        // SAFETY: the pointer came from `Arc::into_raw` and was taken out just now, so the count
+        // that it stands for is owned here. It is not dropped before its readers are gone.
+        let before = unsafe { Arc::from_raw(before) };
+        former.push((chair::begin_age(), before));
+        tidy(&mut former);
+    }
+
+    /// Lets go of former objects that nobody looks at any more. Returns how many are left.
+    pub fn tidy(&self) -> usize {
+        let mut former = self.former.lock();
+        tidy(&mut former);
+        former.len()
+    }
+}
+
+fn tidy<T>(former: &mut Vec<(u64, Arc<T>)>) {
+    former.retain(|(age, _)| !chair::is_over(*age));
+}
+
+impl<T> Drop for Current<T> {
+    #[allow(unsafe_code, reason = "takes back what `new` or `replace` turned into a pointer")]
+    fn drop(&mut self) {
+        // SAFETY: `&mut self` says that nobody borrows through `read`; the pointer stands for the
+        // count that `new` or `replace` gave.
+        drop(unsafe { Arc::from_raw(*self.object.get_mut()) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+    #[derive(Debug)]
+    struct Counted<'a>(usize, &'a AtomicUsize);
+
+    impl Drop for Counted<'_> {
+        fn drop(&mut self) {
+            self.1.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_former_object_lives_as_long_as_its_reader() {
+        let dropped = AtomicUsize::new(0);
+        let current = Current::new(Arc::new(Counted(1, &dropped)));
+        {
+            let pin = chair::pin();
+            let seen = current.read(&pin);
+            current.replace(Arc::new(Counted(2, &dropped)));
+            assert_eq!(current.tidy(), 1);
+            assert_eq!((seen.0, dropped.load(Ordering::SeqCst)), (1, 0));
+        }
+        while current.tidy() > 0 {
+            std::thread::yield_now();
+        }
+        assert_eq!(dropped.load(Ordering::SeqCst), 1);
+        drop(current);
+        assert_eq!(dropped.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn readers_on_many_threads_never_see_a_dropped_object() {
+        const ROUNDS: usize = 500;
+        /// Shows whether it was dropped.
+        struct Alive(AtomicBool);
+        impl Drop for Alive {
+            fn drop(&mut self) {
+                self.0.store(false, Ordering::SeqCst);
+            }
+        }
+        let alive = || Arc::new(Alive(AtomicBool::new(true)));
+        let current = Current::new(alive());
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    while !done.load(Ordering::Relaxed) {
+                        let pin = chair::pin();
+                        let seen = current.read(&pin);
+                        assert!(seen.0.load(Ordering::SeqCst));
+                        std::hint::spin_loop();
+                        assert!(seen.0.load(Ordering::SeqCst));
+                    }
+                });
+            }
+            for _ in 0..ROUNDS {
+                current.replace(alive());
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+    }
+}
