@@ -40,5 +40,5 @@ pub use disk::{Access, Disk, Entry, File, Holder, Lock, LockMode};
 pub use error::{DiskError, Operation, Result};
 pub use memory::MemoryDisk;
 pub use real::{RealDisk, WriteMode};
-pub use region::{Backing, Region};
+pub use region::{Backing, Region, Via};
 pub use sim::{Fault, SimDisk, SimOptions};

@@ -12,8 +12,16 @@ use std::{fmt::Debug, io, path::Path, ptr::NonNull};
 pub trait Backing: Debug + Send + Sync {
     /// The path, for errors.
     fn path(&self) -> &Path;
-    /// Writes bytes. Called only for regions that are not written through their memory.
+    /// Writes bytes with a call; the region's memory shows them once it returned.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()>;
+    /// Writes `parts` one behind the other, with one call if the system has such.
+    fn write_parts_at(&self, mut offset: u64, parts: &[&[u8]]) -> Result<()> {
+        for part in parts {
+            self.write_at(offset, part)?;
+            offset += part.len() as u64;
+        }
+        Ok(())
+    }
     /// Makes all written bytes durable.
     fn sync(&self) -> Result<()>;
     /// Writes real zeroes over a range that was never written, so that a later sync of data in it
@@ -23,6 +31,18 @@ pub trait Backing: Debug + Send + Sync {
     fn populate(&self, offset: u64, len: u64);
     /// Gives the bytes from `len` on back to the file system. They must never be touched again.
     fn truncate(&self, len: u64) -> Result<()>;
+}
+
+/// The way in which bytes go to a region. What is written is the same, and so is what a sync makes
+/// durable; they differ in cost. Regions that cannot be written through their memory always take
+/// the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// A copy to the region's memory: no system call. The first store to a page since the last
+    /// sync makes the whole page dirty, and a page may be as large as 2 MiB.
+    Memory,
+    /// A call that writes to the file: makes dirty no more than the blocks it touches.
+    Call,
 }
 
 /// A file of fixed length whose bytes are read in place.
@@ -37,9 +57,9 @@ pub struct Region {
 /// How bytes get into a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Writes {
-    /// By copying to its memory.
+    /// By copying to its memory, or by a call.
     Direct,
-    /// By a call to its backing.
+    /// By a call to its backing alone.
     Through,
     /// Not at all.
     Never,
@@ -56,10 +76,11 @@ unsafe impl Send for Region {}
 unsafe impl Sync for Region {}
 
 impl Region {
-    /// Wraps memory owned by `backing`, written by copying to it.
+    /// Wraps memory owned by `backing`, written by copying to it or by [`Backing::write_at`].
     ///
     /// # Safety
-    /// `base` must be valid for reads and writes of `len` bytes for as long as `backing` lives.
+    /// `base` must be valid for reads and writes of `len` bytes for as long as `backing` lives, and
+    /// show what `write_at` wrote once it returned.
     #[allow(unsafe_code, reason = "the constructor is where the contract is taken on")]
     pub unsafe fn direct(base: NonNull<u8>, len: usize, backing: Box<dyn Backing>) -> Self {
         Self { base, len, writes: Writes::Direct, backing }
@@ -119,41 +140,63 @@ impl Region {
     /// write overlapping ranges at once.
     ///
     /// # Errors
-    /// If the region is read-only or its file refuses the write. A directly mapped region never
-    /// fails.
+    /// If the region is read-only or its file refuses the write. A copy to memory never fails.
+    ///
+    /// # Panics
+    /// If the range is not inside the region.
+    #[inline]
+    pub fn write(&self, offset: usize, bytes: &[u8]) -> Result<()> {
+        self.write_parts(offset, &[bytes], Via::Memory)
+    }
+
+    /// Writes `parts` one behind the other from `offset` on, in the given way if the region has
+    /// it. The range must not be published yet, and no two threads may write overlapping ranges at
+    /// once.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
     ///
     /// # Panics
     /// If the range is not inside the region.
     #[inline]
     #[allow(unsafe_code, reason = "the one place where mapped bytes are written")]
-    pub fn write(&self, offset: usize, bytes: &[u8]) -> Result<()> {
+    pub fn write_parts(&self, offset: usize, parts: &[&[u8]], via: Via) -> Result<()> {
+        let len: usize = parts.iter().map(|part| part.len()).sum();
         assert!(
-            offset <= self.len && bytes.len() <= self.len - offset,
-            "write of {} bytes at {offset} leaves a region of {} bytes",
-            bytes.len(),
+            offset <= self.len && len <= self.len - offset,
+            "write of {len} bytes at {offset} leaves a region of {} bytes",
             self.len
         );
-        match self.writes {
-            Writes::Direct => {
-                // SAFETY: in bounds by the check above; writable by the contract of `direct`;
-                // nobody reads or writes these bytes now, by the module's rule. `bytes` cannot
-                // overlap: a slice of this region would be of published bytes.
-                unsafe {
-                    std::ptr::copy_nonoverlapping(
-                        bytes.as_ptr(),
-                        self.base.as_ptr().add(offset),
-                        bytes.len(),
-                    );
+        match (self.writes, via) {
+            (Writes::Direct, Via::Memory) => {
+                let mut at = offset;
+                for part in parts {
+                    // SAFETY: all parts together are in bounds by the check above; writable by the
+                    // contract of `direct`; nobody reads or writes these bytes now, by the
+                    // module's rule. `part` cannot overlap: a slice of this region would be of
+                    // published bytes.
+                    unsafe {
+                        std::ptr::copy_nonoverlapping(
+                            part.as_ptr(),
+                            self.base.as_ptr().add(at),
+                            part.len(),
+                        );
+                    }
+                    at += part.len();
                 }
                 Ok(())
             }
-            Writes::Through => self.backing.write_at(offset as u64, bytes),
-            Writes::Never => Err(DiskError::new(
-                Operation::Write,
-                self.path(),
-                io::Error::from(io::ErrorKind::PermissionDenied),
-            )),
+            (Writes::Direct, Via::Call) | (Writes::Through, _) => {
+                self.backing.write_parts_at(offset as u64, parts)
+            }
+            (Writes::Never, _) => Err(self.refused()),
         }
+    }
+
+    #[cold]
+    fn refused(&self) -> DiskError {
+        let error = io::Error::from(io::ErrorKind::PermissionDenied);
+        DiskError::new(Operation::Write, self.path(), error)
     }
 
     /// Makes all written bytes durable.

@@ -1,7 +1,8 @@
 //! What every disk promises, run over all of them: mapped, positioned, in memory, simulated.
 
 use annals_disk::{
-    Access, Disk, LockMode, MemoryDisk, Operation, RealDisk, Region, SimDisk, SimOptions, WriteMode,
+    Access, Disk, LockMode, MemoryDisk, Operation, RealDisk, Region, SimDisk, SimOptions, Via,
+    WriteMode,
 };
 use std::{
     io::ErrorKind,
@@ -101,6 +102,7 @@ contract! {
     openings_share_bytes
     appended_files_open_as_regions
     a_region_and_a_whole_read_agree
+    both_ways_of_writing_show_the_same
     zeroing_and_populating_show_zeroes
     truncating_cuts_and_growing_again_shows_zeroes
     leaving_a_region_panics
@@ -344,6 +346,34 @@ fn a_region_and_a_whole_read_agree(bench: &Bench) {
         region.write(usize::from(page) * 4096, &[page + 1; 4096]).expect("write");
     }
     assert_eq!(bench.get("seg"), region.read(0, region.len()));
+}
+
+fn both_ways_of_writing_show_the_same(bench: &Bench) {
+    let path = bench.path("seg");
+    let region = bench.disk.create_region(&path, 64 * 4096).expect("create");
+    let reader = bench.disk.open_region(&path, Access::Read).expect("open");
+    let middle = vec![7; 100_000];
+    let parts: [&[u8]; 4] = [b"head", b"", &middle, b"tail"];
+    let whole = parts.concat();
+    let mut at = 1;
+    for via in [Via::Memory, Via::Call, Via::Memory, Via::Call] {
+        let len = if at < 2 { whole.len() } else { 5 };
+        if at < 2 {
+            region.write_parts(at, &parts, via).expect("write");
+        } else {
+            region.write_parts(at, &[&whole[..5]], via).expect("write");
+        }
+        assert_eq!(region.read(at, len), &whole[..len], "{via:?}");
+        assert_eq!(reader.read(at, len), &whole[..len], "{via:?}");
+        at += len;
+    }
+    region.write_parts(at, &parts, Via::Call).expect("write");
+    assert_eq!(region.read(at, whole.len()), whole);
+    region.sync().expect("sync");
+    assert_eq!(bench.get("seg")[at..at + whole.len()], whole);
+    assert!(bench.get("seg")[at + whole.len()..].iter().all(|byte| *byte == 0));
+    let refused = reader.write_parts(0, &parts, Via::Call).expect_err("read only");
+    assert_eq!(refused.operation, Operation::Write);
 }
 
 fn zeroing_and_populating_show_zeroes(bench: &Bench) {

@@ -4,7 +4,7 @@
 
 use annals_disk::{
     Access, Backing, Disk, DiskError, Entry, Fault, File, Holder, Lock, LockMode, MemoryDisk,
-    Operation, RealDisk, Region, Result, SimDisk, SimOptions, WriteMode,
+    Operation, RealDisk, Region, Result, SimDisk, SimOptions, Via, WriteMode,
 };
 
 #[test]

@@ -2,8 +2,8 @@
 //! preparing segments.
 
 use crate::{
-    Config, Durability, Position, Result, format::FRAME_HEADER_BYTES, frame::FrameKind,
-    journal::Shared, space,
+    Durability, Position, Result, format::FRAME_HEADER_BYTES, frame::FrameKind, journal::Shared,
+    space,
 };
 use annals_disk::Disk;
 use parking_lot::{Condvar, Mutex};
@@ -122,8 +122,9 @@ impl Signals {
         self.space_wake.notify_one();
     }
 
-    /// The tail outgrew its present pages. Asks once for each step.
-    pub(crate) fn ask_for_pages(&self, populated_to: usize, _config: &Config) {
+    /// The tail comes close to the end of its present pages. Asks once for each end.
+    #[cold]
+    pub(crate) fn ask_for_pages(&self, populated_to: usize) {
         let step = populated_to as u64;
         if self.pages_asked_at.swap(step, Ordering::Relaxed) != step {
             self.asked.lock().pages = true;

@@ -46,6 +46,10 @@ impl SharedProgress {
         Position::from_u64(self.position.load(Ordering::Acquire))
     }
 
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn store(&self, progress: Progress) {
         self.bytes.store(progress.bytes, Ordering::Relaxed);
         self.next_seq.store(progress.next_seq.0, Ordering::Relaxed);
@@ -70,6 +74,8 @@ pub(crate) struct Durable {
     done: Condvar,
     /// Segments of the chain with bytes that may not be on the device, in order.
     dirty: Mutex<VecDeque<Arc<Segment>>>,
+    /// How many bytes the last sync covered that were not synced before.
+    pub(crate) covered: AtomicU64,
     /// Device flushes so far.
     pub(crate) syncs_count: AtomicU64,
 }
@@ -129,6 +135,8 @@ impl Durable {
         }
         // Only segments that nothing more is appended to are done with.
         self.dirty.lock().retain(|segment| segment.ordinal() >= ordinal);
+        let covered = end.bytes.saturating_sub(self.synced.bytes());
+        self.covered.store(covered, Ordering::Relaxed);
         self.synced.store(end);
         Ok(())
     }

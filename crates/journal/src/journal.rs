@@ -15,9 +15,10 @@ use crate::{
     root::{NO_DIRECTORY, ROOT_NAME, RootSegment, has_frames},
     segment::Segment,
     segments::{Removed, Segments},
-    space::SlotPool,
+    space::{self, SlotPool},
+    way::{BUSY_BYTES, way},
 };
-use annals_disk::{Disk, DiskError, Lock, LockMode};
+use annals_disk::{Disk, DiskError, Lock, LockMode, Via};
 use parking_lot::{Condvar, Mutex};
 use std::{
     io::ErrorKind,
@@ -88,6 +89,8 @@ pub(crate) struct Tail {
     pub(crate) zeroed_to: usize,
     /// Pages have been made present up to here.
     pub(crate) populated_to: usize,
+    /// The same of the segment of this generation, which is expected to be the next one.
+    pub(crate) populated_next: (u32, usize),
     pub(crate) next_seq: Seq,
     pub(crate) time_ms: u64,
     pub(crate) bytes: u64,
@@ -424,6 +427,10 @@ impl Shared {
         let durable = Durable::default();
         durable.synced.store(synced);
         durable.track(Arc::clone(&tail.segment));
+        if config.durability == Durability::Buffered {
+            // Nobody is expected to sync: as if the last sync had covered much.
+            durable.covered.store(BUSY_BYTES, Ordering::Relaxed);
+        }
         let signals = Signals::new(config.durability);
         Self {
             disk,
@@ -538,21 +545,30 @@ impl Shared {
             term: 0,
             shard: 0,
         };
-        self.write_at_tail(tail, &empty_frame(&header, tail.segment.seed))?;
+        self.write_at_tail(tail, &[&empty_frame(&header, tail.segment.seed)])?;
         self.marked.fetch_max(synced_to.to_u64(), Ordering::Relaxed);
         Ok(())
     }
 
-    /// Writes a finished frame at the tail and publishes it.
-    pub(crate) fn write_at_tail(&self, tail: &mut Tail, bytes: &[u8]) -> Result<()> {
-        if let Err(error) = tail.segment.region.write(tail.offset, bytes) {
+    /// Writes the parts of a finished frame at the tail and publishes it.
+    #[inline]
+    pub(crate) fn write_at_tail(&self, tail: &mut Tail, parts: &[&[u8]]) -> Result<()> {
+        let len: usize = parts.iter().map(|part| part.len()).sum();
+        let end = tail.offset + len;
+        let bytes = tail.bytes + len as u64;
+        let unsynced = bytes.saturating_sub(self.durable.synced.bytes());
+        let via = way(unsynced, self.durable.covered.load(Ordering::Relaxed));
+        if via == Via::Memory && space::wants_pages(tail, end) {
+            self.signals.ask_for_pages(tail.populated_to);
+        }
+        if let Err(error) = tail.segment.region.write_parts(tail.offset, parts, via) {
             // Part of the bytes may be there; writing on over them would be a guess.
             self.poison(&error.to_string());
             return Err(error.into());
         }
-        tail.offset += bytes.len();
-        tail.bytes += bytes.len() as u64;
-        tail.segment.publish(tail.offset);
+        tail.offset = end;
+        tail.bytes = bytes;
+        tail.segment.publish(end);
         self.appended.store(tail.progress());
         Ok(())
     }

@@ -58,6 +58,7 @@ mod space;
 mod takeover;
 mod varint;
 mod verify;
+mod way;
 mod writer;
 
 // Opening and settings.

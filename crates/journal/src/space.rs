@@ -3,7 +3,7 @@
 use crate::{
     Address, Error, Result, Seq,
     format::{SEGMENT_HEADER_BYTES, SegmentKind, segment_name},
-    journal::Shared,
+    journal::{Shared, Tail},
     root::RootSegment,
     segment::{Segment, SegmentParts},
 };
@@ -13,8 +13,9 @@ use std::{collections::BTreeSet, sync::Arc};
 /// written at a time.
 const ZERO_AHEAD_BYTES: usize = 1 << 20;
 const ZERO_STEP_BYTES: usize = 4 << 20;
-/// How far ahead of a busy log pages are made present.
-const POPULATE_STEP_BYTES: usize = 4 << 20;
+/// How far ahead of a busy log pages are made present, and how many bytes at a time: one large page.
+const POPULATE_AHEAD_BYTES: usize = 16 << 20;
+const POPULATE_STEP_BYTES: usize = 2 << 20;
 
 /// The slots that no segment holds.
 #[derive(Debug, Default)]
@@ -159,18 +160,39 @@ pub(crate) fn zero_ahead(shared: &Shared) {
     }
 }
 
-/// Makes the pages ahead of the tail present, so that a copy into them does not stop for each.
+/// Whether the pages that are present end so close behind `end` that more should be asked for.
+#[inline]
+pub(crate) fn wants_pages(tail: &Tail, end: usize) -> bool {
+    end + POPULATE_AHEAD_BYTES / 2 > tail.populated_to
+}
+
+/// Makes the pages ahead of the tail present, across the end of its segment, so that a copy into
+/// them does not stop for each.
 pub(crate) fn populate_ahead(shared: &Shared) {
-    let (segment, from) = {
-        let mut tail = shared.tail.lock();
-        let from = tail.populated_to.max(tail.offset).next_multiple_of(4096);
-        if from.saturating_sub(tail.offset) > POPULATE_STEP_BYTES {
-            return;
-        }
-        tail.populated_to = (from + POPULATE_STEP_BYTES).min(tail.segment.region.len());
-        (Arc::clone(&tail.segment), from)
-    };
-    segment.region.populate(from, POPULATE_STEP_BYTES);
+    loop {
+        let (segment, from) = {
+            let mut tail = shared.tail.lock();
+            let from = tail.populated_to.max(tail.offset) & !(POPULATE_STEP_BYTES - 1);
+            let len = tail.segment.region.len();
+            if from.saturating_sub(tail.offset) >= POPULATE_AHEAD_BYTES {
+                return;
+            }
+            if from < len {
+                tail.populated_to = from + POPULATE_STEP_BYTES;
+                (Arc::clone(&tail.segment), from)
+            } else {
+                let Some(next) = tail.spares.first().cloned() else { return };
+                let (generation, to) = tail.populated_next;
+                let from = if generation == next.generation { to } else { 0 };
+                if len - tail.offset + from >= POPULATE_AHEAD_BYTES || from >= next.region.len() {
+                    return;
+                }
+                tail.populated_next = (next.generation, from + POPULATE_STEP_BYTES);
+                (next, from)
+            }
+        };
+        segment.region.populate(from, POPULATE_STEP_BYTES);
+    }
 }
 
 /// Frees segments that have lost their last reader.

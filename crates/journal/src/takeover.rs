@@ -31,6 +31,7 @@ fn new_tail(segment: Arc<Segment>, offset: usize, next_seq: Seq, time_ms: u64) -
         offset,
         zeroed_to: offset,
         populated_to: offset,
+        populated_next: (0, 0),
         next_seq,
         time_ms,
         bytes: 0,

@@ -11,6 +11,7 @@ use crate::{
     segment::Segment,
 };
 use crate::{Background, space};
+use annals_disk::Via;
 use parking_lot::MutexGuard;
 use std::sync::Arc;
 
@@ -62,9 +63,6 @@ impl Journal {
         let end = tail.offset + bytes + FRAME_HEADER_BYTES;
         if end > tail.limit || !tail.fits(bytes, records) {
             shared.make_room(&mut tail, bytes, records, None)?;
-        }
-        if end > tail.populated_to {
-            shared.signals.ask_for_pages(tail.populated_to, &shared.config);
         }
         Ok(Writer { shared, tail, room_bytes: bytes, room_records: records })
     }
@@ -195,7 +193,8 @@ impl Shared {
         tail.offset = SEGMENT_HEADER_BYTES;
         tail.limit = next.region.len();
         tail.zeroed_to = SEGMENT_HEADER_BYTES;
-        tail.populated_to = SEGMENT_HEADER_BYTES;
+        let (generation, populated_to) = tail.populated_next;
+        tail.populated_to = if generation == next.generation { populated_to } else { 0 };
         tail.segment = next;
         self.appended.store(tail.progress());
         Ok(())
@@ -213,7 +212,8 @@ pub(crate) fn write_header(
 ) -> Result<()> {
     let generation = segment.generation;
     let header = SegmentHeader { kind, database_id, generation, ordinal, base_seq, epoch };
-    segment.region.write(0, &header.encode())?;
+    // By a call: a store would make a whole page of the map dirty, of a log that may stay small.
+    segment.region.write_parts(0, &[&header.encode()], Via::Call)?;
     Ok(())
 }
 
@@ -272,7 +272,7 @@ impl Writer<'_> {
         let bytes = frame.finish(&header, segment.base_seq(), segment.seed);
         let offset = tail.offset as u32;
         tail.next_seq = header.next_seq();
-        let written = self.shared.write_at_tail(tail, bytes);
+        let written = self.shared.write_at_tail(tail, &[bytes]);
         if let Err(error) = written {
             tail.next_seq = header.first_seq;
             return Err(error);

@@ -35,7 +35,8 @@ pub(super) fn writable(path: &Path, file: File, direct: bool) -> Result<Region> 
     let (base, backing) = parts(path, file, map, direct)?;
     if direct {
         // SAFETY: the map is readable and writable over `len` bytes and is owned by the backing;
-        // moving the backing into its box moves the handle, not the mapping.
+        // moving the backing into its box moves the handle, not the mapping. It is shared with the
+        // file, so it shows what `pwrite` wrote.
         Ok(unsafe { Region::direct(base, len, backing) })
     } else {
         // SAFETY: the map is readable over `len` bytes and owned by the backing; it is shared with
@@ -63,6 +64,13 @@ fn parts(
 ) -> Result<(NonNull<u8>, Box<Mapped>)> {
     let failed = |error| DiskError::new(Operation::Map, path, error);
     let map = map.map_err(failed)?;
+    // Large pages make first touches rare. A kernel or file system that has none for files says
+    // so, and nothing is lost. Not where nothing is stored through the map: what is there is read
+    // by its size, and a look-up that finds nothing in memory would wait for 2 MiB.
+    #[cfg(target_os = "linux")]
+    if direct {
+        let _ = map.advise(memmap2::Advice::HugePage);
+    }
     let base = NonNull::new(map.as_mut_ptr())
         .ok_or_else(|| failed(io::Error::other("the system mapped the file to address zero")))?;
     Ok((base, Box::new(Mapped { path: path.to_owned(), file, map, direct })))
@@ -104,6 +112,29 @@ impl Backing for Mapped {
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
         self.file.write_all_at(bytes, offset).map_err(self.failed(Operation::Write))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn write_parts_at(&self, mut offset: u64, parts: &[&[u8]]) -> Result<()> {
+        if let [bytes] = parts {
+            return self.write_at(offset, bytes);
+        }
+        let slices: Vec<_> = parts.iter().map(|part| io::IoSlice::new(part)).collect();
+        // A call that was interrupted, or cut short by a signal, is made up for part by part.
+        let mut done = match rustix::io::pwritev(&self.file, &slices, offset) {
+            Ok(done) => done,
+            Err(rustix::io::Errno::INTR) => 0,
+            Err(error) => return Err(self.failed(Operation::Write)(error.into())),
+        };
+        for part in parts {
+            let skipped = done.min(part.len());
+            if skipped < part.len() {
+                self.write_at(offset + skipped as u64, &part[skipped..])?;
+            }
+            done -= skipped;
+            offset += part.len() as u64;
+        }
+        Ok(())
     }
 
     fn sync(&self) -> Result<()> {

@@ -1,0 +1,44 @@
+//! Which way a frame goes into its segment.
+//!
+//! A copy to the map costs no system call, but its first store to a page after a sync makes all of
+//! that page dirty, and where the kernel maps files by large pages that is 2 MiB: a log that is
+//! synced after every few commits would write 2 MiB for each of them. A call makes dirty only the
+//! blocks that it touches. So what is synced at short notice goes by calls, and a log that collects
+//! much between two syncs, or is not synced at all, goes through the map.
+
+use annals_disk::Via;
+
+/// A log that has this many bytes to sync is busy. Not more: a log of small commits that go by calls
+/// would never get that far within an interval.
+pub(crate) const BUSY_BYTES: u64 = 256 << 10;
+
+/// The way of a frame that leaves `unsynced` bytes to sync, in a log of which the last sync covered
+/// `covered` bytes that were not synced before.
+#[inline]
+pub(crate) fn way(unsynced: u64, covered: u64) -> Via {
+    if unsynced.max(covered) >= BUSY_BYTES { Via::Memory } else { Via::Call }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_is_synced_commit_by_commit_goes_by_calls() {
+        assert_eq!(way(200, 200), Via::Call);
+        assert_eq!(way(8 * 200, 8 * 200), Via::Call, "also where several share a sync");
+        assert_eq!(way(64 << 10, 64 << 10), Via::Call);
+    }
+
+    #[test]
+    fn a_busy_log_goes_through_the_map() {
+        assert_eq!(way(BUSY_BYTES, 0), Via::Memory, "not synced for long");
+        assert_eq!(way(200, BUSY_BYTES), Via::Memory, "right behind the sync of a busy log");
+    }
+
+    #[test]
+    fn a_log_that_calms_down_goes_by_calls_after_one_more_sync() {
+        assert_eq!(way(200, 2 * BUSY_BYTES), Via::Memory);
+        assert_eq!(way(200, 200), Via::Call);
+    }
+}
