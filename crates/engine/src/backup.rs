@@ -7,7 +7,8 @@
 use crate::{Database, Error, Result, checkpoint};
 use annals_disk::{Access, Disk, RealDisk};
 use annals_journal::{
-    LOCK_NAME, ROOT_NAME, Root, RootSegment, SegmentKind, Seq, checkpoint_name, lock,
+    COPY_TEMPORARY, LOCK_NAME, READERS_NAME, ROOT_NAME, ROOT_TEMPORARY, Root, RootSegment,
+    SegmentKind, Seq, checkpoint_name, is_data_file_name, lock, make_readers_file, read_lock,
     segment_file_name,
 };
 use std::{
@@ -30,7 +31,6 @@ pub struct BackupReport {
 }
 
 const CHUNK_BYTES: usize = 4 << 20;
-const TEMPORARY: &str = "copy.tmp";
 
 impl Database {
     /// Copies the database as it is now into the directory `target`, while writers go on. The copy
@@ -106,6 +106,9 @@ impl Database {
     pub fn restore(backup: impl AsRef<Path>, target: impl AsRef<Path>) -> Result<BackupReport> {
         let (backup, target) = (backup.as_ref(), target.as_ref());
         let disk = RealDisk::new();
+        Root::read(&disk, backup)?;
+        // Nobody who opens the backup meanwhile may write over what is being copied.
+        let _reader = read_lock(&disk, backup)?;
         let root = Root::read(&disk, backup)?;
         if root.clean_end.is_none() {
             let why = "it is a database that is open or was not closed; make a backup of it or \
@@ -165,7 +168,8 @@ fn prepare_target(disk: &dyn Disk, target: &Path, id: Option<u64>) -> Result<Opt
     }
     // What an interrupted backup leaves: files of ours without a root.
     let ours = |name: &str| {
-        name == LOCK_NAME || [".seg", ".ckp", ".tmp"].iter().any(|ending| name.ends_with(ending))
+        [LOCK_NAME, READERS_NAME, COPY_TEMPORARY, ROOT_TEMPORARY].contains(&name)
+            || is_data_file_name(name)
     };
     match entries.iter().find(|entry| entry.is_dir || !ours(&entry.name)) {
         Some(entry) => Err(refuse(format!("it is not empty: it holds `{}`", entry.name))),
@@ -188,6 +192,8 @@ impl Copy<'_> {
         content: impl Fn(&RootSegment) -> Result<Vec<u8>>,
         source: &Path,
     ) -> Result<BackupReport> {
+        // Readers of the copy who may not write there find it.
+        make_readers_file(self.disk, self.target);
         for entry in &root.segments {
             self.segment(entry, root, &content)?;
         }
@@ -241,7 +247,7 @@ impl Copy<'_> {
     }
 
     fn write(&mut self, name: &str, bytes: &[u8], zeroes: usize) -> Result<()> {
-        let temporary = self.target.join(TEMPORARY);
+        let temporary = self.target.join(COPY_TEMPORARY);
         let mut file = self.disk.create(&temporary).map_err(Error::disk)?;
         for chunk in bytes.chunks(CHUNK_BYTES) {
             file.append(chunk).map_err(Error::disk)?;
@@ -260,7 +266,8 @@ impl Copy<'_> {
             root.segments.iter().map(|entry| segment_file_name(entry.generation)).collect();
         named.extend(root.checkpoint.map(|checkpoint| checkpoint_name(checkpoint.number)));
         for entry in self.disk.list(self.target).map_err(Error::disk)? {
-            let ours = [".seg", ".ckp", ".tmp"].iter().any(|ending| entry.name.ends_with(ending));
+            let ours = is_data_file_name(&entry.name)
+                || [COPY_TEMPORARY, ROOT_TEMPORARY].contains(&&*entry.name);
             if ours && !named.contains(&entry.name) {
                 self.disk.remove(&self.target.join(&entry.name)).map_err(Error::disk)?;
             }

@@ -178,14 +178,12 @@ pub(crate) fn tidy(core: &Core) {
         }
     }
     core.note_past();
-    let mut zombies = core.maintenance.zombies.lock();
-    zombies.retain(|(ticket, slots)| {
+    core.maintenance.zombies.lock().retain(|(ticket, slots)| {
         let needed = core.snapshots.any_before(*ticket);
         if !needed {
             core.journal.release(slots);
         }
         needed
     });
-    drop(zombies);
     core.journal.reap();
 }

@@ -114,6 +114,7 @@ impl Open {
                 let slots: Vec<u32> =
                     state.core.journal.segments().iter().map(|info| info.slot).collect();
                 state.core.journal.release(&slots);
+                state.core.journal.reap();
             }
             state = next;
         }

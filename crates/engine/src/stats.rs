@@ -40,6 +40,8 @@ pub struct LogStats {
     pub segments_count: u64,
     /// Segments held ready.
     pub spares_count: u64,
+    /// Segments that served the log once more since this opening, instead of new files.
+    pub recycled_count: u64,
     /// Bytes of content.
     pub content_bytes: u64,
     /// Bytes of files, reserved space included.
@@ -144,6 +146,7 @@ impl Database {
             log: LogStats {
                 segments_count: used.len() as u64,
                 spares_count: spares.len() as u64,
+                recycled_count: journal.recycled_count(),
                 content_bytes: used.iter().map(|info| info.content_bytes).sum(),
                 file_bytes: segments.iter().map(|info| info.file_bytes).sum(),
                 live_bytes: keyspaces.iter().map(|keyspace| keyspace.live_bytes).sum(),

@@ -248,6 +248,7 @@ fn space_loop(shared: &Shared) {
         if space {
             space::refill(shared);
             space::reap(shared);
+            space::give_back_ends(shared);
         }
         if zeroes {
             signals.zeroes_asked.store(false, Ordering::Relaxed);
@@ -312,6 +313,7 @@ impl Shared {
         }
         space::refill(self);
         space::reap(self);
+        space::give_back_ends(self);
         self.check_writable()
     }
 }

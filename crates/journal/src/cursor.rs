@@ -3,10 +3,14 @@
 
 use crate::{
     Position, Seq,
-    format::{FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES},
-    frame::{FrameFault, FrameKind, FrameView},
+    format::{FRAME_ALIGN, FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentKind},
+    frame::{FrameFault, FrameHeader, FrameKind, FrameView},
+    record,
     segment::Segment,
 };
+
+/// Bytes of a record up to its delta.
+const RECORD_HEAD_BYTES: usize = 8;
 
 /// A place in the chain and what must hold for the frame found there.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +44,16 @@ impl Cursor {
             FrameView::check(bytes, segment.slot, offset, segment.base_seq(), segment.seed)?;
         self.follow(&frame).map_err(|what| FrameFault { at: 0, what })?;
         Ok(frame)
+    }
+
+    /// Whether a frame with this header can have been begun at the cursor.
+    pub(crate) fn may_begin(&self, header: &FrameHeader) -> bool {
+        header.epoch >= self.epoch
+            && header.epoch <= self.epoch_max
+            && header.first_seq >= self.next_seq
+            && header.time_ms >= self.time_ms
+            && header.synced_to <= self.position
+            && header.kind != FrameKind::Packed
     }
 
     /// Checks that `frame` may stand at the cursor, and moves behind it.
@@ -84,23 +98,65 @@ impl Cursor {
 /// then damaged, and not where the log was torn. No frame starts at or behind `end`; the last one
 /// may reach beyond it, since a frame may end in zeroes.
 pub(crate) fn proof_of_damage(segment: &Segment, at: &Cursor, from: usize, end: usize) -> bool {
+    frames_behind(segment, at, from, end).any(|(_, header)| header.synced_to > at.position)
+}
+
+/// Where what the log has left behind the unreadable place `at` ends in a segment whose file had an
+/// earlier life: what is not zero may be of that, so only what can be told to be the log's counts.
+/// That is every whole frame, and at the place itself one that was begun.
+pub(crate) fn end_in_recycled(segment: &Segment, at: &Cursor, from: usize) -> usize {
+    let len = segment.region.len();
+    let begun = (from >= SEGMENT_HEADER_BYTES)
+        .then(|| FrameHeader::decode(segment.region.read(from, len - from)))
+        .flatten()
+        .filter(|header| at.may_begin(header))
+        .map_or(from, |header| len.min(from + header.len as usize));
+    let first = from.max(SEGMENT_HEADER_BYTES);
+    let whole = frames_behind(segment, at, first, len);
+    whole.map(|(offset, header)| offset + header.len as usize).fold(begun, usize::max)
+}
+
+/// The whole frames between `from` and `end` that were written after the place `at`.
+fn frames_behind<'a>(
+    segment: &'a Segment,
+    at: &'a Cursor,
+    from: usize,
+    end: usize,
+) -> impl Iterator<Item = (usize, FrameHeader)> + 'a {
     let len = segment.region.len();
     let mut offset = from;
-    while offset < end && offset + FRAME_HEADER_BYTES <= len {
-        let bytes = segment.region.read(offset, len - offset);
-        let found = FrameView::check(bytes, segment.slot, offset, segment.base_seq(), segment.seed);
-        if let Ok(frame) = found {
-            let header = frame.header();
-            let later = header.epoch >= at.epoch
-                && header.epoch <= at.epoch_max
-                && header.first_seq >= at.next_seq;
-            if later && header.synced_to > at.position {
-                return true;
+    std::iter::from_fn(move || {
+        while offset < end && offset + FRAME_HEADER_BYTES <= len {
+            let here = offset;
+            let bytes = segment.region.read(here, len - here);
+            // The header is looked at first: most bytes of an earlier life are refused by it.
+            let header = FrameHeader::decode(bytes).filter(|header| {
+                header.epoch >= at.epoch
+                    && header.epoch <= at.epoch_max
+                    && header.first_seq >= at.next_seq
+            });
+            let base_seq = match header {
+                // A segment whose header is not on the device does not tell where it starts.
+                Some(header) if segment.kind() == SegmentKind::Spare => base_of(&header, bytes),
+                _ => segment.base_seq(),
+            };
+            let whole = header.filter(|_| {
+                FrameView::check(bytes, segment.slot, here, base_seq, segment.seed).is_ok()
+            });
+            offset += whole.map_or(FRAME_ALIGN, |header| header.len as usize);
+            if let Some(header) = whole {
+                return Some((here, header));
             }
-            offset += header.len as usize;
-        } else {
-            offset += crate::format::FRAME_ALIGN;
         }
-    }
-    false
+        None
+    })
+}
+
+/// The base number of the segment in which a frame like this was written.
+fn base_of(header: &FrameHeader, frame: &[u8]) -> Seq {
+    let delta = match frame.get(FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + RECORD_HEAD_BYTES) {
+        Some(record) if header.count > 0 => record::stored_delta(record),
+        _ => 0,
+    };
+    Seq(header.first_seq.0.saturating_sub(u64::from(delta)))
 }

@@ -6,8 +6,12 @@
 //! a way that the follower's views cannot bridge, it is told to load anew.
 
 use crate::{
-    Journal, Result, Root, SegmentGuard, cursor::Cursor, format::SegmentKind, frame::FrameView,
-    journal::Shared, opening::open_segment,
+    Journal, Result, Root, SegmentGuard,
+    cursor::Cursor,
+    format::{FRAME_HEADER_BYTES, SegmentKind},
+    frame::{FrameHeader, FrameView},
+    journal::Shared,
+    opening::open_segment,
 };
 use std::sync::Arc;
 
@@ -49,8 +53,12 @@ impl Journal {
             Some(guard) => {
                 let region = &guard.segment().region;
                 let offset = position.offset as usize;
-                // Behind the end of the map nothing can be seen: the file may have grown.
-                offset + 8 > region.len() || region.read(offset, 8) != [0; 8]
+                // Behind the end of the map nothing can be seen: the file may have grown. What an
+                // earlier life of the file left has a lower number.
+                offset + FRAME_HEADER_BYTES > region.len()
+                    || FrameHeader::decode(region.read(offset, FRAME_HEADER_BYTES)).is_some_and(
+                        |header| header.first_seq >= self.shared.applied.load().next_seq,
+                    )
             }
             None => true,
         }
@@ -136,9 +144,7 @@ impl Shared {
                 continue;
             };
             if segment.kind() == SegmentKind::Log && segment.ordinal() == cursor.position.ordinal {
-                if let Some(spare) = self.segments.remove(entry.slot) {
-                    self.leaving.lock().push(spare);
-                }
+                self.segments.remove(entry.slot);
                 segment.trust_from(0);
                 self.segments.insert(&Arc::new(segment));
                 found = Next::Opened;

@@ -51,7 +51,11 @@ pub(crate) struct SegmentHeader {
     pub(crate) ordinal: u32,
     pub(crate) base_seq: Seq,
     pub(crate) epoch: u32,
+    /// Whether the file had an earlier life, whose bytes may stand behind the content.
+    pub(crate) recycled: bool,
 }
+
+const FLAG_RECYCLED: u8 = 1;
 
 /// Why a segment's header cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +75,7 @@ impl SegmentHeader {
         out[8..10].copy_from_slice(&SEGMENT_VERSION.to_le_bytes());
         out[10..12].copy_from_slice(&ENDIAN_MARK.to_le_bytes());
         out[12] = self.kind as u8;
+        out[13] = if self.recycled { FLAG_RECYCLED } else { 0 };
         out[16..24].copy_from_slice(&self.database_id.to_le_bytes());
         out[24..28].copy_from_slice(&self.generation.to_le_bytes());
         out[28..32].copy_from_slice(&self.ordinal.to_le_bytes());
@@ -110,6 +115,7 @@ impl SegmentHeader {
             ordinal: u32_at(bytes, 28),
             base_seq: Seq(u64_at(bytes, 32)),
             epoch: u32_at(bytes, 40),
+            recycled: bytes[13] & FLAG_RECYCLED != 0,
         })
     }
 }
@@ -131,8 +137,9 @@ pub(crate) fn segment_name(generation: u32) -> String {
 /// The generation a segment's file name tells, if it is one.
 pub(crate) fn parse_segment_name(name: &str) -> Option<u32> {
     let digits = name.strip_suffix(".seg")?;
-    let plain = digits.len() >= 8 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    plain.then(|| digits.parse().ok()).flatten()
+    let generation = digits.parse().ok()?;
+    // Only names of our own form are ours: anything else in the directory is left alone.
+    (segment_name(generation) == name).then_some(generation)
 }
 
 pub(crate) fn u16_at(bytes: &[u8], at: usize) -> u16 {
@@ -159,6 +166,7 @@ mod tests {
             ordinal: 9,
             base_seq: Seq(1 << 40),
             epoch: 2,
+            recycled: true,
         }
     }
 

@@ -163,6 +163,7 @@ fn open_with(content: &[u8]) {
         ordinal: 1,
         base_seq: BASE,
         epoch: 1,
+        recycled: false,
     };
     let mut bytes = header.encode().to_vec();
     bytes.extend_from_slice(content);

@@ -12,15 +12,17 @@ use crate::{
     format::{FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentKind, segment_name},
     frame::{FrameHeader, FrameKind, empty_frame},
     holds::Holds,
-    root::{NO_DIRECTORY, ROOT_NAME, RootSegment, has_frames},
+    readers::{self, READERS_NAME},
+    root::{NO_DIRECTORY, ROOT_NAME, ROOT_TEMPORARY, RootSegment, has_frames},
     segment::Segment,
-    segments::{Removed, Segments},
+    segments::Segments,
     space::{self, SlotPool},
     way::{BUSY_BYTES, way},
 };
 use annals_disk::{Disk, DiskError, Lock, LockMode, Via};
 use parking_lot::{Condvar, Mutex};
 use std::{
+    collections::BTreeSet,
     io::ErrorKind,
     path::{Path, PathBuf},
     sync::{
@@ -67,8 +69,13 @@ pub(crate) struct Shared {
     pub(crate) durable: Durable,
     pub(crate) signals: Signals,
     pub(crate) holds: Arc<Holds>,
-    /// Taken out of the table, waiting for their last reader.
-    pub(crate) leaving: Mutex<Vec<Removed>>,
+    /// Generations of segments that the root no longer names and whose files are kept to be
+    /// recycled. Changed under the lock of `root` only.
+    pub(crate) retired: Mutex<BTreeSet<u32>>,
+    /// Segments recycled since this opening.
+    pub(crate) recycled_count: AtomicU64,
+    /// Whether every reader of another process can be seen.
+    pub(crate) recycles: bool,
     poison: OnceLock<Arc<str>>,
     pub(crate) closed: AtomicBool,
     lock: Mutex<Option<Box<dyn Lock>>>,
@@ -76,6 +83,9 @@ pub(crate) struct Shared {
     pub(crate) follower: Mutex<Option<Cursor>>,
     /// Position up to which some frame says that the log is synced.
     pub(crate) marked: AtomicU64,
+    /// Of a read-only journal: keeps writers from recycling what is mapped here. The last field: it
+    /// is let go after the maps.
+    pub(crate) reader_lock: Option<Box<dyn Lock>>,
 }
 
 /// The end of the log; owned by whoever holds the writer lock.
@@ -99,6 +109,11 @@ pub(crate) struct Tail {
     pub(crate) space_error: Option<Error>,
     /// A background attempt to prepare a segment is under way or asked for.
     pub(crate) preparing: bool,
+    /// Spares taken since segments were last let go of, and in the stretch before that.
+    pub(crate) taken: usize,
+    pub(crate) taken_before: usize,
+    /// Slots of segments that were sealed with much of their space unused.
+    pub(crate) half_empty: Vec<u32>,
 }
 
 impl Tail {
@@ -168,13 +183,19 @@ impl Journal {
         Opening::read(disk, dir.to_owned(), config, Some(lock))
     }
 
-    /// Opens the log in `dir` for reading beside a writer. No lock is taken.
+    /// Opens the log in `dir` for reading beside a writer. As long as the journal lives, it shares
+    /// a lock that keeps writers from recycling segments.
     ///
     /// # Errors
     /// [`Error::NotADatabase`], or what is wrong with the files.
     pub fn open_read_only(disk: Arc<dyn Disk>, dir: &Path, config: Config) -> Result<Opening> {
         config.validate()?;
-        Opening::read(disk, dir.to_owned(), config, None)
+        // Looked for before the readers' lock is taken, because taking it may make a file.
+        Root::read(&*disk, dir)?;
+        let reader_lock = readers::enter(&*disk, dir)?;
+        let mut opening = Opening::read(disk, dir.to_owned(), config, None)?;
+        opening.reader_lock = reader_lock;
+        Ok(opening)
     }
 
     pub(crate) fn start(shared: Shared, lock: Option<Box<dyn Lock>>) -> Self {
@@ -343,7 +364,7 @@ fn check_empty(disk: &dyn Disk, dir: &Path) -> Result<()> {
     };
     // What an interrupted creation leaves. A segment with frames is more: its root is lost.
     let ours = |name: &str| {
-        [LOCK_NAME, "annals.root.tmp"].contains(&name)
+        [LOCK_NAME, READERS_NAME, ROOT_TEMPORARY].contains(&name)
             || (crate::format::parse_segment_name(name) == Some(1)
                 && !has_frames(disk, &dir.join(name)))
     };
@@ -449,12 +470,15 @@ impl Shared {
             durable,
             signals,
             holds: Arc::new(Holds::default()),
-            leaving: Mutex::new(Vec::new()),
+            retired: Mutex::default(),
+            recycled_count: AtomicU64::new(0),
+            recycles: false,
             poison: OnceLock::new(),
             closed: AtomicBool::new(false),
             lock: Mutex::new(None),
             follower: Mutex::new(None),
             marked: AtomicU64::new(0),
+            reader_lock: None,
         }
     }
 
@@ -582,6 +606,9 @@ impl Shared {
         }
         self.room.notify_all();
         let outcome = self.close_log();
+        // Whoever changes the set of files at this moment has looked at the flag before: it comes
+        // to its end first.
+        drop(self.root.lock());
         // Released last: whoever gets it next finds a finished directory.
         self.lock.lock().take();
         outcome
@@ -619,8 +646,9 @@ impl Shared {
         next.clean_end = Some(end.position);
         next.write(&*self.disk, &self.dir)?;
         *root = next;
-        for spare in spares {
-            self.remove_file(&segment_name(spare.generation));
+        let retired = std::mem::take(&mut *self.retired.lock());
+        for generation in spares.iter().map(|spare| spare.generation).chain(retired) {
+            self.remove_file(&segment_name(generation));
         }
         Ok(())
     }

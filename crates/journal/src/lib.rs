@@ -49,8 +49,10 @@ mod holds;
 mod journal;
 mod opening;
 mod packer;
+mod readers;
 mod reclaim;
 mod record;
+mod recycle;
 mod root;
 mod segment;
 mod segments;
@@ -66,9 +68,12 @@ pub use config::{Background, Config, Durability};
 pub use error::{Error, Result};
 pub use journal::{Journal, LOCK_NAME, Opened, PUT_AWAY_NAME, lock};
 pub use opening::{Opening, Recovery};
+pub use readers::{READERS_NAME, enter as read_lock, make_readers_file};
 pub use root::{
-    ROOT_NAME, ROOT_VERSION, Root, RootCheckpoint, RootSegment, checkpoint_name, segment_file_name,
+    ROOT_NAME, ROOT_TEMPORARY, ROOT_VERSION, Root, RootCheckpoint, RootSegment, checkpoint_name,
+    is_data_file_name, segment_file_name,
 };
+pub use takeover::COPY_TEMPORARY;
 
 // Writing.
 pub use frame::{FrameBuilder, FrameHeader, FrameKind, FrameView};

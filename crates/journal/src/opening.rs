@@ -11,7 +11,7 @@
 
 use crate::{
     Config, Error, Position, Result, Seq,
-    cursor::{Cursor, proof_of_damage},
+    cursor::{Cursor, end_in_recycled, proof_of_damage},
     format::{
         FRAME_HEADER_BYTES, HeaderFault, SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES, SEGMENT_VERSION,
         SegmentHeader, SegmentKind, segment_name,
@@ -52,6 +52,7 @@ pub struct Opening {
     pub(crate) dir: PathBuf,
     pub(crate) config: Config,
     pub(crate) lock: Option<Box<dyn Lock>>,
+    pub(crate) reader_lock: Option<Box<dyn Lock>>,
     pub(crate) root: Root,
     pub(crate) segments: Vec<Arc<Segment>>,
     pub(crate) cursor: Option<Cursor>,
@@ -118,6 +119,7 @@ pub(crate) fn open_segment(
             ordinal: 0,
             base_seq: Seq::ZERO,
             epoch: 0,
+            recycled: false,
         },
         Err(HeaderFault::Magic) => return Err(damaged(0, "the segment has no magic bytes")),
         Err(HeaderFault::Endian) => return Err(Error::ByteOrder { path }),
@@ -144,6 +146,7 @@ pub(crate) fn open_segment(
         published: end,
         // Nothing read from a file is trusted until it was replayed.
         trusted_from: usize::MAX,
+        recycled: header.recycled,
     });
     if end != 0 {
         segment.seal();
@@ -151,8 +154,14 @@ pub(crate) fn open_segment(
     Ok(Some(segment))
 }
 
-/// The end of what is not zero in the region behind `from`.
-pub(crate) fn content_end(segment: &Segment, from: usize) -> usize {
+/// The end of what the log has left behind `from`, where the chain ends at `cursor`: of what is not
+/// zero, unless that may be of an earlier life of the file.
+pub(crate) fn content_end(segment: &Segment, cursor: &Cursor, from: usize) -> usize {
+    if segment.recycled {
+        let written = segment.kind() != SegmentKind::Spare;
+        let least = if written { from.max(SEGMENT_HEADER_BYTES) } else { from };
+        return end_in_recycled(segment, cursor, from).max(least);
+    }
     let bytes = segment.region.read(from, segment.region.len() - from);
     let zeroes = bytes.rchunks(4096).take_while(|chunk| chunk.iter().all(|byte| *byte == 0));
     let tail: usize = zeroes.map(<[u8]>::len).sum();
@@ -181,6 +190,7 @@ impl Opening {
             dir,
             config,
             lock,
+            reader_lock: None,
             root,
             segments,
             cursor: None,
@@ -322,7 +332,7 @@ impl Opening {
                 segment.publish(offset);
                 if !self.read_only {
                     // Frames of an interrupted backup would pass for this log's own.
-                    let end = content_end(&segment, offset);
+                    let end = content_end(&segment, &cursor, offset);
                     self.note_torn(&cursor, Some((segment, offset, end)));
                 }
                 return Ok(cursor);
@@ -350,7 +360,7 @@ impl Opening {
         }
         let spares = self.segments.iter().filter(|s| s.kind() == SegmentKind::Spare);
         let proof = spares.into_iter().find(|s| {
-            let end = content_end(s, 0);
+            let end = content_end(s, &cursor, 0);
             end > SEGMENT_HEADER_BYTES && proof_of_damage(s, &cursor, SEGMENT_HEADER_BYTES, end)
         });
         if let Some(segment) = proof {
@@ -385,20 +395,21 @@ impl Opening {
         }
         // A segment keeps room for its seal, and a frame is only begun where it fits.
         let len = segment.region.len();
-        let header = FrameHeader::decode(segment.region.read(offset, len - offset));
+        let header = FrameHeader::decode(segment.region.read(offset, len - offset))
+            .filter(|header| !segment.recycled || cursor.may_begin(header));
         let need = header.map_or(FRAME_HEADER_BYTES, |header| header.len as usize);
         if need > len - offset {
             return Err(segment.damaged(len, "the segment is cut off"));
         }
-        let end = content_end(segment, offset);
+        let end = content_end(segment, &cursor, offset);
         let later = self
             .segments
             .iter()
             .filter(|s| s.kind() == SegmentKind::Log && s.ordinal() > cursor.position.ordinal);
         let proven = proof_of_damage(segment, &cursor, offset, end)
-            || later
-                .clone()
-                .any(|s| proof_of_damage(s, &cursor, SEGMENT_HEADER_BYTES, content_end(s, 0)));
+            || later.clone().any(|s| {
+                proof_of_damage(s, &cursor, SEGMENT_HEADER_BYTES, content_end(s, &cursor, 0))
+            });
         if proven {
             return Err(segment.damaged(offset + at, what));
         }
@@ -420,7 +431,7 @@ impl Opening {
                 SegmentKind::Packed => false,
             };
             if behind {
-                let end = content_end(segment, 0);
+                let end = content_end(segment, cursor, 0);
                 if end > 0 {
                     self.torn.push((Arc::clone(segment), 0, end));
                 }

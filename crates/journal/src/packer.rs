@@ -95,7 +95,7 @@ impl Packer<'_> {
 
     fn complete(&mut self) -> Result<()> {
         let Some((segment, at)) = self.current.take() else { return Ok(()) };
-        if let Err(error) = segment.region.truncate(at.next_multiple_of(4096)) {
+        if let Err(error) = segment.cut(at.next_multiple_of(4096)) {
             // Only space is lost.
             tracing::warn!(%error, "a packed segment keeps its full length");
         }

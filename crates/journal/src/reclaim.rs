@@ -1,15 +1,20 @@
 //! Installing checkpoints and letting go of segments.
 //!
 //! A segment leaves in three steps, each safe to stop after: the root stops naming it and its file
-//! is removed ([`Journal::install`]); the table stops showing it once no snapshot needs it
-//! ([`Journal::release`]); its memory and its slot become free when the last reader is gone.
+//! is removed, or kept to be recycled ([`Journal::install`]); the table stops showing it once no
+//! snapshot needs it ([`Journal::release`]); when the last reader is gone, its memory and its slot
+//! become free, and a file that was kept becomes a spare or is removed ([`Journal::reap`]).
 
 use crate::{
     Journal, Position, Result, Root, Seq,
     format::{SegmentKind, segment_name},
+    journal::Shared,
+    recycle,
     root::{RootCheckpoint, checkpoint_name},
+    segment::Segment,
     space,
 };
+use std::sync::{Arc, atomic::Ordering};
 
 /// What the journal knows of one of its segments.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +37,22 @@ pub struct SegmentInfo {
     pub sealed: bool,
 }
 
+impl Shared {
+    /// Takes out the spares that are more than the log needs now, and tells how many segments may be
+    /// kept to become spares. `lets_go` starts a new stretch of counting.
+    fn spares_for_reuse(&self, lets_go: bool) -> (Vec<Arc<Segment>>, usize) {
+        let mut tail = self.tail.lock();
+        if lets_go {
+            tail.taken_before = std::mem::take(&mut tail.taken);
+        }
+        let most = recycle::kept_max(self, &tail);
+        tail.spares.sort_by_key(|spare| !spare.recycled);
+        let first = most.min(tail.spares.len());
+        let surplus = tail.spares.split_off(first);
+        (surplus, most - first)
+    }
+}
+
 impl Journal {
     /// All segments, by slot. Released ones that still have readers are not among them.
     #[must_use]
@@ -43,8 +64,6 @@ impl Journal {
                 let segment = guard.segment();
                 let sealed = segment.sealed_end();
                 let content_bytes = segment.published() as u64;
-                let file = segment.region.len() as u64;
-                let packed = segment.kind() == SegmentKind::Packed && sealed.is_some();
                 SegmentInfo {
                     slot: segment.slot,
                     generation: segment.generation,
@@ -52,8 +71,7 @@ impl Journal {
                     ordinal: segment.ordinal(),
                     base_seq: segment.base_seq(),
                     content_bytes,
-                    // Packed segments are cut to their content.
-                    file_bytes: if packed { content_bytes.next_multiple_of(4096) } else { file },
+                    file_bytes: segment.file_len() as u64,
                     sealed: sealed.is_some(),
                 }
             })
@@ -62,8 +80,8 @@ impl Journal {
 
     /// Makes `checkpoint` the latest one and stops naming the segments in `slots`, in one step,
     /// durably. Everything the checkpoint refers to must be synced. The files of the segments and
-    /// of the checkpoint before are removed; the segments stay readable for this process until
-    /// they are [released](Self::release).
+    /// of the checkpoint before are removed, but for those that the log may take again; the
+    /// segments stay readable for this process until they are [released](Self::release).
     ///
     /// # Errors
     /// If the root cannot be written; nothing has changed then.
@@ -73,17 +91,33 @@ impl Journal {
         shared.check_writable()?;
         let mut next = shared.current_root(&root);
         let before = next.checkpoint.replace(checkpoint);
+        let (surplus, room) = shared.spares_for_reuse(!slots.is_empty());
+        let mut retired = Vec::new();
         let mut files = Vec::new();
         next.segments.retain(|entry| {
             let goes = slots.contains(&entry.slot);
             if goes {
-                files.push(segment_name(entry.generation));
+                let guard = shared.segments.guard(entry.slot);
+                let fit = guard.is_some_and(|guard| recycle::is_fit(shared, guard.segment()));
+                if fit && retired.len() < room {
+                    retired.push(entry.generation);
+                } else {
+                    files.push(segment_name(entry.generation));
+                }
             }
-            !goes
+            !goes && surplus.iter().all(|spare| spare.generation != entry.generation)
         });
-        next.write(&*shared.disk, &shared.dir)?;
+        if let Err(error) = next.write(&*shared.disk, &shared.dir) {
+            shared.tail.lock().spares.extend(surplus);
+            return Err(error);
+        }
         *root = next;
+        shared.retired.lock().extend(retired);
         drop(root);
+        for spare in surplus {
+            shared.segments.remove(spare.slot);
+            files.push(segment_name(spare.generation));
+        }
         if let Some(before) = before
             && before.number != checkpoint.number
         {
@@ -98,16 +132,24 @@ impl Journal {
     /// Takes segments that the root no longer names out of the table. Their memory and slots
     /// become free when the last reader is gone.
     pub fn release(&self, slots: &[u32]) {
-        let shared = &*self.shared;
-        let removed = slots.iter().filter_map(|slot| shared.segments.remove(*slot));
-        shared.leaving.lock().extend(removed);
-        space::reap(shared);
+        slots.iter().for_each(|slot| self.shared.segments.remove(*slot));
     }
 
-    /// Frees released segments whose last reader is gone. Returns how many are still waiting.
+    /// Frees released segments whose last reader is gone, and makes spares of those that no reader
+    /// of any process can see. Returns how many are still waiting.
     pub fn reap(&self) -> usize {
-        space::reap(&self.shared);
-        self.shared.leaving.lock().len()
+        let shared = &*self.shared;
+        space::reap(shared);
+        if !shared.tail.lock().half_empty.is_empty() {
+            shared.signals.wake_space();
+        }
+        shared.segments.leaving_count()
+    }
+
+    /// Segments that served the log once more since this opening, instead of new files.
+    #[must_use]
+    pub fn recycled_count(&self) -> u64 {
+        self.shared.recycled_count.load(Ordering::Relaxed)
     }
 
     /// The first position of the chain that still exists.

@@ -21,7 +21,8 @@ use std::{
 
 /// The file name of the root.
 pub const ROOT_NAME: &str = "annals.root";
-const ROOT_TEMPORARY: &str = "annals.root.tmp";
+/// The name under which a root is written before it replaces the one before.
+pub const ROOT_TEMPORARY: &str = "annals.root.tmp";
 const MAGIC: [u8; 8] = *b"ANNALSRT";
 /// Why a path cannot be a database.
 pub(crate) const NO_DIRECTORY: &str = "it is a file or lies below one; name a directory";
@@ -97,6 +98,19 @@ pub fn segment_file_name(generation: u32) -> String {
 #[must_use]
 pub fn checkpoint_name(number: u64) -> String {
     format!("{number:08}.ckp")
+}
+
+/// The number a checkpoint's file name tells, if it is one.
+fn parse_checkpoint_name(name: &str) -> Option<u64> {
+    let number = name.strip_suffix(".ckp")?.parse().ok()?;
+    (checkpoint_name(number) == name).then_some(number)
+}
+
+/// Whether `name` is that of a segment or of a checkpoint. A file with another name does not belong
+/// to the database and is left alone.
+#[must_use]
+pub fn is_data_file_name(name: &str) -> bool {
+    parse_segment_name(name).is_some() || parse_checkpoint_name(name).is_some()
 }
 
 impl Root {

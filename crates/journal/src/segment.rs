@@ -24,6 +24,8 @@ pub(crate) struct Segment {
     pub(crate) slot: u32,
     pub(crate) generation: u32,
     pub(crate) seed: u32,
+    /// Whether bytes of an earlier life of the file may stand behind the content.
+    pub(crate) recycled: bool,
     kind: AtomicU8,
     ordinal: AtomicU32,
     base_seq: AtomicU64,
@@ -32,6 +34,10 @@ pub(crate) struct Segment {
     /// End of the content once nothing will be appended any more, else 0.
     sealed_end: AtomicUsize,
     trusted_from: AtomicUsize,
+    /// The length of the file: shorter than the region once its unused end was given back.
+    file_len: AtomicUsize,
+    /// Blocks of the file up to here have been written: syncing them changes no metadata.
+    written_to: AtomicUsize,
     /// One bit for each place a record can start at, set once the record was found intact.
     checked: OnceLock<Box<[AtomicU64]>>,
 }
@@ -47,12 +53,16 @@ pub(crate) struct SegmentParts {
     pub(crate) base_seq: Seq,
     pub(crate) published: usize,
     pub(crate) trusted_from: usize,
+    pub(crate) recycled: bool,
 }
 
 impl Segment {
     pub(crate) fn new(parts: SegmentParts) -> Self {
         Self {
             seed: segment_seed(parts.database_id, parts.generation),
+            recycled: parts.recycled,
+            file_len: AtomicUsize::new(parts.region.len()),
+            written_to: AtomicUsize::new(parts.published),
             region: parts.region,
             slot: parts.slot,
             generation: parts.generation,
@@ -106,7 +116,33 @@ impl Segment {
 
     /// Notes that the content is complete.
     pub(crate) fn seal(&self) {
+        self.note_written(self.published());
         self.sealed_end.store(self.published(), Ordering::Release);
+    }
+
+    /// The length of the file in bytes.
+    pub(crate) fn file_len(&self) -> usize {
+        self.file_len.load(Ordering::Relaxed)
+    }
+
+    /// Gives the file's bytes from `len` on back to the file system. Nobody may look at them any
+    /// more, through this map or another.
+    pub(crate) fn cut(&self, len: usize) -> Result<()> {
+        if len < self.file_len() {
+            self.region.truncate(len)?;
+            self.file_len.store(len, Ordering::Relaxed);
+            self.written_to.fetch_min(len, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// How far the blocks of the file have been written.
+    pub(crate) fn written_to(&self) -> usize {
+        self.written_to.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_written(&self, end: usize) {
+        self.written_to.fetch_max(end, Ordering::Relaxed);
     }
 
     /// The length of the content if it is complete.

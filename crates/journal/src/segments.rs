@@ -19,6 +19,7 @@ use crate::{
     segment::Segment,
 };
 use annals_disk::fences;
+use parking_lot::Mutex;
 use std::{
     fmt,
     sync::{
@@ -90,6 +91,8 @@ impl Place {
 /// The segments by slot.
 pub(crate) struct Segments {
     chunks: Box<[OnceLock<Box<[Place]>>]>,
+    /// Taken out of their slots, waiting for their last reader.
+    leaving: Mutex<Vec<Removed>>,
 }
 
 impl fmt::Debug for Segments {
@@ -185,7 +188,8 @@ impl SegmentGuard<'_> {
 
 impl Segments {
     pub(crate) fn new() -> Self {
-        Self { chunks: std::iter::repeat_with(OnceLock::new).take(CHUNKS).collect() }
+        let chunks = std::iter::repeat_with(OnceLock::new).take(CHUNKS).collect();
+        Self { chunks, leaving: Mutex::default() }
     }
 
     #[inline]
@@ -242,20 +246,39 @@ impl Segments {
         let _ = address;
     }
 
-    /// Takes a segment out: no new reader can reach it. Free it with [`try_free`](Self::try_free).
-    pub(crate) fn remove(&self, slot: u32) -> Option<Removed> {
-        let raw = self.place(slot)?.segment.swap(std::ptr::null_mut(), Ordering::SeqCst);
-        if raw.is_null() {
-            return None;
+    /// Takes a segment out: no new reader can reach it. [`freed`](Self::freed) gives it back once
+    /// the last reader is gone.
+    pub(crate) fn remove(&self, slot: u32) {
+        let Some(place) = self.place(slot) else { return };
+        let raw = place.segment.swap(std::ptr::null_mut(), Ordering::SeqCst);
+        if !raw.is_null() {
+            // Whoever counts in after this finds no segment; whoever did before is seen counted.
+            fences::heavy();
+            self.leaving.lock().push(Removed { raw, slot });
         }
-        // Whoever counts in after this finds no segment; whoever did before is seen counted.
-        fences::heavy();
-        Some(Removed { raw, slot })
     }
 
-    /// Frees a segment that was taken out, if no reader is left.
-    #[allow(unsafe_code, reason = "the one place where a segment is freed")]
-    pub(crate) fn try_free(&self, removed: Removed) -> Result<(), Removed> {
+    /// How many segments were taken out and still have readers.
+    pub(crate) fn leaving_count(&self) -> usize {
+        self.leaving.lock().len()
+    }
+
+    /// The segments that were taken out and have lost their last reader.
+    pub(crate) fn freed(&self) -> Vec<Arc<Segment>> {
+        let mut freed = Vec::new();
+        let mut leaving = self.leaving.lock();
+        for removed in std::mem::take(&mut *leaving) {
+            match self.try_free(removed) {
+                Ok(segment) => freed.push(segment),
+                Err(removed) => leaving.push(removed),
+            }
+        }
+        freed
+    }
+
+    /// A segment that was taken out, if no reader is left.
+    #[allow(unsafe_code, reason = "the one place where a segment loses its slot's count")]
+    fn try_free(&self, removed: Removed) -> Result<Arc<Segment>, Removed> {
         let Some(place) = self.place(removed.slot) else { return Err(removed) };
         if !place.is_idle() {
             return Err(removed);
@@ -263,8 +286,7 @@ impl Segments {
         // SAFETY: the pointer came from `Arc::into_raw` in `insert` and was taken out of its slot
         // by `remove`, so the count it stands for is owned here. The place was seen idle after
         // that, so no reader that borrows through it is left.
-        drop(unsafe { Arc::from_raw(removed.raw) });
-        Ok(())
+        Ok(unsafe { Arc::from_raw(removed.raw) })
     }
 
     /// All segments, in the order of their slots.
@@ -287,15 +309,18 @@ impl Drop for Segments {
                 drop(unsafe { Arc::from_raw(raw) });
             }
         }
+        for removed in self.leaving.get_mut().drain(..) {
+            // SAFETY: as above; `remove` took the pointer out of its slot, so nothing else has it.
+            drop(unsafe { Arc::from_raw(removed.raw) });
+        }
     }
 }
 
-/// A segment that was taken out of its slot and is not freed yet. Dropping it without
-/// [`Segments::try_free`] leaks the mapping, which is safe.
+/// A segment that was taken out of its slot and is not freed yet.
 #[derive(Debug)]
-pub(crate) struct Removed {
+struct Removed {
     raw: *mut Segment,
-    pub(crate) slot: u32,
+    slot: u32,
 }
 
 // SAFETY: the pointer is owned by this value and a `Segment` is `Send`; nothing is read through

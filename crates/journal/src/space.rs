@@ -4,6 +4,7 @@ use crate::{
     Address, Error, Result, Seq,
     format::{SEGMENT_HEADER_BYTES, SegmentKind, segment_name},
     journal::{Shared, Tail},
+    readers, recycle,
     root::RootSegment,
     segment::{Segment, SegmentParts},
 };
@@ -16,6 +17,9 @@ const ZERO_STEP_BYTES: usize = 4 << 20;
 /// How far ahead of a busy log pages are made present, and how many bytes at a time: one large page.
 const POPULATE_AHEAD_BYTES: usize = 16 << 20;
 const POPULATE_STEP_BYTES: usize = 2 << 20;
+
+/// A sealed segment gives its unused end back if that is this share of it, or more: a fourth.
+pub(crate) const UNUSED_SHARE: usize = 4;
 
 /// The slots that no segment holds.
 #[derive(Debug, Default)]
@@ -73,6 +77,7 @@ pub(crate) fn prepare(shared: &Shared, len: usize) -> Result<Arc<Segment>> {
             base_seq: Seq::ZERO,
             published: 0,
             trusted_from: 0,
+            recycled: false,
         }));
         segment.region.sync()?;
         let mut next = shared.current_root(&root);
@@ -195,14 +200,36 @@ pub(crate) fn populate_ahead(shared: &Shared) {
     }
 }
 
-/// Frees segments that have lost their last reader.
+/// Frees segments that have lost their last reader, and recycles those that can be.
 pub(crate) fn reap(shared: &Shared) {
-    let mut leaving = shared.leaving.lock();
-    for removed in std::mem::take(&mut *leaving) {
-        let slot = removed.slot;
-        match shared.segments.try_free(removed) {
-            Ok(()) => shared.slots.lock().give_back(slot),
-            Err(removed) => leaving.push(removed),
+    let freed = shared.segments.freed();
+    for segment in &freed {
+        shared.slots.lock().give_back(segment.slot);
+    }
+    if !shared.read_only {
+        recycle::recycle(shared, &freed);
+    }
+}
+
+/// Gives the unused ends of segments back that were sealed early, for a commit that needed a
+/// segment of its own. Only while no other process reads: one may be looking for the next frame
+/// behind the content at this moment.
+pub(crate) fn give_back_ends(shared: &Shared) {
+    let slots = std::mem::take(&mut shared.tail.lock().half_empty);
+    if slots.is_empty() || shared.check_writable().is_err() {
+        return;
+    }
+    let alone = readers::alone(&*shared.disk, &shared.dir);
+    let synced = shared.durable.synced.position();
+    for slot in slots {
+        // Gone meanwhile, or recycled.
+        let Some(guard) = shared.segments.guard(slot) else { continue };
+        let segment = guard.segment();
+        let Some(end) = segment.sealed_end() else { continue };
+        if alone.is_none() || synced < segment.position(end) {
+            shared.tail.lock().half_empty.push(slot);
+        } else if let Err(error) = segment.cut(end.next_multiple_of(4096)) {
+            tracing::warn!(%error, "a segment keeps its full length");
         }
     }
 }

@@ -11,7 +11,8 @@ use crate::{
     durable::Progress,
     format::{SEGMENT_HEADER_BYTES, SegmentHeader, SegmentKind, parse_segment_name, segment_name},
     journal::{PUT_AWAY_NAME, SYNC_FAILED_NAME, Shared, Tail, Takeover},
-    root::{RootSegment, checkpoint_name},
+    readers,
+    root::{ROOT_TEMPORARY, RootSegment, checkpoint_name, is_data_file_name},
     segment::{Segment, SegmentParts},
     segments::Segments,
     space::SlotPool,
@@ -23,6 +24,11 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+
+/// What a file is written under before it gets its name, here or by a backup.
+pub const COPY_TEMPORARY: &str = "copy.tmp";
+/// Temporary files that an interruption leaves; others are not ours.
+const TEMPORARY_NAMES: [&str; 3] = [ROOT_TEMPORARY, COPY_TEMPORARY, SYNC_FAILED_NAME];
 
 fn new_tail(segment: Arc<Segment>, offset: usize, next_seq: Seq, time_ms: u64) -> Tail {
     Tail {
@@ -38,6 +44,9 @@ fn new_tail(segment: Arc<Segment>, offset: usize, next_seq: Seq, time_ms: u64) -
         spares: Vec::new(),
         space_error: None,
         preparing: false,
+        taken: 0,
+        taken_before: 0,
+        half_empty: Vec::new(),
     }
 }
 
@@ -67,6 +76,7 @@ fn create_chain_segment(
         base_seq: root.next_seq,
         published: SEGMENT_HEADER_BYTES,
         trusted_from: 0,
+        recycled: false,
     });
     write_header(&segment, root.database_id, SegmentKind::Log, ordinal, root.next_seq, root.epoch)?;
     segment.region.sync()?;
@@ -84,6 +94,7 @@ pub(crate) fn create(
     mut root: Root,
 ) -> Result<Journal> {
     root.epoch = 1;
+    let recycles = readers::make_readers_file(&*disk, dir);
     let first = create_chain_segment(&*disk, dir, &mut root, 0, 1, config.segment_bytes)?;
     root.write(&*disk, dir)?;
     let segments = Segments::new();
@@ -92,7 +103,9 @@ pub(crate) fn create(
     let synced = tail.progress();
     let slots = SlotPool::new([0]);
     let takeover = Takeover { root, segments, tail, synced, slots, read_only: false };
-    Ok(Journal::start(Shared::new(disk, dir.to_owned(), config, takeover), Some(lock)))
+    let mut shared = Shared::new(disk, dir.to_owned(), config, takeover);
+    shared.recycles = recycles;
+    Ok(Journal::start(shared, Some(lock)))
 }
 
 impl Opening {
@@ -122,13 +135,17 @@ impl Opening {
         let recovery = std::mem::take(&mut self.recovery);
         let root = self.root;
         let takeover = Takeover { root, segments, tail, synced, slots, read_only: true };
-        let shared = Shared::new(self.disk, self.dir, self.config, takeover);
+        let mut shared = Shared::new(self.disk, self.dir, self.config, takeover);
+        shared.reader_lock = self.reader_lock;
         shared.start_following(cursor);
         Opened { journal: Journal::start(shared, None), recovery }
     }
 
     fn take_over(mut self, cursor: Cursor) -> Result<Opened> {
         let unclean = self.root.clean_end.is_none();
+        // Who came while the file was missing reads without a lock.
+        let recycles = readers::is_there(&*self.disk, &self.dir);
+        readers::make_readers_file(&*self.disk, &self.dir);
         self.save_torn()?;
         self.make_replayed_durable(&cursor)?;
 
@@ -174,7 +191,8 @@ impl Opening {
         let synced = tail.progress();
         let recovery = std::mem::take(&mut self.recovery);
         let takeover = Takeover { root, segments, tail, synced, slots, read_only: false };
-        let shared = Shared::new(self.disk, self.dir, self.config, takeover);
+        let mut shared = Shared::new(self.disk, self.dir, self.config, takeover);
+        shared.recycles = recycles;
         Ok(Opened { journal: Journal::start(shared, self.lock), recovery })
     }
 
@@ -289,6 +307,7 @@ impl Opening {
             base_seq: old.base_seq(),
             published: offset as usize,
             trusted_from: old.trusted_from(),
+            recycled: old.recycled,
         });
         Ok(Arc::new(segment))
     }
@@ -321,11 +340,11 @@ impl Opening {
                     self.disk.remove(&path)?;
                     self.recovery.orphans.push(path);
                 }
-            } else if entry.name.ends_with(".ckp") && Some(&entry.name) != checkpoint.as_ref() {
+            } else if is_data_file_name(&entry.name) && Some(&entry.name) != checkpoint.as_ref() {
                 // A checkpoint is derived from the log: one without an owner is of no use.
                 self.disk.remove(&path)?;
                 self.recovery.orphans.push(path);
-            } else if entry.name.ends_with(".tmp") {
+            } else if TEMPORARY_NAMES.contains(&entry.name.as_str()) {
                 self.disk.remove(&path)?;
             }
         }

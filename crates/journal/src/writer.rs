@@ -149,7 +149,10 @@ impl Shared {
             let need = SEGMENT_HEADER_BYTES + bytes + FRAME_HEADER_BYTES;
             let fitting = (0..tail.spares.len())
                 .filter(|index| tail.spares[*index].region.len() >= need)
-                .min_by_key(|index| tail.spares[*index].region.len());
+                .min_by_key(|index| {
+                    let spare = &tail.spares[*index];
+                    (spare.region.len(), !spare.recycled)
+                });
             if let Some(index) = fitting {
                 self.roll(tail, index)?;
                 continue;
@@ -174,7 +177,14 @@ impl Shared {
     fn roll(&self, tail: &mut Tail, index: usize) -> Result<()> {
         let next = tail.spares.swap_remove(index);
         self.append_empty(tail, FrameKind::Seal)?;
+        tail.segment.note_written(tail.zeroed_to);
         tail.segment.seal();
+        if tail.segment.region.len() - tail.offset
+            >= tail.segment.region.len() / space::UNUSED_SHARE
+        {
+            tail.half_empty.push(tail.segment.slot);
+        }
+        tail.taken += 1;
         self.install_tail(tail, next)?;
         if self.config.background == Background::Threads {
             tail.preparing = true;
@@ -192,7 +202,7 @@ impl Shared {
         self.durable.track(Arc::clone(&next));
         tail.offset = SEGMENT_HEADER_BYTES;
         tail.limit = next.region.len();
-        tail.zeroed_to = SEGMENT_HEADER_BYTES;
+        tail.zeroed_to = next.written_to().max(SEGMENT_HEADER_BYTES);
         let (generation, populated_to) = tail.populated_next;
         tail.populated_to = if generation == next.generation { populated_to } else { 0 };
         tail.segment = next;
@@ -211,7 +221,9 @@ pub(crate) fn write_header(
     epoch: u32,
 ) -> Result<()> {
     let generation = segment.generation;
-    let header = SegmentHeader { kind, database_id, generation, ordinal, base_seq, epoch };
+    let recycled = segment.recycled;
+    let header =
+        SegmentHeader { kind, database_id, generation, ordinal, base_seq, epoch, recycled };
     // By a call: a store would make a whole page of the map dirty, of a log that may stay small.
     segment.region.write_parts(0, &[&header.encode()], Via::Call)?;
     Ok(())

@@ -11,6 +11,8 @@ use tempfile::TempDir;
 
 /// Small segments: they roll within a test, and many databases take little space.
 pub(crate) const SEGMENT_BYTES: &str = "256KiB";
+/// The same as a number.
+pub(crate) const SEGMENT_BYTES_COUNT: u64 = 256 << 10;
 
 /// A place for one database.
 pub(crate) struct Place {

@@ -11,15 +11,29 @@ pub(crate) struct BrokenDisk {
     sim: SimDisk,
     syncs_directories: bool,
     syncs_content: bool,
+    locks_readers: bool,
 }
 
+/// A lock that keeps nobody out.
+#[derive(Debug)]
+struct NoLock;
+
+impl Lock for NoLock {}
+
 impl BrokenDisk {
+    pub(crate) fn without_reader_locks(sim: SimDisk) -> Arc<dyn Disk> {
+        let locks_readers = false;
+        Arc::new(Self { sim, syncs_directories: true, syncs_content: true, locks_readers })
+    }
+
     pub(crate) fn without_directory_syncs(sim: SimDisk) -> Arc<dyn Disk> {
-        Arc::new(Self { sim, syncs_directories: false, syncs_content: true })
+        let locks_readers = true;
+        Arc::new(Self { sim, syncs_directories: false, syncs_content: true, locks_readers })
     }
 
     pub(crate) fn without_syncs(sim: SimDisk) -> Arc<dyn Disk> {
-        Arc::new(Self { sim, syncs_directories: true, syncs_content: false })
+        let locks_readers = true;
+        Arc::new(Self { sim, syncs_directories: true, syncs_content: false, locks_readers })
     }
 
     #[allow(unsafe_code, reason = "a region is made of a raw pointer and its owner")]
@@ -121,6 +135,9 @@ impl Disk for BrokenDisk {
     }
 
     fn try_lock(&self, path: &Path, mode: LockMode) -> Result<Option<Box<dyn Lock>>> {
+        if !self.locks_readers && mode == LockMode::Shared {
+            return Ok(Some(Box::new(NoLock)));
+        }
         self.sim.try_lock(path, mode)
     }
 

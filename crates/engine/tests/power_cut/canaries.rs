@@ -6,9 +6,10 @@ use crate::{
     random_scripts,
     script::Step,
     seeds,
-    world::{Setup, Stop, World, honest},
+    world::{Setup, Stop, World, honest, settle},
 };
-use annals_disk::SimDisk;
+use annals_disk::{Disk, SimDisk};
+use std::sync::Arc;
 
 /// Every broken world must be found out within so many seeds.
 const SEEDS: u64 = 300;
@@ -74,6 +75,50 @@ fn zero_last_page(sim: &SimDisk) {
             sim.set_file_bytes(&path, &bytes).unwrap();
         }
     }
+}
+
+/// A reader keeps a snapshot while the writer overwrites and compacts.
+fn beside_a_reader(seed: u64, wrap: fn(SimDisk) -> Arc<dyn Disk>) -> Result<World, Stop> {
+    let mut world = World::new(seed, Setup::fixed(), wrap);
+    world.start()?;
+    let overwrite = |world: &mut World| -> Result<(), Stop> {
+        for key in [1, 2, 1, 2] {
+            world.step(&Step::Put { space: 0, key, len: 60_000, level: Some(Level::Sync) })?;
+        }
+        Ok(())
+    };
+    overwrite(&mut world)?;
+    world.step(&Step::HoldReader)?;
+    for _ in 0..4 {
+        overwrite(&mut world)?;
+        world.step(&Step::Compact)?;
+    }
+    world.step(&Step::Look)?;
+    Ok(world)
+}
+
+#[test]
+fn recycling_beside_a_reader_is_noticed() {
+    is_found_out("readers whose lock does nothing", |seed| {
+        settle(beside_a_reader(seed, BrokenDisk::without_reader_locks)).map(drop)
+    });
+}
+
+#[test]
+fn a_reader_keeps_its_state_over_many_compactions() {
+    let mut world = settle(beside_a_reader(1, honest)).unwrap();
+    assert_eq!(world.recycled_count, 0);
+    for step in [Step::DropReader, Step::Compact, Step::Compact] {
+        settle(world.step(&step)).unwrap();
+        let put = Step::Put { space: 0, key: 1, len: 60_000, level: Some(Level::Sync) };
+        settle(world.step(&put)).unwrap();
+    }
+    assert!(world.recycled_count > 0, "once it has gone, segments are recycled");
+}
+
+#[test]
+fn frames_of_an_earlier_life_that_count_are_noticed() {
+    is_found_out("frames of a recycled segment made to fit", crate::stale_frames::revive);
 }
 
 #[test]

@@ -42,6 +42,15 @@ fn go_on(world: &mut World) -> Done {
 }
 
 #[test]
+fn one_script_recycles_segments() {
+    let scripts = short_scripts();
+    let (_, script) = scripts.iter().find(|(name, _)| *name == "recycling").unwrap();
+    let mut world = World::new(1, Setup::fixed(), honest);
+    run(&mut world, script).expect("nothing fails");
+    assert!(world.recycled_count >= 2, "{}", world.recycled_count);
+}
+
+#[test]
 fn short_scripts_survive_a_crash_at_every_operation() {
     for (name, script) in short_scripts() {
         let operations = operations(&script);

@@ -100,6 +100,10 @@ pub(crate) struct World {
     pub(crate) db: Option<Database>,
     pub(crate) model: Model,
     snapshots: Vec<(Snapshot, Arc<State>)>,
+    /// Read-only handles, each with a snapshot of its first state.
+    readers: Vec<(Snapshot, Database, Arc<State>)>,
+    /// The most segments that one opening has recycled.
+    pub(crate) recycled_count: u64,
     backups: Backups,
     writes_count: u64,
     next_feed_seq: u64,
@@ -119,6 +123,7 @@ impl Drop for World {
         if std::thread::panicking() {
             std::mem::forget(self.db.take());
             std::mem::forget(std::mem::take(&mut self.snapshots));
+            std::mem::forget(std::mem::take(&mut self.readers));
         }
     }
 }
@@ -133,6 +138,8 @@ impl World {
             db: None,
             model: Model::default(),
             snapshots: Vec::new(),
+            readers: Vec::new(),
+            recycled_count: 0,
             backups: Backups::default(),
             writes_count: 0,
             next_feed_seq: 0,
@@ -191,6 +198,7 @@ impl World {
 
     fn forget_handles(&mut self) {
         self.snapshots.clear();
+        self.readers.clear();
         self.db = None;
     }
 
@@ -471,7 +479,32 @@ impl World {
         for (snapshot, expected) in &self.snapshots {
             check::same("a snapshot", expected, &check::snapshot_state(snapshot)?)?;
         }
+        self.look_at_readers()
+    }
+
+    /// What readers hold is as it was, whatever the writer has done since.
+    fn look_at_readers(&self) -> Done {
+        for (snapshot, _, expected) in &self.readers {
+            let found = check::snapshot_state(snapshot)?;
+            check::same("a snapshot of a reader", expected, &found)?;
+        }
         Ok(())
+    }
+
+    fn hold_reader(&mut self) -> Done {
+        let reader = match self.setup.read(self.disk(), DIR) {
+            Ok(reader) => reader,
+            Err(error) => return Err(self.stop("open read-only", &error)),
+        };
+        let snapshot = reader.snapshot();
+        let expected = Arc::clone(self.model.now());
+        check::same("a reader's state", &expected, &check::snapshot_state(&snapshot)?)?;
+        self.readers.push((snapshot, reader, expected));
+        Ok(())
+    }
+
+    fn note_recycled(&mut self) {
+        self.recycled_count = self.recycled_count.max(self.db().stats().log.recycled_count);
     }
 
     fn follow(&self) -> Done {
@@ -581,7 +614,8 @@ impl World {
             }
             Step::Compact => {
                 self.db().compact().map_err(|error| self.stop("compact", &error))?;
-                Ok(())
+                self.note_recycled();
+                self.look_at_readers()
             }
             Step::Backup => self.back_up(),
             Step::TakeSnapshot => {
@@ -603,6 +637,14 @@ impl World {
                 Ok(())
             }
             Step::Follow => self.follow(),
+            Step::HoldReader => self.hold_reader(),
+            Step::DropReader => {
+                if !self.readers.is_empty() {
+                    let at = self.writes_count as usize % self.readers.len();
+                    drop(self.readers.remove(at));
+                }
+                Ok(())
+            }
             Step::Reopen => {
                 self.snapshots.clear();
                 let db = self.db.take().expect("the database is open");
