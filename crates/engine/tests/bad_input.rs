@@ -306,10 +306,14 @@ fn a_file_system_that_refuses() {
 #[test]
 fn a_read_only_handle_needs_no_writing() {
     let disk = closed().sim();
-    for fault in [Fault::FailLock, Fault::FailCreate, Fault::FailWrite, Fault::FailRemove] {
+    let open = || builder().read_only(true).disk(Arc::new(disk.clone())).open(DIR);
+    // Without the lock that readers share it would not be safe beside a writer.
+    disk.fail_nth(Fault::FailLock, 1);
+    told(&open().unwrap_err(), ErrorKind::Io, &["could not", "annals.readers"]);
+    for fault in [Fault::FailCreate, Fault::FailWrite, Fault::FailRemove] {
         disk.fail_always_at(fault, "");
     }
-    let db = builder().read_only(true).disk(Arc::new(disk)).open(DIR).unwrap();
+    let db = open().unwrap();
     assert_eq!(&sample::contents(&db), sample::closed().last());
     let error = db.open_keyspace("users").unwrap().insert("a", "1").unwrap_err();
     told(&error, ErrorKind::ReadOnly, &["read-only"]);

@@ -101,17 +101,15 @@ pub(crate) fn proof_of_damage(segment: &Segment, at: &Cursor, from: usize, end: 
     frames_behind(segment, at, from, end).any(|(_, header)| header.synced_to > at.position)
 }
 
-/// Where what the log has left behind the unreadable place `at` ends in a segment whose file had an
-/// earlier life: what is not zero may be of that, so only what can be told to be the log's counts.
-/// That is every whole frame, and at the place itself one that was begun.
+/// Where what the log has left from `from` on ends in a segment whose file had an earlier life: what
+/// is not zero may be of that, so only what can be told to be the log's counts. That is the header,
+/// every whole frame behind the unreadable place `at`, and at the place itself one that was begun.
 pub(crate) fn end_in_recycled(segment: &Segment, at: &Cursor, from: usize) -> usize {
     let len = segment.region.len();
-    let begun = (from >= SEGMENT_HEADER_BYTES)
-        .then(|| FrameHeader::decode(segment.region.read(from, len - from)))
-        .flatten()
-        .filter(|header| at.may_begin(header))
-        .map_or(from, |header| len.min(from + header.len as usize));
     let first = from.max(SEGMENT_HEADER_BYTES);
+    let begun = FrameHeader::decode(segment.region.read(first, len - first))
+        .filter(|header| at.may_begin(header))
+        .map_or(first, |header| len.min(first + header.len as usize));
     let whole = frames_behind(segment, at, first, len);
     whole.map(|(offset, header)| offset + header.len as usize).fold(begun, usize::max)
 }
@@ -129,8 +127,9 @@ fn frames_behind<'a>(
         while offset < end && offset + FRAME_HEADER_BYTES <= len {
             let here = offset;
             let bytes = segment.region.read(here, len - here);
-            // The header is looked at first: most bytes of an earlier life are refused by it.
-            let header = FrameHeader::decode(bytes).filter(|header| {
+            // The header is looked at first, and of it what refuses most other bytes.
+            let header = FrameHeader::may_start(bytes).then(|| FrameHeader::decode(bytes));
+            let header = header.flatten().filter(|header| {
                 header.epoch >= at.epoch
                     && header.epoch <= at.epoch_max
                     && header.first_seq >= at.next_seq

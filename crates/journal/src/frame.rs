@@ -78,6 +78,15 @@ impl FrameHeader {
         out[47] = 0;
     }
 
+    /// Whether a header may start here: a quick look, for searching.
+    #[inline]
+    pub(crate) fn may_start(bytes: &[u8]) -> bool {
+        bytes.len() >= FRAME_HEADER_BYTES
+            && bytes[47] == 0
+            && bytes[46].wrapping_sub(1) < FrameKind::Packed as u8
+            && usize::from(bytes[4]).is_multiple_of(FRAME_ALIGN)
+    }
+
     /// Reads a header and checks its shape, not its checksum.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let bytes = bytes.get(..FRAME_HEADER_BYTES)?;

@@ -634,9 +634,17 @@ impl Shared {
         self.applied.store(end);
         self.sync_to(end.position)?;
         // One page of zeroes stays behind the end: followers look there for the next frame.
-        let keep = (end.position.offset as usize).next_multiple_of(4096) + 4096;
-        if keep < segment.region.len() {
-            segment.region.truncate(keep)?;
+        let end_offset = end.position.offset as usize;
+        let keep = end_offset.next_multiple_of(4096) + 4096;
+        let cut = keep < segment.region.len();
+        if segment.recycled {
+            // What an earlier life left would be cut off page by page only.
+            segment.region.zero(end_offset, keep.min(segment.region.len()) - end_offset)?;
+        }
+        if cut {
+            segment.cut(keep)?;
+        }
+        if cut || segment.recycled {
             segment.region.sync()?;
         }
         let mut root = self.root.lock();

@@ -158,9 +158,11 @@ pub(crate) fn open_segment(
 /// zero, unless that may be of an earlier life of the file.
 pub(crate) fn content_end(segment: &Segment, cursor: &Cursor, from: usize) -> usize {
     if segment.recycled {
-        let written = segment.kind() != SegmentKind::Spare;
-        let least = if written { from.max(SEGMENT_HEADER_BYTES) } else { from };
-        return end_in_recycled(segment, cursor, from).max(least);
+        return match segment.kind() {
+            // By its header, which was synced before the root named it, it holds nothing yet.
+            SegmentKind::Spare => from,
+            SegmentKind::Log | SegmentKind::Packed => end_in_recycled(segment, cursor, from),
+        };
     }
     let bytes = segment.region.read(from, segment.region.len() - from);
     let zeroes = bytes.rchunks(4096).take_while(|chunk| chunk.iter().all(|byte| *byte == 0));

@@ -124,11 +124,40 @@ impl Image {
     }
 }
 
-/// Where the content of a segment ends: behind it are zeroes that mean nothing. Frames end on
-/// multiples of sixteen bytes.
+/// Where the content of a segment ends: behind it are zeroes that mean nothing, or in a recycled one
+/// bytes of its earlier life. Frames end on multiples of sixteen bytes.
 pub(crate) fn content_end(bytes: &[u8]) -> usize {
+    if bytes.len() > 64 && bytes[13] & 1 == 1 {
+        return recycled_end(bytes);
+    }
     let last = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
     last.next_multiple_of(16).min(bytes.len())
+}
+
+/// Where the content of a recycled segment ends: at the first frame that is older than the one
+/// before it, or none.
+fn recycled_end(bytes: &[u8]) -> usize {
+    let u32_at = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    let seq_at = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+    const SEAL: u8 = 3;
+    let (mut at, mut next_seq) = (64, seq_at(32));
+    while at + 48 <= bytes.len() {
+        let len = u32_at(at + 4) as usize;
+        let kind = bytes[at + 46];
+        let ours = (48..=bytes.len() - at).contains(&len)
+            && len.is_multiple_of(16)
+            && (1..=4).contains(&kind)
+            && seq_at(at + 8) >= next_seq;
+        if !ours {
+            break;
+        }
+        next_seq = seq_at(at + 8) + u64::from(u32_at(at + 32));
+        at += len;
+        if kind == SEAL {
+            break;
+        }
+    }
+    at
 }
 
 /// A sample database: its files, and the states it went through, one for each commit.
