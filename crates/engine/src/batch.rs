@@ -2,7 +2,7 @@
 
 use crate::{
     Commit, Durability, Error, HashKeyspace, Result,
-    commit::{BatchTargets, check_key, check_value},
+    commit::{BatchTargets, check_key, check_value, keep_frame, take_frame},
     hash::hash_key,
     open::Open,
 };
@@ -25,19 +25,14 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct WriteBatch {
     core: Arc<Open>,
-    frame: FrameBuilder,
+    frame: FrameBuilder<'static>,
     targets: BatchTargets,
     durability: Option<Durability>,
 }
 
 impl WriteBatch {
     pub(crate) fn new(core: Arc<Open>) -> Self {
-        Self {
-            core,
-            frame: FrameBuilder::new(),
-            targets: BatchTargets::default(),
-            durability: None,
-        }
+        Self { core, frame: take_frame(), targets: BatchTargets::default(), durability: None }
     }
 
     /// Sets the durability of this commit, instead of the database's.
@@ -119,5 +114,11 @@ impl WriteBatch {
             return Ok(None);
         }
         self.core.commit(&mut self.frame, &self.targets, self.durability, |_| Ok(true))
+    }
+}
+
+impl Drop for WriteBatch {
+    fn drop(&mut self) {
+        keep_frame(std::mem::take(&mut self.frame));
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 use annals_journal::{
     Address, Appended, FrameBuilder, KEY_BYTES_MAX, Pin, Seq, VALUE_BYTES_MAX, Writer, pin,
 };
-use std::{cell::RefCell, sync::Arc};
+use std::{cell::Cell, sync::Arc};
 
 /// A commit that went through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,15 +25,26 @@ pub struct Commit {
 const KEEP_BYTES: usize = 1 << 20;
 
 thread_local! {
-    static FRAME: RefCell<FrameBuilder> = RefCell::new(FrameBuilder::new());
+    static FRAME: Cell<Option<FrameBuilder<'static>>> = const { Cell::new(None) };
+}
+
+/// An empty frame builder, with the memory that the thread keeps for it.
+pub(crate) fn take_frame<'v>() -> FrameBuilder<'v> {
+    // A thread that is ending has none.
+    FRAME.try_with(Cell::take).ok().flatten().unwrap_or_default()
+}
+
+/// Keeps the memory of `frame` for the next commit of the thread.
+pub(crate) fn keep_frame(frame: FrameBuilder<'_>) {
+    let _ = FRAME.try_with(|kept| kept.set(Some(frame.emptied(KEEP_BYTES))));
 }
 
 /// Runs `work` with the thread's frame builder, empty.
-pub(crate) fn with_frame<R>(work: impl FnOnce(&mut FrameBuilder) -> R) -> R {
-    FRAME.with_borrow_mut(|frame| {
-        frame.clear(KEEP_BYTES);
-        work(frame)
-    })
+pub(crate) fn with_frame<'v, R>(work: impl FnOnce(&mut FrameBuilder<'v>) -> R) -> R {
+    let mut frame = take_frame();
+    let done = work(&mut frame);
+    keep_frame(frame);
+    done
 }
 
 pub(crate) fn check_key(key: &[u8]) -> Result<()> {
@@ -130,7 +141,7 @@ impl Core {
     /// writer lock; `None` if it does not.
     pub(crate) fn commit<T: Targets + ?Sized>(
         &self,
-        frame: &mut FrameBuilder,
+        frame: &mut FrameBuilder<'_>,
         targets: &T,
         durability: Option<Durability>,
         mut precondition: impl FnMut(&Writer<'_>) -> Result<bool>,
@@ -195,7 +206,7 @@ impl Core {
 
     /// Fills in where the versions lie that the frame's records replace.
     #[cold]
-    fn note_previous<T: Targets + ?Sized>(&self, frame: &mut FrameBuilder, targets: &T) {
+    fn note_previous<T: Targets + ?Sized>(&self, frame: &mut FrameBuilder<'_>, targets: &T) {
         for index in 0..frame.count() {
             let (keyspace, hash) = targets.target(index);
             let record = frame.record(index);
@@ -213,7 +224,7 @@ impl Core {
     /// Applies an appended frame to the views and lets readers see it.
     fn apply<T: Targets + ?Sized>(
         &self,
-        frame: &FrameBuilder,
+        frame: &FrameBuilder<'_>,
         targets: &T,
         appended: &Appended,
     ) -> Seq {

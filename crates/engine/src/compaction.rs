@@ -149,7 +149,7 @@ enum Fate {
 struct Run<'a> {
     core: &'a Core,
     packer: Packer<'a>,
-    frame: FrameBuilder,
+    frame: FrameBuilder<'static>,
     moves: Vec<Move>,
     /// The lowest number that a segment which stays may hold; removals of older keys are needed
     /// no more.

@@ -5,7 +5,7 @@ use annals_journal::{Config, Draft, Durability, FrameBuilder, Journal, Kind};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::sync::Arc;
 
-fn append(journal: &Journal, frame: &mut FrameBuilder, durability: Durability) {
+fn append(journal: &Journal, frame: &mut FrameBuilder<'_>, durability: Durability) {
     frame.clear(1 << 20);
     let (key, value) = (&[1u8; 16][..], &[2u8; 100][..]);
     let draft = Draft { kind: Kind::Put, space: 1, key, value, expires_ms: None, aligned: false };

@@ -5,13 +5,13 @@ use crate::{
     Durability, Position, Result, format::FRAME_HEADER_BYTES, frame::FrameKind, journal::Shared,
     space,
 };
-use annals_disk::Disk;
+use annals_disk::{Disk, fences};
 use parking_lot::{Condvar, Mutex};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering, fence},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::JoinHandle,
     time::Duration,
@@ -89,7 +89,7 @@ impl Signals {
             self.sync_wake.notify_one();
         }
         // The commit is appended before the flag is read.
-        fence(Ordering::SeqCst);
+        fences::light();
         if !self.dirty.load(Ordering::Acquire) && !self.dirty.swap(true, Ordering::AcqRel) {
             let due = disk.monotonic_ns().saturating_add(self.every_ns.load(Ordering::Relaxed));
             self.due_ns.store(due, Ordering::Release);
@@ -144,8 +144,8 @@ impl Signals {
     pub(crate) fn notify_feed(&self) {
         // What was published is stored before the waiters are counted, so that one of the two sides
         // sees the other.
-        fence(Ordering::SeqCst);
-        if self.feed_waiters.load(Ordering::SeqCst) != 0 {
+        fences::light();
+        if self.feed_waiters.load(Ordering::Relaxed) != 0 {
             *self.feed.lock() += 1;
             self.feed_wake.notify_all();
         }
@@ -161,6 +161,7 @@ impl Signals {
     pub(crate) fn wait_for_feed(&self, timeout: Duration, ready: impl Fn() -> bool) -> bool {
         // Counted in before looking: a commit that is not seen by `ready` sees the count.
         self.feed_waiters.fetch_add(1, Ordering::SeqCst);
+        fences::heavy();
         let mut lock = self.feed.lock();
         if !ready() {
             self.feed_wake.wait_for(&mut lock, timeout);
@@ -264,7 +265,7 @@ impl Shared {
         self.signals.due_ns.store(u64::MAX, Ordering::Release);
         self.signals.dirty.store(false, Ordering::SeqCst);
         // The end is read after the flag fell: a commit that still saw it set is before the end.
-        fence(Ordering::SeqCst);
+        fences::heavy();
         // A failure poisons the journal, which is how writers learn of it.
         drop(self.sync_to(self.appended.position()));
     }

@@ -11,10 +11,11 @@
 //! [`Writer::append`]: crate::Writer::append
 
 use crate::{
-    Address, Position, Seq,
+    Address, Position, Seq, checksum,
     format::{FRAME_ALIGN, FRAME_BYTES_MAX, FRAME_HEADER_BYTES, u32_at, u64_at},
-    record::{self, Draft, Record},
+    record::{self, Draft, Kind, RECORD_ALIGN, Record},
 };
+use std::ops::Range;
 
 /// What a frame is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,7 +135,22 @@ struct Slot {
 
 const NO_PREVIOUS: u8 = u8::MAX;
 
-/// Encodes the records of one commit.
+/// From this length on a value that is lent stays where it is until it is copied to the segment.
+pub(crate) const LEND_FROM_BYTES: usize = 1024;
+
+/// The last record of a frame, while its value still lies with the caller.
+#[derive(Clone, Debug)]
+struct Lent<'v> {
+    value: &'v [u8],
+    /// Where the key lies in the builder.
+    key: Range<usize>,
+    kind: Kind,
+    space: u32,
+    expires_ms: Option<u64>,
+    aligned: bool,
+}
+
+/// Encodes the records of one commit. A large value may be [lent](Self::lend) for `'v`.
 ///
 /// ```
 /// use annals_journal::{Draft, FrameBuilder, Kind};
@@ -144,34 +160,48 @@ const NO_PREVIOUS: u8 = u8::MAX;
 /// # Ok::<(), annals_journal::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct FrameBuilder {
+pub struct FrameBuilder<'v> {
     bytes: Vec<u8>,
     records: Vec<Slot>,
     with_previous: bool,
-    checksums: Vec<u8>,
+    lent: Option<Lent<'v>>,
 }
 
-impl Default for FrameBuilder {
+impl Default for FrameBuilder<'_> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl FrameBuilder {
+impl<'v> FrameBuilder<'v> {
     /// An empty frame.
     #[must_use]
     pub fn new() -> Self {
         let bytes = vec![0; FRAME_HEADER_BYTES];
-        Self { bytes, records: Vec::new(), with_previous: false, checksums: Vec::new() }
+        Self { bytes, records: Vec::new(), with_previous: false, lent: None }
     }
 
-    /// Empties the frame and keeps its memory up to `keep_bytes`.
+    /// Empties the frame. Of its memory it keeps `keep_bytes`, or as much as is in use: memory that
+    /// is used again each time would otherwise be given back and asked for each time. What one
+    /// large commit took goes by halves.
     pub fn clear(&mut self, keep_bytes: usize) {
+        let used_bytes = self.bytes.len();
         self.bytes.truncate(FRAME_HEADER_BYTES);
-        self.bytes.shrink_to(keep_bytes);
+        give_back(&mut self.bytes, used_bytes, keep_bytes);
+        let used = self.records.len();
         self.records.clear();
-        self.records.shrink_to(keep_bytes / 16);
+        give_back(&mut self.records, used, keep_bytes / 16);
         self.with_previous = false;
+        self.lent = None;
+    }
+
+    /// The same memory as an empty frame that nothing is lent to; of the memory as much is kept as
+    /// by [`clear`](Self::clear).
+    #[must_use]
+    pub fn emptied<'w>(mut self, keep_bytes: usize) -> FrameBuilder<'w> {
+        self.clear(keep_bytes);
+        let Self { bytes, records, .. } = self;
+        FrameBuilder { bytes, records, with_previous: false, lent: None }
     }
 
     /// Leaves room in every record pushed from now on for the address of the version it replaces.
@@ -192,20 +222,72 @@ impl FrameBuilder {
     ///
     /// # Errors
     /// As [`push`](Self::push).
+    #[inline]
     pub fn push_moved(&mut self, draft: &Draft<'_>, seq: Seq) -> crate::Result<()> {
+        check_size(self.content_bytes(), draft.key.len() + draft.value.len())?;
+        self.take_in();
         let at = self.bytes.len();
-        check_size(at, draft.key.len() + draft.value.len())?;
-        let layout = record::encode(draft, self.with_previous, &mut self.bytes);
+        let parts = record::encode(draft, self.with_previous, &mut self.bytes);
+        let record = &self.bytes[at..];
         // With room for the previous address the body is not final yet; its checksum comes later.
-        let body = if self.with_previous { 0 } else { record::body_checksum(&self.bytes[at..]) };
+        let body = if self.with_previous { 0 } else { record::body_checksum(record) };
+        let len = record.len();
+        self.note(at, len, body, parts.previous_at, seq);
+        Ok(())
+    }
+
+    /// Adds a record whose value, if it is a large one, stays where it is: it is copied once, to its
+    /// place in the log. (A record that is added behind it makes one more copy.)
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    #[inline]
+    pub fn lend(&mut self, draft: &Draft<'v>) -> crate::Result<()> {
+        if draft.value.len() < LEND_FROM_BYTES {
+            return self.push(draft);
+        }
+        self.lend_apart(draft, draft.value)
+    }
+
+    /// The same with the value told apart, so that it alone has to live on.
+    fn lend_apart(&mut self, draft: &Draft<'_>, value: &'v [u8]) -> crate::Result<()> {
+        check_size(self.content_bytes(), draft.key.len() + draft.value.len())?;
+        self.take_in();
+        let at = self.bytes.len();
+        let parts = record::encode_head(draft, self.with_previous, &mut self.bytes, 0);
+        let behind = self.bytes.len() + value.len();
+        let padding = record::padding(behind, RECORD_ALIGN);
+        let head = &self.bytes[at..];
+        let body =
+            if self.with_previous { 0 } else { record::body_checksum_of(head, value, padding) };
+        let key = at + parts.key_at..at + parts.key_at + draft.key.len();
+        let Draft { kind, space, expires_ms, aligned, .. } = *draft;
+        self.lent = Some(Lent { value, key, kind, space, expires_ms, aligned });
+        self.note(at, behind + padding.len() - at, body, parts.previous_at, Seq::ZERO);
+        Ok(())
+    }
+
+    fn note(&mut self, at: usize, len: usize, body: u32, previous_at: Option<usize>, seq: Seq) {
         self.records.push(Slot {
             at: at as u32,
-            len: layout.len as u32,
+            len: len as u32,
             body,
-            previous_at: layout.previous_at.map_or(NO_PREVIOUS, |at| at as u8),
+            previous_at: previous_at.map_or(NO_PREVIOUS, |at| at as u8),
             seq,
         });
-        Ok(())
+    }
+
+    /// Copies a value that was lent behind the rest of its record.
+    fn take_in(&mut self) {
+        if let Some(lent) = self.lent.take() {
+            record::encode_value(lent.value, &mut self.bytes);
+        }
+    }
+
+    /// The length of the records with the header, without the frame's padding.
+    fn content_bytes(&self) -> usize {
+        let lent = self.lent.as_ref().map_or(0, |lent| lent.value.len());
+        (self.bytes.len() + lent).next_multiple_of(RECORD_ALIGN)
     }
 
     /// Notes the version that record `index` replaces. Needs room left by
@@ -227,7 +309,11 @@ impl FrameBuilder {
         roomy.reserve_previous(true);
         for index in 0..self.count() {
             let Record { kind, space, key, value, expires_ms, aligned, .. } = self.record(index);
-            roomy.push(&Draft { kind, space, key, value, expires_ms, aligned })?;
+            let draft = Draft { kind, space, key, value, expires_ms, aligned };
+            match &self.lent {
+                Some(lent) if index + 1 == self.count() => roomy.lend_apart(&draft, lent.value)?,
+                _ => roomy.push(&draft)?,
+            }
         }
         *self = roomy;
         Ok(())
@@ -246,6 +332,16 @@ impl FrameBuilder {
     #[must_use]
     pub fn record(&self, index: usize) -> Record<'_> {
         let slot = self.records[index];
+        if let Some(lent) = self.lent.as_ref().filter(|_| index + 1 == self.records.len()) {
+            let Lent { value, kind, space, expires_ms, aligned, .. } = *lent;
+            let key = &self.bytes[lent.key.clone()];
+            let previous = (slot.previous_at != NO_PREVIOUS)
+                .then(|| u64_at(&self.bytes, slot.at as usize + usize::from(slot.previous_at)))
+                .filter(|raw| *raw != u64::MAX)
+                .map(Address::from_u64);
+            let seq = Seq::ZERO;
+            return Record { kind, space, seq, key, value, expires_ms, previous, aligned };
+        }
         let at = slot.at as usize;
         let bytes = &self.bytes[at..at + slot.len as usize];
         record::parse(bytes, at, Seq::ZERO).expect("a record that was just encoded").record
@@ -260,7 +356,7 @@ impl FrameBuilder {
     /// The length in the log, header and padding included.
     #[must_use]
     pub fn len_bytes(&self) -> usize {
-        self.bytes.len().next_multiple_of(FRAME_ALIGN)
+        self.content_bytes().next_multiple_of(FRAME_ALIGN)
     }
 
     /// The offset of record `index` from the start of the frame, in bytes.
@@ -275,29 +371,34 @@ impl FrameBuilder {
         self.records[index].len
     }
 
-    /// Completes the frame for its place and returns its bytes.
-    pub(crate) fn finish(&mut self, header: &FrameHeader, base_seq: Seq, seed: u32) -> &[u8] {
-        self.bytes.resize(self.bytes.len().next_multiple_of(FRAME_ALIGN), 0);
-        debug_assert_eq!(header.len as usize, self.bytes.len());
-        self.checksums.clear();
+    /// Completes the frame for its place and returns its bytes, in the parts in which they lie.
+    pub(crate) fn finish(&mut self, header: &FrameHeader, base_seq: Seq, seed: u32) -> [&[u8]; 3] {
+        let (value, behind) = match &self.lent {
+            Some(lent) => (lent.value, self.bytes.len() + lent.value.len()),
+            None => (&[][..], self.bytes.len()),
+        };
+        let padding = &record::PADDING[..header.len as usize - behind];
+        header.encode(&mut self.bytes[..FRAME_HEADER_BYTES]);
+        let mut checksum = checksum::append(seed, &self.bytes[4..FRAME_HEADER_BYTES]);
         let moved = header.kind == FrameKind::Packed;
         for (index, slot) in self.records.iter().enumerate() {
-            let record = &mut self.bytes[slot.at as usize..(slot.at + slot.len) as usize];
+            let end = (slot.at + slot.len) as usize;
+            let own_end = end.min(self.bytes.len());
+            let record = &mut self.bytes[slot.at as usize..own_end];
             let body = if slot.previous_at == NO_PREVIOUS {
                 slot.body
-            } else {
+            } else if end == own_end {
                 record::body_checksum(record)
+            } else {
+                record::body_checksum_of(record, value, &padding[..end - behind])
             };
             let seq = if moved { slot.seq } else { header.first_seq.plus(index as u64) };
             let delta = u32::try_from(seq.0 - base_seq.0).expect("the writer keeps deltas small");
-            let checksum = record::finish(record, body, seed, delta);
-            self.checksums.extend_from_slice(&checksum.to_le_bytes());
+            let of_record = record::finish(record, body, seed, delta);
+            checksum = checksum::append(checksum, &of_record.to_le_bytes());
         }
-        header.encode(&mut self.bytes[..FRAME_HEADER_BYTES]);
-        let head = crc32c::crc32c_append(seed, &self.bytes[4..FRAME_HEADER_BYTES]);
-        let checksum = crc32c::crc32c_append(head, &self.checksums);
         self.bytes[0..4].copy_from_slice(&checksum.to_le_bytes());
-        &self.bytes
+        [&self.bytes, value, padding]
     }
 
     /// The range of sequence numbers of moved records.
@@ -305,6 +406,13 @@ impl FrameBuilder {
         let first = self.records.iter().map(|slot| slot.seq).min()?;
         let last = self.records.iter().map(|slot| slot.seq).max()?;
         Some((first, last))
+    }
+}
+
+/// Gives part of the memory of an emptied `all` back if far more than `keep` was not in use.
+fn give_back<T>(all: &mut Vec<T>, used: usize, keep: usize) {
+    if all.capacity() > keep.max(4 * used) {
+        all.shrink_to(keep.max(all.capacity() / 2));
     }
 }
 
@@ -324,7 +432,7 @@ fn check_size(len: usize, content: usize) -> crate::Result<()> {
 pub(crate) fn empty_frame(header: &FrameHeader, seed: u32) -> [u8; FRAME_HEADER_BYTES] {
     let mut out = [0; FRAME_HEADER_BYTES];
     header.encode(&mut out);
-    let checksum = crc32c::crc32c_append(seed, &out[4..]);
+    let checksum = checksum::append(seed, &out[4..]);
     out[0..4].copy_from_slice(&checksum.to_le_bytes());
     out
 }
@@ -363,7 +471,7 @@ impl<'a> FrameView<'a> {
         let bytes = bytes
             .get(..header.len as usize)
             .ok_or(fault(4, "the frame's length leaves its segment"))?;
-        let mut checksum = crc32c::crc32c_append(seed, &bytes[4..FRAME_HEADER_BYTES]);
+        let mut checksum = checksum::append(seed, &bytes[4..FRAME_HEADER_BYTES]);
         let mut at = FRAME_HEADER_BYTES;
         let mut batch = [0u8; 256];
         let mut filled = 0;
@@ -382,12 +490,12 @@ impl<'a> FrameView<'a> {
             batch[filled..filled + 4].copy_from_slice(&record[0..4]);
             filled += 4;
             if filled == batch.len() {
-                checksum = crc32c::crc32c_append(checksum, &batch);
+                checksum = checksum::append(checksum, &batch);
                 filled = 0;
             }
             at += parsed.len;
         }
-        checksum = crc32c::crc32c_append(checksum, &batch[..filled]);
+        checksum = checksum::append(checksum, &batch[..filled]);
         if checksum != u32_at(bytes, 0) {
             return Err(fault(0, "the frame does not match its checksum"));
         }

@@ -129,7 +129,7 @@ pub fn sample_frame() -> Vec<u8> {
         term: 0,
         shard: 0,
     };
-    frame.finish(&header, BASE, seed()).to_vec()
+    frame.finish(&header, BASE, seed()).concat()
 }
 
 /// The header of a segment.

@@ -34,6 +34,7 @@
 mod address;
 mod background;
 mod chair;
+mod checksum;
 mod config;
 mod current;
 mod cursor;

@@ -11,6 +11,7 @@ use crate::{
     segment::Segment,
     space, writer,
 };
+use annals_disk::Via;
 use std::sync::Arc;
 
 /// Writes moved records into segments of their own.
@@ -39,7 +40,7 @@ impl Packer<'_> {
     /// # Errors
     /// [`Error::Full`](crate::Error::Full) or what the file system refuses. What was appended
     /// before stays good, and needs [`finish`](Self::finish) if anything refers to it.
-    pub fn append(&mut self, frame: &mut FrameBuilder) -> Result<Address> {
+    pub fn append(&mut self, frame: &mut FrameBuilder<'_>) -> Result<Address> {
         let shared = &*self.journal.shared;
         shared.check_writable()?;
         let (first, last) = frame.moved_range().unwrap_or_default();
@@ -78,8 +79,8 @@ impl Packer<'_> {
             term: 0,
             shard: 0,
         };
-        let bytes = frame.finish(&header, segment.base_seq(), segment.seed);
-        segment.region.write(*at, bytes)?;
+        let parts = frame.finish(&header, segment.base_seq(), segment.seed);
+        segment.region.write_parts(*at, &parts, Via::Memory)?;
         let address = segment.address(*at as u32);
         *at += len;
         self.bytes += len as u64;

@@ -5,7 +5,7 @@
 //! first to the segment and to the record's `Seq`, which are known only when the record gets its
 //! place. Bytes of an earlier life of a segment therefore never pass for records.
 
-use crate::{Address, Seq, varint};
+use crate::{Address, Seq, checksum, varint};
 
 /// Bytes before the kind: the checksum and the sequence delta.
 const PREFIX_BYTES: usize = 8;
@@ -97,20 +97,30 @@ pub struct Record<'a> {
 
 /// Where the parts of an encoded record lie, relative to the record's start.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Layout {
-    /// The length with padding.
-    pub(crate) len: usize,
+pub(crate) struct Head {
+    pub(crate) key_at: usize,
     /// Where the previous address is, if there is room for one.
     pub(crate) previous_at: Option<usize>,
 }
 
-/// Appends `draft` to `out`, whose current length is a multiple of [`RECORD_ALIGN`] and counts
-/// from a 16-byte boundary. Checksum and sequence delta stay zero.
-pub(crate) fn encode(draft: &Draft<'_>, with_previous: bool, out: &mut Vec<u8>) -> Layout {
+/// Bytes that a record may take beyond its key and value.
+const OVERHEAD_BYTES: usize = 64;
+/// Where a part of a record is filled up to the next boundary.
+pub(crate) const PADDING: [u8; VALUE_ALIGN] = [0; VALUE_ALIGN];
+
+/// Appends what comes before the value of `draft` to `out`, whose current length is a multiple of
+/// [`RECORD_ALIGN`] and counts from a 16-byte boundary. Checksum and sequence delta stay zero.
+/// Makes room for `room` more bytes.
+#[inline]
+pub(crate) fn encode_head(
+    draft: &Draft<'_>,
+    with_previous: bool,
+    out: &mut Vec<u8>,
+    room: usize,
+) -> Head {
     debug_assert!(out.len().is_multiple_of(RECORD_ALIGN));
     debug_assert!(draft.key.len() <= KEY_BYTES_MAX && draft.value.len() <= VALUE_BYTES_MAX);
-    let start = out.len();
-    out.reserve(PREFIX_BYTES + 48 + draft.key.len() + draft.value.len());
+    out.reserve(OVERHEAD_BYTES + draft.key.len() + room);
     let mut head = [0u8; 48];
     let mut at = PREFIX_BYTES;
     head[at] = draft.kind as u8
@@ -130,25 +140,51 @@ pub(crate) fn encode(draft: &Draft<'_>, with_previous: bool, out: &mut Vec<u8>) 
         head[at..at + 8].fill(0xff);
         at += 8;
     }
+    let key_at = at;
     out.extend_from_slice(&head[..at]);
     out.extend_from_slice(draft.key);
     if draft.aligned {
-        out.resize(out.len().next_multiple_of(VALUE_ALIGN), 0);
+        out.extend_from_slice(padding(out.len(), VALUE_ALIGN));
     }
-    out.extend_from_slice(draft.value);
-    out.resize(out.len().next_multiple_of(RECORD_ALIGN), 0);
-    Layout { len: out.len() - start, previous_at }
+    Head { key_at, previous_at }
+}
+
+/// Appends `draft` to `out`, as [`encode_head`] and [`encode_value`] do.
+#[inline]
+pub(crate) fn encode(draft: &Draft<'_>, with_previous: bool, out: &mut Vec<u8>) -> Head {
+    let head = encode_head(draft, with_previous, out, draft.value.len());
+    encode_value(draft.value, out);
+    head
+}
+
+/// Appends the value and the padding behind it.
+#[inline]
+pub(crate) fn encode_value(value: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(value);
+    out.extend_from_slice(padding(out.len(), RECORD_ALIGN));
+}
+
+/// What fills `len` bytes up to a multiple of `align`, at most [`PADDING`].
+#[inline]
+pub(crate) fn padding(len: usize, align: usize) -> &'static [u8] {
+    &PADDING[..len.next_multiple_of(align) - len]
 }
 
 /// The first step of the checksum: over all bytes behind the prefix, padding included.
 pub(crate) fn body_checksum(record: &[u8]) -> u32 {
-    crc32c::crc32c(&record[PREFIX_BYTES..])
+    checksum::of(&record[PREFIX_BYTES..])
+}
+
+/// The same of a record whose value and padding lie elsewhere than what comes before them.
+pub(crate) fn body_checksum_of(head: &[u8], value: &[u8], padding: &[u8]) -> u32 {
+    let checksum = checksum::append(body_checksum(head), value);
+    checksum::append(checksum, padding)
 }
 
 /// The second step: binds the body to its segment and sequence number.
 pub(crate) fn bind_checksum(seed: u32, body: u32, delta: u32) -> u32 {
     let both = u64::from(delta) << 32 | u64::from(body);
-    crc32c::crc32c_append(seed, &both.to_le_bytes())
+    checksum::append(seed, &both.to_le_bytes())
 }
 
 /// Fills in what is known only when a record gets its place.

@@ -261,7 +261,7 @@ impl Writer<'_> {
     ///
     /// # Panics
     /// If the frame is empty or larger than the room that [`Journal::writer`] was asked for.
-    pub fn append(&mut self, frame: &mut FrameBuilder) -> Result<Appended> {
+    pub fn append(&mut self, frame: &mut FrameBuilder<'_>) -> Result<Appended> {
         let (len, count) = (frame.len_bytes(), frame.count());
         assert!(count > 0, "an empty frame");
         assert!(len <= self.room_bytes && count <= self.room_records, "more than was asked for");
@@ -280,16 +280,16 @@ impl Writer<'_> {
             term: 0,
             shard: 0,
         };
-        let segment = Arc::clone(&tail.segment);
-        let bytes = frame.finish(&header, segment.base_seq(), segment.seed);
-        let offset = tail.offset as u32;
+        let segment = &tail.segment;
+        let (slot, offset) = (segment.slot, tail.offset as u32);
+        let parts = frame.finish(&header, segment.base_seq(), segment.seed);
         tail.next_seq = header.next_seq();
-        let written = self.shared.write_at_tail(tail, &[bytes]);
+        let written = self.shared.write_at_tail(tail, &parts);
         if let Err(error) = written {
             tail.next_seq = header.first_seq;
             return Err(error);
         }
-        let (first_seq, slot) = (header.first_seq, segment.slot);
+        let first_seq = header.first_seq;
         Ok(Appended { first_seq, slot, offset, end: self.end(), time_ms })
     }
 

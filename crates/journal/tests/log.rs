@@ -39,7 +39,7 @@ fn reopen(disk: &SimDisk) -> Result<(Opened, Vec<Vec<u8>>), Error> {
     Ok((opening.finish()?, values))
 }
 
-fn frame(value: &[u8]) -> FrameBuilder {
+fn frame(value: &[u8]) -> FrameBuilder<'static> {
     let mut frame = FrameBuilder::new();
     let kind = Kind::Put;
     let draft = Draft { kind, space: 1, key: b"k", value, expires_ms: None, aligned: false };

@@ -19,7 +19,7 @@ fn what_is_shared_between_threads_may_be() {
     shared::<Feed>();
     shared::<Hold>();
     shared::<Packer<'_>>();
-    shared::<FrameBuilder>();
+    shared::<FrameBuilder<'_>>();
     shared::<Error>();
     shared::<Root>();
 }

@@ -153,7 +153,7 @@ impl HashKeyspace {
         let expires_ms = if kind == Kind::Put { self.expiry(options.ttl) } else { None };
         let space = self.keyspace.id;
         with_frame(|frame| {
-            frame.push(&Draft { kind, space, key, value, expires_ms, aligned: false })?;
+            frame.lend(&Draft { kind, space, key, value, expires_ms, aligned: false })?;
             let target = (&*self.keyspace, hash);
             core.commit(frame, &target, options.durability, |_| precondition(hash))
         })

@@ -5,7 +5,7 @@ fn draft<'a>(key: &'a [u8], value: &'a [u8]) -> Draft<'a> {
     Draft { kind: Kind::Put, space: 1, key, value, expires_ms: None, aligned: false }
 }
 
-fn header(frame: &FrameBuilder) -> FrameHeader {
+fn header(frame: &FrameBuilder<'_>) -> FrameHeader {
     FrameHeader {
         kind: FrameKind::Commit,
         len: frame.len_bytes() as u32,
@@ -25,7 +25,7 @@ fn sample() -> Vec<u8> {
     frame.push(&Draft { expires_ms: Some(77), ..draft(b"", &[7; 300]) }).unwrap();
     frame.push(&Draft { aligned: true, ..draft(b"archive", b"read in place") }).unwrap();
     let header = header(&frame);
-    frame.finish(&header, Seq(90), 0xdead_beef).to_vec()
+    frame.finish(&header, Seq(90), 0xdead_beef).concat()
 }
 
 fn check(bytes: &[u8]) -> Result<FrameView<'_>, FrameFault> {
@@ -77,10 +77,76 @@ fn the_previous_address_is_covered() {
     let previous = Address { slot: 9, offset: 4096 };
     frame.set_previous(1, previous);
     let header = header(&frame);
-    let bytes = frame.finish(&header, Seq(90), 7).to_vec();
+    let bytes = frame.finish(&header, Seq(90), 7).concat();
     let view = FrameView::check(&bytes, 0, 64, Seq(90), 7).unwrap();
     let found: Vec<_> = view.records().map(|(_, _, record)| record.previous).collect();
     assert_eq!(found, [None, Some(previous)]);
+}
+
+/// Frames with values that are lent come out as those that hold all their bytes.
+#[test]
+fn lent_values_leave_no_trace() {
+    for (len, aligned) in [(LEND_FROM_BYTES, false), (5001, true), (70_000, false), (1, true)] {
+        let value: Vec<u8> = (0..len).map(|at| (at % 255) as u8).collect();
+        let large = Draft {
+            aligned,
+            expires_ms: Some(9),
+            space: 300,
+            ..draft(b"a key of some length", &value)
+        };
+        for (with_previous, shape) in [(false, 0), (false, 1), (true, 2), (true, 3), (false, 4)] {
+            let (mut held, mut lent) = (FrameBuilder::new(), FrameBuilder::new());
+            for frame in [&mut held, &mut lent] {
+                frame.reserve_previous(with_previous);
+                if shape % 2 == 1 {
+                    frame.push(&draft(b"before", b"it")).unwrap();
+                }
+            }
+            held.push(&large).unwrap();
+            lent.lend(&large).unwrap();
+            let last = held.count() - 1;
+            assert_eq!(lent.record(last), held.record(last));
+            if shape == 4 {
+                held.push(&draft(b"behind", b"it")).unwrap();
+                lent.push(&draft(b"behind", b"it")).unwrap();
+            }
+            if with_previous {
+                let previous = Address { slot: 1, offset: 64 };
+                held.set_previous(last, previous);
+                lent.set_previous(last, previous);
+                assert_eq!(lent.record(last).previous, Some(previous));
+            }
+            assert_eq!(lent.len_bytes(), held.len_bytes());
+            let header = header(&held);
+            let bytes = held.finish(&header, Seq(90), 0xdead_beef).concat();
+            assert_eq!(lent.finish(&header, Seq(90), 0xdead_beef).concat(), bytes);
+            assert_eq!(bytes.len(), header.len as usize);
+            assert!(check(&bytes).is_ok());
+            lent.make_room_for_previous().unwrap();
+            held.make_room_for_previous().unwrap();
+            assert_eq!(lent.record(last), held.record(last));
+            assert_eq!(lent.len_bytes(), held.len_bytes());
+        }
+    }
+}
+
+/// Memory that is used each time stays; what one large frame took goes.
+#[test]
+fn memory_follows_use() {
+    const KEEP: usize = 4096;
+    let mut frame = FrameBuilder::new();
+    let large = vec![1; 16 * KEEP];
+    for _ in 0..4 {
+        frame.push(&draft(b"k", &large)).unwrap();
+        let before = frame.bytes.capacity();
+        frame.clear(KEEP);
+        assert_eq!(frame.bytes.capacity(), before, "given back although it is in use");
+    }
+    for _ in 0..8 {
+        frame.push(&draft(b"k", b"v")).unwrap();
+        frame.clear(KEEP);
+    }
+    assert!(frame.bytes.capacity() <= KEEP, "{} bytes stay", frame.bytes.capacity());
 }
 
 #[test]
