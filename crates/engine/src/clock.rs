@@ -24,4 +24,9 @@ impl Clock {
         let now = self.disk.now_ms();
         self.latest_ms.fetch_max(now, Ordering::Relaxed).max(now)
     }
+
+    /// Takes note that somebody else's clock has shown `now_ms`.
+    pub(crate) fn at_least(&self, now_ms: u64) {
+        self.latest_ms.fetch_max(now_ms, Ordering::Relaxed);
+    }
 }

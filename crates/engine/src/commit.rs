@@ -170,6 +170,8 @@ impl Core {
         let last_seq = self.apply(frame, targets, &appended);
         writer.publish();
         drop(writer);
+        // Readers that met expired records meanwhile found the lock taken.
+        self.note_past();
         self.maintenance.note_appended(&self.journal);
         let durability = durability.unwrap_or(self.journal.config().durability);
         self.journal.make_durable(appended.end, durability)?;

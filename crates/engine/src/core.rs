@@ -59,8 +59,9 @@ impl Core {
             snapshots: Snapshots::default(),
             history: History::default(),
             clock,
-            noted_ms: AtomicU64::new(clock_ms),
-            seen_ms: AtomicU64::new(clock_ms),
+            // Followers know what frames say; that the root or a checkpoint knows more helps none.
+            noted_ms: AtomicU64::new(0),
+            seen_ms: AtomicU64::new(0),
             maintenance,
             recovery: Recovery::default(),
             following: Mutex::new(()),
@@ -84,12 +85,16 @@ impl Core {
     /// was seen to be over stays over: the log is told of the time, here if its lock is free, else
     /// as soon as it is.
     pub(crate) fn is_past(&self, expires_ms: u64) -> bool {
-        let now = self.clock.now_ms();
-        if now < expires_ms {
+        self.was_past(expires_ms, self.clock.now_ms())
+    }
+
+    /// Whether `expires_ms` was over at `now_ms`, a time that the clock has shown.
+    pub(crate) fn was_past(&self, expires_ms: u64, now_ms: u64) -> bool {
+        if now_ms < expires_ms {
             return false;
         }
         if self.noted_ms.load(Ordering::Acquire) < expires_ms {
-            self.saw_past(now);
+            self.saw_past(now_ms);
             self.note_past();
         }
         true

@@ -80,7 +80,10 @@ pub(crate) struct Pending {
 pub(crate) fn load_read_only(core: &Core, builder: &Builder) -> Result<Core> {
     let disk = Arc::clone(core.journal.disk());
     let opening = Journal::open_read_only(disk, core.journal.dir(), builder.journal.clone())?;
-    load(opening, builder)
+    let fresh = load(opening, builder)?;
+    // What this handle has seen expired stays expired.
+    fresh.clock.at_least(core.clock.now_ms());
+    Ok(fresh)
 }
 
 fn load(mut opening: Opening, builder: &Builder) -> Result<Core> {

@@ -137,6 +137,8 @@ impl Core {
 
     fn apply_followed(&self, frame: &FrameView<'_>) {
         let count = frame.header().count;
+        // What the writer saw expired is expired here too, whatever this machine's clock says.
+        self.clock.at_least(frame.header().time_ms);
         let snapshots_live = self.snapshots.count() > 0;
         // Readers of this process must not see half of the frame either.
         let undo = (count > 1).then(|| {

@@ -21,6 +21,9 @@ pub struct Stats {
     pub epoch: u32,
     /// The number of the last record.
     pub last_seq: Seq,
+    /// The time by which records expire, in milliseconds since 1970: the machine's, but never
+    /// lower than it was, in this opening or an earlier one.
+    pub clock_ms: u64,
     /// The log.
     pub log: LogStats,
     /// The keyspaces, by name.
@@ -143,6 +146,7 @@ impl Database {
             database_id: journal.database_id(),
             epoch: journal.epoch(),
             last_seq: core.visible_seq(),
+            clock_ms: core.clock.now_ms(),
             log: LogStats {
                 segments_count: used.len() as u64,
                 spares_count: spares.len() as u64,

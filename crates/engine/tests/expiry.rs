@@ -63,6 +63,86 @@ fn what_was_seen_expired_stays_expired_over_a_kill_and_a_clock_set_back() -> Res
 }
 
 #[test]
+fn counting_and_iterating_are_ways_of_seeing_too() -> Result<()> {
+    type Look = fn(&Database) -> Result<()>;
+    let ways: [Look; 3] = [
+        |db| {
+            assert_eq!(db.open_keyspace("k")?.len(), 0);
+            Ok(())
+        },
+        |db| {
+            assert_eq!(db.open_keyspace("k")?.iter()?.count(), 0);
+            Ok(())
+        },
+        |db| {
+            assert!(!db.snapshot().contains("k", "session")?);
+            Ok(())
+        },
+    ];
+    for (way, look) in ways.into_iter().enumerate() {
+        let disk = SimDisk::new(SimOptions::seeded(5));
+        let start_ms = annals_disk::Disk::now_ms(&disk);
+        let db = open(&disk)?;
+        db.hash_keyspace("k")?.insert_with("session", "1", ttl(1_000))?;
+        disk.advance_ms(2_000);
+        look(&db)?;
+        let killed = disk.restart_clean();
+        killed.set_now_ms(start_ms);
+        let db = open(&killed)?;
+        assert!(db.open_keyspace("k")?.get("session")?.is_none(), "way {way}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_was_seen_expired_stays_expired_over_a_power_cut_an_interval_later() -> Result<()> {
+    for seed in 0..20 {
+        let disk = SimDisk::new(SimOptions::seeded(seed));
+        let start_ms = annals_disk::Disk::now_ms(&disk);
+        let db = open(&disk)?;
+        let keyspace = db.hash_keyspace("k")?;
+        keyspace.insert_with("session", "1", ttl(1_000))?;
+        // Until the log is idle, and nothing is due.
+        for _ in 0..4 {
+            disk.advance_ms(100);
+            db.tick()?;
+        }
+        disk.advance_ms(2_000);
+        assert!(keyspace.get("session")?.is_none());
+        disk.advance_ms(20);
+        db.tick()?;
+        let cut = disk.restart();
+        cut.set_now_ms(start_ms);
+        let db = open(&cut)?;
+        assert!(db.open_keyspace("k")?.get("session")?.is_none(), "seed {seed}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_was_seen_expired_is_noted_also_where_the_segment_is_full() -> Result<()> {
+    // The last record leaves room for anything between nothing and a few frames.
+    for spare in 0..24usize {
+        let disk = SimDisk::new(SimOptions::seeded(6));
+        let start_ms = annals_disk::Disk::now_ms(&disk);
+        let db = open(&disk)?;
+        let keyspace = db.hash_keyspace("k")?;
+        keyspace.insert_with("session", "1", ttl(1_000))?;
+        db.tick()?;
+        let room = (64 << 10) - db.stats().log.end.offset as usize;
+        keyspace.insert("filler", vec![1; room - 160 - spare * 8])?;
+        assert_eq!(db.stats().log.end.ordinal, 1, "the segment holds {spare} more");
+        disk.advance_ms(2_000);
+        assert!(keyspace.get("session")?.is_none());
+        let killed = disk.restart_clean();
+        killed.set_now_ms(start_ms);
+        let db = open(&killed)?;
+        assert!(db.open_keyspace("k")?.get("session")?.is_none(), "{spare} eights spare");
+    }
+    Ok(())
+}
+
+#[test]
 fn refreshing_a_record_takes_no_memory_for_each_time() -> Result<()> {
     let disk = SimDisk::new(SimOptions::seeded(3));
     let db = open(&disk)?;

@@ -4,6 +4,9 @@
 //! and a model. The machine crashes at any operation, recovery is crashed again, and what is found
 //! then must be the model after one of its commits, none older than the durability promised, in
 //! all keyspaces at once. Numbers are never used twice and frames that were cut off never return.
+//! Records expire by a clock that is also set back: what was seen expired stays expired. Other
+//! processes read meanwhile, between any two operations of the writer, and outlive it: each sees the
+//! commits in their order, whole, and never goes back.
 //!
 //! `ANNALS_NIGHTLY=1` runs a hundred times as many seeds; `ANNALS_SEED=7` runs one.
 
@@ -19,10 +22,14 @@ mod check;
 mod faults;
 #[path = "power_cut/model.rs"]
 mod model;
+#[path = "power_cut/process.rs"]
+mod process;
 #[path = "power_cut/random.rs"]
 mod random;
 #[path = "power_cut/random_scripts.rs"]
 mod random_scripts;
+#[path = "power_cut/readers.rs"]
+mod readers;
 #[path = "power_cut/script.rs"]
 mod script;
 #[path = "power_cut/seeds.rs"]

@@ -127,12 +127,16 @@ impl Shared {
     fn open_next(&self, cursor: &Cursor) -> Result<Next> {
         let root = Root::read(&*self.disk, &self.dir)?;
         let mut found = Next::NotYet;
+        // Whether a later segment of the chain is there.
+        let mut later = false;
         for entry in &root.segments {
             match self.segments.guard(entry.slot).as_ref().map(SegmentGuard::segment) {
                 Some(known)
                     if known.generation == entry.generation
                         && known.kind() != SegmentKind::Spare =>
                 {
+                    later |= known.kind() == SegmentKind::Log
+                        && known.ordinal() > cursor.position.ordinal;
                     continue;
                 }
                 Some(known) if known.generation == entry.generation => {}
@@ -143,6 +147,8 @@ impl Shared {
             let Some(segment) = open_segment(&*self.disk, &self.dir, &root, entry)? else {
                 continue;
             };
+            later |=
+                segment.kind() == SegmentKind::Log && segment.ordinal() > cursor.position.ordinal;
             if segment.kind() == SegmentKind::Log && segment.ordinal() == cursor.position.ordinal {
                 self.segments.remove(entry.slot);
                 segment.trust_from(0);
@@ -150,9 +156,8 @@ impl Shared {
                 found = Next::Opened;
             }
         }
-        let newest = root.segments.iter().filter(|e| e.kind == SegmentKind::Log);
-        let passed = newest.map(|entry| entry.ordinal).min() > Some(cursor.position.ordinal);
-        if matches!(found, Next::NotYet) && passed {
+        // Log compaction takes segments out of the middle of the chain too.
+        if matches!(found, Next::NotYet) && later {
             return Ok(Next::Reload);
         }
         Ok(found)

@@ -555,6 +555,19 @@ impl Shared {
         }
     }
 
+    /// Sees to it that what ends at `end`, which nobody waits for, is synced as soon as a commit at
+    /// an interval would be; not in a database that leaves syncing to the kernel.
+    pub(crate) fn sync_soon(&self, end: Position) {
+        let every = match self.config.durability {
+            Durability::Buffered => return,
+            Durability::Interval { every, .. } => every,
+            Durability::Sync => std::time::Duration::from_millis(10),
+        };
+        if self.durable.synced.position() < end {
+            self.signals.note_dirty(every, &*self.disk);
+        }
+    }
+
     /// Appends a frame without records at the end of the tail. The caller made sure that it fits.
     pub(crate) fn append_empty(&self, tail: &mut Tail, kind: FrameKind) -> Result<()> {
         let synced_to = self.durable.synced.position();

@@ -107,21 +107,38 @@ impl Journal {
     }
 
     /// Notes in the log that the clock has reached `time_ms`, so that it does not run backwards
-    /// after a crash either. Never waits: false if the writer lock is taken or there is no room, in
-    /// which case the caller tries again later.
+    /// after a crash either. A power cut can take the note as it can take a commit with the
+    /// database's durability, but that nobody waits for a sync. Never waits: false if the writer
+    /// lock is taken or there is no room, in which case the caller tries again later.
     pub fn note_time(&self, time_ms: u64) -> bool {
         let shared = &*self.shared;
         let Some(mut tail) = shared.tail.try_lock() else { return false };
-        if tail.time_ms >= time_ms {
-            return true;
+        // The time that the root brought along is in no frame yet: followers do not know of it.
+        if tail.time_ms < time_ms || tail.bytes == 0 {
+            if shared.check_writable().is_err() {
+                return false;
+            }
+            if tail.offset + 2 * FRAME_HEADER_BYTES > tail.limit {
+                // The rest of the segment is for its seal, which tells the time as well.
+                let full = tail.offset + 2 * FRAME_HEADER_BYTES > tail.segment.region.len();
+                if !full || tail.spares.is_empty() {
+                    return false;
+                }
+                let generation = tail.segment.generation;
+                if shared.make_room(&mut tail, 0, 0, Some(generation)).is_err() {
+                    return false;
+                }
+            }
+            tail.time_ms = tail.time_ms.max(time_ms);
+            // A failure has poisoned the journal; reads go on.
+            if shared.append_empty(&mut tail, FrameKind::Mark).is_err() {
+                return false;
+            }
         }
-        let room = tail.offset + 2 * FRAME_HEADER_BYTES <= tail.limit;
-        if !room || shared.check_writable().is_err() {
-            return false;
-        }
-        tail.time_ms = time_ms;
-        // A failure has poisoned the journal; reads go on.
-        shared.append_empty(&mut tail, FrameKind::Mark).is_ok()
+        let end = tail.segment.position(tail.offset);
+        drop(tail);
+        shared.sync_soon(end);
+        true
     }
 }
 

@@ -432,10 +432,12 @@ impl HashKeyspace {
         let pin = pin();
         let view = newest.unwrap_or(&self.keyspace).view.read(&pin);
         if view.has_expiries() {
-            let _following = core.following.lock();
-            let _writer = core.journal.quiesce();
+            let following = core.following.lock();
+            let writer = core.journal.quiesce();
             let live = core.snapshots.count() > 0;
             view.change(core).expire(core.clock.now_ms(), live);
+            drop((writer, following));
+            core.note_past();
         }
         view.table.len() as u64
     }

@@ -164,7 +164,7 @@ impl Core {
         let gone = match sight {
             Sight::Latest => hit.dead || hit.kind != Kind::Put || self.is_expired(hit.expires_ms),
             Sight::At { time_ms, .. } => {
-                hit.kind != Kind::Put || hit.expires_ms.is_some_and(|at| at <= time_ms)
+                hit.kind != Kind::Put || hit.expires_ms.is_some_and(|at| self.was_past(at, time_ms))
             }
         };
         Ok((!gone).then_some(hit))
@@ -185,7 +185,10 @@ impl Core {
         match sight {
             Sight::Latest => None,
             Sight::At { .. } => {
-                let known = hit.previous.or_else(|| self.history.before(hit.address));
+                // The writer's addresses are its own: after a compaction that this handle has not
+                // loaded they name another place here, or none.
+                let known =
+                    if self.read_only { self.history.before(hit.address) } else { hit.previous };
                 Some((known, false))
             }
         }

@@ -42,7 +42,7 @@ fn recover_after(seed: u64, break_recovery: impl Fn(&SimDisk)) -> Result<(), Str
     let mut world = World::new(seed, Setup::fixed(), honest);
     settle(world.start())?;
     for key in 0..6 {
-        let put = Step::Put { space: 0, key, len: 900, level: Some(Level::Sync) };
+        let put = Step::Put { space: 0, key, len: 900, ttl_ms: None, level: Some(Level::Sync) };
         settle(world.step(&put))?;
         if key % 3 == 1 {
             settle(world.step(&Step::Checkpoint))?;
@@ -88,7 +88,8 @@ fn beside_a_reader(seed: u64, wrap: fn(SimDisk) -> Arc<dyn Disk>) -> Result<Worl
         Ok(())
     };
     overwrite(&mut world)?;
-    world.step(&Step::HoldReader)?;
+    world.step(&Step::OpenReader)?;
+    world.step(&Step::TakeReaderSnapshot { which: 0 })?;
     for _ in 0..4 {
         overwrite(&mut world)?;
         world.step(&Step::Compact)?;
@@ -108,7 +109,7 @@ fn recycling_beside_a_reader_is_noticed() {
 fn a_reader_keeps_its_state_over_many_compactions() {
     let mut world = settle(beside_a_reader(1, honest)).unwrap();
     assert_eq!(world.recycled_count, 0);
-    for step in [Step::DropReader, Step::Compact, Step::Compact] {
+    for step in [Step::CloseReader { which: 0 }, Step::Compact, Step::Compact] {
         settle(world.step(&step)).unwrap();
         let put = Step::Put { space: 0, key: 1, len: 60_000, level: Some(Level::Sync) };
         settle(world.step(&put)).unwrap();

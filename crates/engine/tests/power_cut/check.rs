@@ -1,6 +1,6 @@
 //! Reading a database whole, in several ways that must agree.
 
-use crate::model::{Logged, Model, Records, State, difference};
+use crate::model::{Contents, Logged, Model, Records, State, difference};
 use annals_engine::{Database, Error, Seq, Snapshot};
 
 /// The state of the whole database, read by a snapshot, by handles and by single keys.
@@ -78,4 +78,23 @@ pub(crate) fn feed(db: &Database, model: &mut Model, from: u64) -> Result<u64, S
         model.see(change.seq.0, digest)?;
     }
     Ok(next)
+}
+
+/// The state that a reader in another process sees now, and the time by which it sees it.
+pub(crate) fn quick_state(reader: &Database) -> Result<(State, u64), String> {
+    let found = snapshot_state(&reader.snapshot())?;
+    Ok((found, reader.stats().clock_ms))
+}
+
+/// Nothing that `contents` has and that is over at `clock_ms` can be got.
+pub(crate) fn gone(db: &Database, contents: &Contents, clock_ms: u64) -> Result<(), String> {
+    for (name, records) in contents {
+        let handle = db.open_keyspace(name).map_err(|error| error.to_string())?;
+        for (key, _) in records.iter().filter(|(_, stored)| stored.is_over(clock_ms)) {
+            if handle.get(key).map_err(|error| error.to_string())?.is_some() {
+                return Err(format!("{name}: {key:?} is over at {clock_ms} and still there"));
+            }
+        }
+    }
+    Ok(())
 }

@@ -174,7 +174,8 @@ fn fill(script: &[Step], capacity: u64) -> Result<(), String> {
         }
         if let Err(error) = settle(world.try_step(step))? {
             expect(&error, ErrorKind::Full)?;
-            check::same("after a full disk", world.model.now(), &check::state(&world.db())?)?;
+            let seen = world.model.seen(world.db().stats().clock_ms);
+            check::same("after a full disk", &seen, &check::state(&world.db())?)?;
             check::intact(&world.db())?;
             world.sim.clear_capacity();
             settle(world.step(step))?;
@@ -182,7 +183,13 @@ fn fill(script: &[Step], capacity: u64) -> Result<(), String> {
     }
     world.sim.clear_capacity();
     settle(world.step(&Step::Look))?;
-    settle(world.step(&Step::Put { space: 0, key: 20, len: 10, level: Some(Level::Sync) }))?;
+    settle(world.step(&Step::Put {
+        space: 0,
+        key: 20,
+        len: 10,
+        ttl_ms: None,
+        level: Some(Level::Sync),
+    }))?;
     settle(world.step(&Step::Compact))?;
     settle(world.step(&Step::Look))?;
     world.crash(Crash::Power);
@@ -202,12 +209,24 @@ fn random_scripts_go_on_when_space_returns() {
         for n in 0..120 {
             let (space, key) = (n % 4, n / 4 % 24);
             let len = 3_000 + random.below(9_000) as u32;
-            settle(world.step(&Step::Put { space, key, len, level: Some(Level::Buffered) }))?;
-            settle(world.step(&Step::Put { space: 0, key: 23, len: 900, level: None }))?;
+            settle(world.step(&Step::Put {
+                space,
+                key,
+                len,
+                ttl_ms: None,
+                level: Some(Level::Buffered),
+            }))?;
+            settle(world.step(&Step::Put {
+                space: 0,
+                key: 23,
+                len: 900,
+                ttl_ms: None,
+                level: None,
+            }))?;
         }
         for _ in 0..40 {
             let step = if random.once_in(4) { Step::Compact } else { random_step(&mut random) };
-            if matches!(step, Step::Kill | Step::Reopen | Step::Follow) {
+            if matches!(step, Step::Kill | Step::KillWriter | Step::Reopen | Step::OpenReader) {
                 continue;
             }
             let used: u64 = files(&world.sim).values().map(|bytes| bytes.len() as u64).sum();
@@ -242,8 +261,20 @@ fn a_compaction_that_fails_half_way_loses_nothing() {
         for n in 0..120 {
             let (space, key) = (n % 4, n / 4 % 24);
             let len = 3_000 + random.below(9_000) as u32;
-            settle(world.step(&Step::Put { space, key, len, level: Some(Level::Buffered) }))?;
-            settle(world.step(&Step::Put { space: 0, key: 23, len: 900, level: None }))?;
+            settle(world.step(&Step::Put {
+                space,
+                key,
+                len,
+                ttl_ms: None,
+                level: Some(Level::Buffered),
+            }))?;
+            settle(world.step(&Step::Put {
+                space: 0,
+                key: 23,
+                len: 900,
+                ttl_ms: None,
+                level: None,
+            }))?;
         }
         settle(world.step(&Step::Sync))?;
         let fault = random.pick(&[Fault::FailTruncate, Fault::FailSync, Fault::FailCreate]);

@@ -13,6 +13,31 @@ pub(crate) type Records = BTreeMap<Vec<u8>, Value>;
 /// The records of each keyspace by its name.
 pub(crate) type State = BTreeMap<String, Records>;
 
+/// A record with the time from which on nobody sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stored {
+    pub(crate) value: Value,
+    pub(crate) expires_ms: Option<u64>,
+}
+
+impl Stored {
+    pub(crate) fn is_over(&self, clock_ms: u64) -> bool {
+        self.expires_ms.is_some_and(|at| at <= clock_ms)
+    }
+}
+
+/// What the commits left in each keyspace by its name, expired or not.
+pub(crate) type Contents = BTreeMap<String, BTreeMap<Vec<u8>, Stored>>;
+
+/// What readers see of `contents` at a time.
+pub(crate) fn visible(contents: &Contents, clock_ms: u64) -> State {
+    let of = |records: &BTreeMap<Vec<u8>, Stored>| {
+        let left = records.iter().filter(|(_, stored)| !stored.is_over(clock_ms));
+        left.map(|(key, stored)| (key.clone(), Arc::clone(&stored.value))).collect()
+    };
+    contents.iter().map(|(name, records)| (name.clone(), of(records))).collect()
+}
+
 /// What a commit asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
@@ -71,7 +96,9 @@ pub(crate) enum Crash {
 #[derive(Debug)]
 pub(crate) struct Model {
     /// The state before the first commit, then after each one that was tried.
-    states: Vec<Arc<State>>,
+    states: Vec<Arc<Contents>>,
+    /// How many commits came before the first state.
+    base: usize,
     /// How many records each commit had; one less than states.
     records: Vec<u64>,
     /// The latest commit that returned.
@@ -82,29 +109,96 @@ pub(crate) struct Model {
     interval: usize,
     /// What every number that anybody was ever told denotes.
     seqs: BTreeMap<u64, u64>,
+    /// The latest expiry that somebody was told is over.
+    told_ms: u64,
+    /// The same, as far as an interval's sync covers it.
+    told_interval_ms: u64,
+    /// The same, as far as a power cut must not take it.
+    told_floor_ms: u64,
 }
 
 impl Default for Model {
     fn default() -> Self {
         Self {
             states: vec![Arc::default()],
+            base: 0,
             records: Vec::new(),
             acknowledged: 0,
             floor: 0,
             interval: 0,
             seqs: BTreeMap::new(),
+            told_ms: 0,
+            told_interval_ms: 0,
+            told_floor_ms: 0,
         }
     }
 }
 
 impl Model {
-    /// The state that readers must see.
-    pub(crate) fn now(&self) -> &Arc<State> {
+    /// What the commits that returned left.
+    pub(crate) fn now(&self) -> &Arc<Contents> {
         &self.states[self.acknowledged]
     }
 
+    /// The state that readers must see.
+    pub(crate) fn seen(&self, clock_ms: u64) -> State {
+        visible(self.now(), clock_ms)
+    }
+
+    /// How many commits returned, since the beginning.
+    pub(crate) fn number(&self) -> usize {
+        self.base + self.acknowledged
+    }
+
+    /// The first commit from number `least` on whose state is `found`; one that has not returned
+    /// may be it.
+    pub(crate) fn number_of(&self, found: &State, clock_ms: u64, least: usize) -> Option<usize> {
+        let least = least.saturating_sub(self.base);
+        let fits = |at: &usize| visible(&self.states[*at], clock_ms) == *found;
+        (least..self.states.len()).find(fits).map(|at| self.base + at)
+    }
+
+    /// A reader in another process has seen commit `number`: only a power cut may take it now.
+    pub(crate) fn was_read(&mut self, number: usize) {
+        self.acknowledged = self.acknowledged.max(number.saturating_sub(self.base));
+    }
+
+    /// When the last of what is over at `clock_ms` was over.
+    pub(crate) fn latest_over(&self, clock_ms: u64) -> Option<u64> {
+        let records = self.now().values().flat_map(|records| records.values());
+        records.filter(|stored| stored.is_over(clock_ms)).filter_map(|s| s.expires_ms).max()
+    }
+
+    /// Somebody was told that something is over which was so from `over_ms` on.
+    pub(crate) fn tell(&mut self, over_ms: u64, level: Level) {
+        self.told_ms = self.told_ms.max(over_ms);
+        if level != Level::Buffered {
+            self.told_interval_ms = self.told_ms;
+        }
+    }
+
+    /// The latest expiry that somebody was told is over.
+    pub(crate) fn told_ms(&self) -> u64 {
+        self.told_ms
+    }
+
+    /// Whether a record that some crash may leave is over.
+    pub(crate) fn has_expired(&self, clock_ms: u64) -> bool {
+        let mut records = self.states.iter().flat_map(|state| state.values());
+        records.any(|records| records.values().any(|stored| stored.is_over(clock_ms)))
+    }
+
+    /// Forgets what was over at `clock_ms`, which is on the device: it never comes back.
+    pub(crate) fn forget_expired(&mut self, clock_ms: u64) {
+        for state in &mut self.states {
+            for records in Arc::make_mut(state).values_mut() {
+                records.retain(|_, stored| !stored.is_over(clock_ms));
+            }
+        }
+    }
+
     /// A commit is about to be tried.
-    pub(crate) fn attempt(&mut self, state: State, records: u64) {
+    pub(crate) fn attempt(&mut self, state: Contents, records: u64) {
         self.states.push(Arc::new(state));
         self.records.push(records);
     }
@@ -133,29 +227,51 @@ impl Model {
                 let kept = this - self.records.iter().rev().take_while(lost).count();
                 self.floor = self.floor.max(kept);
             }
-            Level::Sync => self.floor = this,
+            Level::Sync => self.synced(),
         }
     }
 
     /// Everything that returned is on the device.
     pub(crate) fn synced(&mut self) {
         self.floor = self.acknowledged;
+        self.told_floor_ms = self.told_ms;
     }
 
     /// What waited for an interval is on the device.
     pub(crate) fn interval_over(&mut self) {
         self.floor = self.floor.max(self.interval);
+        self.told_floor_ms = self.told_floor_ms.max(self.told_interval_ms);
+    }
+
+    /// Checks the time that a database shows after a crash.
+    pub(crate) fn check_clock(&self, clock_ms: u64, crash: Crash) -> Result<(), String> {
+        let least = match crash {
+            Crash::Kill => self.told_ms,
+            Crash::Power => self.told_floor_ms,
+        };
+        if clock_ms < least {
+            return Err(format!(
+                "after {crash:?} the clock shows {clock_ms}; what was over at {least} is not"
+            ));
+        }
+        Ok(())
     }
 
     /// Checks what was found after a crash; from now on that is the state.
-    pub(crate) fn recover(&mut self, found: &State, crash: Crash) -> Result<(), String> {
+    pub(crate) fn recover(
+        &mut self,
+        found: &State,
+        clock_ms: u64,
+        crash: Crash,
+    ) -> Result<(), String> {
         let least = match crash {
             Crash::Kill => self.acknowledged,
             Crash::Power => self.floor,
         };
-        let fits = (least..self.states.len()).rev().find(|at| *self.states[*at] == *found);
+        let is_it = |at: &usize| visible(&self.states[*at], clock_ms) == *found;
+        let fits = (least..self.states.len()).rev().find(|at| is_it(at));
         let Some(at) = fits else {
-            let too_old = (0..least).rev().find(|at| *self.states[*at] == *found);
+            let too_old = (0..least).rev().find(|at| is_it(at));
             let last = self.states.len() - 1;
             return Err(match too_old {
                 Some(at) => format!(
@@ -166,13 +282,20 @@ impl Model {
                 None => format!(
                     "after {crash:?} the state is none of the {least} to {last} promised; against \
                      the last: {}",
-                    difference(&self.states[last], found)
+                    difference(&visible(&self.states[last], clock_ms), found)
                 ),
             });
         };
+        self.base += at;
         self.states = vec![Arc::clone(&self.states[at])];
         self.records.clear();
         (self.acknowledged, self.floor, self.interval) = (0, 0, 0);
+        // What was replayed is on the device, with the times in it.
+        let least = match crash {
+            Crash::Kill => self.told_ms,
+            Crash::Power => self.told_floor_ms,
+        };
+        (self.told_ms, self.told_interval_ms, self.told_floor_ms) = (least, least, least);
         Ok(())
     }
 

@@ -19,14 +19,25 @@ pub(crate) fn run(seed: u64, wrap: fn(SimDisk) -> Arc<dyn Disk>) -> Result<(), S
     for round in 0..rounds {
         let reach = random.pick(&[5, 50, 200, 200, 600, 2_000]);
         let cut_at = world.sim.operations() + random.below(reach);
-        world.sim.cut_power_at(cut_at);
+        // Either the machine stops, or the writing process alone.
+        let alone = random.once_in(4);
+        if alone {
+            world.life().end_at(cut_at);
+        } else {
+            world.sim.cut_power_at(cut_at);
+        }
         let steps = 5 + random.below(40);
         let outcome = go_on(&mut world, &mut random, round == 0, steps);
         if let Err(Stop::Violation(what)) = outcome {
             return Err(what);
         }
-        let mut crash = if random.once_in(4) { Crash::Kill } else { Crash::Power };
-        world.crash(crash);
+        let mut crash = if alone || random.once_in(4) { Crash::Kill } else { Crash::Power };
+        if alone {
+            world.kill_writer();
+            settle(world.read_all())?;
+        } else {
+            world.crash(crash);
+        }
         world.setup = Setup::random(&mut random);
         let again = if random.once_in(2) { random.below(4) } else { 0 };
         for attempt in (0..=again).rev() {
@@ -46,6 +57,7 @@ pub(crate) fn run(seed: u64, wrap: fn(SimDisk) -> Arc<dyn Disk>) -> Result<(), S
             }
         }
         world.sim.cut_power_at(u64::MAX);
+        settle(world.read_all())?;
     }
     settle(world.use_backup())
 }

@@ -9,6 +9,7 @@ pub(crate) enum Step {
         space: u8,
         key: u8,
         len: u32,
+        ttl_ms: Option<u64>,
         level: Option<Level>,
     },
     Remove {
@@ -43,6 +44,10 @@ pub(crate) enum Step {
     Tick {
         ms: u64,
     },
+    /// Somebody sets the machine's clock back.
+    SetClockBack {
+        ms: u64,
+    },
     Checkpoint,
     Compact,
     Backup,
@@ -52,13 +57,23 @@ pub(crate) enum Step {
     DropSnapshot,
     /// Reads the log as a feed.
     Feed,
-    /// Opens a second, read-only handle and compares.
-    Follow,
-    /// Opens a second, read-only handle, and keeps it with a snapshot.
-    HoldReader,
-    DropReader,
+    /// Another process opens the database read-only and keeps it open.
+    OpenReader,
+    /// One of those processes reads everything, also what its snapshots see.
+    Read {
+        which: u8,
+    },
+    TakeReaderSnapshot {
+        which: u8,
+    },
+    CloseReader {
+        which: u8,
+    },
     Reopen,
+    /// All processes die.
     Kill,
+    /// The writing process dies and another one takes over; readers go on.
+    KillWriter,
 }
 
 const SPACES: u64 = 4;
@@ -84,12 +99,16 @@ fn level(random: &mut Random) -> Option<Level> {
 /// The next step of a random script.
 pub(crate) fn random_step(random: &mut Random) -> Step {
     let (space, key) = (random.below(SPACES) as u8, random.below(KEYS) as u8);
-    match random.below(100) {
-        0..=29 => Step::Put { space, key, len: len(random), level: level(random) },
-        30..=39 => Step::Remove { space, key, level: level(random) },
-        40..=44 => Step::Swap { space, key, len: len(random), fitting: !random.once_in(4) },
-        45..=48 => Step::Update { space, key },
-        49..=64 => {
+    let which = random.below(4) as u8;
+    match random.below(114) {
+        0..=26 => {
+            let ttl_ms = random.pick(&[None, None, None, Some(0), Some(15), Some(70), Some(5_000)]);
+            Step::Put { space, key, len: len(random), ttl_ms, level: level(random) }
+        }
+        27..=36 => Step::Remove { space, key, level: level(random) },
+        37..=41 => Step::Swap { space, key, len: len(random), fitting: !random.once_in(4) },
+        42..=45 => Step::Update { space, key },
+        46..=61 => {
             let writes = (0..=random.below(8))
                 .map(|_| {
                     let (space, key) = (random.below(SPACES) as u8, random.below(KEYS) as u8);
@@ -99,27 +118,30 @@ pub(crate) fn random_step(random: &mut Random) -> Step {
                 .collect();
             Step::Batch { writes, level: level(random) }
         }
-        65 => Step::Drop { space },
-        66 | 67 => Step::Clear { space },
-        68..=71 => Step::Sync,
-        72..=80 => Step::Tick { ms: random.pick(&[1, 20, 60]) },
-        81..=83 => Step::Checkpoint,
-        84..=86 => Step::Compact,
-        87 => Step::Backup,
-        88 => Step::HoldReader,
-        89 | 90 => Step::TakeSnapshot,
-        91..=92 => Step::Look,
-        93 if random.once_in(2) => Step::DropReader,
-        93 => Step::DropSnapshot,
-        94 => Step::Feed,
-        95 => Step::Follow,
-        96 | 97 => Step::Reopen,
+        62 => Step::Drop { space },
+        63 | 64 => Step::Clear { space },
+        65..=68 => Step::Sync,
+        69..=78 => Step::Tick { ms: random.pick(&[1, 20, 60]) },
+        79..=81 => Step::SetClockBack { ms: random.pick(&[5, 50, 500]) },
+        82..=84 => Step::Checkpoint,
+        85..=87 => Step::Compact,
+        88 | 89 => Step::Backup,
+        90 | 91 => Step::TakeSnapshot,
+        92..=94 => Step::Look,
+        95 => Step::DropSnapshot,
+        96 => Step::Feed,
+        97 | 98 => Step::OpenReader,
+        99..=103 => Step::Read { which },
+        104 => Step::TakeReaderSnapshot { which },
+        105 => Step::CloseReader { which },
+        106..=108 => Step::Reopen,
+        109..=111 => Step::KillWriter,
         _ => Step::Kill,
     }
 }
 
 fn put(space: u8, key: u8, len: u32, level: Level) -> Step {
-    Step::Put { space, key, len, level: Some(level) }
+    Step::Put { space, key, len, ttl_ms: None, level: Some(level) }
 }
 
 /// Short scripts that touch each path once; they are cut at every operation.
@@ -186,16 +208,41 @@ pub(crate) fn short_scripts() -> Vec<(&'static str, Vec<Step>)> {
                 put(0, 2, 60_000, Level::Buffered),
                 put(0, 2, 200, Level::Sync),
                 put(0, 2, 60_000, Level::Buffered),
-                Step::HoldReader,
+                Step::OpenReader,
+                Step::TakeReaderSnapshot { which: 0 },
                 put(0, 3, 100, Level::Buffered),
                 Step::Compact,
-                Step::DropReader,
+                Step::CloseReader { which: 0 },
                 put(0, 3, 60_000, Level::Buffered),
                 Step::Compact,
                 put(0, 1, 300, Level::Sync),
                 put(0, 4, 100, Level::Buffered),
                 Step::Kill,
                 put(0, 5, 100, Level::Sync),
+            ],
+        ),
+        (
+            "expiry and readers",
+            vec![
+                put(0, 1, 3_000, Level::Buffered),
+                Step::Put { space: 0, key: 2, len: 40, ttl_ms: Some(15), level: None },
+                Step::OpenReader,
+                put(3, 4, 30_000, Level::Sync),
+                Step::TakeReaderSnapshot { which: 0 },
+                Step::Tick { ms: 20 },
+                Step::Look,
+                Step::SetClockBack { ms: 50 },
+                put(0, 1, 20_000, Level::Buffered),
+                Step::Compact,
+                Step::Read { which: 0 },
+                Step::KillWriter,
+                Step::Tick { ms: 60 },
+                Step::Look,
+                Step::Reopen,
+                Step::SetClockBack { ms: 500 },
+                put(3, 4, 10, Level::Sync),
+                Step::Read { which: 0 },
+                Step::Look,
             ],
         ),
         (

@@ -32,7 +32,7 @@ fn cut(script: &[Step], operation: u64) -> Result<World, String> {
 
 /// The database goes on after a recovery, and survives another crash.
 fn go_on(world: &mut World) -> Done {
-    let put = |key, level| Step::Put { space: 2, key, len: 50, level: Some(level) };
+    let put = |key, level| Step::Put { space: 2, key, len: 50, ttl_ms: None, level: Some(level) };
     world.step(&put(1, Level::Sync))?;
     world.step(&put(2, Level::Buffered))?;
     world.crash(Crash::Power);

@@ -37,7 +37,7 @@ fn segment(world: &World) -> Vec<u8> {
 /// then the lost frames, but the first, stand behind the new one as if they had never been zeroed.
 /// `forge` may change the first of them.
 fn put_back(seed: u64, forge: impl Fn(&mut [u8], &[u8])) -> Done {
-    let put = |key, level| Step::Put { space: 0, key, len: 100, level: Some(level) };
+    let put = |key, level| Step::Put { space: 0, key, len: 100, ttl_ms: None, level: Some(level) };
     let mut world = World::new(seed, Setup::fixed(), honest);
     world.start()?;
     world.step(&put(4, Level::Sync))?;

@@ -3,19 +3,24 @@
 
 use crate::{
     check,
-    model::{Crash, Level, Logged, Model, State, Value, difference},
+    model::{Contents, Crash, Level, Logged, Model, State, Stored, Value, difference, visible},
+    process::{Life, ProcessDisk},
     random::Random,
+    readers::Reader,
     script::Step,
 };
 use annals_disk::{Disk, SimDisk, SimOptions};
 use annals_engine::{
-    Background, CasOutcome, ChangeKind, Commit, Database, Error, ErrorKind, HashKeyspace, Snapshot,
-    WriteOptions,
+    Background, CasOutcome, ChangeKind, Commit, Database, Error, ErrorKind, HashKeyspace,
+    KeyspaceOptions, Snapshot, WriteOptions,
 };
-use std::{cell::Cell, sync::Arc};
+use std::{cell::Cell, sync::Arc, time::Duration};
 
 pub(crate) const DIR: &str = "data/db";
 const BACKUP_DIR: &str = "data/backup";
+/// The keyspace whose records expire by themselves, and when.
+const EXPIRING_SPACE: u8 = 3;
+const EXPIRING_TTL: Duration = Duration::from_millis(45);
 
 /// Why a step did not go on.
 #[derive(Debug)]
@@ -86,9 +91,9 @@ impl Setup {
 #[derive(Debug, Default)]
 struct Backups {
     /// The state of the last finished one.
-    finished: Option<Arc<State>>,
+    finished: Option<Arc<Contents>>,
     /// The states of those that were cut off since.
-    interrupted: Vec<Arc<State>>,
+    interrupted: Vec<Arc<Contents>>,
 }
 
 /// A simulated machine.
@@ -99,11 +104,17 @@ pub(crate) struct World {
     pub(crate) setup: Setup,
     pub(crate) db: Option<Database>,
     pub(crate) model: Model,
-    snapshots: Vec<(Snapshot, Arc<State>)>,
-    /// Read-only handles, each with a snapshot of its first state.
-    readers: Vec<(Snapshot, Database, Arc<State>)>,
     /// The most segments that one opening has recycled.
     pub(crate) recycled_count: u64,
+    /// The writing process.
+    life: Arc<Life>,
+    /// Handles of other processes, open for reading.
+    pub(crate) readers: Vec<Reader>,
+    /// The time that the database showed last.
+    clock_ms: u64,
+    /// The latest time that the machine's clock has shown.
+    latest_ms: u64,
+    snapshots: Vec<(Snapshot, State)>,
     backups: Backups,
     writes_count: u64,
     next_feed_seq: u64,
@@ -131,14 +142,18 @@ impl Drop for World {
 impl World {
     /// A machine whose database is not open yet.
     pub(crate) fn new(seed: u64, setup: Setup, wrap: fn(SimDisk) -> Arc<dyn Disk>) -> Self {
+        let sim = SimDisk::new(SimOptions::seeded(seed));
         Self {
-            sim: SimDisk::new(SimOptions::seeded(seed)),
+            life: Life::new(sim.clone()),
+            readers: Vec::new(),
+            clock_ms: 0,
+            latest_ms: sim.now_ms(),
+            sim,
             wrap,
             setup,
             db: None,
             model: Model::default(),
             snapshots: Vec::new(),
-            readers: Vec::new(),
             recycled_count: 0,
             backups: Backups::default(),
             writes_count: 0,
@@ -148,8 +163,34 @@ impl World {
         }
     }
 
+    /// The disk as the writing process sees it.
     pub(crate) fn disk(&self) -> Arc<dyn Disk> {
+        ProcessDisk::new(self.machine_disk(), &self.life)
+    }
+
+    /// The disk as other processes see it.
+    pub(crate) fn machine_disk(&self) -> Arc<dyn Disk> {
         (self.wrap)(self.sim.clone())
+    }
+
+    pub(crate) fn life(&self) -> &Arc<Life> {
+        &self.life
+    }
+
+    /// Whether whoever writes cannot go on.
+    pub(crate) fn stands_still(&self) -> bool {
+        self.sim.is_power_cut() || self.life.is_over()
+    }
+
+    /// The time by which the database judges what is over. It never runs backwards.
+    pub(crate) fn clock(&mut self) -> Result<u64, Stop> {
+        let now = self.db().stats().clock_ms;
+        let least = self.clock_ms.max(self.sim.now_ms());
+        if now != least {
+            return Err(Stop::Violation(format!("the clock shows {now} instead of {least}")));
+        }
+        self.clock_ms = now;
+        Ok(now)
     }
 
     pub(crate) fn db(&self) -> Database {
@@ -157,19 +198,16 @@ impl World {
     }
 
     /// An error is fine if the machine stands still, else it breaks a promise.
-    fn stop(&self, doing: &str, error: &Error) -> Stop {
+    pub(crate) fn stop(&self, doing: &str, error: &Error) -> Stop {
         self.failure.set(Some(error.clone()));
-        if self.sim.is_power_cut() {
-            Stop::Cut
-        } else {
-            Stop::Violation(format!("{doing}: {error}"))
-        }
+        if self.stands_still() { Stop::Cut } else { Stop::Violation(format!("{doing}: {error}")) }
     }
 
     /// Opens the database for the first time.
     pub(crate) fn start(&mut self) -> Done {
         match self.setup.open(self.disk(), DIR) {
             Ok(db) => {
+                self.clock_ms = self.sim.now_ms();
                 self.db = Some(db);
                 Ok(())
             }
@@ -185,6 +223,7 @@ impl World {
         };
         self.forget_handles();
         self.sim = next;
+        self.life = Life::new(self.sim.clone());
         self.last_crash = Some(crash);
     }
 
@@ -193,17 +232,33 @@ impl World {
         let next = self.sim.restart_with_seed(outcome);
         self.forget_handles();
         self.sim = next;
+        self.life = Life::new(self.sim.clone());
         self.last_crash = Some(Crash::Power);
     }
 
     fn forget_handles(&mut self) {
-        self.snapshots.clear();
         self.readers.clear();
+        self.forget_writer();
+    }
+
+    /// Ends the writing process; the machine and other processes go on.
+    pub(crate) fn kill_writer(&mut self) {
+        self.life.end();
+        self.forget_writer();
+        self.last_crash = Some(Crash::Kill);
+    }
+
+    fn forget_writer(&mut self) {
+        self.life.end();
+        self.snapshots.clear();
         self.db = None;
     }
 
     /// Opens the database after a crash and checks all that was promised.
     pub(crate) fn recover(&mut self, crash: Crash) -> Done {
+        if self.life.is_over() {
+            self.life = Life::new(self.sim.clone());
+        }
         let db = match self.setup.open(self.disk(), DIR) {
             Ok(db) => db,
             Err(error) => return Err(self.stop("open after a crash", &error)),
@@ -211,7 +266,7 @@ impl World {
         let outcome = self.check_recovered(&db, crash);
         if outcome.is_ok() {
             self.db = Some(db);
-        } else if self.sim.is_power_cut() {
+        } else if self.stands_still() {
             return Err(Stop::Cut);
         }
         outcome
@@ -222,7 +277,21 @@ impl World {
             return Err(Stop::Violation(format!("after {crash:?}: {warning}")));
         }
         let found = check::state(db)?;
-        self.model.recover(&found, crash)?;
+        let clock_ms = db.stats().clock_ms;
+        self.model.check_clock(clock_ms, crash)?;
+        if !(self.sim.now_ms()..=self.latest_ms.max(self.sim.now_ms())).contains(&clock_ms) {
+            let now = self.sim.now_ms();
+            return Err(Stop::Violation(format!("the clock shows {clock_ms} at {now}")));
+        }
+        if self.model.has_expired(clock_ms) {
+            // It was found to be over now. Once that is on the device, it never comes back.
+            db.sync().map_err(|error| self.stop("sync after a crash", &error))?;
+            self.model.recover(&found, clock_ms, crash)?;
+            self.model.forget_expired(clock_ms);
+        } else {
+            self.model.recover(&found, clock_ms, crash)?;
+        }
+        self.clock_ms = clock_ms;
         check::intact(db)?;
         check::feed(db, &mut self.model, 0)?;
         self.next_feed_seq = 0;
@@ -248,9 +317,12 @@ impl World {
             Err(error) => return Err(self.stop("open a backup", &error)),
         };
         let found = check::state(&copy)?;
-        let old = finished.as_deref().map(|old| difference(old, &found)).unwrap_or_default();
-        let new = interrupted.last().map(|new| difference(new, &found)).unwrap_or_default();
-        match finished.into_iter().chain(interrupted).find(|state| **state == found) {
+        let clock_ms = copy.stats().clock_ms;
+        let differs = |from: &Arc<Contents>| difference(&visible(from, clock_ms), &found);
+        let old = finished.as_ref().map(differs).unwrap_or_default();
+        let new = interrupted.last().map(differs).unwrap_or_default();
+        let is_it = |contents: &Arc<Contents>| visible(contents, clock_ms) == found;
+        match interrupted.into_iter().rev().chain(finished).find(is_it) {
             Some(state) => {
                 // What is found after a power cut is on the device; after a kill it may be not.
                 if self.last_crash == Some(Crash::Power) {
@@ -279,6 +351,7 @@ impl World {
                 .open(self.disk(), BACKUP_DIR)
                 .map_err(|error| self.stop("open a backup for writing", &error))?;
             let mut found = check::state(&copy)?;
+            let expected = visible(&expected, copy.stats().clock_ms);
             for round in 0..round {
                 let own = found.get_mut("own").and_then(|own| own.remove(&vec![round]));
                 if round > 0 && own.is_none() {
@@ -286,7 +359,7 @@ impl World {
                 }
             }
             found.remove("own");
-            if found != *expected {
+            if found != expected {
                 let difference = difference(&expected, &found);
                 let what = format!("a backup opened for the {round}. time differs: {difference}");
                 return Err(Stop::Violation(what));
@@ -299,6 +372,7 @@ impl World {
             let next = if round == 1 { self.sim.restart() } else { self.sim.restart_clean() };
             drop(copy);
             self.sim = next;
+            self.life = Life::new(self.sim.clone());
         }
         Ok(())
     }
@@ -314,7 +388,7 @@ impl World {
     /// Does one commit and notes what came of it.
     fn commit(
         &mut self,
-        state: State,
+        state: Contents,
         records: &[Logged],
         level: Option<Level>,
         act: impl FnOnce(&Database) -> Result<Option<Commit>, Error>,
@@ -348,6 +422,27 @@ impl World {
         format!("space-{space}")
     }
 
+    /// How long records of a keyspace live that do not say otherwise.
+    fn ttl(space: u8) -> Option<Duration> {
+        (space == EXPIRING_SPACE).then_some(EXPIRING_TTL)
+    }
+
+    /// What a commit at this moment leaves.
+    fn stored(&mut self, space: u8, value: &Value, ttl: Option<Duration>) -> Result<Stored, Stop> {
+        let ttl = ttl.or(Self::ttl(space));
+        let clock_ms = self.clock()?;
+        let expires_ms = ttl.map(|ttl| clock_ms + ttl.as_millis() as u64);
+        Ok(Stored { value: Arc::clone(value), expires_ms })
+    }
+
+    /// The value of a key that readers see now.
+    fn current(&mut self, space: u8, key: &[u8]) -> Result<Option<Value>, Stop> {
+        let clock_ms = self.clock()?;
+        let stored = self.model.now()[&Self::name(space)].get(key);
+        let live = stored.filter(|stored| !stored.is_over(clock_ms));
+        Ok(live.map(|stored| Arc::clone(&stored.value)))
+    }
+
     fn key(key: u8) -> Vec<u8> {
         // The empty key and keys of different lengths are keys too.
         vec![b'k'; usize::from(key % 3)].into_iter().chain((key > 2).then_some(key)).collect()
@@ -363,31 +458,42 @@ impl World {
         if self.model.now().contains_key(&name) {
             return Ok(false);
         }
-        let mut state = State::clone(self.model.now());
+        let mut state = Contents::clone(self.model.now());
         state.insert(name.clone(), Default::default());
+        let mut options = KeyspaceOptions::default();
+        options.ttl = Self::ttl(space);
         let logged = [Logged::change(ChangeKind::CreateKeyspace)];
-        self.commit(state, &logged, None, |db| {
-            db.create_keyspace(&name, Default::default()).map(|_| None)
-        })?;
+        self.commit(state, &logged, None, |db| db.create_keyspace(&name, options).map(|_| None))?;
         Ok(true)
     }
 
-    fn put(&mut self, space: u8, key: u8, value: &Value, level: Option<Level>) -> Done {
+    fn put(
+        &mut self,
+        space: u8,
+        key: u8,
+        value: &Value,
+        ttl_ms: Option<u64>,
+        level: Option<Level>,
+    ) -> Done {
+        let ttl = ttl_ms.map(Duration::from_millis);
+        let stored = self.stored(space, value, ttl)?;
         let (name, key) = (Self::name(space), Self::key(key));
         let handle = self.handle(&self.db(), space)?;
-        let mut state = State::clone(self.model.now());
-        state.entry(name).or_default().insert(key.clone(), Arc::clone(value));
+        let mut state = Contents::clone(self.model.now());
+        state.entry(name).or_default().insert(key.clone(), stored);
         let logged =
             [Logged { kind: ChangeKind::Insert, key: key.clone(), value: Some(Arc::clone(value)) }];
-        let options = options(level);
+        let mut options = options(level);
+        options.ttl = ttl;
         self.commit(state, &logged, level, |_| handle.insert_with(&key, value, options).map(Some))
     }
 
     fn remove(&mut self, space: u8, key: u8, level: Option<Level>) -> Done {
         let (name, key) = (Self::name(space), Self::key(key));
         let handle = self.handle(&self.db(), space)?;
-        let mut state = State::clone(self.model.now());
-        let there = state.entry(name).or_default().remove(&key).is_some();
+        let mut state = Contents::clone(self.model.now());
+        let there = self.current(space, &key)?.is_some();
+        state.entry(name).or_default().remove(&key);
         if !there {
             return match handle.remove_with(&key, options(level)) {
                 Ok(false) => Ok(()),
@@ -405,7 +511,7 @@ impl World {
     fn swap(&mut self, space: u8, key: u8, len: u32, fitting: bool) -> Done {
         let (name, bytes) = (Self::name(space), Self::key(key));
         let handle = self.handle(&self.db(), space)?;
-        let current = self.model.now()[&name].get(&bytes).cloned();
+        let current = self.current(space, &bytes)?;
         if !fitting {
             return match handle.compare_and_swap(&bytes, Some(b"never written"), None) {
                 Ok(CasOutcome::Different(found)) if found.as_deref() == current.as_deref() => {
@@ -416,8 +522,9 @@ impl World {
             };
         }
         let value = self.fresh_value(len);
-        let mut state = State::clone(self.model.now());
-        state.entry(name).or_default().insert(bytes.clone(), Arc::clone(&value));
+        let mut state = Contents::clone(self.model.now());
+        let stored = self.stored(space, &value, None)?;
+        state.entry(name).or_default().insert(bytes.clone(), stored);
         let logged = [Logged {
             kind: ChangeKind::Insert,
             key: bytes.clone(),
@@ -433,7 +540,7 @@ impl World {
 
     fn batch(&mut self, writes: &[(u8, u8, Option<u32>)], level: Option<Level>) -> Done {
         let db = self.db();
-        let mut state = State::clone(self.model.now());
+        let mut state = Contents::clone(self.model.now());
         let mut batch = db.batch();
         if let Some(level) = level {
             batch = batch.durability(level.durability());
@@ -441,17 +548,21 @@ impl World {
         let mut logged = Vec::new();
         for (space, key, len) in writes {
             let key = Self::key(*key);
-            let Some(records) = state.get_mut(&Self::name(*space)) else { continue };
+            if !state.contains_key(&Self::name(*space)) {
+                continue;
+            }
             let handle = self.handle(&db, *space)?;
             match len {
                 Some(len) => {
                     let value = self.fresh_value(*len);
-                    records.insert(key.clone(), Arc::clone(&value));
+                    let stored = self.stored(*space, &value, None)?;
+                    let records = state.entry(Self::name(*space)).or_default();
+                    records.insert(key.clone(), stored);
                     batch.insert(&handle, &key, &value).expect("small enough");
                     logged.push(Logged { kind: ChangeKind::Insert, key, value: Some(value) });
                 }
                 None => {
-                    records.remove(&key);
+                    state.entry(Self::name(*space)).or_default().remove(&key);
                     batch.remove(&handle, &key).expect("small enough");
                     logged.push(Logged { kind: ChangeKind::Remove, key, value: None });
                 }
@@ -473,47 +584,27 @@ impl World {
         Ok(())
     }
 
-    fn look(&self) -> Done {
-        let found = check::state(&self.db())?;
-        check::same("the state", self.model.now(), &found)?;
+    fn look(&mut self) -> Done {
+        let db = self.db();
+        let clock_ms = self.clock()?;
+        let found = check::state(&db)?;
+        check::same("the state", &self.model.seen(clock_ms), &found)?;
+        check::gone(&db, self.model.now(), clock_ms)?;
+        if self.stands_still() {
+            // Nobody heard what was found: this machine's last operation was to note the time.
+            return Err(Stop::Cut);
+        }
+        if let Some(over_ms) = self.model.latest_over(clock_ms) {
+            self.model.tell(over_ms, self.setup.level);
+        }
         for (snapshot, expected) in &self.snapshots {
             check::same("a snapshot", expected, &check::snapshot_state(snapshot)?)?;
         }
         self.look_at_readers()
     }
 
-    /// What readers hold is as it was, whatever the writer has done since.
-    fn look_at_readers(&self) -> Done {
-        for (snapshot, _, expected) in &self.readers {
-            let found = check::snapshot_state(snapshot)?;
-            check::same("a snapshot of a reader", expected, &found)?;
-        }
-        Ok(())
-    }
-
-    fn hold_reader(&mut self) -> Done {
-        let reader = match self.setup.read(self.disk(), DIR) {
-            Ok(reader) => reader,
-            Err(error) => return Err(self.stop("open read-only", &error)),
-        };
-        let snapshot = reader.snapshot();
-        let expected = Arc::clone(self.model.now());
-        check::same("a reader's state", &expected, &check::snapshot_state(&snapshot)?)?;
-        self.readers.push((snapshot, reader, expected));
-        Ok(())
-    }
-
     fn note_recycled(&mut self) {
         self.recycled_count = self.recycled_count.max(self.db().stats().log.recycled_count);
-    }
-
-    fn follow(&self) -> Done {
-        let reader = match self.setup.read(self.disk(), DIR) {
-            Ok(reader) => reader,
-            Err(error) => return Err(self.stop("open read-only", &error)),
-        };
-        check::same("a reader's state", self.model.now(), &check::state(&reader)?)?;
-        Ok(())
     }
 
     /// Does one step that the engine may refuse: the inner result is what it said. What it
@@ -532,13 +623,20 @@ impl World {
         }
     }
 
-    /// Does one step.
+    /// Does one step, while readers in other processes look between its operations.
     pub(crate) fn step(&mut self, step: &Step) -> Done {
+        let before = self.start_watching();
+        let done = self.do_step(step);
+        self.end_watching(before)?;
+        done
+    }
+
+    fn do_step(&mut self, step: &Step) -> Done {
         match step {
-            Step::Put { space, key, len, level } => {
+            Step::Put { space, key, len, ttl_ms, level } => {
                 self.ensure(*space)?;
                 let value = self.fresh_value(*len);
-                self.put(*space, *key, &value, *level)
+                self.put(*space, *key, &value, *ttl_ms, *level)
             }
             Step::Remove { space, key, level } => {
                 if self.ensure(*space)? {
@@ -555,10 +653,11 @@ impl World {
                 self.ensure(*space)?;
                 let (name, bytes) = (Self::name(*space), Self::key(*key));
                 let handle = self.handle(&self.db(), *space)?;
-                let current = self.model.now()[&name].get(&bytes).cloned();
+                let current = self.current(*space, &bytes)?;
                 let value = self.fresh_value(20);
-                let mut state = State::clone(self.model.now());
-                state.entry(name).or_default().insert(bytes.clone(), Arc::clone(&value));
+                let mut state = Contents::clone(self.model.now());
+                let stored = self.stored(*space, &value, None)?;
+                state.entry(name).or_default().insert(bytes.clone(), stored);
                 let logged = [Logged {
                     kind: ChangeKind::Insert,
                     key: bytes.clone(),
@@ -581,7 +680,7 @@ impl World {
                     return Ok(());
                 }
                 let name = Self::name(*space);
-                let mut state = State::clone(self.model.now());
+                let mut state = Contents::clone(self.model.now());
                 state.remove(&name);
                 let logged = [Logged::change(ChangeKind::DropKeyspace)];
                 self.commit(state, &logged, None, |db| db.drop_keyspace(&name).map(|()| None))
@@ -589,7 +688,7 @@ impl World {
             Step::Clear { space } => {
                 self.ensure(*space)?;
                 let handle = self.handle(&self.db(), *space)?;
-                let mut state = State::clone(self.model.now());
+                let mut state = Contents::clone(self.model.now());
                 state.insert(Self::name(*space), Default::default());
                 let logged = [Logged::change(ChangeKind::ClearKeyspace)];
                 self.commit(state, &logged, None, |_| handle.clear().map(|()| None))
@@ -600,7 +699,9 @@ impl World {
                 Ok(())
             }
             Step::Tick { ms } => {
+                self.clock()?;
                 self.sim.advance_ms(*ms);
+                self.latest_ms = self.latest_ms.max(self.sim.now_ms());
                 self.db().tick().map_err(|error| self.stop("tick", &error))?;
                 if u128::from(*ms) > crate::model::INTERVAL.as_millis() {
                     self.model.interval_over();
@@ -618,9 +719,15 @@ impl World {
                 self.look_at_readers()
             }
             Step::Backup => self.back_up(),
+            Step::SetClockBack { ms } => {
+                self.clock()?;
+                self.sim.set_now_ms(self.sim.now_ms() - ms);
+                Ok(())
+            }
             Step::TakeSnapshot => {
+                let clock_ms = self.clock()?;
                 let snapshot = self.db().snapshot();
-                self.snapshots.push((snapshot, Arc::clone(self.model.now())));
+                self.snapshots.push((snapshot, self.model.seen(clock_ms)));
                 Ok(())
             }
             Step::Look => self.look(),
@@ -636,13 +743,11 @@ impl World {
                 self.next_feed_seq = check::feed(&self.db(), &mut self.model, from)?;
                 Ok(())
             }
-            Step::Follow => self.follow(),
-            Step::HoldReader => self.hold_reader(),
-            Step::DropReader => {
-                if !self.readers.is_empty() {
-                    let at = self.writes_count as usize % self.readers.len();
-                    drop(self.readers.remove(at));
-                }
+            Step::OpenReader => self.open_reader(),
+            Step::Read { which } => self.read(*which),
+            Step::TakeReaderSnapshot { which } => self.take_reader_snapshot(*which),
+            Step::CloseReader { which } => {
+                self.close_reader(*which);
                 Ok(())
             }
             Step::Reopen => {
@@ -656,11 +761,17 @@ impl World {
                     return Err(Stop::Violation("closing left something to recover".into()));
                 }
                 self.db = Some(db);
-                Ok(())
+                self.clock().map(drop)
             }
             Step::Kill => {
                 self.crash(Crash::Kill);
                 self.recover(Crash::Kill)
+            }
+            Step::KillWriter => {
+                self.kill_writer();
+                self.read_all()?;
+                self.recover(Crash::Kill)?;
+                self.read_all()
             }
         }
     }
