@@ -72,7 +72,7 @@ impl Life {
         let now = self.sim.operations();
         let watcher = self.watcher.lock().unwrap().clone();
         if let Some((reader, every)) = watcher
-            && now % every == 0
+            && now.is_multiple_of(every)
             && !self.is_over()
             && !self.sim.is_power_cut()
         {
@@ -98,7 +98,7 @@ pub(crate) struct ProcessDisk {
 }
 
 impl ProcessDisk {
-    pub(crate) fn new(disk: Arc<dyn Disk>, life: &Arc<Life>) -> Arc<dyn Disk> {
+    pub(crate) fn of(life: &Arc<Life>, disk: Arc<dyn Disk>) -> Arc<dyn Disk> {
         Arc::new(Self { disk, life: Arc::clone(life) })
     }
 

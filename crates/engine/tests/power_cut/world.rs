@@ -165,7 +165,7 @@ impl World {
 
     /// The disk as the writing process sees it.
     pub(crate) fn disk(&self) -> Arc<dyn Disk> {
-        ProcessDisk::new(self.machine_disk(), &self.life)
+        ProcessDisk::of(&self.life, self.machine_disk())
     }
 
     /// The disk as other processes see it.
@@ -460,8 +460,7 @@ impl World {
         }
         let mut state = Contents::clone(self.model.now());
         state.insert(name.clone(), Default::default());
-        let mut options = KeyspaceOptions::default();
-        options.ttl = Self::ttl(space);
+        let options = KeyspaceOptions { ttl: Self::ttl(space), ..KeyspaceOptions::default() };
         let logged = [Logged::change(ChangeKind::CreateKeyspace)];
         self.commit(state, &logged, None, |db| db.create_keyspace(&name, options).map(|_| None))?;
         Ok(true)
