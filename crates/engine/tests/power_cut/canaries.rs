@@ -83,7 +83,13 @@ fn beside_a_reader(seed: u64, wrap: fn(SimDisk) -> Arc<dyn Disk>) -> Result<Worl
     world.start()?;
     let overwrite = |world: &mut World| -> Result<(), Stop> {
         for key in [1, 2, 1, 2] {
-            world.step(&Step::Put { space: 0, key, len: 60_000, level: Some(Level::Sync) })?;
+            world.step(&Step::Put {
+                space: 0,
+                key,
+                len: 60_000,
+                ttl_ms: None,
+                level: Some(Level::Sync),
+            })?;
         }
         Ok(())
     };
@@ -111,7 +117,8 @@ fn a_reader_keeps_its_state_over_many_compactions() {
     assert_eq!(world.recycled_count, 0);
     for step in [Step::CloseReader { which: 0 }, Step::Compact, Step::Compact] {
         settle(world.step(&step)).unwrap();
-        let put = Step::Put { space: 0, key: 1, len: 60_000, level: Some(Level::Sync) };
+        let put =
+            Step::Put { space: 0, key: 1, len: 60_000, ttl_ms: None, level: Some(Level::Sync) };
         settle(world.step(&put)).unwrap();
     }
     assert!(world.recycled_count > 0, "once it has gone, segments are recycled");

@@ -132,7 +132,8 @@ pub(crate) fn resurrect(seed: u64) -> Result<(), String> {
 /// behind the log's end, and cuts the power. `forge` may change the first of them.
 fn in_recycled(seed: u64, forge: impl Fn(&mut [u8], &[u8], u32)) -> Done {
     // Keys of one length, so that all frames have the same length.
-    let put = |key, level| Step::Put { space: 0, key, len: 1_000, level: Some(level) };
+    let put =
+        |key, level| Step::Put { space: 0, key, len: 1_000, ttl_ms: None, level: Some(level) };
     let mut world = World::new(seed, Setup::fixed(), honest);
     world.start()?;
     for round in 0..3 {
