@@ -35,6 +35,7 @@ mod real;
 mod region;
 mod sim;
 mod system;
+mod words;
 
 pub use disk::{Access, Disk, Entry, File, Holder, Lock, LockMode};
 pub use error::{DiskError, Operation, Result};
@@ -42,3 +43,4 @@ pub use memory::MemoryDisk;
 pub use real::{RealDisk, WriteMode};
 pub use region::{Backing, Region, Via};
 pub use sim::{Fault, SimDisk, SimOptions};
+pub use words::{Words, prefetch};

@@ -71,11 +71,19 @@ pub(crate) struct Keyspace {
 }
 
 impl Keyspace {
+    #[inline]
     pub(crate) fn check_alive(&self) -> Result<()> {
-        if self.dropped.load(Ordering::Acquire) {
-            return Err(Error::KeyspaceDropped { name: self.name.clone() });
-        }
-        Ok(())
+        if self.is_alive() { Ok(()) } else { Err(self.is_dropped()) }
+    }
+
+    #[inline]
+    pub(crate) fn is_alive(&self) -> bool {
+        !self.dropped.load(Ordering::Acquire)
+    }
+
+    #[cold]
+    fn is_dropped(&self) -> Error {
+        Error::KeyspaceDropped { name: self.name.clone() }
     }
 }
 

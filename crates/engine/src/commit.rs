@@ -5,7 +5,7 @@ use crate::{
     Durability, Error, Result,
     catalog::Keyspace,
     core::Core,
-    hash::{Applying, Changing, HashView, Placed, Undo},
+    hash::{Applying, Approach, Changing, HashView, Placed, Undo},
 };
 use annals_journal::{
     Address, Appended, FrameBuilder, KEY_BYTES_MAX, Pin, Seq, VALUE_BYTES_MAX, Writer, pin,
@@ -185,23 +185,12 @@ impl Core {
     fn warm_up<T: Targets + ?Sized>(&self, count: usize, targets: &T) {
         let pin = pin();
         let mut view = LastView::new(&pin);
-        let mut used = 0;
-        let first = count.min(PLACE_AHEAD);
-        for index in 0..first {
+        let mut places = [Approach::default(); PLACE_AHEAD];
+        for (index, place) in places.iter_mut().enumerate().take(count) {
             let (keyspace, hash) = targets.target(index);
-            used ^= view.of(keyspace).table.touch(hash);
+            *place = view.of(keyspace).table.approach(hash);
         }
-        std::hint::black_box(used);
-        for index in 0..first.min(RECORD_AHEAD) {
-            let (keyspace, hash) = targets.target(index);
-            self.fetch(view.of(keyspace), hash);
-        }
-    }
-
-    /// Brings closer the record that a key's place in the table points to.
-    #[inline]
-    fn fetch(&self, view: &HashView, hash: u64) {
-        if let Some(address) = view.table.candidate(hash) {
+        for address in places.iter().take(RECORD_AHEAD).filter_map(|place| place.candidate()) {
             self.journal.prefetch(Address::unpack(address));
         }
     }
@@ -252,16 +241,18 @@ impl Core {
         let undo = Arc::new(Undo::new(appended.first_seq, count));
         self.undo.store(Some(Arc::clone(&undo)));
         let how = Applying { undo: Some(&undo), keep_removed: true, unordered: false };
-        let (mut view, mut ahead, mut used) = (LastView::new(&pin), LastView::new(&pin), 0);
+        let (mut view, mut ahead) = (LastView::new(&pin), LastView::new(&pin));
         let mut changing: Option<Changing<'_>> = None;
         for index in 0..count {
             if index + PLACE_AHEAD < count {
                 let (keyspace, hash) = targets.target(index + PLACE_AHEAD);
-                used ^= ahead.of(keyspace).table.touch(hash);
+                let _ = ahead.of(keyspace).table.approach(hash);
             }
             if index + RECORD_AHEAD < count {
                 let (keyspace, hash) = targets.target(index + RECORD_AHEAD);
-                self.fetch(ahead.of(keyspace), hash);
+                if let Some(address) = ahead.of(keyspace).table.approach(hash).candidate() {
+                    self.journal.prefetch(Address::unpack(address));
+                }
             }
             let view = view.of(targets.target(index).0);
             if changing.as_ref().is_some_and(|changing| !std::ptr::eq(changing.view(), view)) {
@@ -270,7 +261,6 @@ impl Core {
             }
             changing.get_or_insert_with(|| view.change(self)).apply(&placed(index), how);
         }
-        std::hint::black_box(used);
         self.show(last_seq);
         self.undo.store(None);
         drop(changing);

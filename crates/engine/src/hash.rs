@@ -20,7 +20,8 @@ pub use entry::Entry;
 pub use guard::Guard;
 pub use iter::Iter;
 pub use keyspace::{CasOutcome, HashKeyspace, WriteOptions};
-pub(crate) use lookup::{Hit, Sight};
+pub(crate) use lookup::{Hit, Quick, Sight};
+pub(crate) use table::Approach;
 pub(crate) use undo::Undo;
 pub(crate) use view::HashView;
 

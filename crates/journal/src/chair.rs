@@ -134,6 +134,14 @@ fn borrow() -> (&'static Chair, bool) {
     }
 }
 
+impl Pin {
+    /// The counter of its thread.
+    #[inline]
+    pub(crate) fn seat(&self) -> usize {
+        if self.borrowed { SHARED_SEAT } else { self.chair.seat }
+    }
+}
+
 impl Drop for Pin {
     #[inline]
     fn drop(&mut self) {

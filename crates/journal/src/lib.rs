@@ -79,7 +79,7 @@ pub use takeover::COPY_TEMPORARY;
 // Writing.
 pub use frame::{FrameBuilder, FrameHeader, FrameKind, FrameView};
 pub use packer::Packer;
-pub use record::{Draft, KEY_BYTES_MAX, Kind, Record, VALUE_BYTES_MAX};
+pub use record::{Draft, KEY_BYTES_MAX, Kind, Look, Match, Record, VALUE_BYTES_MAX};
 pub use writer::{Appended, Writer};
 
 // Reading.

@@ -44,6 +44,7 @@ pub enum Kind {
 }
 
 impl Kind {
+    #[inline]
     fn from_byte(byte: u8) -> Option<Self> {
         Some(match byte & KIND_MASK {
             1 => Self::Put,
@@ -195,6 +196,103 @@ pub(crate) fn finish(record: &mut [u8], body: u32, seed: u32, delta: u32) -> u32
     checksum
 }
 
+/// What a look-up wants to know of a record that has its key. Offsets count from the start of the
+/// segment, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Match {
+    /// What it does.
+    pub kind: Kind,
+    /// Its sequence number.
+    pub seq: Seq,
+    /// Its encoded length, padding included.
+    pub len: u32,
+    /// Where the key lies: offset and length.
+    pub key: (u32, u32),
+    /// Where the value lies: offset and length.
+    pub value: (u32, u32),
+    /// Whether it expires at some time.
+    pub expires: bool,
+}
+
+/// What a look-up found at an address.
+#[derive(Clone, Copy, Debug)]
+pub enum Look {
+    /// A record of another key, or of another keyspace.
+    Other,
+    /// A record of this key.
+    This(Match),
+    /// Bytes that are no record.
+    Damaged,
+}
+
+/// Space, length of the key, length of the value, and where they end, of the record that `bytes`
+/// begin with; the general shape.
+#[cold]
+fn lengths(bytes: &[u8]) -> Option<(u32, usize, usize, usize)> {
+    let mut at = PREFIX_BYTES + 1;
+    let space = varint::read(bytes, &mut at)?;
+    let key_len = varint::read(bytes, &mut at)?;
+    let value_len = varint::read(bytes, &mut at)?;
+    if key_len > KEY_BYTES_MAX as u64 || value_len > VALUE_BYTES_MAX as u64 {
+        return None;
+    }
+    Some((u32::try_from(space).ok()?, key_len as usize, value_len as usize, at))
+}
+
+/// The same, for the shapes that are by far the most frequent: a space and a key below 128, and a
+/// value below 16 Ki.
+#[inline]
+fn short_lengths(head: u64) -> Option<(u32, usize, usize, usize)> {
+    let byte = |at: u32| (head >> (8 * at)) & 0xff;
+    let short = (u32::try_from(byte(1)).ok()?, byte(2) as usize);
+    if head & 0x8080_8000 == 0 {
+        return Some((short.0, short.1, byte(3) as usize, PREFIX_BYTES + 4));
+    }
+    if head & 0x80_8080_8000 == 0x8000_0000 {
+        let value_len = (byte(3) & 0x7f) | byte(4) << 7;
+        return Some((short.0, short.1, value_len as usize, PREFIX_BYTES + 5));
+    }
+    None
+}
+
+/// Whether the record at the start of `bytes`, which lie at `offset` of a segment whose sequence
+/// numbers count from `base_seq`, is of this key. Checks its shape as [`parse`] does, not its
+/// checksum; `Damaged` says that it is no record.
+#[inline]
+pub(crate) fn look(bytes: &[u8], offset: usize, base_seq: Seq, space: u32, key: &[u8]) -> Look {
+    // The shortest record has sixteen bytes.
+    let Some(head) = bytes.first_chunk::<16>() else { return Look::Damaged };
+    let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| head[at + byte]));
+    let (prefix, head) = (word(0), word(8));
+    let tag = head as u8;
+    let Some(kind) = Kind::from_byte(tag) else { return Look::Damaged };
+    let lengths = short_lengths(head).or_else(|| lengths(bytes));
+    let Some((its_space, key_len, value_len, mut at)) = lengths else { return Look::Damaged };
+    at += 8 * (tag & (FLAG_EXPIRY | FLAG_PREVIOUS)).count_ones() as usize;
+    let key_at = at;
+    at += key_len;
+    if tag & FLAG_ALIGNED != 0 {
+        at = (offset + at).next_multiple_of(VALUE_ALIGN) - offset;
+    }
+    let value_at = at;
+    let len = (at + value_len).next_multiple_of(RECORD_ALIGN);
+    if len > bytes.len() {
+        return Look::Damaged;
+    }
+    if its_space != space || bytes[key_at..key_at + key_len] != *key {
+        return Look::Other;
+    }
+    let Some(seq) = base_seq.0.checked_add(prefix >> 32) else { return Look::Damaged };
+    Look::This(Match {
+        kind,
+        seq: Seq(seq),
+        len: len as u32,
+        key: ((offset + key_at) as u32, key_len as u32),
+        value: ((offset + value_at) as u32, value_len as u32),
+        expires: tag & FLAG_EXPIRY != 0,
+    })
+}
+
 /// A parsed record with its length on disk.
 pub(crate) struct Parsed<'a> {
     pub(crate) record: Record<'a>,
@@ -215,19 +313,12 @@ pub(crate) fn parse(bytes: &[u8], offset: usize, base_seq: Seq) -> Option<Parsed
     let delta = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
     let tag = head[8];
     let kind = Kind::from_byte(tag)?;
-    let mut at = PREFIX_BYTES + 1;
     // Three one-byte lengths are by far the most frequent shape.
-    let (space, key_len, value_len) = if (head[9] | head[10] | head[11]) < 0x80 {
-        at += 3;
-        (u32::from(head[9]), usize::from(head[10]), usize::from(head[11]))
+    let (space, key_len, value_len, mut at) = if (head[9] | head[10] | head[11]) < 0x80 {
+        let (key_len, value_len) = (usize::from(head[10]), usize::from(head[11]));
+        (u32::from(head[9]), key_len, value_len, PREFIX_BYTES + 4)
     } else {
-        let space = varint::read(bytes, &mut at)?;
-        let key_len = varint::read(bytes, &mut at)?;
-        let value_len = varint::read(bytes, &mut at)?;
-        if key_len > KEY_BYTES_MAX as u64 || value_len > VALUE_BYTES_MAX as u64 {
-            return None;
-        }
-        (u32::try_from(space).ok()?, key_len as usize, value_len as usize)
+        lengths(bytes)?
     };
     let take_u64 = |at: &mut usize| -> Option<u64> {
         let raw = bytes.get(*at..*at + 8)?;

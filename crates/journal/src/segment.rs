@@ -9,7 +9,7 @@ use crate::{
     Address, Error, Position, Result, Seq,
     format::{SEGMENT_HEADER_BYTES, SegmentKind, segment_seed},
     frame::FrameView,
-    record::{self, RECORD_ALIGN, Record},
+    record::{self, Look, RECORD_ALIGN, Record},
 };
 use annals_disk::Region;
 use std::sync::{
@@ -92,10 +92,12 @@ impl Segment {
         self.ordinal.load(Ordering::Relaxed)
     }
 
+    #[inline]
     pub(crate) fn base_seq(&self) -> Seq {
         Seq(self.base_seq.load(Ordering::Relaxed))
     }
 
+    #[inline]
     pub(crate) fn published(&self) -> usize {
         self.published.load(Ordering::Acquire)
     }
@@ -110,6 +112,7 @@ impl Segment {
         self.trusted_from.fetch_min(offset, Ordering::Relaxed);
     }
 
+    #[inline]
     pub(crate) fn trusted_from(&self) -> usize {
         self.trusted_from.load(Ordering::Relaxed)
     }
@@ -159,9 +162,10 @@ impl Segment {
     }
 
     /// The content from `offset` to the published end.
+    #[inline]
     pub(crate) fn content(&self, offset: usize) -> &[u8] {
-        let end = self.published();
-        self.region.read(offset.min(end), end.saturating_sub(offset))
+        let len = self.published().saturating_sub(offset);
+        if len == 0 { &[] } else { self.region.read(offset, len) }
     }
 
     /// The record at `offset` and its encoded length, checked if it was not before.
@@ -176,6 +180,17 @@ impl Segment {
             return Err(self.damaged(offset, record::WHAT_CHECKSUM));
         }
         Ok((parsed.record, parsed.len))
+    }
+
+    /// Whether the record at `offset` is of this key; checked if it was not before.
+    #[inline]
+    pub(crate) fn look(&self, offset: usize, space: u32, key: &[u8]) -> Look {
+        let bytes = self.content(offset);
+        let look = record::look(bytes, offset, self.base_seq(), space, key);
+        if offset < self.trusted_from() && self.record(offset).is_err() {
+            return Look::Damaged;
+        }
+        look
     }
 
     #[cold]

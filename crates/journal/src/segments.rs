@@ -15,10 +15,10 @@ use crate::{
     Address, FrameView, Result,
     chair::{self, SEATS, SHARED_SEAT},
     format::SEGMENT_HEADER_BYTES,
-    record::Record,
+    record::{Look, Record},
     segment::Segment,
 };
-use annals_disk::fences;
+use annals_disk::{fences, prefetch};
 use parking_lot::Mutex;
 use std::{
     fmt,
@@ -135,6 +135,14 @@ impl SegmentGuard<'_> {
         Ok(self.segment.record(offset as usize)?.0)
     }
 
+    /// Whether the record at `offset` bytes into the segment is of the key `key` in `space`. Checked
+    /// on first touch; of `Damaged`, [`record`](Self::record) tells more.
+    #[inline]
+    #[must_use]
+    pub fn look(&self, offset: u32, space: u32, key: &[u8]) -> Look {
+        self.segment.look(offset as usize, space, key)
+    }
+
     /// The record at `offset` and its encoded length in bytes.
     ///
     /// # Errors
@@ -164,25 +172,12 @@ impl SegmentGuard<'_> {
         Ok(Some(frame))
     }
 
-    /// Bytes of the segment that were published, by offset. Used with ranges that
-    /// [`range_of`](Self::range_of) gave.
+    /// Bytes of the segment that were published, by offset. Used with ranges that a
+    /// [`Match`](crate::Match) gave.
     #[inline]
     #[must_use]
     pub fn bytes(&self, start: u32, len: u32) -> &[u8] {
         self.segment.region.read(start as usize, len as usize)
-    }
-
-    /// Where `part`, a slice borrowed from this guard, lies in the segment.
-    ///
-    /// # Panics
-    /// If `part` is not a slice of this segment.
-    #[inline]
-    #[must_use]
-    pub fn range_of(&self, part: &[u8]) -> (u32, u32) {
-        let base = self.segment.region.read(0, 0).as_ptr() as usize;
-        let start = (part.as_ptr() as usize).wrapping_sub(base);
-        assert!(start + part.len() <= self.segment.region.len(), "not a slice of this segment");
-        (start as u32, part.len() as u32)
     }
 }
 
@@ -210,12 +205,12 @@ impl Segments {
         place.base.store(segment.region.read(0, 0).as_ptr().cast_mut(), Ordering::Relaxed);
     }
 
-    /// Counts the caller in at `slot`; `None` if no segment is there.
+    /// Counts the caller, whose [seat](chair::seat) is `seat`, in at `slot`; `None` if no segment is
+    /// there.
     #[inline]
     #[allow(unsafe_code, reason = "the count taken before the load keeps the pointee alive")]
-    pub(crate) fn guard(&self, slot: u32) -> Option<SegmentGuard<'_>> {
+    pub(crate) fn guard(&self, slot: u32, seat: usize) -> Option<SegmentGuard<'_>> {
         let place = self.place(slot)?;
-        let seat = chair::seat();
         place.enter(seat);
         let raw = place.segment.load(Ordering::Acquire);
         if raw.is_null() {
@@ -232,18 +227,13 @@ impl Segments {
     /// Brings the record at `address` closer. A hint, without counting in: the segment may go
     /// away meanwhile.
     #[inline]
-    #[allow(unsafe_code, reason = "the prefetch instruction takes a raw pointer")]
     pub(crate) fn prefetch(&self, address: Address) {
-        #[cfg(target_arch = "x86_64")]
         if let Some(place) = self.place(address.slot) {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
             let at = place.base.load(Ordering::Relaxed).wrapping_add(address.offset as usize);
-            // SAFETY: a prefetch reads nothing architecturally and never faults, whatever the
-            // pointer; it is computed without leaving an allocation. SSE is part of x86-64.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
+            prefetch(at);
+            // A short record is seldom in one line.
+            prefetch(at.wrapping_add(64));
         }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = address;
     }
 
     /// Takes a segment out: no new reader can reach it. [`freed`](Self::freed) gives it back once
@@ -294,7 +284,7 @@ impl Segments {
         (0..CHUNKS)
             .filter(|chunk| self.chunks[*chunk].get().is_some())
             .flat_map(|chunk| (0..CHUNK_SLOTS).map(move |slot| (chunk * CHUNK_SLOTS + slot) as u32))
-            .filter_map(|slot| self.guard(slot))
+            .filter_map(|slot| self.guard(slot, chair::seat()))
     }
 }
 

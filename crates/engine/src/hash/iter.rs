@@ -39,8 +39,8 @@ impl<'a> Iter<'a> {
         let Some(hit) = core.hit(guard, address, slot.is_dead(), space, &key)? else {
             return Ok(None);
         };
-        let hit = core.visible_version(hit, &key, sight)?;
-        Ok(hit.map(|hit| Entry::new(hit.guard, hit.key, hit.value)))
+        let hit = core.visible_version(hit, &key, space, sight)?;
+        Ok(hit.map(|hit| Entry::new(hit.guard, hit.record.key, hit.record.value)))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The handle of a hash keyspace.
 
-use super::{Guard, Hit, Iter, Sight, hash_key};
+use super::{Guard, Hit, Iter, Quick, Sight, hash_key, table::Approach};
 use crate::{
     Commit, Durability, Error, Result, Snapshot,
     catalog::{Change, Keyspace, KeyspaceOptions},
@@ -160,7 +160,6 @@ impl HashKeyspace {
     }
 
     /// Runs `read` with the newest state and this keyspace in it.
-    #[inline]
     fn with_newest<'a, R>(&'a self, read: impl Fn(&'a Core, &Keyspace) -> Result<R>) -> Result<R> {
         if !self.core.read_only {
             loop {
@@ -187,14 +186,16 @@ impl HashKeyspace {
         }
     }
 
-    #[inline]
-    fn find(&self, key: &[u8]) -> Result<Option<Hit<'_>>> {
-        let hash = hash_key(self.core.hash_seed, key);
+    fn find_newest(&self, hash: u64, key: &[u8]) -> Result<Option<Hit<'_>>> {
         let pin = pin();
         self.with_newest(|core, keyspace| {
             let view = keyspace.view.read(&pin);
             core.look_up_hashed(view, keyspace.id, hash, key, Sight::Latest)
         })
+    }
+
+    fn find(&self, key: &[u8]) -> Result<Option<Hit<'_>>> {
+        self.find_newest(hash_key(self.core.hash_seed, key), key)
     }
 
     /// The value of `key`, read in place: one look-up in memory and one in the log, no copy, no
@@ -204,16 +205,41 @@ impl HashKeyspace {
     /// [`Error::KeyspaceDropped`], or damage to the record: `Corrupt` with file and offset.
     #[inline]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Guard<'_>>> {
-        let hit = self.find(key.as_ref())?;
-        Ok(hit.map(|hit| Guard::new(hit.guard, hit.value)))
+        let key = key.as_ref();
+        let hash = hash_key(self.core.hash_seed, key);
+        match self.find_quick(hash, key) {
+            Quick::Value(value) => Ok(Some(value)),
+            Quick::Absent => Ok(None),
+            Quick::Unsure => self.get_slowly(hash, key),
+        }
+    }
+
+    #[cold]
+    fn get_slowly(&self, hash: u64, key: &[u8]) -> Result<Option<Guard<'_>>> {
+        let hit = self.find_newest(hash, key)?;
+        Ok(hit.map(|hit| Guard::new(hit.guard, hit.record.value)))
+    }
+
+    /// One look at the newest state. A read-only handle is never sure: it has to follow first; nor is
+    /// one whose keyspace was dropped.
+    #[inline]
+    fn find_quick(&self, hash: u64, key: &[u8]) -> Quick<'_> {
+        let core: &Core = &self.core;
+        if core.read_only || !self.keyspace.is_alive() {
+            return Quick::Unsure;
+        }
+        let pin = pin();
+        let view = self.keyspace.view.read(&pin);
+        core.look_up_quick(view, &pin, self.keyspace.id, hash, key)
     }
 
     /// Whether `key` is there.
     ///
     /// # Errors
     /// As [`get`](Self::get).
+    #[inline]
     pub fn contains(&self, key: impl AsRef<[u8]>) -> Result<bool> {
-        Ok(self.find(key.as_ref())?.is_some())
+        Ok(self.get(key)?.is_some())
     }
 
     /// The values of many keys, in the order of the keys. The look-ups overlap, so this is several
@@ -223,31 +249,34 @@ impl HashKeyspace {
     /// # Errors
     /// As [`get`](Self::get).
     pub fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Guard<'_>>>> {
-        let pin = pin();
-        self.with_newest(|core, keyspace| {
-            let view = keyspace.view.read(&pin);
-            let mut found = Vec::with_capacity(keys.len());
-            let mut hashes = [0u64; 64];
-            for keys in keys.chunks(hashes.len()) {
-                let mut used = 0;
-                for (key, hash) in keys.iter().zip(&mut hashes) {
+        let core: &Core = &self.core;
+        let mut found = Vec::with_capacity(keys.len());
+        /// How many look-ups overlap.
+        const TOGETHER: usize = 64;
+        let mut hashes = [0u64; TOGETHER];
+        for keys in keys.chunks(hashes.len()) {
+            {
+                let pin = pin();
+                let view = self.keyspace.view.read(&pin);
+                let mut places = [Approach::default(); TOGETHER];
+                for ((key, hash), place) in keys.iter().zip(&mut hashes).zip(&mut places) {
                     *hash = hash_key(core.hash_seed, key.as_ref());
-                    used ^= view.table.touch(*hash);
+                    *place = view.table.approach(*hash);
                 }
-                std::hint::black_box(used);
-                for hash in &hashes[..keys.len()] {
-                    if let Some(address) = view.table.candidate(*hash) {
-                        core.journal.prefetch(Address::unpack(address));
-                    }
-                }
-                for (key, hash) in keys.iter().zip(&hashes) {
-                    let (key, space) = (key.as_ref(), keyspace.id);
-                    let hit = core.look_up_hashed(view, space, *hash, key, Sight::Latest)?;
-                    found.push(hit.map(|hit| Guard::new(hit.guard, hit.value)));
+                for address in places[..keys.len()].iter().filter_map(|place| place.candidate()) {
+                    core.journal.prefetch(Address::unpack(address));
                 }
             }
-            Ok(found)
-        })
+            for (key, hash) in keys.iter().zip(&hashes) {
+                let key = key.as_ref();
+                found.push(match self.find_quick(*hash, key) {
+                    Quick::Value(value) => Some(value),
+                    Quick::Absent => None,
+                    Quick::Unsure => self.get_slowly(*hash, key)?,
+                });
+            }
+        }
+        Ok(found)
     }
 
     /// Gives many keys their values, in one commit; `None` if there were none. All of them are
@@ -300,7 +329,7 @@ impl HashKeyspace {
 
     /// Whether the key still has the version it had when `seq` was read.
     fn is_unchanged(&self, hash: u64, key: &[u8], seq: Option<Seq>) -> Result<bool> {
-        Ok(self.find_hashed(hash, key)?.map(|hit| hit.seq) == seq)
+        Ok(self.find_hashed(hash, key)?.map(|hit| hit.record.seq) == seq)
     }
 
     /// Gives `key` the value `new` if it has the value `expected` now; `None` stands for "not
@@ -329,8 +358,8 @@ impl HashKeyspace {
         let key = key.as_ref();
         for _ in 0..ATTEMPTS_MAX {
             let current = self.find(key)?;
-            let seq = current.as_ref().map(|hit| hit.seq);
-            let value = current.map(|hit| Guard::new(hit.guard, hit.value));
+            let seq = current.as_ref().map(|hit| hit.record.seq);
+            let value = current.map(|hit| Guard::new(hit.guard, hit.record.value));
             if value.as_deref() != expected {
                 return Ok(CasOutcome::Different(value.map(|value| value.to_vec())));
             }
@@ -379,8 +408,8 @@ impl HashKeyspace {
         let key = key.as_ref();
         for _ in 0..ATTEMPTS_MAX {
             let current = self.find(key)?;
-            let seq = current.as_ref().map(|hit| hit.seq);
-            let before = current.map(|hit| Guard::new(hit.guard, hit.value).to_vec());
+            let seq = current.as_ref().map(|hit| hit.record.seq);
+            let before = current.map(|hit| Guard::new(hit.guard, hit.record.value).to_vec());
             let new = update(before.as_deref());
             if new.is_none() && before.is_none() {
                 return Ok(None);

@@ -5,7 +5,7 @@ use super::{
     table::{Rehash, Slot},
 };
 use crate::core::Core;
-use annals_journal::{Address, Seq};
+use annals_journal::{Address, Look, Match, Seq};
 
 /// Rehashes keys where they are, in the log.
 pub(super) struct Rehasher<'a>(pub(super) &'a Core);
@@ -31,15 +31,13 @@ pub(crate) struct Known {
 impl Core {
     /// The record behind `slot`, if it is of this key. A damaged record is of no key: writing over
     /// it repairs it.
-    pub(crate) fn same_key(&self, slot: Slot, space: u32, key: &[u8]) -> Option<Known> {
+    #[inline]
+    pub(crate) fn same_key(&self, slot: Slot, space: u32, key: &[u8]) -> Option<Match> {
         let address = Address::unpack(slot.address());
-        let guard = self.journal.guard(address.slot)?;
-        let (record, len) = guard.record_with_len(address.offset).ok()?;
-        (record.space == space && record.key == key).then_some(Known {
-            seq: record.seq,
-            len,
-            expires_ms: record.expires_ms,
-        })
+        match self.journal.guard(address.slot)?.look(address.offset, space, key) {
+            Look::This(found) => Some(found),
+            Look::Other | Look::Damaged => None,
+        }
     }
 
     pub(super) fn expiry(&self, slot: Slot) -> Option<Known> {

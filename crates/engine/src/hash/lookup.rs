@@ -1,22 +1,17 @@
 //! Finding the version of a key that a reader may see.
 
-use super::{HashView, table::Slot};
+use super::{Guard, HashView, table::Slot};
 use crate::{Error, Result, core::Core};
-use annals_journal::{Address, Kind, SegmentGuard, Seq};
+use annals_journal::{Address, Kind, Look, Match, Pin, SegmentGuard, Seq};
 use std::sync::atomic::Ordering;
 
 /// A record that was found, with the guard that keeps it in place.
 pub(crate) struct Hit<'a> {
     pub(crate) guard: SegmentGuard<'a>,
     pub(crate) address: Address,
-    pub(crate) seq: Seq,
-    kind: Kind,
+    pub(crate) record: Match,
     /// The table says that the key is gone (removed, or expired and swept).
     dead: bool,
-    expires_ms: Option<u64>,
-    previous: Option<Address>,
-    pub(crate) key: (u32, u32),
-    pub(crate) value: (u32, u32),
 }
 
 /// Which versions a reader may see.
@@ -33,16 +28,61 @@ pub(crate) enum Sight {
     },
 }
 
-/// What is behind a slot.
+/// What is behind a slot that ends a search.
 enum Candidate<'a> {
     Hit(Hit<'a>),
     /// The segment is gone; the slot was changed meanwhile.
     Gone,
 }
 
+/// What a search without second thoughts comes to.
+pub(crate) enum Quick<'a> {
+    /// The latest version is one that everybody sees, and this is its value.
+    Value(Guard<'a>),
+    /// The key is not there.
+    Absent,
+    /// It takes [`look_up_hashed`](Core::look_up_hashed) to tell.
+    Unsure,
+}
+
 impl Core {
-    /// The version of `key`, whose hash is `hash`, that `sight` may see.
+    /// The value of `key`, whose hash is `hash`, as far as one look tells. Between one look-up's wait
+    /// for memory and the next one's should be as few instructions as possible, so that the
+    /// processor reaches the next one while it waits.
     #[inline]
+    pub(crate) fn look_up_quick<'a>(
+        &'a self,
+        view: &HashView,
+        pin: &Pin,
+        space: u32,
+        hash: u64,
+        key: &[u8],
+    ) -> Quick<'a> {
+        let mut sure = true;
+        let found = view.table.find(hash, |slot| {
+            let address = Address::unpack(slot.address());
+            let guard = self.journal.guard_pinned(address.slot, pin);
+            match guard.as_ref().map(|guard| guard.look(address.offset, space, key)) {
+                Some(Look::This(Match { kind: Kind::Put, expires: false, seq, value, .. }))
+                    if !slot.is_dead() && seq <= self.visible_seq() =>
+                {
+                    guard.map(|guard| Guard::new(guard, value))
+                }
+                Some(Look::Other) => None,
+                _ => {
+                    sure = false;
+                    None
+                }
+            }
+        });
+        match found {
+            Some(value) => Quick::Value(value),
+            None if sure => Quick::Absent,
+            None => Quick::Unsure,
+        }
+    }
+
+    /// The version of `key`, whose hash is `hash`, that `sight` may see.
     pub(crate) fn look_up_hashed<'a>(
         &'a self,
         view: &HashView,
@@ -54,34 +94,59 @@ impl Core {
         let mut damaged_before = None;
         loop {
             let mut damaged = None;
-            let found =
-                view.table.find(hash, |slot| self.candidate(slot, space, key, &mut damaged));
-            match (found, damaged) {
-                (Some(Candidate::Hit(hit)), _) => return self.visible_version(hit, key, sight),
-                // The view is not kept up to date any more; the caller looks in the current one.
-                (Some(Candidate::Gone), _) if !self.is_current(view, space) => {
-                    return Err(Error::Stale);
-                }
-                (Some(Candidate::Gone), _) => std::hint::spin_loop(),
-                (None, None) => return Ok(None),
-                // A slot that was changed while it was read can look damaged; one that looks so
-                // twice is.
-                (None, Some((slot, error))) => {
-                    if !self.is_current(view, space) {
-                        return Err(Error::Stale);
+            let found = view.table.find(hash, |slot| {
+                let address = Address::unpack(slot.address());
+                let Some(guard) = self.journal.guard(address.slot) else {
+                    return Some(Candidate::Gone);
+                };
+                match guard.look(address.offset, space, key) {
+                    Look::This(record) => {
+                        Some(Candidate::Hit(Hit { guard, address, record, dead: slot.is_dead() }))
                     }
-                    if damaged_before == Some(slot) {
-                        return Err(Error::Journal(error));
+                    Look::Other => None,
+                    Look::Damaged => {
+                        damaged = Some(slot);
+                        None
                     }
-                    damaged_before = Some(slot);
                 }
+            });
+            match found {
+                Some(Candidate::Hit(hit)) => return self.visible_version(hit, key, space, sight),
+                None if damaged.is_none() => return Ok(None),
+                _ => self.ponder(view, space, damaged, &mut damaged_before)?,
             }
         }
     }
 
+    /// Decides whether a search that led to a segment that is gone, or to a damaged record, is
+    /// worth repeating.
+    #[cold]
+    fn ponder(
+        &self,
+        view: &HashView,
+        space: u32,
+        damaged: Option<Slot>,
+        damaged_before: &mut Option<Slot>,
+    ) -> Result<()> {
+        // The view is not kept up to date any more; the caller looks in the current one.
+        if !self.is_current(view, space) {
+            return Err(Error::Stale);
+        }
+        // A slot that was changed while it was read can look damaged; one that looks so twice is.
+        if damaged.is_some() && *damaged_before == damaged {
+            let address = damaged.map(|slot| Address::unpack(slot.address()));
+            let guard = address.and_then(|address| self.journal.guard(address.slot));
+            if let (Some(address), Some(guard)) = (address, guard) {
+                guard.record(address.offset)?;
+            }
+        }
+        *damaged_before = damaged;
+        std::hint::spin_loop();
+        Ok(())
+    }
+
     /// Whether changes to the keyspace `space` still reach `view`. One that was cleared away, or
     /// belongs to a state that a read-only handle has left, may point to segments that are gone.
-    #[cold]
     fn is_current(&self, view: &HashView, space: u32) -> bool {
         let catalog = self.catalog.load();
         let listed = catalog.by_id(space);
@@ -89,27 +154,7 @@ impl Core {
             && listed.is_some_and(|listed| std::ptr::eq(&raw const *listed.view, view))
     }
 
-    #[inline]
-    fn candidate<'a>(
-        &'a self,
-        slot: Slot,
-        space: u32,
-        key: &[u8],
-        damaged: &mut Option<(u64, annals_journal::Error)>,
-    ) -> Option<Candidate<'a>> {
-        let address = Address::unpack(slot.address());
-        let Some(guard) = self.journal.guard(address.slot) else { return Some(Candidate::Gone) };
-        match self.hit(guard, address, slot.is_dead(), space, key) {
-            Ok(hit) => hit.map(Candidate::Hit),
-            Err(error) => {
-                *damaged = Some((slot.address(), error));
-                None
-            }
-        }
-    }
-
     /// The record at `address` if it is of this key.
-    #[inline]
     pub(super) fn hit<'a>(
         &self,
         guard: SegmentGuard<'a>,
@@ -118,30 +163,27 @@ impl Core {
         space: u32,
         key: &[u8],
     ) -> annals_journal::Result<Option<Hit<'a>>> {
-        let record = guard.record(address.offset)?;
-        if record.space != space || record.key != key {
-            return Ok(None);
+        match guard.look(address.offset, space, key) {
+            Look::This(record) => Ok(Some(Hit { guard, address, record, dead })),
+            Look::Other => Ok(None),
+            Look::Damaged => guard.record(address.offset).map(|_| None),
         }
-        let (key, value) = (guard.range_of(record.key), guard.range_of(record.value));
-        let (seq, kind, previous) = (record.seq, record.kind, record.previous);
-        let expires_ms = record.expires_ms;
-        Ok(Some(Hit { guard, address, seq, kind, dead, expires_ms, previous, key, value }))
     }
 
     /// Goes back from the newest version to the one that `sight` may see.
-    #[inline]
     pub(crate) fn visible_version<'a>(
         &'a self,
         mut hit: Hit<'a>,
         key: &[u8],
+        space: u32,
         sight: Sight,
     ) -> Result<Option<Hit<'a>>> {
         let limit = match sight {
             Sight::Latest => self.visible_seq(),
             Sight::At { seq, .. } => seq,
         };
-        while hit.seq > limit {
-            let Some((address, dead)) = self.version_before(&hit, sight) else {
+        while hit.record.seq > limit {
+            let Some((address, dead)) = self.version_before(&hit, sight)? else {
                 // No frame under way covers it: it was published since `limit` was read.
                 if matches!(sight, Sight::Latest) {
                     break;
@@ -149,7 +191,6 @@ impl Core {
                 return Ok(None);
             };
             let Some(address) = address else { return Ok(None) };
-            let space = self.space_of(&hit)?;
             let Some(guard) = self.journal.guard(address.slot) else {
                 if matches!(sight, Sight::Latest) {
                     break;
@@ -161,42 +202,43 @@ impl Core {
                 None => return Ok(None),
             }
         }
-        let gone = match sight {
-            Sight::Latest => hit.dead || hit.kind != Kind::Put || self.is_expired(hit.expires_ms),
-            Sight::At { time_ms, .. } => {
-                hit.kind != Kind::Put || hit.expires_ms.is_some_and(|at| self.was_past(at, time_ms))
-            }
+        let expires_ms = if hit.record.expires {
+            hit.guard.record(hit.address.offset)?.expires_ms
+        } else {
+            None
         };
-        Ok((!gone).then_some(hit))
-    }
-
-    fn space_of(&self, hit: &Hit<'_>) -> Result<u32> {
-        Ok(hit.guard.record(hit.address.offset)?.space)
+        let over = match sight {
+            Sight::Latest => hit.dead || expires_ms.is_some_and(|at| self.is_past(at)),
+            Sight::At { time_ms, .. } => expires_ms.is_some_and(|at| self.was_past(at, time_ms)),
+        };
+        Ok((!over && hit.record.kind == Kind::Put).then_some(hit))
     }
 
     /// The version before: outer `None` if nothing tells, inner `None` if there was none.
     #[cold]
-    fn version_before(&self, hit: &Hit<'_>, sight: Sight) -> Option<(Option<Address>, bool)> {
+    fn version_before(
+        &self,
+        hit: &Hit<'_>,
+        sight: Sight,
+    ) -> Result<Option<(Option<Address>, bool)>> {
         if let Some(undo) = &*self.undo.load()
-            && let Some(before) = undo.before(hit.seq)
+            && let Some(before) = undo.before(hit.record.seq)
         {
-            return Some(before.map_or((None, false), |(address, dead)| (Some(address), dead)));
+            let nothing = (None, false);
+            return Ok(Some(before.map_or(nothing, |(address, dead)| (Some(address), dead))));
         }
         match sight {
-            Sight::Latest => None,
+            Sight::Latest => Ok(None),
             Sight::At { .. } => {
                 // The writer's addresses are its own: after a compaction that this handle has not
                 // loaded they name another place here, or none.
-                let known =
-                    if self.read_only { self.history.before(hit.address) } else { hit.previous };
-                Some((known, false))
+                let known = if self.read_only {
+                    self.history.before(hit.address)
+                } else {
+                    hit.guard.record(hit.address.offset)?.previous
+                };
+                Ok(Some((known, false)))
             }
         }
-    }
-
-    /// Whether a record with this expiry is over.
-    #[inline]
-    pub(crate) fn is_expired(&self, expires_ms: Option<u64>) -> bool {
-        expires_ms.is_some_and(|at| self.is_past(at))
     }
 }

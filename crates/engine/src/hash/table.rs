@@ -51,6 +51,7 @@ mod directory;
 mod entry;
 mod error;
 mod group;
+mod kernel;
 mod loader;
 mod pool;
 mod shape;
@@ -77,6 +78,7 @@ use std::fmt;
 use std::hint;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use annals_disk::prefetch;
 use parking_lot::Mutex;
 
 pub(crate) use changes::Changes;
@@ -88,10 +90,11 @@ pub(crate) use slot::Slot;
 pub(crate) use walk::WalkPlace;
 
 use arena::Arena;
-use bucket::Places;
+use bucket::{Bucket, Places};
 use directory::Directory;
 use entry::Head;
 use shape::{FIRST, TAG_BITS};
+use slot::Sought;
 use view::{Outdated, View};
 use writer::Writer;
 
@@ -110,6 +113,22 @@ impl<F: FnMut(u64) -> u64> Rehash for F {
     }
 }
 
+/// A home bucket that was asked for.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Approach<'t>(Option<(Bucket<'t>, Sought)>);
+
+impl Approach<'_> {
+    /// The address in the first slot that may be the key's, to load its record ahead of a search. Nothing is
+    /// validated: it may be any number, and nothing but time may be lost by it.
+    #[inline]
+    pub(crate) fn candidate(self) -> Option<u64> {
+        let (bucket, sought) = self.0?;
+        Places(bucket.agreeing(sought))
+            .find_map(|place| Slot::from_raw(bucket.word(place)))
+            .map(Slot::address)
+    }
+}
+
 /// A map from hashes to slots.
 pub(crate) struct Table {
     directory: Directory,
@@ -123,7 +142,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// An empty table, of less than two kibibytes.
+    /// An empty table, of some two kibibytes.
     pub(crate) fn new() -> Self {
         let directory = Directory::new(0);
         let arena = Arena::default();
@@ -205,25 +224,15 @@ impl Table {
         if view.is_current() { Ok(None) } else { Err(Outdated) }
     }
 
-    /// Loads the home bucket of a hash, so that a search soon after finds it in the cache. What it returns means
-    /// nothing, and is there to be used, lest the load be optimised out.
+    /// Asks for the home bucket of a hash to be brought closer, so that what comes soon finds it in the cache. A
+    /// hint: nothing is validated.
     #[inline]
-    pub(crate) fn touch(&self, hash: u64) -> u64 {
-        let Ok(view) = View::of(self, hash) else { return 0 };
-        let (at, _) = view.home(hash);
-        view.bucket(at).map_or(0, |bucket| bucket.word(0))
-    }
-
-    /// The address in the first slot that may be the key's, to load its record ahead of a search. Nothing is
-    /// validated: it may be any number, and nothing but time may be lost by it.
-    #[inline]
-    pub(crate) fn candidate(&self, hash: u64) -> Option<u64> {
-        let view = View::of(self, hash).ok()?;
+    pub(crate) fn approach(&self, hash: u64) -> Approach<'_> {
+        let Ok(view) = View::of(self, hash) else { return Approach(None) };
         let (at, sought) = view.home(hash);
-        let bucket = view.bucket(at).ok()?;
-        Places(bucket.agreeing(sought))
-            .find_map(|place| Slot::from_raw(bucket.word(place)))
-            .map(Slot::address)
+        let Ok(bucket) = view.bucket(at) else { return Approach(None) };
+        prefetch(bucket.0);
+        Approach(Some((bucket, sought)))
     }
 
     /// The slots that are not dead.

@@ -5,16 +5,23 @@
 //! all alike: a subtable names up to seven of them, wherever they are, so that recycling leaves no gaps.
 //!
 //! A page number says where the page is: `group:5 | chunk:6 | offset:21`. The chunks of a group are of one size,
-//! which doubles from group to group, so that a chunk adds at most a sixty-fourth of what there is.
+//! which doubles from group to group, so that a chunk adds at most a sixty-fourth of what there is; once there is
+//! enough, an eighth, in chunks that the system can give as large pages.
 
 use std::iter;
 use std::sync::OnceLock;
 
-use super::bucket::Bucket;
+use annals_disk::Words;
+
+use super::bucket::{Bucket, SLOTS};
 use super::shape::{FIRST, PAGE};
 
 /// Groups of chunks: 256 GiB.
-const GROUPS: u32 = 23;
+const GROUPS: u32 = 21;
+/// From this group on, chunks are of at least two mebibytes. Before it there are 16 MiB.
+const LARGE_GROUP: u32 = 9;
+/// Pages of a chunk of that group.
+const LARGE_PAGES: u32 = 2048;
 const CHUNK_SHIFT: u32 = 21;
 const GROUP_SHIFT: u32 = 27;
 
@@ -22,7 +29,7 @@ const GROUP_SHIFT: u32 = 27;
 const FIRST_CHUNKS: u32 = 8;
 const CHUNKS: u32 = 64;
 
-type Chunk = OnceLock<Box<[Bucket]>>;
+type Chunk = OnceLock<Words>;
 
 /// The page a new table starts with, which has only [`FIRST`] buckets.
 pub(super) const SHORT_PAGE: u32 = 0;
@@ -36,10 +43,12 @@ pub(super) struct Arena {
 impl Arena {
     /// The bucket of a page. `None` if there is no such page, as far as this thread can see.
     #[inline(always)]
-    pub(super) fn bucket(&self, page: u32, at: usize) -> Option<&Bucket> {
+    pub(super) fn bucket(&self, page: u32, at: usize) -> Option<Bucket<'_>> {
         let chunks = self.groups.get((page >> GROUP_SHIFT) as usize)?.get()?;
         let chunk = chunks.get((page >> CHUNK_SHIFT) as usize & (CHUNKS as usize - 1))?.get()?;
-        chunk.get((page & ((1 << CHUNK_SHIFT) - 1)) as usize * PAGE + at)
+        let bucket = (page & ((1 << CHUNK_SHIFT) - 1)) as usize * PAGE + at;
+        let (buckets, _) = chunk.get().as_chunks();
+        Some(Bucket(buckets.get(bucket)?))
     }
 
     /// Makes sure the page exists; returns the bytes this took.
@@ -55,8 +64,8 @@ impl Arena {
         });
         chunks[(page >> CHUNK_SHIFT) as usize & (CHUNKS as usize - 1)].get_or_init(|| {
             let buckets = if page == SHORT_PAGE { FIRST } else { pages_of(group) as usize * PAGE };
-            let chunk: Box<[Bucket]> = iter::repeat_with(Bucket::default).take(buckets).collect();
-            bytes += size_of_val(&*chunk);
+            let chunk = Words::zeroed(buckets * SLOTS);
+            bytes += size_of_val(chunk.get());
             chunk
         });
         bytes
@@ -70,7 +79,10 @@ fn chunks_of(group: u32) -> u32 {
 
 /// Pages of a chunk.
 fn pages_of(group: u32) -> u32 {
-    1 << group.saturating_sub(1)
+    match group.checked_sub(LARGE_GROUP) {
+        Some(beyond) => LARGE_PAGES << beyond,
+        None => 1 << group.saturating_sub(1),
+    }
 }
 
 /// The number of the page after this one.

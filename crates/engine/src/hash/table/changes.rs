@@ -18,7 +18,7 @@ pub(crate) struct Changes<'t> {
 
 /// Where a key's slot is.
 struct Found<'t> {
-    bucket: &'t Bucket,
+    bucket: Bucket<'t>,
     at: usize,
     slot: Slot,
     /// Whether the bucket is full, so that its words must not become zero.
@@ -27,7 +27,7 @@ struct Found<'t> {
 
 /// Where a key's slot would go.
 struct Vacancy<'t> {
-    bucket: &'t Bucket,
+    bucket: Bucket<'t>,
     at: usize,
     /// Whether the word is vacated, not empty.
     vacated: bool,

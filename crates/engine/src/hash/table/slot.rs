@@ -88,6 +88,12 @@ impl Sought {
         Self { bits: (tag << TAG_SHIFT) & mask, mask }
     }
 
+    /// The upper halves: the tag is in them.
+    #[inline]
+    pub(super) fn upper(self) -> (u32, u32) {
+        ((self.bits >> 32) as u32, (self.mask >> 32) as u32)
+    }
+
     /// Whether the tag of a raw word agrees; true for some words that hold no slot.
     #[inline]
     pub(super) fn agrees(self, raw: u64) -> bool {

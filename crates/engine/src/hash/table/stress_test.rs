@@ -92,8 +92,7 @@ fn run(hash: fn(u64) -> u64, stable: u64, passing: u64, rounds: u64) {
                             .find(hash(none), |slot| (key(slot.address()) == none).then_some(()))
                             .is_none()
                     );
-                    table.touch(hash(of));
-                    table.candidate(hash(of));
+                    table.approach(hash(of)).candidate();
                 }
             });
         }

@@ -63,7 +63,7 @@ impl<'t> View<'t> {
 
     /// A bucket. Missing only if the view is outdated.
     #[inline]
-    pub(super) fn bucket(&self, at: usize) -> Result<&'t Bucket, Outdated> {
+    pub(super) fn bucket(&self, at: usize) -> Result<Bucket<'t>, Outdated> {
         let page = at / PAGE;
         let page = if self.head.buckets() <= shape::FULL && page < ROOTS {
             self.entry.root(self.head, page)
