@@ -184,6 +184,13 @@ impl Core {
     #[inline]
     fn warm_up<T: Targets + ?Sized>(&self, count: usize, targets: &T) {
         let pin = pin();
+        if count == 1 {
+            let (keyspace, hash) = targets.target(0);
+            if let Some(address) = keyspace.view.read(&pin).table.approach(hash).candidate() {
+                self.journal.prefetch(Address::unpack(address));
+            }
+            return;
+        }
         let mut view = LastView::new(&pin);
         let mut places = [Approach::default(); PLACE_AHEAD];
         for (index, place) in places.iter_mut().enumerate().take(count) {

@@ -152,6 +152,8 @@ impl HashKeyspace {
         let hash = hash_key(core.hash_seed, key);
         let expires_ms = if kind == Kind::Put { self.expiry(options.ttl) } else { None };
         let space = self.keyspace.id;
+        // Encoding does not need the key's place in the table, and gives it the time to come closer.
+        let _ = self.keyspace.view.read(&pin()).table.approach(hash);
         with_frame(|frame| {
             frame.lend(&Draft { kind, space, key, value, expires_ms, aligned: false })?;
             let target = (&*self.keyspace, hash);
