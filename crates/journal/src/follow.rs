@@ -6,7 +6,7 @@
 //! a way that the follower's views cannot bridge, it is told to load anew.
 
 use crate::{
-    Journal, Result, Root, SegmentGuard, chair,
+    Journal, Result, Root, SegmentGuard,
     cursor::Cursor,
     format::{FRAME_HEADER_BYTES, SegmentKind},
     frame::{FrameHeader, FrameView},
@@ -130,8 +130,7 @@ impl Shared {
         // Whether a later segment of the chain is there.
         let mut later = false;
         for entry in &root.segments {
-            match self.segments.guard(entry.slot, chair::seat()).as_ref().map(SegmentGuard::segment)
-            {
+            match self.segments.guard(entry.slot).as_ref().map(SegmentGuard::segment) {
                 Some(known)
                     if known.generation == entry.generation
                         && known.kind() != SegmentKind::Spare =>

@@ -7,7 +7,7 @@ use crate::{
     Address, Background, Config, Durability, Error, Hold, Opening, Position, Recovery, Result,
     Root, SegmentGuard, Seq,
     background::Signals,
-    chair::{self, Pin},
+    chair::Pin,
     cursor::Cursor,
     durable::{Durable, Progress, SharedProgress},
     format::{FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentKind, segment_name},
@@ -256,14 +256,14 @@ impl Journal {
     #[inline]
     #[must_use]
     pub fn guard(&self, slot: u32) -> Option<SegmentGuard<'_>> {
-        self.shared.segments.guard(slot, chair::seat())
+        self.shared.segments.guard(slot)
     }
 
     /// As [`guard`](Self::guard), by a thread that is pinned, which spares it looking for itself.
     #[inline]
     #[must_use]
     pub fn guard_pinned(&self, slot: u32, pin: &Pin) -> Option<SegmentGuard<'_>> {
-        self.shared.segments.guard(slot, pin.seat())
+        self.shared.segments.guard_from(slot, pin.seat())
     }
 
     /// Brings the record at `address` closer to the processor. A hint.
@@ -687,7 +687,7 @@ impl Shared {
         let mut next = root.clone();
         let synced = self.durable.synced.position();
         for entry in &mut next.segments {
-            if let Some(guard) = self.segments.guard(entry.slot, chair::seat())
+            if let Some(guard) = self.segments.guard(entry.slot)
                 && guard.segment().generation == entry.generation
             {
                 describe(guard.segment(), synced, entry);

@@ -205,11 +205,16 @@ impl Segments {
         place.base.store(segment.region.read(0, 0).as_ptr().cast_mut(), Ordering::Relaxed);
     }
 
-    /// Counts the caller, whose [seat](chair::seat) is `seat`, in at `slot`; `None` if no segment is
-    /// there.
+    /// Counts the caller in at `slot`; `None` if no segment is there.
+    #[inline]
+    pub(crate) fn guard(&self, slot: u32) -> Option<SegmentGuard<'_>> {
+        self.guard_from(slot, chair::seat())
+    }
+
+    /// The same for a caller who knows its [seat](chair::seat).
     #[inline]
     #[allow(unsafe_code, reason = "the count taken before the load keeps the pointee alive")]
-    pub(crate) fn guard(&self, slot: u32, seat: usize) -> Option<SegmentGuard<'_>> {
+    pub(crate) fn guard_from(&self, slot: u32, seat: usize) -> Option<SegmentGuard<'_>> {
         let place = self.place(slot)?;
         place.enter(seat);
         let raw = place.segment.load(Ordering::Acquire);
@@ -284,7 +289,7 @@ impl Segments {
         (0..CHUNKS)
             .filter(|chunk| self.chunks[*chunk].get().is_some())
             .flat_map(|chunk| (0..CHUNK_SLOTS).map(move |slot| (chunk * CHUNK_SLOTS + slot) as u32))
-            .filter_map(|slot| self.guard(slot, chair::seat()))
+            .filter_map(|slot| self.guard(slot))
     }
 }
 
