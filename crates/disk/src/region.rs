@@ -6,7 +6,7 @@
 //! header of a recycled segment are before publication too.
 
 use crate::{DiskError, Operation, Result};
-use std::{fmt::Debug, io, path::Path, ptr::NonNull};
+use std::{fmt::Debug, io, ops::Range, path::Path, ptr::NonNull};
 
 /// What stands behind a [`Region`]: owns the memory and reaches the file.
 pub trait Backing: Debug + Send + Sync {
@@ -31,6 +31,11 @@ pub trait Backing: Debug + Send + Sync {
     fn populate(&self, offset: u64, len: u64);
     /// Gives the bytes from `len` on back to the file system. They must never be touched again.
     fn truncate(&self, len: u64) -> Result<()>;
+    /// The first range at or behind `from` that may have anything but zeroes; see
+    /// [`Region::filled`]. Who does not keep account of that says that everything may.
+    fn filled(&self, from: u64) -> Option<Range<u64>> {
+        Some(from..u64::MAX)
+    }
 }
 
 /// The way in which bytes go to a region. What is written is the same, and so is what a sync makes
@@ -220,6 +225,20 @@ impl Region {
     pub fn populate(&self, offset: usize, len: usize) {
         let offset = offset.min(self.len);
         self.backing.populate(offset as u64, len.min(self.len - offset) as u64);
+    }
+
+    /// The first range at or behind `from` that may have anything but zeroes: everything outside
+    /// of such ranges reads as zero. `None` if nothing behind `from` was ever written. Space that
+    /// was reserved and never written need not be read to know that.
+    #[must_use]
+    pub fn filled(&self, from: usize) -> Option<Range<usize>> {
+        if from >= self.len {
+            return None;
+        }
+        let range = self.backing.filled(from as u64)?;
+        let inside = |at: u64| usize::try_from(at).map_or(self.len, |at| at.min(self.len));
+        let (start, end) = (inside(range.start).max(from), inside(range.end));
+        (start < end).then_some(start..end)
     }
 
     /// Gives the bytes from `len` on back to the file system. They must not be touched again

@@ -104,6 +104,7 @@ contract! {
     a_region_and_a_whole_read_agree
     both_ways_of_writing_show_the_same
     zeroing_and_populating_show_zeroes
+    what_is_outside_of_filled_ranges_is_zero
     truncating_cuts_and_growing_again_shows_zeroes
     leaving_a_region_panics
     threads_write_disjoint_ranges
@@ -390,6 +391,34 @@ fn zeroing_and_populating_show_zeroes(bench: &Bench) {
     assert!(region.read(13_000, 5 * 4096 - 13_000).iter().all(|byte| *byte == 9));
     region.write(4000, b"after").expect("write");
     assert_eq!(region.read(4000, 5), b"after");
+}
+
+fn what_is_outside_of_filled_ranges_is_zero(bench: &Bench) {
+    let path = bench.path("seg");
+    let len = 1 << 20;
+    let region = bench.disk.create_region(&path, len as u64).expect("create");
+    region.write(70_001, b"early").expect("write");
+    region.write(len - 1, b"z").expect("write");
+    let check = |region: &Region| {
+        let (mut at, mut outside, mut found) = (0, Vec::new(), 0);
+        while let Some(range) = region.filled(at) {
+            assert!(at <= range.start && range.start < range.end && range.end <= len);
+            outside.push(at..range.start);
+            found += region.read(range.start, range.len()).iter().filter(|b| **b != 0).count();
+            at = range.end;
+        }
+        outside.push(at..len);
+        assert_eq!(found, 6, "everything is inside of a range");
+        for range in outside {
+            assert!(region.read(range.start, range.len()).iter().all(|byte| *byte == 0));
+        }
+        assert_eq!(region.filled(len), None);
+    };
+    check(&region);
+    // Read once more by others, before and after it is on the device.
+    check(&bench.disk.open_region(&path, Access::Read).expect("open"));
+    region.sync().expect("sync");
+    check(&bench.disk.open_region(&path, Access::Write { len: 0 }).expect("open"));
 }
 
 fn truncating_cuts_and_growing_again_shows_zeroes(bench: &Bench) {

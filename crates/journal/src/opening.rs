@@ -23,6 +23,7 @@ use crate::{
 };
 use annals_disk::{Access, Disk, Lock};
 use std::{
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -99,7 +100,10 @@ pub(crate) fn open_segment(
     if len > SEGMENT_BYTES_MAX {
         return Err(damaged(SEGMENT_BYTES_MAX, "the segment is longer than one can be"));
     }
-    let head = region.read(0, SEGMENT_HEADER_BYTES);
+    // A spare that was never written is not read at all.
+    let blank = spare && region.filled(0).is_none_or(|range| range.start >= SEGMENT_HEADER_BYTES);
+    let head =
+        if blank { &[0; SEGMENT_HEADER_BYTES] } else { region.read(0, SEGMENT_HEADER_BYTES) };
     let header = match SegmentHeader::decode(head, root.database_id) {
         Ok(header) if header.generation == entry.generation => header,
         // An intact header of something else was never written here, nor torn into being.
@@ -164,11 +168,24 @@ pub(crate) fn content_end(segment: &Segment, cursor: &Cursor, from: usize) -> us
             SegmentKind::Log | SegmentKind::Packed => end_in_recycled(segment, cursor, from),
         };
     }
-    let bytes = segment.region.read(from, segment.region.len() - from);
-    let zeroes = bytes.rchunks(4096).take_while(|chunk| chunk.iter().all(|byte| *byte == 0));
-    let tail: usize = zeroes.map(<[u8]>::len).sum();
-    let rest = &bytes[..bytes.len() - tail];
-    rest.iter().rposition(|byte| *byte != 0).map_or(from, |at| from + at + 1)
+    // All asked for before any is read: reading makes the kernel fill pages beyond with zeroes.
+    let mut ranges = Vec::new();
+    while let Some(range) =
+        segment.region.filled(ranges.last().map_or(from, |last: &Range<usize>| last.end))
+    {
+        ranges.push(range);
+    }
+    let mut end = from;
+    for filled in ranges {
+        let bytes = segment.region.read(filled.start, filled.len());
+        let zeroes = bytes.rchunks(4096).take_while(|chunk| chunk.iter().all(|byte| *byte == 0));
+        let tail: usize = zeroes.map(<[u8]>::len).sum();
+        let rest = &bytes[..bytes.len() - tail];
+        if let Some(last) = rest.iter().rposition(|byte| *byte != 0) {
+            end = filled.start + last + 1;
+        }
+    }
+    end
 }
 
 impl Opening {

@@ -11,6 +11,7 @@ use memmap2::{MmapOptions, MmapRaw};
 use std::{
     fs::File,
     io,
+    ops::Range,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     ptr::NonNull,
@@ -173,5 +174,9 @@ impl Backing for Mapped {
             if len < self.file.metadata()?.len() { self.file.set_len(len) } else { Ok(()) }
         };
         cut().map_err(self.failed(Operation::Resize))
+    }
+
+    fn filled(&self, from: u64) -> Option<Range<u64>> {
+        space::filled(&self.file, from)
     }
 }

@@ -9,7 +9,19 @@
 //! What it cannot see: a file whose blocks are shared by `cp --reflink` on XFS needs fresh space
 //! when written, promise or not.
 
-use std::{fs::File, io, os::unix::fs::FileExt};
+use std::{fs::File, io, ops::Range, os::unix::fs::FileExt};
+
+/// File systems whose account of space is relied upon, by their magic numbers.
+#[cfg(target_os = "linux")]
+fn is_known(file: &File) -> io::Result<bool> {
+    const EXT4: u64 = 0xef53;
+    const XFS: u64 = 0x5846_5342;
+    const TMPFS: u64 = 0x0102_1994;
+
+    // The magic number is a signed word here and an unsigned one there; all known ones fit 32 bits.
+    let kind = rustix::fs::fstatfs(file)?.f_type as u64 & 0xffff_ffff;
+    Ok([EXT4, XFS, TMPFS].contains(&kind))
+}
 
 /// Whether a store to the file's mapped memory can still find the disk full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,20 +61,37 @@ pub(super) fn fill(file: &File, mut offset: u64, mut len: u64) -> io::Result<()>
     Ok(())
 }
 
+/// The first range of `file` at or behind `from` that may have anything but zeroes. Elsewhere than
+/// on the known file systems, whose answer counts what was stored to a map and is not on the device
+/// yet, everything may.
+pub(super) fn filled(file: &File, from: u64) -> Option<Range<u64>> {
+    #[cfg(target_os = "linux")]
+    if is_known(file).unwrap_or(false) {
+        use rustix::{
+            fs::{SeekFrom, seek},
+            io::Errno,
+        };
+        // Nobody uses the file's own position.
+        return match seek(file, SeekFrom::Data(from)) {
+            Ok(start) => Some(start..seek(file, SeekFrom::Hole(start)).unwrap_or(u64::MAX)),
+            Err(Errno::NXIO) => None,
+            Err(_) => Some(from..u64::MAX),
+        };
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = file;
+    Some(from..u64::MAX)
+}
+
 /// Allocates blocks for the first `len` bytes; `false` if the file system gives no promise.
 #[cfg(target_os = "linux")]
 fn allocate(file: &File, len: u64) -> io::Result<bool> {
     use rustix::{
-        fs::{FallocateFlags, fallocate, fstatfs},
+        fs::{FallocateFlags, fallocate},
         io::Errno,
     };
-    const EXT4: u64 = 0xef53;
-    const XFS: u64 = 0x5846_5342;
-    const TMPFS: u64 = 0x0102_1994;
 
-    // The magic number is a signed word here and an unsigned one there; all known ones fit 32 bits.
-    let kind = fstatfs(file)?.f_type as u64 & 0xffff_ffff;
-    if ![EXT4, XFS, TMPFS].contains(&kind) {
+    if !is_known(file)? {
         return Ok(false);
     }
     loop {
@@ -101,6 +130,21 @@ mod tests {
         let metadata = file.metadata().expect("metadata");
         assert_eq!(metadata.len(), 1 << 20);
         assert!(metadata.blocks() * 512 >= 1 << 20, "the file is sparse");
+    }
+
+    #[test]
+    fn what_was_never_written_is_told_from_what_was() {
+        let file = tempfile::tempfile().expect("a file");
+        reserve(&file, 0, 1 << 20).expect("reserve");
+        file.write_all_at(b"late", 600_000).expect("write");
+        let range = filled(&file, 0).expect("a filled range");
+        assert!(range.contains(&600_000), "{range:?}");
+        assert!(filled(&file, 600_002).is_some_and(|range| range.contains(&600_003)));
+        if range.start > 0 {
+            // A file system that keeps account.
+            assert!(range.end < 1 << 20, "{range:?}");
+            assert_eq!(filled(&file, range.end), None);
+        }
     }
 
     #[test]
