@@ -7,11 +7,12 @@
 //! frequent side gets by with a fence for the compiler alone: [`light`]. The rare side calls
 //! [`heavy`], which runs a full fence on every processor that runs a thread of this process.
 //!
-//! Elsewhere, and until it is known that the system can do it, both are full fences.
+//! Elsewhere, and until it is known that the system can do it, both are full fences. Finding that
+//! out can take the system longer than opening a database: [`prepare`] lets nobody wait for it.
 //!
 //! [`membarrier`]: https://man7.org/linux/man-pages/man2/membarrier.2.html
 
-use std::sync::atomic::{AtomicU8, Ordering, compiler_fence, fence};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering, compiler_fence, fence};
 
 const UNKNOWN: u8 = 0;
 const SYMMETRIC: u8 = 1;
@@ -27,15 +28,16 @@ pub fn light() {
     if MODE.load(Ordering::Relaxed) == ASYMMETRIC {
         compiler_fence(Ordering::SeqCst);
     } else {
-        full();
+        fence(Ordering::SeqCst);
     }
 }
 
-#[cold]
-fn full() {
-    fence(Ordering::SeqCst);
-    if MODE.load(Ordering::Relaxed) == UNKNOWN {
-        settle();
+/// Finds out beside the caller what the system can do.
+pub fn prepare() {
+    static ASKED: AtomicBool = AtomicBool::new(false);
+    if MODE.load(Ordering::Relaxed) == UNKNOWN && !ASKED.swap(true, Ordering::Relaxed) {
+        // Without a thread all fences stay full ones, until somebody needs a heavy one.
+        drop(std::thread::Builder::new().name("annals-fences".into()).spawn(settle));
     }
 }
 
@@ -91,7 +93,7 @@ mod system {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicBool, AtomicUsize};
+    use std::sync::atomic::AtomicUsize;
 
     /// Store, fence, load on both sides: at least one must see the other.
     #[test]
@@ -105,6 +107,8 @@ mod tests {
                 std::thread::yield_now();
             }
         };
+        // On the way some rounds begin with full fences and end with unequal ones.
+        prepare();
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for round in 1..=ROUNDS {

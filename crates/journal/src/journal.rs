@@ -200,6 +200,7 @@ impl Journal {
     }
 
     pub(crate) fn start(shared: Shared, lock: Option<Box<dyn Lock>>) -> Self {
+        annals_disk::fences::prepare();
         *shared.lock.lock() = lock;
         let shared = Arc::new(shared);
         let threads = if shared.config.background == Background::Threads && !shared.read_only {
