@@ -7,7 +7,7 @@
 
 use crate::{
     catalog::{KeyspaceOptions, check_name, decode_options, encode_options},
-    hash::table::{Group, Slot, Table, TableLoader, WalkPlace},
+    hash::table::{Group, PackedGroup, TAG_BYTES, Table, TableError, TableLoader, WalkPlace},
 };
 use annals_disk::{File, Result as DiskResult};
 use annals_journal::Address;
@@ -149,8 +149,6 @@ fn put_u32(out: &mut Vec<u8>, value: usize) {
     out.extend_from_slice(&(value as u32).to_le_bytes());
 }
 
-/// Bytes of a slot besides its address.
-const TAG_BYTES: usize = 2;
 const ADDRESS_BITS: u32 = Address::PACKED_BITS;
 
 /// A group: prefix, depth, precision, bytes of an address, buckets, counts, slots. Addresses take
@@ -171,33 +169,21 @@ fn encode_group(group: &Group, out: &mut Vec<u8>) {
     }
 }
 
-/// Reads the group at the start of `bytes` into `group`; returns its length.
-fn decode_group(bytes: &[u8], group: &mut Group) -> Option<usize> {
+/// Takes the group off the start of `bytes`.
+fn decode_group<'a>(bytes: &mut &'a [u8]) -> Option<PackedGroup<'a>> {
     const HEAD: usize = 20;
-    let head = bytes.get(..HEAD)?;
-    group.prefix = u64::from_le_bytes(head[0..8].try_into().ok()?);
-    (group.depth, group.precision) = (head[8], head[9]);
+    let (head, rest) = bytes.split_first_chunk::<HEAD>()?;
+    let prefix = u64::from_le_bytes(*head.first_chunk()?);
     let width = usize::from(head[10]);
-    group.buckets = u32::from_le_bytes(head[12..16].try_into().ok()?);
+    let buckets = u32::from_le_bytes(head[12..16].try_into().ok()?) as usize;
     let slots_count = u32::from_le_bytes(head[16..20].try_into().ok()?) as usize;
     if !(1..=6).contains(&width) || head[11] != 0 {
         return None;
     }
-    let counts_end = HEAD.checked_add(group.buckets as usize)?;
-    let counts = bytes.get(HEAD..counts_end)?;
-    let step = TAG_BYTES + width;
-    let end = counts_end.checked_add(slots_count.checked_mul(step)?)?;
-    let slots = bytes.get(counts_end..end)?;
-    group.counts.clear();
-    group.counts.extend_from_slice(counts);
-    group.slots.clear();
-    group.slots.extend(slots.chunks_exact(step).map(|chunk| {
-        let tag = u64::from(u16::from_le_bytes([chunk[0], chunk[1]]));
-        let mut address = [0; 8];
-        address[..width].copy_from_slice(&chunk[TAG_BYTES..]);
-        tag << ADDRESS_BITS | u64::from_le_bytes(address)
-    }));
-    Some(end)
+    let (counts, rest) = rest.split_at_checked(buckets)?;
+    let (slots, rest) = rest.split_at_checked(slots_count.checked_mul(TAG_BYTES + width)?)?;
+    *bytes = rest;
+    Some(PackedGroup { prefix, depth: head[8], precision: head[9], counts, slots, width })
 }
 
 /// Reads a checkpoint file.
@@ -264,34 +250,36 @@ impl<'a> SectionReader<'a> {
     }
 
     pub(super) fn table(&mut self, slot_known: &[bool]) -> Result<Table, Fault> {
-        let mut loader = TableLoader::new();
-        let mut group = Group::default();
+        // A removed key is never in a file.
+        let mut loader = TableLoader::new(|raw| {
+            let slot = Address::unpack(raw).slot as usize;
+            raw >> 63 == 0 && slot_known.get(slot).copied().unwrap_or(false)
+        });
+        let what = |error| match error {
+            TableError::Unknown { .. } => "a key's address is in no segment of the log",
+            TableError::Incomplete | TableError::Disproportion { .. } => "the table is incomplete",
+            _ => "a group of the table contradicts itself",
+        };
+        let mut offsets = Vec::new();
         loop {
             let start = self.at;
             let (kind, mut body, body_start) = self.block()?;
-            let mut at = body_start;
+            let whole = body.len();
             match kind {
                 BLOCK_GROUPS => {
                     while !body.is_empty() {
-                        let len = decode_group(body, &mut group)
+                        let at = body_start + (whole - body.len());
+                        let group = decode_group(&mut body)
                             .ok_or((at, "a group of the table is malformed"))?;
-                        let known = |raw: &u64| {
-                            let slot = Address::unpack(*raw).slot as usize;
-                            slot_known.get(slot).copied().unwrap_or(false)
-                                && Slot::from_raw(*raw).is_some_and(|slot| !slot.is_dead())
-                        };
-                        if !group.slots.iter().all(known) {
-                            return Err((at, "a key's address is in no segment of the log"));
-                        }
-                        loader
-                            .push(&group)
-                            .map_err(|_| (at, "a group of the table contradicts itself"))?;
-                        body = &body[len..];
-                        at += len;
+                        offsets.push(at);
+                        loader.push_packed(&group).map_err(|error| (at, what(error)))?;
                     }
                 }
                 BLOCK_TABLE_END => {
-                    return loader.finish().map_err(|_| (start, "the table is incomplete"));
+                    return loader.finish().map_err(|misfit| {
+                        let at = misfit.group.and_then(|number| offsets.get(number));
+                        (at.copied().unwrap_or(start), what(misfit.error))
+                    });
                 }
                 _ => return Err((start, "a block is not of the kind its place asks for")),
             }

@@ -82,9 +82,8 @@ use annals_disk::prefetch;
 use parking_lot::Mutex;
 
 pub(crate) use changes::Changes;
-#[cfg(test)]
 pub(crate) use error::TableError;
-pub(crate) use group::Group;
+pub(crate) use group::{Group, PackedGroup, TAG_BYTES};
 pub(crate) use loader::TableLoader;
 pub(crate) use slot::Slot;
 pub(crate) use walk::WalkPlace;

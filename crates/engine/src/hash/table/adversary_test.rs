@@ -60,7 +60,7 @@ fn crowd_among_good_hashes() {
     let model = fill(hash, 60_000);
     check_proportion(&model);
     let groups = groups(&model.table);
-    let mut loader = TableLoader::new();
+    let mut loader = TableLoader::new(|_| true);
     for group in &groups {
         loader.push(group).unwrap();
     }
@@ -99,7 +99,7 @@ fn two_layers_of_index_pages() {
         model.insert(key + 75_000, false);
     }
     model.check();
-    let mut loader = TableLoader::new();
+    let mut loader = TableLoader::new(|_| true);
     groups(&model.table).iter().for_each(|group| loader.push(group).unwrap());
     model.table = loader.finish().unwrap();
     model.check();

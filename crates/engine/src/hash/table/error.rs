@@ -40,6 +40,11 @@ pub(crate) enum TableError {
         /// The word.
         raw: u64,
     },
+    /// A slot that may not stand in the table.
+    Unknown {
+        /// The slot.
+        raw: u64,
+    },
     /// A slot is in a bucket where no search would find it.
     Displaced {
         /// The slot.
@@ -76,6 +81,9 @@ impl fmt::Display for TableError {
             }
             Self::Slot { raw } => {
                 write!(f, "a hash table group has a slot {raw:#018x}, which is none")
+            }
+            Self::Unknown { raw } => {
+                write!(f, "the hash table slot {raw:#018x} leads nowhere")
             }
             Self::Displaced { raw, bucket } => {
                 write!(

@@ -3,14 +3,14 @@
 use proptest::prelude::*;
 
 use super::testing::{Dice, Model, check_inside, groups, mix};
-use super::{Group, Table, TableError, TableLoader};
+use super::{Group, PackedGroup, Slot, TAG_BYTES, Table, TableError, TableLoader};
 
 fn load(groups: &[Group]) -> Result<Table, TableError> {
-    let mut loader = TableLoader::new();
+    let mut loader = TableLoader::new(|_| true);
     for group in groups {
         loader.push(group)?;
     }
-    loader.finish()
+    loader.finish().map_err(|misfit| misfit.error)
 }
 
 fn model(keys: u64) -> Model {
@@ -22,6 +22,89 @@ fn model(keys: u64) -> Model {
         model.remove(key);
     }
     model
+}
+
+/// The slots of a group as a file has them.
+fn pack(group: &Group, width: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    for slot in &group.slots {
+        out.extend_from_slice(&slot.to_le_bytes()[6..]);
+        out.extend_from_slice(&slot.to_le_bytes()[..width]);
+    }
+    assert_eq!(out.len(), group.slots.len() * (width + TAG_BYTES));
+    out
+}
+
+fn load_packed(
+    groups: &[Group],
+    is_known: impl Fn(u64) -> bool + Sync,
+) -> Result<Table, TableError> {
+    let width_of = |group: &Group| {
+        let largest = group.slots.iter().map(|slot| slot & ((1 << 48) - 1)).max().unwrap_or(0);
+        (u64::BITS - largest.leading_zeros()).div_ceil(8).max(1) as usize
+    };
+    let packed: Vec<_> = groups.iter().map(|group| pack(group, width_of(group))).collect();
+    let mut loader = TableLoader::new(is_known);
+    for (group, slots) in groups.iter().zip(&packed) {
+        let width = width_of(group);
+        let Group { prefix, depth, precision, counts, .. } = group;
+        let (prefix, depth, precision) = (*prefix, *depth, *precision);
+        let packed = PackedGroup { prefix, depth, precision, counts, slots, width };
+        loader.push_packed(&packed)?;
+    }
+    loader.finish().map_err(|misfit| misfit.error)
+}
+
+/// A table loaded from packed groups is the one loaded from the groups.
+#[test]
+fn packed_groups_load_alike() {
+    for keys in [0, 1, 10, 27, 500, 10_000, 150_000] {
+        let mut model = model(keys);
+        let before = groups(&model.table);
+        let loaded = load_packed(&before, |_| true).unwrap();
+        assert_eq!(groups(&loaded), before);
+        assert_eq!(loaded.len(), model.table.len());
+        assert_eq!(loaded.dead_len(), model.table.dead_len());
+        model.table = loaded;
+        model.check();
+        for key in 0..keys + 1000 {
+            model.insert(key + keys / 2, false);
+        }
+        model.check();
+    }
+}
+
+/// What is wrong with a group is found whichever way it comes.
+#[test]
+fn wrong_packed_groups_are_refused() {
+    let good = groups(&model(3_000).table);
+    let refused = |change: &dyn Fn(&mut Group)| {
+        let mut bad = good.clone();
+        let at = bad.iter().position(|group| group.slots.len() > 20).unwrap();
+        change(&mut bad[at]);
+        bad[at].buckets = bad[at].counts.len() as u32;
+        (load(&bad).err(), load_packed(&bad, |_| true).err())
+    };
+    let changes: [&dyn Fn(&mut Group); 7] = [
+        &|group| group.depth = 25,
+        &|group| group.precision = 3,
+        &|group| group.prefix ^= 1 << 63,
+        &|group| group.counts[0] = 9,
+        &|group| group.counts.truncate(group.counts.len() - 1),
+        &|group| group.slots[0] &= !((1 << 48) - 1),
+        &|group| group.slots.reverse(),
+    ];
+    for (number, change) in changes.iter().enumerate() {
+        let (plain, packed) = refused(*change);
+        assert!(plain.is_some(), "change {number}");
+        assert_eq!(plain, packed, "change {number}");
+    }
+    let unknown = good.iter().flat_map(|group| &group.slots).nth(7).copied().unwrap();
+    assert_eq!(
+        load_packed(&good, |raw| raw != unknown).err(),
+        Some(TableError::Unknown { raw: unknown })
+    );
+    assert!(Slot::from_raw(unknown).is_some());
 }
 
 /// The loaded table is the same, and goes on as one.

@@ -25,11 +25,22 @@ impl Pool {
     /// A page: a recycled one, with whatever words it had, or a new one.
     pub(super) fn take(&mut self, arena: &Arena) -> u32 {
         self.free.pop().unwrap_or_else(|| {
-            let page = self.next;
+            let page = self.reserve();
             self.arena_bytes += arena.provide(page);
-            self.next = arena::after(page);
             page
         })
+    }
+
+    /// A new page, which the caller will provide, and whose memory it will [note](Self::note_provided).
+    pub(super) fn reserve(&mut self) -> u32 {
+        let page = self.next;
+        self.next = arena::after(page);
+        page
+    }
+
+    /// Reserved pages were provided, which took so much memory.
+    pub(super) fn note_provided(&mut self, bytes: usize) {
+        self.arena_bytes += bytes;
     }
 
     /// Gives pages back that no directory entry names any more.

@@ -100,7 +100,7 @@ fn run(hash: fn(u64) -> u64, stable: u64, passing: u64, rounds: u64) {
             while !done.load(Ordering::Relaxed) {
                 let (mut place, mut group) = (WalkPlace::default(), Group::default());
                 let mut met = vec![0u8; (stable + passing) as usize];
-                let mut loader = super::TableLoader::new();
+                let mut loader = super::TableLoader::new(|_| true);
                 while table.walk_from(&mut place, &mut group) {
                     loader.push(&group).unwrap();
                     for slot in group.slots.iter().filter_map(|&raw| Slot::from_raw(raw)) {

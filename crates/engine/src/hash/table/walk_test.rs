@@ -50,7 +50,7 @@ fn a_walk_of_live_slots() {
         model.insert(key, key % 3 == 0);
     }
     let (mut place, mut group) = (WalkPlace::live_only(), Group::default());
-    let mut loader = super::TableLoader::new();
+    let mut loader = super::TableLoader::new(|_| true);
     while model.table.walk_from(&mut place, &mut group) {
         loader.push(&group).unwrap();
     }
