@@ -43,6 +43,8 @@ pub struct CheckpointReport {
 pub(crate) struct Loaded {
     pub(crate) catalog: Catalog,
     pub(crate) clock_ms: u64,
+    /// The length of its file.
+    pub(crate) file_bytes: u64,
 }
 
 /// Writes a checkpoint and makes it the latest; the root stops naming the segments in `drop_slots`
@@ -115,7 +117,7 @@ pub(crate) fn path(opening: &Opening) -> Option<PathBuf> {
 /// Damage is [`Error::Checkpoint`]: the views can be rebuilt from the log.
 pub(crate) fn load(opening: &Opening) -> Result<Loaded> {
     let Some(path) = path(opening) else {
-        return Ok(Loaded { catalog: Catalog::new(), clock_ms: 0 });
+        return Ok(Loaded { catalog: Catalog::new(), ..Loaded::default() });
     };
     let number = opening.root().checkpoint.map_or(0, |checkpoint| checkpoint.number);
     let region = match opening.disk().open_region(&path, Access::Read) {
@@ -140,7 +142,8 @@ pub(crate) fn read(
     slots: &[u32],
 ) -> Result<Loaded, (usize, &'static str)> {
     let mut reader = SectionReader::new(bytes, database_id, number)?;
-    let mut loaded = Loaded { catalog: Catalog::new(), clock_ms: 0 };
+    let file_bytes = bytes.len() as u64;
+    let mut loaded = Loaded { catalog: Catalog::new(), clock_ms: 0, file_bytes };
     let mut slot_known = vec![false; slots.iter().max().map_or(0, |most| *most as usize + 1)];
     for slot in slots {
         slot_known[*slot as usize] = true;

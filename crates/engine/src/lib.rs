@@ -45,6 +45,7 @@ mod loading;
 mod maintenance;
 mod open;
 mod replay;
+mod replayed;
 mod snapshot;
 mod stats;
 mod upkeep;

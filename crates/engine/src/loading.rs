@@ -2,14 +2,15 @@
 
 use crate::{
     Builder, Database, Error, Result,
-    catalog::{Catalog, Change},
+    catalog::Catalog,
     checkpoint::{self, Loaded},
     core::Core,
     maintenance::{self, Maintenance},
     open::Open,
+    replayed::Replayed,
 };
 use annals_disk::Disk;
-use annals_journal::{Address, FrameView, Journal, Kind, Opening, Root, Seq};
+use annals_journal::{Journal, Opening, Root};
 use std::{path::Path, sync::Arc};
 
 pub(crate) fn open(builder: Builder, disk: Arc<dyn Disk>, dir: &Path) -> Result<Database> {
@@ -58,24 +59,6 @@ fn start(core: Core, builder: Builder) -> Database {
     Database { core: Arc::new(Open::new(core, builder)) }
 }
 
-/// The state that replay builds; it becomes the core once the log is taken over. Views look
-/// records up by address, so replay collects what the log says and applies it afterwards.
-#[derive(Default)]
-pub(crate) struct Replayed {
-    pub(crate) changes: Vec<(Seq, Change)>,
-    pub(crate) records: Vec<Pending>,
-    time_ms: u64,
-    /// A catalog record that this build does not understand.
-    unknown: Option<Address>,
-}
-
-/// A record of the log that has yet to be applied.
-#[derive(Clone, Copy)]
-pub(crate) struct Pending {
-    pub(crate) address: Address,
-    pub(crate) seq: Seq,
-}
-
 /// Loads the database that `core` reads anew.
 pub(crate) fn load_read_only(core: &Core, builder: &Builder) -> Result<Core> {
     let disk = Arc::clone(core.journal.disk());
@@ -103,10 +86,13 @@ fn load(mut opening: Opening, builder: &Builder) -> Result<Core> {
         }
         Err(error) => return Err(error),
     };
-    let Loaded { mut catalog, clock_ms: checkpoint_ms } = loaded;
+    let Loaded { mut catalog, clock_ms: checkpoint_ms, file_bytes } = loaded;
     clock_ms = clock_ms.max(checkpoint_ms);
-    let mut replayed = Replayed::default();
-    opening.replay(whole, &mut |frame| replayed.collect(frame))?;
+    let mut replayed = Replayed::new(hash_seed);
+    opening.replay(whole, &mut |frame| {
+        replayed.collect(frame);
+        Ok(())
+    })?;
     clock_ms = clock_ms.max(replayed.time_ms);
     if let Some(address) = replayed.unknown {
         let (path, offset) = (opening.path_of(address.slot), u64::from(address.offset));
@@ -115,31 +101,15 @@ fn load(mut opening: Opening, builder: &Builder) -> Result<Core> {
     let opened = opening.finish()?;
     catalog.next_id = catalog.next_id.max(1);
     let maintenance = Maintenance::new(builder.engine);
+    maintenance.note_opened(replayed.bytes, file_bytes);
     let mut core = Core::new(opened.journal, hash_seed, read_only, catalog, clock_ms, maintenance);
     core.recovery = opened.recovery;
     if whole {
-        core.apply_whole(replayed);
+        core.apply_whole(&mut replayed);
     } else {
         core.apply_replayed(&replayed);
     }
     Ok(core)
-}
-
-impl Replayed {
-    pub(crate) fn collect(&mut self, frame: &FrameView<'_>) -> annals_journal::Result<()> {
-        self.time_ms = self.time_ms.max(frame.header().time_ms);
-        for (address, _, record) in frame.records() {
-            if record.kind == Kind::Catalog {
-                // Intact, by its checksum, and still unknown: a later build wrote it.
-                match Change::decode(record.value) {
-                    Some(change) => self.changes.push((record.seq, change)),
-                    None => self.unknown = self.unknown.or(Some(address)),
-                }
-            }
-            self.records.push(Pending { address, seq: record.seq });
-        }
-        Ok(())
-    }
 }
 
 pub(crate) fn close(core: &Core) -> Result<()> {

@@ -83,9 +83,21 @@ impl Maintenance {
         number
     }
 
+    /// How much log a checkpoint of this length may leave to be replayed.
+    fn interval(&self, file_bytes: u64) -> u64 {
+        self.config.checkpoint_every_bytes.max(file_bytes.saturating_mul(CHECKPOINT_SHARE))
+    }
+
+    /// The database was opened with a checkpoint of this length. What had to be replayed counts:
+    /// otherwise a database that crashes early again and again would replay more each time.
+    pub(crate) fn note_opened(&self, replayed_bytes: u64, file_bytes: u64) {
+        let due = self.interval(file_bytes).saturating_sub(replayed_bytes);
+        self.checkpoint_at_bytes.store(due, Ordering::Relaxed);
+    }
+
     pub(crate) fn note_checkpoint(&self, journal: &Journal, file_bytes: u64) {
-        let every = self.config.checkpoint_every_bytes.max(file_bytes * CHECKPOINT_SHARE);
-        self.checkpoint_at_bytes.store(journal.appended_bytes() + every, Ordering::Relaxed);
+        let due = journal.appended_bytes() + self.interval(file_bytes);
+        self.checkpoint_at_bytes.store(due, Ordering::Relaxed);
     }
 
     /// Ends the thread.

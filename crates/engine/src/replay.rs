@@ -6,39 +6,48 @@ use crate::{
     catalog::Change,
     core::Core,
     hash::{Applying, HashView, Placed, hash_key},
-    loading::{Pending, Replayed},
+    replayed::{Changed, Pending, Replayed, in_runs},
 };
 use annals_journal::{Address, Followed, FrameView, Kind, Record, Seq};
 use std::{collections::HashMap, sync::Arc};
 
-/// How many records ahead of the one being applied are brought closer to the processor.
-const LOOK_AHEAD: usize = 16;
+/// How many records ahead of the one that is applied what it has to be compared with is fetched.
+const LOOK_AHEAD: usize = 12;
 
 impl Core {
     /// Applies what follows a checkpoint, in the order of the log.
     pub(crate) fn apply_replayed(&self, replayed: &Replayed) {
-        let mut hashes = std::collections::VecDeque::with_capacity(LOOK_AHEAD);
-        let mut ahead = replayed.records.iter();
-        for pending in &replayed.records {
-            while hashes.len() < LOOK_AHEAD
-                && let Some(next) = ahead.next()
-            {
-                hashes.push_back(self.touch_ahead(next.address));
-            }
-            let hash = hashes.pop_front().unwrap_or(0);
-            self.apply_at(pending.address, hash, Applying::default());
+        let mut applied = 0;
+        for Changed { change, after, .. } in &replayed.changes {
+            self.apply_run(&replayed.records[applied..*after]);
+            self.apply_change(change);
+            applied = *after;
         }
+        self.apply_run(&replayed.records[applied..]);
     }
 
-    /// Hashes the key of the record at `address` and brings its place in the table closer.
-    fn touch_ahead(&self, address: Address) -> u64 {
-        let Some(guard) = self.journal.guard(address.slot) else { return 0 };
-        let Ok(record) = guard.record(address.offset) else { return 0 };
-        let hash = hash_key(self.hash_seed, record.key);
-        if let Some(listed) = self.catalog.load().by_id(record.space) {
-            let _ = listed.view.table.approach(hash);
+    fn apply_run(&self, records: &[Pending]) {
+        let catalog = self.catalog.load();
+        in_runs(records, |space, run| {
+            if let Some(listed) = catalog.by_id(space) {
+                let mut changing = listed.view.change(self);
+                self.each_warm(&listed.view, run, |pending| changing.replay(pending));
+            }
+        });
+    }
+
+    /// Goes through a run of one view. Its places in the table lie side by side; the records found
+    /// there, and those to be compared with them, do not, and are fetched ahead.
+    fn each_warm(&self, view: &HashView, run: &[Pending], mut apply: impl FnMut(&Pending)) {
+        for (index, pending) in run.iter().enumerate() {
+            if let Some(next) = run.get(index + LOOK_AHEAD)
+                && let Some(found) = view.table.approach(next.hash).candidate()
+            {
+                self.journal.prefetch(Address::unpack(found));
+                self.journal.prefetch(next.address());
+            }
+            apply(pending);
         }
-        hash
     }
 
     fn apply_at(&self, address: Address, hash: u64, how: Applying<'_>) {
@@ -67,28 +76,31 @@ impl Core {
 
     /// Rebuilds all views from the whole log. Its records come in no particular order, so the
     /// catalog is settled first, and of each key the record with the highest number wins.
-    pub(crate) fn apply_whole(&self, mut replayed: Replayed) {
-        replayed.changes.sort_by_key(|(seq, _)| *seq);
+    pub(crate) fn apply_whole(&self, replayed: &mut Replayed) {
+        replayed.changes.sort_by_key(|changed| changed.seq);
         let mut cleared: HashMap<u32, Seq> = HashMap::new();
-        for (seq, change) in &replayed.changes {
+        for Changed { seq, change, .. } in &replayed.changes {
             if let Change::Clear { id } = change {
                 cleared.insert(*id, *seq);
             }
             self.apply_change(change);
         }
-        replayed.records.sort_unstable_by_key(|pending| pending.seq);
         let how = Applying { keep_removed: true, unordered: true, undo: None };
-        for Pending { address, seq } in replayed.records {
-            let Some(guard) = self.journal.guard(address.slot) else { continue };
-            let Ok(record) = guard.record(address.offset) else { continue };
-            let current = cleared.get(&record.space).is_none_or(|at| *at < seq);
-            if record.kind != Kind::Catalog && current {
-                let hash = hash_key(self.hash_seed, record.key);
-                drop(guard);
-                self.apply_at(address, hash, how);
-            }
-        }
-        for listed in self.catalog.load().iter() {
+        let catalog = self.catalog.load();
+        in_runs(&replayed.records, |space, run| {
+            let Some(listed) = catalog.by_id(space) else { return };
+            let cleared_at = cleared.get(&space);
+            let mut changing = listed.view.change(self);
+            self.each_warm(&listed.view, run, |pending| {
+                let (address, len, hash) = (pending.address(), pending.len, pending.hash);
+                let Some(guard) = self.journal.guard(address.slot) else { return };
+                let Ok(record) = guard.record(address.offset) else { return };
+                if cleared_at.is_none_or(|at| *at < record.seq) {
+                    changing.apply(&Placed { address, len, seq: record.seq, hash, record }, how);
+                }
+            });
+        });
+        for listed in catalog.iter() {
             listed.view.change(self).bury(None);
         }
     }

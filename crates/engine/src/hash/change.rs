@@ -1,7 +1,7 @@
 //! Changing the view of a hash keyspace.
 
 use super::{HashView, Undo, beside::Beside, known::Rehasher, table::Changes, table::Slot};
-use crate::core::Core;
+use crate::{core::Core, replayed::Pending};
 use annals_journal::{Address, Kind, Record, Seq};
 use parking_lot::MutexGuard;
 use std::{cmp::Reverse, sync::atomic::Ordering};
@@ -86,6 +86,37 @@ impl Changing<'_> {
         }
         if let Some(expires_ms) = record.expires_ms {
             self.beside.expiries.push(Reverse((expires_ms, hash)));
+            self.view.has_expiries.store(true, Ordering::Release);
+        }
+    }
+
+    /// Changes the view by one record of the log's end, whose key is only read if it has to be
+    /// compared. Records of one key come in their order.
+    #[inline]
+    pub(crate) fn replay(&mut self, pending: &Pending) {
+        let core = self.core;
+        let address = pending.address();
+        let mut old_len = 0;
+        let matches = |slot: Slot| {
+            let Some(found) = core.same_key_as(slot, address) else { return false };
+            old_len = found.len;
+            true
+        };
+        let old = if pending.is_removal() {
+            self.table.remove(pending.hash, matches)
+        } else {
+            self.table.insert(pending.hash, address.pack(), false, matches, Rehasher(core))
+        };
+        if let Some(old) = old.filter(|old| !old.is_dead()) {
+            self.beside.debit(Address::unpack(old.address()), old_len);
+        }
+        if !pending.is_removal() {
+            self.beside.credit(address, pending.len);
+        }
+        if pending.expires()
+            && let Some(expires_ms) = core.expires_ms(address)
+        {
+            self.beside.expiries.push(Reverse((expires_ms, pending.hash)));
             self.view.has_expiries.store(true, Ordering::Release);
         }
     }

@@ -40,6 +40,18 @@ impl Core {
         }
     }
 
+    /// The record behind `slot`, if it is of the key of the record at `address`.
+    pub(super) fn same_key_as(&self, slot: Slot, address: Address) -> Option<Match> {
+        let guard = self.journal.guard(address.slot)?;
+        let record = guard.record(address.offset).ok()?;
+        self.same_key(slot, record.space, record.key)
+    }
+
+    /// When the record at `address` expires.
+    pub(super) fn expires_ms(&self, address: Address) -> Option<u64> {
+        self.journal.guard(address.slot)?.record(address.offset).ok()?.expires_ms
+    }
+
     pub(super) fn expiry(&self, slot: Slot) -> Option<Known> {
         let address = Address::unpack(slot.address());
         let guard = self.journal.guard(address.slot)?;
