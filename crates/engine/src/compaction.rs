@@ -69,9 +69,26 @@ fn compact(core: &Core, below: f64) -> Result<CompactReport> {
     let mut victims: Vec<SegmentInfo> = choose(&candidates, below);
     // A damaged segment stays as it is, whole, and keeps nobody from compacting the others.
     victims.retain(|victim| is_intact(core, victim));
+    let slots: Vec<u32> = victims.iter().map(|victim| victim.slot).collect();
+    // A feed may have come meanwhile. From here on none begins in what is given up.
+    let slots = core.journal.give_up(&slots);
+    victims.retain(|victim| slots.contains(&victim.slot));
     if victims.is_empty() {
         return Ok(CompactReport::default());
     }
+    let outcome = rewrite(core, &candidates, &victims, &slots);
+    if outcome.is_err() {
+        core.journal.take_back(&slots);
+    }
+    outcome
+}
+
+fn rewrite(
+    core: &Core,
+    candidates: &[Candidate],
+    victims: &[SegmentInfo],
+    slots: &[u32],
+) -> Result<CompactReport> {
     let kept_from = candidates
         .iter()
         .filter(|candidate| candidate.info.kind != SegmentKind::Spare)
@@ -89,7 +106,7 @@ fn compact(core: &Core, below: f64) -> Result<CompactReport> {
     };
     let mut before_bytes = 0;
     let mut outcome = Ok(());
-    for victim in &victims {
+    for victim in victims {
         outcome = outcome.and_then(|()| run.segment(victim));
         before_bytes += victim.content_bytes;
     }
@@ -99,11 +116,10 @@ fn compact(core: &Core, below: f64) -> Result<CompactReport> {
     // the next root. A failure means a failed sync.
     run.packer.finish().inspect_err(|error| core.journal.poison(&error.to_string()))?;
     outcome?;
-    let slots: Vec<u32> = victims.iter().map(|victim| victim.slot).collect();
-    checkpoint::write(core, &slots)?;
+    checkpoint::write(core, slots)?;
     // Snapshots taken from now on find the new addresses; earlier ones may hold old ones.
     let ticket = core.snapshots.next_ticket();
-    core.maintenance.zombies.lock().push((ticket, slots));
+    core.maintenance.zombies.lock().push((ticket, slots.to_vec()));
     crate::maintenance::tidy(core);
     let segments_count = victims.len() as u64;
     Ok(CompactReport { segments_count, before_bytes, after_bytes, moved_count })

@@ -155,3 +155,39 @@ fn read_snapshot(db: &Database) {
     assert_eq!(count, PAIRS);
     assert_eq!(snapshot.iter("right").unwrap().count() as u64, PAIRS);
 }
+
+#[test]
+fn a_feed_that_begins_during_a_compaction_has_no_gap() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Database::builder().segment_bytes(64 << 10).open(dir.path().join("db")).unwrap();
+    let keyspace = db.hash_keyspace("k").unwrap();
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let _stopper = Stopper(&over);
+            for round in 0..60u8 {
+                for n in 0..30u32 {
+                    keyspace.insert(n.to_be_bytes(), vec![round; 5_000]).unwrap();
+                }
+                db.compact().unwrap();
+            }
+        });
+        while !over.load(Ordering::Relaxed) {
+            let oldest = db.oldest_seq();
+            let mut changes = match db.changes(oldest) {
+                Ok(changes) => changes,
+                // It was compacted in between, and creating the feed says so.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => panic!("{error}"),
+            };
+            let mut next = None;
+            while let Some(change) = changes.try_next().unwrap() {
+                assert!(next.is_none_or(|next| next == change.seq), "{next:?}: {change:?}");
+                next = Some(change.seq.plus(1));
+                if over.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+        }
+    });
+}

@@ -28,6 +28,7 @@ impl Shared {
             .segments
             .iter()
             .filter(|guard| guard.segment().kind() == SegmentKind::Log)
+            .filter(|guard| !guard.segment().is_leaving())
             .map(|guard| (guard.segment().base_seq(), guard.segment().ordinal()))
             .collect();
         chain.sort_unstable_by_key(|(_, ordinal)| *ordinal);
@@ -50,7 +51,8 @@ impl Journal {
     /// [`Error::Gone`] if the log no longer reaches back that far; use [`Journal::oldest_seq`] to
     /// start where it does.
     pub fn feed(&self, name: &str, from: Seq) -> Result<Feed> {
-        // The hold comes first: what it finds cannot go away any more.
+        // The hold comes first: what is found then cannot be given up any more, and what was given
+        // up before is not found.
         let hold = self.hold(name, Position::default());
         let chain = self.shared.chain();
         let at = |ordinal| Position { ordinal, offset: SEGMENT_HEADER_BYTES as u32 };
@@ -62,6 +64,35 @@ impl Journal {
         let mut feed = Feed { shared: Arc::clone(&self.shared), position: at(start), hold };
         feed.skip_to(from)?;
         Ok(feed)
+    }
+
+    /// Lets go of the segments in `slots` as places where a feed may begin, except those of the
+    /// chain that are held back already. Returns the ones let go.
+    #[must_use]
+    pub fn give_up(&self, slots: &[u32]) -> Vec<u32> {
+        let segments = &self.shared.segments;
+        self.shared.holds.settled(|held_from| {
+            let free = |slot: &&u32| {
+                let Some(guard) = segments.guard(**slot) else { return false };
+                let segment = guard.segment();
+                let held = segment.kind() == SegmentKind::Log
+                    && held_from.is_some_and(|ordinal| segment.ordinal() >= ordinal);
+                if !held {
+                    segment.set_leaving(true);
+                }
+                !held
+            };
+            slots.iter().filter(free).copied().collect()
+        })
+    }
+
+    /// Undoes [`give_up`](Self::give_up) for segments that stay after all.
+    pub fn take_back(&self, slots: &[u32]) {
+        self.shared.holds.settled(|_| {
+            for guard in slots.iter().filter_map(|slot| self.shared.segments.guard(*slot)) {
+                guard.segment().set_leaving(false);
+            }
+        });
     }
 
     /// The lowest sequence number from which [`feed`](Self::feed) can read.

@@ -51,6 +51,12 @@ impl Holds {
         Hold { registry: Arc::clone(self), number }
     }
 
+    /// Calls `decide` with the lowest ordinal that is held; meanwhile nobody holds anything new.
+    pub(crate) fn settled<R>(&self, decide: impl FnOnce(Option<u32>) -> R) -> R {
+        let inner = self.inner.lock();
+        decide(inner.held.values().map(|(_, position)| position.ordinal).min())
+    }
+
     /// The lowest position that is held, with its holder's name.
     pub(crate) fn oldest(&self) -> Option<(String, Position)> {
         self.inner.lock().held.values().min_by_key(|(_, position)| *position).cloned()

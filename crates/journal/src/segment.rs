@@ -14,7 +14,7 @@ use crate::{
 use annals_disk::Region;
 use std::sync::{
     OnceLock,
-    atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering},
 };
 
 /// A segment in memory.
@@ -31,6 +31,8 @@ pub(crate) struct Segment {
     base_seq: AtomicU64,
     /// End of the content that readers may see, in bytes.
     published: AtomicUsize,
+    /// Whether it is about to be taken out of the chain: no feed begins in it.
+    leaving: AtomicBool,
     /// End of the content once nothing will be appended any more, else 0.
     sealed_end: AtomicUsize,
     trusted_from: AtomicUsize,
@@ -70,6 +72,7 @@ impl Segment {
             ordinal: AtomicU32::new(parts.ordinal),
             base_seq: AtomicU64::new(parts.base_seq.0),
             published: AtomicUsize::new(parts.published),
+            leaving: AtomicBool::new(false),
             sealed_end: AtomicUsize::new(0),
             trusted_from: AtomicUsize::new(parts.trusted_from),
             checked: OnceLock::new(),
@@ -81,6 +84,7 @@ impl Segment {
         self.kind.store(kind as u8, Ordering::Relaxed);
         self.ordinal.store(ordinal, Ordering::Relaxed);
         self.base_seq.store(base_seq.0, Ordering::Relaxed);
+        self.leaving.store(false, Ordering::Relaxed);
         self.publish(SEGMENT_HEADER_BYTES);
     }
 
@@ -115,6 +119,15 @@ impl Segment {
     #[inline]
     pub(crate) fn trusted_from(&self) -> usize {
         self.trusted_from.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
+    /// Changed under the lock of the holds, which orders it with feeds that begin.
+    pub(crate) fn set_leaving(&self, leaving: bool) {
+        self.leaving.store(leaving, Ordering::Relaxed);
     }
 
     /// Notes that the content is complete.
