@@ -4,7 +4,7 @@ use crate::{Error, Result, catalog::Change as CatalogChange, core::Core, open::O
 use annals_journal::{Feed, Kind, Seq};
 use std::{
     collections::{HashMap, VecDeque},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -155,8 +155,13 @@ impl Changes {
                         ends_commit: record.seq == last,
                     });
                 }
-            })?;
-            if !more && self.read.is_empty() {
+            });
+            if self.core.superseded.load(Ordering::Acquire) {
+                // Left meanwhile, and perhaps emptied: the newer state tells it again.
+                self.read.clear();
+                continue;
+            }
+            if !more? && self.read.is_empty() {
                 return Ok(None);
             }
         }

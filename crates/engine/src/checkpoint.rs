@@ -88,7 +88,7 @@ fn write_file(core: &Core, catalog: &Catalog, number: u64, path: &Path) -> Resul
         .map_err(Error::disk)?;
     let mut keys_count = 0;
     for Listed { keyspace, view } in catalog.iter() {
-        let live = view.live_bytes();
+        let live = view.lasting_bytes();
         let mut expiries = view.expiries();
         expiries.sort_unstable();
         let (id, name, options) = (keyspace.id, keyspace.name.clone(), keyspace.options);

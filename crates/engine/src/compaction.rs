@@ -5,6 +5,8 @@
 //! the old segments; their files are removed. A crash before the last step but one finds the old
 //! checkpoint and the old segments, and forgets the copies.
 
+#[cfg(test)]
+mod bytes_test;
 mod choice;
 
 use crate::{Result, checkpoint, core::Core, hash::hash_key};
@@ -41,7 +43,7 @@ pub(crate) fn run_all(core: &Core) -> Result<CompactReport> {
 fn candidates(core: &Core) -> Vec<Candidate> {
     let mut live: Vec<u64> = Vec::new();
     for listed in core.catalog.load().iter() {
-        for (slot, bytes) in listed.view.live_bytes().iter().enumerate() {
+        for (slot, bytes) in listed.view.needed_bytes().iter().enumerate() {
             if live.len() <= slot {
                 live.resize(slot + 1, 0);
             }
@@ -116,6 +118,9 @@ fn rewrite(
     // the next root. A failure means a failed sync.
     run.packer.finish().inspect_err(|error| core.journal.poison(&error.to_string()))?;
     outcome?;
+    for listed in core.catalog.load().iter() {
+        listed.view.forget_slots(slots);
+    }
     checkpoint::write(core, slots)?;
     // Snapshots taken from now on find the new addresses; earlier ones may hold old ones.
     let ticket = core.snapshots.next_ticket();

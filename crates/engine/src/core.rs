@@ -69,6 +69,19 @@ impl Core {
         }
     }
 
+    /// Lets go of what this state holds, which a read-only handle has left and no snapshot reads.
+    /// Who is about to read it finds nothing, and looks at the newer state.
+    pub(crate) fn let_go(&self) {
+        let slots: Vec<u32> = self.journal.segments().iter().map(|info| info.slot).collect();
+        self.journal.release(&slots);
+        self.journal.reap();
+        let catalog = self.catalog.swap(Arc::default());
+        for listed in catalog.iter() {
+            // Handles of keyspaces outlive the catalog.
+            listed.keyspace.view.replace(Arc::default());
+        }
+    }
+
     /// The number of the last record that readers may see.
     #[inline]
     pub(crate) fn visible_seq(&self) -> Seq {

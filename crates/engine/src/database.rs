@@ -165,18 +165,18 @@ impl Database {
     pub fn open_keyspace(&self, name: &str) -> Result<HashKeyspace> {
         check_name(name)?;
         self.core.follow_if_read_only()?;
-        let catalog = self.core.catalog.load();
-        let listed = catalog
-            .by_name(name)
-            .ok_or_else(|| Error::UnknownKeyspace { name: name.to_owned() })?;
-        Ok(HashKeyspace::new(Arc::clone(&self.core), Arc::clone(&listed.keyspace)))
+        let found = self.core.newest(|core| {
+            core.catalog.load().by_name(name).map(|listed| Arc::clone(&listed.keyspace))
+        });
+        let keyspace = found.ok_or_else(|| Error::UnknownKeyspace { name: name.to_owned() })?;
+        Ok(HashKeyspace::new(Arc::clone(&self.core), keyspace))
     }
 
     /// All keyspaces, by name.
     #[must_use]
     pub fn keyspaces(&self) -> Vec<KeyspaceInfo> {
         drop(self.core.follow_if_read_only());
-        let catalog = self.core.catalog.load_full();
+        let catalog = self.core.newest(|core| core.catalog.load_full());
         let mut list: Vec<_> = catalog
             .iter()
             .map(|listed| {

@@ -2,8 +2,8 @@
 //!
 //! A writer has one state for as long as it is open. A read-only handle follows the log; when the
 //! writer has compacted away what it stands on, it loads the database anew, and the new state is
-//! appended to a chain that only grows. References into an older state stay valid; its segments are
-//! let go as soon as no snapshot of it is left.
+//! appended to a chain that only grows. References into an older state stay valid; its segments and
+//! tables are let go as soon as no snapshot of it is left.
 
 use crate::{Builder, Error, Result, Snapshot, core::Core, loading};
 use std::{
@@ -47,6 +47,18 @@ impl Open {
             state = next;
         }
         &state.core
+    }
+
+    /// Reads the newest state. One that was left meanwhile may have been emptied: then it is read
+    /// again.
+    pub(crate) fn newest<'a, R>(&'a self, read: impl Fn(&'a Core) -> R) -> R {
+        loop {
+            let core: &'a Core = self.core();
+            let found = read(core);
+            if !core.superseded.load(Ordering::Acquire) {
+                return found;
+            }
+        }
     }
 
     /// The state that `snapshot` is of.
@@ -106,15 +118,12 @@ impl Open {
         drop(state.next.set(Box::new(State { core: Arc::new(core), next: OnceLock::new() })));
     }
 
-    /// Lets go of the segments of states that nobody reads any more.
+    /// Lets go of what the states have that nobody reads any more.
     fn let_go(&self) {
         let mut state = &self.first;
         while let Some(next) = state.next.get() {
             if state.core.snapshots.count() == 0 {
-                let slots: Vec<u32> =
-                    state.core.journal.segments().iter().map(|info| info.slot).collect();
-                state.core.journal.release(&slots);
-                state.core.journal.reap();
+                state.core.let_go();
             }
             state = next;
         }
@@ -126,5 +135,50 @@ impl Drop for Open {
         if let Err(error) = loading::close(self.core()) {
             tracing::warn!(%error, "not closed cleanly; the next opening recovers");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Background, Database};
+    use annals_disk::{SimDisk, SimOptions};
+
+    #[test]
+    fn states_that_a_reader_has_left_are_empty() -> Result<()> {
+        let disk = SimDisk::new(SimOptions::seeded(1));
+        let builder = || {
+            let disk = Arc::new(disk.clone());
+            let builder = Database::builder().segment_bytes(64 << 10).disk(disk);
+            builder.background(Background::Manual)
+        };
+        let db = builder().open("db")?;
+        let keyspace = db.hash_keyspace("k")?;
+        keyspace.insert("first", "1")?;
+        let reader = builder().read_only(true).open("db")?;
+        let seen = reader.open_keyspace("k")?;
+        let mut snapshot = Some(reader.snapshot());
+        for round in 0..6u32 {
+            for n in 0..500u32 {
+                keyspace.insert(n.to_be_bytes(), [round as u8; 200])?;
+            }
+            db.compact()?;
+            assert_eq!(seen.get(7u32.to_be_bytes())?.as_deref(), Some(&[round as u8; 200][..]));
+            if let Some(snapshot) = &snapshot {
+                assert!(snapshot.contains("k", "first")?);
+                assert!(!snapshot.contains("k", 7u32.to_be_bytes())?);
+            }
+            if round == 3 {
+                snapshot = None;
+            }
+        }
+        assert_eq!(seen.len(), 501);
+        let (mut left, mut state) = (0, &reader.core.first);
+        while let Some(next) = state.next.get() {
+            assert_eq!(state.core.catalog.load().iter().count(), 0, "state {left}");
+            (left, state) = (left + 1, next);
+        }
+        assert!(left > 2, "the reader loaded {left} times anew");
+        Ok(())
     }
 }

@@ -110,6 +110,9 @@ struct State {
 impl Drop for State {
     fn drop(&mut self) {
         self.core.snapshots.remove(self.ticket, || self.core.history.forget());
+        if self.core.superseded.load(Ordering::Acquire) && self.core.snapshots.count() == 0 {
+            self.core.let_go();
+        }
         self.core.maintenance.wake();
     }
 }

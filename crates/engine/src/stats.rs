@@ -1,6 +1,6 @@
 //! Figures about an open database.
 
-use crate::{Database, KeyspaceKind};
+use crate::{Database, KeyspaceKind, core::Core};
 use annals_journal::{Position, SegmentKind, Seq};
 
 /// Figures about an open database.
@@ -80,7 +80,7 @@ pub struct KeyspaceStats {
     pub len: u64,
     /// Removed keys that snapshots keep in the table.
     pub removed_kept_count: u64,
-    /// Bytes of its current records in the log.
+    /// Bytes of its records in the log that are current, or kept for snapshots or for a rebuild.
     pub live_bytes: u64,
     /// Memory of its table, in bytes.
     pub memory_bytes: u64,
@@ -105,73 +105,76 @@ impl Database {
     /// files, as a checkpoint makes it.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let core = &*self.core;
-        drop(core.follow_if_read_only());
-        let journal = &core.journal;
-        let segments = journal.segments();
-        let zombies: Vec<u32> = {
-            let zombies = core.maintenance.zombies.lock();
-            zombies.iter().flat_map(|(_, slots)| slots.iter().copied()).collect()
-        };
-        let (held, current): (Vec<_>, Vec<_>) =
-            segments.iter().partition(|info| zombies.contains(&info.slot));
-        let (spares, used): (Vec<_>, Vec<_>) =
-            current.into_iter().partition(|info| info.kind == SegmentKind::Spare);
-        let catalog = core.catalog.load_full();
-        let mut keyspaces: Vec<KeyspaceStats> = catalog
+        drop(self.core.follow_if_read_only());
+        self.core.newest(stats)
+    }
+}
+
+fn stats(core: &Core) -> Stats {
+    let journal = &core.journal;
+    let segments = journal.segments();
+    let zombies: Vec<u32> = {
+        let zombies = core.maintenance.zombies.lock();
+        zombies.iter().flat_map(|(_, slots)| slots.iter().copied()).collect()
+    };
+    let (held, current): (Vec<_>, Vec<_>) =
+        segments.iter().partition(|info| zombies.contains(&info.slot));
+    let (spares, used): (Vec<_>, Vec<_>) =
+        current.into_iter().partition(|info| info.kind == SegmentKind::Spare);
+    let catalog = core.catalog.load_full();
+    let mut keyspaces: Vec<KeyspaceStats> = catalog
+        .iter()
+        .map(|listed| {
+            let live_bytes = listed.view.needed_bytes().iter().sum();
+            KeyspaceStats {
+                name: listed.keyspace.name.clone(),
+                kind: listed.keyspace.options.kind,
+                len: listed.view.len(|| core.visible_seq()),
+                removed_kept_count: listed.view.table.dead_len() as u64,
+                live_bytes,
+                memory_bytes: listed.view.memory_bytes() as u64,
+            }
+        })
+        .collect();
+    keyspaces.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    let tables: u64 = keyspaces.iter().map(|keyspace| keyspace.memory_bytes).sum();
+    let oldest_hold = journal.oldest_hold().map(|(name, position)| {
+        let held = used
             .iter()
-            .map(|listed| {
-                let live_bytes = listed.view.live_bytes().iter().sum();
-                KeyspaceStats {
-                    name: listed.keyspace.name.clone(),
-                    kind: listed.keyspace.options.kind,
-                    len: listed.view.table.len() as u64,
-                    removed_kept_count: listed.view.table.dead_len() as u64,
-                    live_bytes,
-                    memory_bytes: listed.view.memory_bytes() as u64,
-                }
-            })
-            .collect();
-        keyspaces.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        let tables: u64 = keyspaces.iter().map(|keyspace| keyspace.memory_bytes).sum();
-        let oldest_hold = journal.oldest_hold().map(|(name, position)| {
-            let held = used
-                .iter()
-                .filter(|info| info.kind == SegmentKind::Log && info.ordinal >= position.ordinal)
-                .map(|info| info.content_bytes);
-            (name, held.sum::<u64>())
-        });
-        let limit = journal.config().hold_limit_bytes;
-        Stats {
-            database_id: journal.database_id(),
-            epoch: journal.epoch(),
-            last_seq: core.visible_seq(),
-            clock_ms: core.clock.now_ms(),
-            log: LogStats {
-                segments_count: used.len() as u64,
-                spares_count: spares.len() as u64,
-                recycled_count: journal.recycled_count(),
-                content_bytes: used.iter().map(|info| info.content_bytes).sum(),
-                file_bytes: segments.iter().map(|info| info.file_bytes).sum(),
-                live_bytes: keyspaces.iter().map(|keyspace| keyspace.live_bytes).sum(),
-                end: journal.end(),
-                synced: journal.synced(),
-                syncs_count: journal.syncs_count(),
-                appended_bytes: journal.appended_bytes(),
-                oldest_seq: journal.oldest_seq(),
-                checkpoint: journal.checkpoint().map(|checkpoint| checkpoint.number),
-                hold_over_limit: oldest_hold.as_ref().is_some_and(|(_, held)| *held > limit),
-                oldest_hold,
-            },
-            snapshots: SnapshotStats {
-                count: core.snapshots.count() as u64,
-                oldest_seq: core.snapshots.oldest_seq(),
-                held_segments_count: held.len() as u64,
-                held_bytes: held.iter().map(|info| info.content_bytes).sum(),
-            },
-            memory_bytes: tables + journal.memory_bytes() as u64,
-            keyspaces,
-            poisoned: journal.poisoned().map(|cause| cause.to_string()),
-        }
+            .filter(|info| info.kind == SegmentKind::Log && info.ordinal >= position.ordinal)
+            .map(|info| info.content_bytes);
+        (name, held.sum::<u64>())
+    });
+    let limit = journal.config().hold_limit_bytes;
+    Stats {
+        database_id: journal.database_id(),
+        epoch: journal.epoch(),
+        last_seq: core.visible_seq(),
+        clock_ms: core.clock.now_ms(),
+        log: LogStats {
+            segments_count: used.len() as u64,
+            spares_count: spares.len() as u64,
+            recycled_count: journal.recycled_count(),
+            content_bytes: used.iter().map(|info| info.content_bytes).sum(),
+            file_bytes: segments.iter().map(|info| info.file_bytes).sum(),
+            live_bytes: keyspaces.iter().map(|keyspace| keyspace.live_bytes).sum(),
+            end: journal.end(),
+            synced: journal.synced(),
+            syncs_count: journal.syncs_count(),
+            appended_bytes: journal.appended_bytes(),
+            oldest_seq: journal.oldest_seq(),
+            checkpoint: journal.checkpoint().map(|checkpoint| checkpoint.number),
+            hold_over_limit: oldest_hold.as_ref().is_some_and(|(_, held)| *held > limit),
+            oldest_hold,
+        },
+        snapshots: SnapshotStats {
+            count: core.snapshots.count() as u64,
+            oldest_seq: core.snapshots.oldest_seq(),
+            held_segments_count: held.len() as u64,
+            held_bytes: held.iter().map(|info| info.content_bytes).sum(),
+        },
+        memory_bytes: tables + journal.memory_bytes() as u64,
+        keyspaces,
+        poisoned: journal.poisoned().map(|cause| cause.to_string()),
     }
 }

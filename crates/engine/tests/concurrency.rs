@@ -157,6 +157,44 @@ fn read_snapshot(db: &Database) {
 }
 
 #[test]
+fn batches_are_counted_whole() {
+    const BATCH: u64 = 300;
+    let db = Database::open_in_memory().unwrap();
+    let keyspaces = [db.hash_keyspace("left").unwrap(), db.hash_keyspace("right").unwrap()];
+    let (over, partial) = (AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for keyspace in &keyspaces {
+            let (over, partial) = (&over, &partial);
+            scope.spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    let len = keyspace.len();
+                    if ![0, BATCH].contains(&len) {
+                        partial.store(len, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+        let _stopper = Stopper(&over);
+        for round in 0..400u64 {
+            let mut batch = db.batch();
+            for n in 0..BATCH {
+                for keyspace in &keyspaces {
+                    if round % 2 == 0 {
+                        batch.insert(keyspace, n.to_be_bytes(), "x").unwrap();
+                    } else {
+                        batch.remove(keyspace, n.to_be_bytes()).unwrap();
+                    }
+                }
+            }
+            batch.commit().unwrap();
+            let len = if round % 2 == 0 { BATCH } else { 0 };
+            assert_eq!(keyspaces.each_ref().map(|keyspace| keyspace.len()), [len, len]);
+        }
+    });
+    assert_eq!(partial.into_inner(), 0, "so many records of a batch were counted");
+}
+
+#[test]
 fn a_feed_that_begins_during_a_compaction_has_no_gap() {
     let dir = tempfile::tempdir().unwrap();
     let db = Database::builder().segment_bytes(64 << 10).open(dir.path().join("db")).unwrap();

@@ -1,6 +1,12 @@
 //! Changing the view of a hash keyspace.
 
-use super::{HashView, Undo, beside::Beside, known::Rehasher, table::Changes, table::Slot};
+use super::{
+    HashView, Undo,
+    beside::{Beside, Bytes},
+    known::Rehasher,
+    table::Changes,
+    table::Slot,
+};
 use crate::{core::Core, replayed::Pending};
 use annals_journal::{Address, Kind, Record, Seq};
 use parking_lot::MutexGuard;
@@ -60,6 +66,9 @@ impl Changing<'_> {
         if how.unordered && self.is_superseded(placed) {
             return;
         }
+        if let Some(undo) = how.undo {
+            self.view.begin_frame(undo.first_seq());
+        }
         let core = self.core;
         let mut old_len = 0;
         let matches = |slot: Slot| {
@@ -76,12 +85,13 @@ impl Changing<'_> {
         } else {
             self.table.insert(hash, address.pack(), removal, matches, Rehasher(core))
         };
-        if let Some(old) = old.filter(|old| !old.is_dead()) {
-            self.beside.debit(Address::unpack(old.address()), old_len);
+        if let Some(old) = old {
+            self.bytes(old.is_dead()).debit(Address::unpack(old.address()), old_len);
         }
-        if !removal {
-            self.beside.credit(address, len);
-        } else if how.keep_removed {
+        if !removal || how.keep_removed {
+            self.bytes(removal).credit(address, len);
+        }
+        if removal && how.keep_removed {
             self.beside.graves.push_back((seq, hash));
         }
         if let Some(expires_ms) = record.expires_ms {
@@ -107,11 +117,11 @@ impl Changing<'_> {
         } else {
             self.table.insert(pending.hash, address.pack(), false, matches, Rehasher(core))
         };
-        if let Some(old) = old.filter(|old| !old.is_dead()) {
-            self.beside.debit(Address::unpack(old.address()), old_len);
+        if let Some(old) = old {
+            self.bytes(old.is_dead()).debit(Address::unpack(old.address()), old_len);
         }
         if !pending.is_removal() {
-            self.beside.credit(address, pending.len);
+            self.beside.live.credit(address, pending.len);
         }
         if pending.expires()
             && let Some(expires_ms) = core.expires_ms(address)
@@ -129,19 +139,27 @@ impl Changing<'_> {
             .is_some_and(|found| found.seq > seq)
     }
 
-    /// Notes that a record moved in the log. False if it is not current any more.
+    #[inline]
+    fn bytes(&mut self, dead: bool) -> &mut Bytes {
+        if dead { &mut self.beside.dead } else { &mut self.beside.live }
+    }
+
+    /// Notes that a record moved in the log. False if the table does not point to it any more.
     pub(crate) fn relocate(&mut self, hash: u64, from: Address, to: Address, len: u32) -> bool {
-        let moved = self.table.relocate(hash, from.pack(), to.pack());
+        let packed = from.pack();
+        let is_it = |slot: Slot| (slot.address() == packed).then(|| slot.is_dead());
+        let Some(dead) = self.view.table.find(hash, is_it) else { return false };
+        let moved = self.table.relocate(hash, packed, to.pack());
         if moved {
-            self.beside.debit(from, len);
-            self.beside.credit(to, len);
+            self.bytes(dead).debit(from, len);
+            self.bytes(dead).credit(to, len);
         }
         moved
     }
 
-    /// Counts a record that is current for nobody but must stay in the log.
+    /// Counts a record that is in no table and must stay in the log.
     pub(crate) fn keep(&mut self, address: Address, len: u32) {
-        self.beside.credit(address, len);
+        self.beside.hiding.credit(address, len);
     }
 
     /// Forgets removed keys that no snapshot needs: those removed at or before `oldest`.
@@ -152,11 +170,19 @@ impl Changing<'_> {
                 return;
             }
             self.beside.graves.pop_front();
-            self.table.remove(hash, |slot| {
-                slot.is_dead()
-                    && core.rehash(slot.address()).is_none_or(|found| found == hash)
-                    && core.record_seq(slot).is_none_or(|found| found <= seq)
+            let mut len = 0;
+            let old = self.table.remove(hash, |slot| {
+                let other = |found| found != hash;
+                if !slot.is_dead() || core.rehash(slot.address()).is_some_and(other) {
+                    return false;
+                }
+                let known = core.expiry(slot);
+                len = known.map_or(0, |known| known.len);
+                known.is_none_or(|known| known.seq <= seq)
             });
+            if let Some(old) = old {
+                self.beside.dead.debit(Address::unpack(old.address()), len);
+            }
         }
     }
 
@@ -183,10 +209,11 @@ impl Changing<'_> {
                 self.table.insert(hash, address, true, same, Rehasher(core));
                 let seq = core.visible_seq().plus(1);
                 self.beside.graves.push_back((seq, hash));
+                self.beside.dead.credit(Address::unpack(address), len);
             } else {
                 self.table.remove(hash, same);
             }
-            self.beside.debit(Address::unpack(address), len);
+            self.beside.live.debit(Address::unpack(address), len);
         }
         self.view.has_expiries.store(false, Ordering::Release);
     }

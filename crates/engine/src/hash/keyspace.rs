@@ -175,12 +175,12 @@ impl HashKeyspace {
         }
         loop {
             self.core.follow_if_read_only()?;
-            let core: &'a Core = &self.core;
-            let catalog = core.catalog.load();
-            let listed = catalog
-                .by_id(self.keyspace.id)
-                .ok_or_else(|| Error::KeyspaceDropped { name: self.keyspace.name.clone() })?;
-            match read(core, &listed.keyspace) {
+            let outcome =
+                self.core.newest(|core| match core.catalog.load().by_id(self.keyspace.id) {
+                    Some(listed) => read(core, &listed.keyspace),
+                    None => Err(Error::KeyspaceDropped { name: self.keyspace.name.clone() }),
+                });
+            match outcome {
                 // A newer state came in between.
                 Err(Error::Stale) => {}
                 outcome => return outcome,
@@ -451,13 +451,17 @@ impl HashKeyspace {
         Ok(Iter::new(core, listed, snapshot))
     }
 
-    /// How many records there are: exact, at no cost that grows with their number. Where records
-    /// expire, those that just did are counted out first, under the writer lock.
+    /// How many records there are: exact, at no cost that grows with their number. A batch that is
+    /// under way counts as soon as it is visible, and then whole. Where records expire, those that
+    /// just did are counted out first, under the writer lock.
     #[must_use]
     pub fn len(&self) -> u64 {
         // A read-only handle that cannot follow answers by what it knows.
         drop(self.core.follow_if_read_only());
-        let core = &*self.core;
+        self.core.newest(|core| self.len_in(core))
+    }
+
+    fn len_in(&self, core: &Core) -> u64 {
         let catalog = core.catalog.load();
         let newest = catalog.by_id(self.keyspace.id).map(|listed| &listed.keyspace);
         let pin = pin();
@@ -470,7 +474,7 @@ impl HashKeyspace {
             drop((writer, following));
             core.note_past();
         }
-        view.table.len() as u64
+        view.len(|| core.visible_seq())
     }
 
     /// Whether there are no records.

@@ -52,15 +52,12 @@ impl Core {
         self.journal.guard(address.slot)?.record(address.offset).ok()?.expires_ms
     }
 
+    /// The record behind `slot`, whatever its key.
     pub(super) fn expiry(&self, slot: Slot) -> Option<Known> {
         let address = Address::unpack(slot.address());
         let guard = self.journal.guard(address.slot)?;
         let (record, len) = guard.record_with_len(address.offset).ok()?;
         Some(Known { seq: record.seq, len, expires_ms: record.expires_ms })
-    }
-
-    pub(super) fn record_seq(&self, slot: Slot) -> Option<Seq> {
-        self.expiry(slot).map(|known| known.seq)
     }
 
     /// The hash of the key at a packed address; `None` if its record cannot be read.

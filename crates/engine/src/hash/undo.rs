@@ -21,6 +21,12 @@ impl Undo {
         Self { first_seq, before }
     }
 
+    /// The number of the frame's first record.
+    #[inline]
+    pub(super) fn first_seq(&self) -> Seq {
+        self.first_seq
+    }
+
     pub(super) fn note(&self, seq: Seq, slot: Slot) {
         let word = slot.address() | if slot.is_dead() { UNDO_DEAD } else { 0 };
         self.before[(seq.0 - self.first_seq.0) as usize].store(word, Ordering::Release);

@@ -1,8 +1,9 @@
 //! The view of a hash keyspace: the table, and what is kept beside it.
 
 use super::{beside::Beside, table::Table};
+use annals_journal::Seq;
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 /// The state of a hash keyspace. Clearing the keyspace puts a fresh one in its place; snapshots
 /// keep the old one.
@@ -12,13 +13,47 @@ pub(crate) struct HashView {
     /// Taken after the right to change the table, if both are.
     pub(super) beside: Mutex<Beside>,
     pub(super) has_expiries: AtomicBool,
+    /// The first number of the last frame of several records that changed this view.
+    frame_seq: AtomicU64,
+    /// How many records there were before that frame.
+    len_before: AtomicU64,
 }
 
 impl HashView {
     /// Puts back what a checkpoint kept.
     pub(crate) fn restored(table: Table, expiries: Vec<(u64, u64)>, live: Vec<u64>) -> Self {
         let has_expiries = AtomicBool::new(!expiries.is_empty());
-        Self { table, beside: Mutex::new(Beside::restored(expiries, live)), has_expiries }
+        let beside = Mutex::new(Beside::restored(expiries, live));
+        Self { table, beside, has_expiries, ..Self::default() }
+    }
+
+    /// How many records there are, frames of several records counted whole or not at all: one that
+    /// `visible` does not reach yet is not counted. Waits for nobody.
+    pub(crate) fn len(&self, visible: impl Fn() -> Seq) -> u64 {
+        loop {
+            let frame_seq = self.frame_seq.load(Ordering::Acquire);
+            let len = if visible().0 >= frame_seq {
+                self.table.len() as u64
+            } else {
+                self.len_before.load(Ordering::Relaxed)
+            };
+            // Who has counted a part of a later frame sees here that it began.
+            fence(Ordering::Acquire);
+            if self.frame_seq.load(Ordering::Relaxed) == frame_seq {
+                return len;
+            }
+        }
+    }
+
+    /// A frame of several records, the first of which has number `first_seq`, begins to change the
+    /// view, or goes on.
+    #[inline]
+    pub(super) fn begin_frame(&self, first_seq: Seq) {
+        if self.frame_seq.load(Ordering::Relaxed) != first_seq.0 {
+            self.len_before.store(self.table.len() as u64, Ordering::Relaxed);
+            self.frame_seq.store(first_seq.0, Ordering::Release);
+            fence(Ordering::Release);
+        }
     }
 
     /// Whether some record of this view may expire.
@@ -26,9 +61,28 @@ impl HashView {
         self.has_expiries.load(Ordering::Acquire)
     }
 
-    /// Bytes of current records by the slot of their segment.
-    pub(crate) fn live_bytes(&self) -> Vec<u64> {
-        self.beside.lock().live.clone()
+    /// Bytes of records that stay current over a restart, by the slot of their segment.
+    pub(crate) fn lasting_bytes(&self) -> Vec<u64> {
+        self.beside.lock().lasting()
+    }
+
+    /// Bytes of records that compaction has to move, by the slot of their segment.
+    pub(crate) fn needed_bytes(&self) -> Vec<u64> {
+        self.beside.lock().needed()
+    }
+
+    /// Bytes of records that the table points to, by the slot of their segment.
+    #[cfg(test)]
+    pub(crate) fn pointed_to_bytes(&self) -> Vec<u64> {
+        self.beside.lock().pointed_to()
+    }
+
+    /// Takes note that nothing in the segments `slots` is needed any more.
+    pub(crate) fn forget_slots(&self, slots: &[u32]) {
+        let mut beside = self.beside.lock();
+        for slot in slots {
+            beside.forget(*slot);
+        }
     }
 
     /// When records expire, with the hashes of their keys, in no particular order.
