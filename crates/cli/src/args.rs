@@ -1,7 +1,7 @@
 //! The command line as typed. Nothing is decided here: [`crate::plan`] turns it into commands.
 
 use crate::{failure::Failure, units};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::{ffi::OsString, num::NonZeroU64, path::PathBuf, process::ExitCode, time::Duration};
 
 const EXIT_CODES: &str = "\
@@ -113,7 +113,8 @@ pub(crate) struct PutArgs {
     pub(crate) value: OsString,
     #[command(flatten)]
     pub(crate) keyspace: KeyspaceArg,
-    /// Let the record expire after this long, such as 250ms, 90s, 5m, 2h or 7d
+    /// Let the record expire after this long, such as 250ms, 90s, 5m, 2h or 7d; a bare number is
+    /// seconds
     #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
     pub(crate) ttl: Option<Duration>,
 }
@@ -171,7 +172,8 @@ pub(crate) enum KeyspaceCommand {
         /// What it is good at
         #[arg(long, value_enum, default_value_t = KindArg::Hash)]
         kind: KindArg,
-        /// Let records expire after this long unless they say otherwise
+        /// Let records expire after this long unless they say otherwise, such as 250ms, 90s, 5m,
+        /// 2h or 7d; a bare number is seconds
         #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
         ttl: Option<Duration>,
     },
@@ -243,7 +245,7 @@ pub(crate) struct BenchArgs {
     /// Threads that share the operations
     #[arg(long, value_name = "T", default_value = "1")]
     pub(crate) threads: NonZeroU64,
-    /// Stop a row after this long, however many operations are left
+    /// Stop a row after this long, however many operations are left, such as 500ms, 5s or 1m
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::parse_duration)]
     pub(crate) time_limit: Duration,
 }
@@ -258,6 +260,10 @@ pub(crate) fn parse() -> Result<CommandLine, ExitCode> {
             let message = text.trim().trim_start_matches("error: ");
             return Failure::usage(message).report(true);
         }
+        if error.kind() == clap::error::ErrorKind::MissingSubcommand {
+            eprintln!("{}", CommandLine::command().render_help());
+            return ExitCode::from(2);
+        }
         // A help text that cannot be written has nobody left to tell.
         let _ = error.print();
         ExitCode::from(error.exit_code().try_into().unwrap_or(2))
@@ -267,7 +273,6 @@ pub(crate) fn parse() -> Result<CommandLine, ExitCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_definition_holds_together() {

@@ -1,7 +1,7 @@
 //! What every command works with: the settings, the database they name, and where output goes.
 
 use crate::{
-    failure::{Failure, Result},
+    failure::{Failure, Kind, Result},
     output::{Form, Out},
 };
 use annals::{Database, Durability, ErrorKind};
@@ -54,7 +54,18 @@ impl Settings {
         if let Some(bytes) = self.segment_bytes {
             builder = builder.segment_bytes(bytes);
         }
-        builder.open(&self.data).map_err(|error| self.explain(error))
+        builder.open(&self.data).map_err(|error| match error.kind() {
+            // Nothing was looked for: the system has no place for what should be made.
+            ErrorKind::NotFound if create => {
+                let data = self.data.display();
+                Failure::new(
+                    Kind::Other("io"),
+                    format!("no database can be made in {data}: {error}"),
+                )
+            }
+            _ if create => error.into(),
+            _ => self.explain(error),
+        })
     }
 
     /// A database that is not there has its own message: "not found" is for keys.

@@ -28,7 +28,9 @@ pub(crate) fn bytes(n: u64) -> String {
 
 /// A time in the unit that shows it in few digits.
 pub(crate) fn seconds(seconds: f64) -> String {
-    if seconds >= 1.0 {
+    if seconds >= 60.0 {
+        long_time(seconds.round() as u64)
+    } else if seconds >= 1.0 {
         format!("{seconds:.2} s")
     } else if seconds >= 1e-3 {
         format!("{:.2} ms", seconds * 1e3)
@@ -37,6 +39,22 @@ pub(crate) fn seconds(seconds: f64) -> String {
     } else {
         format!("{:.0} ns", seconds * 1e9)
     }
+}
+
+/// Minutes and more, in the two largest units.
+fn long_time(seconds: u64) -> String {
+    let units = [("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)];
+    let mut rest = seconds;
+    let mut parts = Vec::new();
+    for (name, unit) in units {
+        let number = rest / unit;
+        rest %= unit;
+        if number > 0 {
+            parts.push(format!("{number} {name}"));
+        }
+    }
+    parts.truncate(2);
+    parts.join(" ")
 }
 
 /// Milliseconds since 1970 as a date and time in UTC.
@@ -114,6 +132,10 @@ mod tests {
         assert_eq!(bytes(1023), "1023 B");
         assert_eq!(bytes(1536), "1.5 KiB");
         assert_eq!(bytes(3 << 30), "3.0 GiB");
+        assert_eq!(seconds(604_800.0), "7 d");
+        assert_eq!(seconds(93_784.0), "1 d 2 h");
+        assert_eq!(seconds(1_800.0), "30 min");
+        assert_eq!(seconds(90.4), "1 min 30 s");
         assert_eq!(seconds(2.0), "2.00 s");
         assert_eq!(seconds(0.0025), "2.50 ms");
         assert_eq!(seconds(0.000_002_5), "2.50 us");

@@ -32,6 +32,8 @@ fn keyspaces_come_and_go() {
     assert!(stats["memory_bytes"].as_u64().is_some(), "{stats}");
     let text = place.ok(&["keyspace", "list"]);
     assert!(text.starts_with("name") && text.contains("sessions"), "{text}");
+    let head = text.lines().next().unwrap_or_default();
+    assert!(head.ends_with("ttl") && text.contains("30 min"), "{text}");
     place.ok(&["keyspace", "drop", "users"]);
     place.run(&["get", "ada", "-k", "users"]).fails(1, "users");
     assert_eq!(sorted(&place.json(&["keyspace", "list"]), "name"), ["sessions"]);

@@ -51,6 +51,16 @@ fn a_missing_database_is_never_made_by_who_only_looks() {
 }
 
 #[test]
+fn a_place_where_nothing_can_be_made_is_named_as_such() {
+    let place = Place::new();
+    // A file system that makes no directories.
+    let (code, kind, message) = error(&place, &["put", "k", "v", "--data", "/proc/annals"]);
+    assert_eq!((code, &*kind), (5, "io"), "{message}");
+    assert!(message.contains("/proc/annals") && message.contains("can be made"), "{message}");
+    assert!(!message.contains("there is no database"), "{message}");
+}
+
+#[test]
 fn not_found_is_1() {
     let place = Place::new();
     place.ok(&["put", "k", "v"]);
@@ -73,6 +83,9 @@ fn usage_is_2() {
         &["batch-put", "."],
         &["batch-put", "-", "--separator", ""],
         &["batch-put", "-", "--batch", "0"],
+        &["bench", "--ops", "0"],
+        &["bench", "--threads", "0"],
+        &["put", "k", "v", "--ttl", "0"],
         &["keyspace", "create", " x"],
         &["keyspace", "create", "x", "--kind", "tree"],
         &["tour", "missing-file"],
@@ -80,6 +93,12 @@ fn usage_is_2() {
         let (code, kind, message) = error(&place, command);
         assert_eq!((code, &*kind), (2, "usage"), "{command:?}: {message}");
         assert_eq!(place.run(command).code, 2, "{command:?}");
+    }
+    for command in [&[][..], &["keyspace"]] {
+        let ended = place.run(command);
+        assert_eq!((ended.code, ended.stdout.len()), (2, 0), "{ended:?}");
+        assert!(ended.stderr.contains("Usage: annals"), "{ended:?}");
+        assert!(ended.stderr.contains("Commands:"), "{ended:?}");
     }
     let help = place.run(&["--help"]).ok();
     assert!(help.contains("Exit codes:") && help.contains("locked"), "{help}");

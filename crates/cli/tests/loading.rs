@@ -81,7 +81,7 @@ fn a_line_that_is_no_record_ends_the_load_and_what_was_committed_stays() {
     let place = Place::new();
     let ended = place.run_with(&["batch-put", "-"], lines.as_bytes());
     ended.fails(2, "nothing was stored");
-    assert!(place.json(&["keys"]).is_empty());
+    assert!(place.json(&["keyspace", "list"]).is_empty());
 }
 
 #[test]
@@ -118,4 +118,19 @@ fn a_load_goes_on_when_nobody_hears_its_acknowledgements() {
     drop(stdin);
     assert!(load.child.wait().unwrap().success());
     assert_eq!(place.json(&["keys"]).len(), 100);
+}
+
+#[test]
+fn a_load_that_stores_nothing_leaves_no_keyspace() {
+    let place = Place::new();
+    place.ok(&["put", "k", "v", "-k", "kept"]);
+    place.run_with(&["batch-put", "-", "-k", "new"], b"a,1\nno separator\n").fails(2, "line 2");
+    place.run_with(&["batch-put", "-", "-k", "kept"], b"no separator\n").fails(2, "line 1");
+    let names = |place: &Place| common::sorted(&place.json(&["keyspace", "list"]), "name");
+    assert_eq!(names(&place), ["kept"]);
+    assert_eq!(place.ok(&["get", "k", "-k", "kept"]), "v");
+    let args = ["batch-put", "-", "-k", "new", "--batch", "1"];
+    place.run_with(&args, b"a,1\nno separator\n").fails(2, "line 2");
+    assert_eq!(names(&place), ["kept", "new"]);
+    assert_eq!(place.ok(&["get", "a", "-k", "new"]), "1");
 }

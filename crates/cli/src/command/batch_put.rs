@@ -46,6 +46,7 @@ impl Command for BatchPut {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
         let (input, total_bytes) = open(&self.input)?;
         let db = session.writer()?;
+        let was_there = db.open_keyspace(&self.keyspace).is_ok();
         let keyspace = db.hash_keyspace(&self.keyspace)?;
         let wanted = session.form() != Form::Json && !self.progress_json;
         let load = Load {
@@ -61,7 +62,13 @@ impl Command for BatchPut {
             clock: Stopwatch::start(),
             progress_json: self.progress_json,
         };
-        let report = load.run(session)?;
+        let outcome = load.run(session);
+        if outcome.is_err() && !was_there && keyspace.is_empty() {
+            // Nothing was stored: not even an empty keyspace stays. If that fails, the first
+            // failure is the one to tell.
+            drop(db.drop_keyspace(&self.keyspace));
+        }
+        let report = outcome?;
         db.close()?;
         if self.progress_json { Ok(()) } else { session.out.report(&report) }
     }

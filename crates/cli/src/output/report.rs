@@ -51,7 +51,10 @@ impl Figure {
             Self::Bytes(_) => name.strip_suffix("_bytes"),
             Self::Seconds(_) if name == "seconds" => Some("time"),
             Self::Seconds(_) => name.strip_suffix("_seconds"),
-            Self::Rate(_) | Self::Flag(_) | Self::Text(_) | Self::Nothing => None,
+            Self::Rate(_) | Self::Flag(_) | Self::Text(_) => None,
+            Self::Nothing => ["_count", "_bytes", "_seconds"]
+                .into_iter()
+                .find_map(|unit| name.strip_suffix(unit)),
         };
         short.unwrap_or(name).replace('_', " ")
     }
