@@ -5,7 +5,7 @@
 //! last. A backup that is interrupted leaves the older one whole.
 
 use crate::{Database, Error, Result, checkpoint};
-use annals_disk::{Access, Disk, RealDisk};
+use annals_disk::{Access, Disk};
 use annals_journal::{
     COPY_TEMPORARY, LOCK_NAME, READERS_NAME, ROOT_NAME, ROOT_TEMPORARY, Root, RootSegment,
     SegmentKind, Seq, checkpoint_name, is_data_file_name, lock, make_readers_file, read_lock,
@@ -104,34 +104,37 @@ impl Database {
     /// `NotADatabase` or `Corrupt` if the source is none or damaged in its root, `InvalidInput` if
     /// the target is not empty, and what the file systems refuse.
     pub fn restore(backup: impl AsRef<Path>, target: impl AsRef<Path>) -> Result<BackupReport> {
-        let (backup, target) = (backup.as_ref(), target.as_ref());
-        let disk = RealDisk::new();
-        Root::read(&disk, backup)?;
-        // Nobody who opens the backup meanwhile may write over what is being copied.
-        let _reader = read_lock(&disk, backup)?;
-        let root = Root::read(&disk, backup)?;
-        if root.clean_end.is_none() {
-            let why = "it is a database that is open or was not closed; make a backup of it or \
-                       open it once"
-                .into();
-            return Err(Error::Backup { path: backup.to_owned(), why });
-        }
-        prepare_target(&disk, target, None)?;
-        let _lock = lock(&disk, target)?;
-        let copy = Copy { disk: &disk, target, older: None, report: BackupReport::default() };
-        let up_to = Seq(root.next_seq.0.saturating_sub(1));
-        copy.run(
-            &root,
-            up_to,
-            |entry| {
-                let path = backup.join(segment_file_name(entry.generation));
-                let region = disk.open_region(&path, Access::Read).map_err(Error::disk)?;
-                let len = (content_len(entry, &root) as usize).min(region.len());
-                Ok(region.read(0, len).to_vec())
-            },
-            backup,
-        )
+        Self::builder().restore(backup, target)
     }
+}
+
+/// Copies the backup in `backup` to `target`.
+pub(crate) fn restore(disk: &dyn Disk, backup: &Path, target: &Path) -> Result<BackupReport> {
+    Root::read(disk, backup)?;
+    // Nobody who opens the backup meanwhile may write over what is being copied.
+    let _reader = read_lock(disk, backup)?;
+    let root = Root::read(disk, backup)?;
+    if root.clean_end.is_none() {
+        let why = "it is a database that is open or was not closed; make a backup of it or open \
+                   it once"
+            .into();
+        return Err(Error::Backup { path: backup.to_owned(), why });
+    }
+    prepare_target(disk, target, None)?;
+    let _lock = lock(disk, target)?;
+    let copy = Copy { disk, target, older: None, report: BackupReport::default() };
+    let up_to = Seq(root.next_seq.0.saturating_sub(1));
+    copy.run(
+        &root,
+        up_to,
+        |entry| {
+            let path = backup.join(segment_file_name(entry.generation));
+            let region = disk.open_region(&path, Access::Read).map_err(Error::disk)?;
+            let len = (content_len(entry, &root) as usize).min(region.len());
+            Ok(region.read(0, len).to_vec())
+        },
+        backup,
+    )
 }
 
 fn missing(path: PathBuf) -> Error {

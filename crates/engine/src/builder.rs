@@ -1,7 +1,7 @@
 //! Settings for opening a database.
 
-use crate::{Background, Database, Durability, Result, loading};
-use annals_disk::{Disk, MemoryDisk, RealDisk};
+use crate::{Background, BackupReport, Database, Durability, Result, backup, holder, loading};
+use annals_disk::{Disk, Holder, MemoryDisk, RealDisk};
 use annals_journal::Config as JournalConfig;
 use std::{path::Path, sync::Arc};
 
@@ -111,8 +111,40 @@ impl Builder {
     /// offset if what was synced is damaged; `InvalidInput` for settings out of range; `Io`. An
     /// opening that fails has changed nothing.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Database> {
-        let disk = self.disk.clone().unwrap_or_else(|| Arc::new(RealDisk::new()));
+        let disk = self.chosen_disk();
         loading::open(self, disk, path.as_ref())
+    }
+
+    pub(crate) fn chosen_disk(&self) -> Arc<dyn Disk> {
+        self.disk.clone().unwrap_or_else(|| Arc::new(RealDisk::new()))
+    }
+
+    /// [`Database::restore`] on the [`disk`](Self::disk) of these settings.
+    ///
+    /// # Errors
+    /// As [`Database::restore`].
+    pub fn restore(
+        &self,
+        backup: impl AsRef<Path>,
+        target: impl AsRef<Path>,
+    ) -> Result<BackupReport> {
+        backup::restore(&*self.chosen_disk(), backup.as_ref(), target.as_ref())
+    }
+
+    /// [`Database::lock_holder`] on the [`disk`](Self::disk) of these settings.
+    ///
+    /// # Errors
+    /// What the file system refuses.
+    pub fn lock_holder(&self, path: impl AsRef<Path>) -> Result<Option<Holder>> {
+        holder::of(&*self.chosen_disk(), path.as_ref())
+    }
+
+    /// [`Database::break_lock`] on the [`disk`](Self::disk) of these settings.
+    ///
+    /// # Errors
+    /// As [`Database::break_lock`].
+    pub fn break_lock(&self, path: impl AsRef<Path>) -> Result<bool> {
+        holder::break_lock(&*self.chosen_disk(), path.as_ref())
     }
 
     /// Creates a database that lives and dies with the process, whatever [`create`](Self::create)

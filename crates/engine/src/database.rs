@@ -7,8 +7,8 @@ use crate::{
     loading,
     open::Open,
 };
-use annals_disk::{Disk, Holder, LockMode, RealDisk};
-use annals_journal::{LOCK_NAME, Recovery, Seq};
+use annals_disk::Holder;
+use annals_journal::{Recovery, Seq};
 use std::{path::Path, sync::Arc, time::Duration};
 
 /// An open database. Cheap to clone; clones are the same database, which is closed when the last
@@ -95,12 +95,7 @@ impl Database {
     /// # Errors
     /// What the file system refuses.
     pub fn lock_holder(path: impl AsRef<Path>) -> Result<Option<Holder>> {
-        let lock = path.as_ref().join(LOCK_NAME);
-        let disk = RealDisk::new();
-        if disk.len(&lock).map_err(Error::disk)?.is_none() {
-            return Ok(None);
-        }
-        disk.lock_holder(&lock).map_err(Error::disk)
+        Self::builder().lock_holder(path)
     }
 
     /// Clears a lock that a dead process left. The next opening does the same by itself; this is
@@ -111,20 +106,7 @@ impl Database {
     /// # Errors
     /// `Locked` with the holder if a live process has it; what the file system refuses.
     pub fn break_lock(path: impl AsRef<Path>) -> Result<bool> {
-        let (path, disk) = (path.as_ref(), RealDisk::new());
-        let lock = path.join(LOCK_NAME);
-        if disk.len(&lock).map_err(Error::disk)?.unwrap_or(0) == 0 {
-            return Ok(false);
-        }
-        match disk.try_lock(&lock, LockMode::Exclusive).map_err(Error::disk)? {
-            // Taking it and letting go clears what the dead holder wrote.
-            Some(_held) => Ok(true),
-            None => {
-                let unknown = Holder { pid: 0, host: "unknown".into(), since_ms: 0 };
-                let holder = disk.lock_holder(&lock).map_err(Error::disk)?.unwrap_or(unknown);
-                Err(annals_journal::Error::Locked { path: path.to_owned(), holder }.into())
-            }
-        }
+        Self::builder().break_lock(path)
     }
 
     /// The hash keyspace `name`, created with default options if it is not there.

@@ -41,6 +41,7 @@ mod error;
 pub mod fuzzing;
 mod hash;
 mod history;
+mod holder;
 mod loading;
 mod maintenance;
 mod open;

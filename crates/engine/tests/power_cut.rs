@@ -30,6 +30,8 @@ mod random;
 mod random_scripts;
 #[path = "power_cut/readers.rs"]
 mod readers;
+#[path = "power_cut/restore.rs"]
+mod restore;
 #[path = "power_cut/script.rs"]
 mod script;
 #[path = "power_cut/seeds.rs"]
