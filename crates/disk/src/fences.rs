@@ -75,7 +75,12 @@ mod system {
     /// If the system refuses what it promised at registration: going on would let a segment be
     /// unmapped under its readers.
     pub(super) fn interrupt_all() {
-        if let Err(error) = membarrier(MembarrierCommand::PrivateExpedited) {
+        let interrupted = membarrier(MembarrierCommand::PrivateExpedited).or_else(|_| {
+            // A process that was forked from the one that registered may have to do so again.
+            membarrier(MembarrierCommand::RegisterPrivateExpedited)?;
+            membarrier(MembarrierCommand::PrivateExpedited)
+        });
+        if let Err(error) = interrupted {
             panic!("membarrier was registered and is refused now: {error}");
         }
     }

@@ -4,7 +4,7 @@
 //! only what is new. Files are written beside the old ones and renamed over them; the root comes
 //! last. A backup that is interrupted leaves the older one whole.
 
-use crate::{Database, Error, Result, checkpoint};
+use crate::{Database, Error, Result, checkpoint, core::Core};
 use annals_disk::{Access, Disk};
 use annals_journal::{
     COPY_TEMPORARY, LOCK_NAME, READERS_NAME, ROOT_NAME, ROOT_TEMPORARY, Root, RootSegment,
@@ -58,6 +58,7 @@ impl Database {
     /// ```
     ///
     /// # Errors
+    /// `Corrupt` with file and offset if the log is damaged: the target is then as it was.
     /// `InvalidInput` if the target holds anything else or a database of another origin, `Locked`
     /// if somebody has it open, `ReadOnly` for a read-only handle, and what the file systems
     /// refuse.
@@ -80,6 +81,10 @@ impl Database {
         };
         journal.make_durable(end, crate::Durability::Sync)?;
         let mut root = journal.root_of_copy(end);
+        // Before anything is written: damage must not take the place of an older copy that has none.
+        for entry in &root.segments {
+            check_segment(core, entry.slot, content_len(entry, &root))?;
+        }
         root.next_seq = next_seq;
         let copy = Copy { disk: &*disk, target, older, report: BackupReport::default() };
         let up_to = Seq(next_seq.0.saturating_sub(1));
@@ -135,6 +140,14 @@ pub(crate) fn restore(disk: &dyn Disk, backup: &Path, target: &Path) -> Result<B
         },
         backup,
     )
+}
+
+/// Reads every frame of a segment up to `end`.
+fn check_segment(core: &Core, slot: u32, end: u32) -> Result<()> {
+    let Some(guard) = core.journal.guard(slot) else { return Ok(()) };
+    let mut offset = guard.first_frame();
+    while offset < end && guard.next_frame(&mut offset)?.is_some() {}
+    Ok(())
 }
 
 fn missing(path: PathBuf) -> Error {

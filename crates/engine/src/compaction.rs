@@ -103,6 +103,7 @@ fn rewrite(
         packer: core.journal.packer(victims.iter().map(|v| v.base_seq).min().unwrap_or_default()),
         frame: FrameBuilder::new(),
         moves: Vec::new(),
+        span: None,
         kept_from,
         moved_count: 0,
     };
@@ -172,6 +173,8 @@ struct Run<'a> {
     packer: Packer<'a>,
     frame: FrameBuilder<'static>,
     moves: Vec<Move>,
+    /// The lowest and the highest number in the frame.
+    span: Option<(Seq, Seq)>,
     /// The lowest number that a segment which stays may hold; removals of older keys are needed
     /// no more.
     kept_from: Option<Seq>,
@@ -196,6 +199,7 @@ impl Run<'_> {
                 };
                 // A snapshot that needs the version before was there when this one was written.
                 let previous = record.previous.filter(|_| self.core.snapshots.count() > 0);
+                self.make_room_for(record.seq)?;
                 self.frame.reserve_previous(previous.is_some());
                 let aligned = record.aligned;
                 let draft = Draft { kind, space, key, value, expires_ms, aligned };
@@ -215,6 +219,20 @@ impl Run<'_> {
                     self.flush()?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Begins another frame if the numbers in this one would lie too far apart: a record says how far
+    /// its number is from the segment's in 32 bits.
+    fn make_room_for(&mut self, seq: Seq) -> Result<()> {
+        let wider = |(low, high): (Seq, Seq)| (low.min(seq), high.max(seq));
+        let span = self.span.map_or((seq, seq), wider);
+        if span.1.0 - span.0.0 > u64::from(u32::MAX) {
+            self.flush()?;
+            self.span = Some((seq, seq));
+        } else {
+            self.span = Some(span);
         }
         Ok(())
     }
@@ -266,6 +284,7 @@ impl Run<'_> {
             }
         }
         self.moves.clear();
+        self.span = None;
         self.frame.clear(FRAME_BYTES * 2);
         Ok(())
     }

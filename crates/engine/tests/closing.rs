@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use annals_engine::{Database, ErrorKind};
+use annals_engine::{Background, Database, Durability, ErrorKind};
 use std::{thread, time::Duration};
 
 /// A checkpoint that goes on after the database was closed would replace or remove the one that
@@ -25,4 +25,39 @@ fn a_checkpoint_beside_closing_leaves_the_one_that_closing_wrote() {
         assert!(db.recovery().clean && db.recovery().warnings.is_empty(), "{:?}", db.recovery());
         assert_eq!(db.open_keyspace("keys").unwrap().len(), 500);
     }
+}
+
+/// Guards and handles of a closed database go on reading. The next writer would fill the files they
+/// have mapped again, if it took nobody to be reading.
+#[test]
+fn what_a_closed_handle_reads_is_not_written_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || {
+        let builder = Database::builder().segment_bytes(64 << 10).durability(Durability::Buffered);
+        builder.background(Background::Manual).open(dir.path()).unwrap()
+    };
+    let overwrite = |db: &Database, round: u8| {
+        let keys = db.hash_keyspace("keys").unwrap();
+        for number in 0..8u32 {
+            keys.insert(number.to_be_bytes(), vec![round; 15_000]).unwrap();
+        }
+        db.compact().unwrap();
+        db.tick().unwrap();
+    };
+    let one = open();
+    overwrite(&one, 0xaa);
+    let keys = one.open_keyspace("keys").unwrap();
+    let guard = keys.get(1u32.to_be_bytes()).unwrap().unwrap();
+    one.close().unwrap();
+    let two = open();
+    (0..12).for_each(|round| overwrite(&two, round));
+    assert_eq!(two.stats().log.recycled_count, 0);
+    assert!(guard.iter().all(|byte| *byte == 0xaa));
+    drop(guard);
+    drop(keys);
+    two.close().unwrap();
+
+    let three = open();
+    (0..12).for_each(|round| overwrite(&three, round));
+    assert!(three.stats().log.recycled_count > 0, "nobody reads any more");
 }

@@ -57,3 +57,39 @@ fn an_expired_or_removed_key_does_not_come_back_from_an_older_segment() -> Resul
     }
     Ok(())
 }
+
+/// A record says in 32 bits how far its number is from its segment's. A database that has lived long,
+/// or crashed often, has numbers further apart than that, and moves them side by side.
+#[test]
+fn numbers_that_lie_far_apart_are_compacted_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || {
+        let builder = Database::builder().segment_bytes(64 << 10);
+        builder.background(annals_engine::Background::Manual).open(dir.path()).unwrap()
+    };
+    let write = |db: &Database, round: u8| {
+        let keys = db.hash_keyspace("keys").unwrap();
+        for number in 0..8u32 {
+            keys.insert(number.to_be_bytes(), vec![round; 15_000]).unwrap();
+        }
+        keys.insert([round], "small").unwrap();
+    };
+    let db = open();
+    write(&db, 1);
+    db.close().unwrap();
+    let disk = annals_disk::RealDisk::new();
+    let mut root = annals_journal::Root::read(&disk, dir.path()).unwrap();
+    root.next_seq = annals_journal::Seq(1 << 33);
+    root.write(&disk, dir.path()).unwrap();
+    let db = open();
+    write(&db, 2);
+    write(&db, 3);
+    db.compact().unwrap();
+    let keys = db.open_keyspace("keys").unwrap();
+    assert_eq!(keys.len(), 11);
+    drop(keys);
+    db.close().unwrap();
+    let keys = open().open_keyspace("keys").unwrap();
+    assert_eq!(keys.get([1]).unwrap().as_deref(), Some(&b"small"[..]));
+    assert_eq!(keys.len(), 11);
+}

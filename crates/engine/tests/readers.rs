@@ -120,3 +120,54 @@ fn a_readers_snapshot_does_not_follow_addresses_of_the_writer() -> Result<()> {
     }
     Ok(())
 }
+
+/// Twenty synced commits, of which one in the middle is damaged while the writer has the log open.
+fn damaged_beside_a_writer(disk: &SimDisk) -> Result<(Database, Database)> {
+    let db = builder(disk).durability(annals_engine::Durability::Sync).open("db")?;
+    let keys = db.hash_keyspace("keys")?;
+    let reader = read(disk)?;
+    for number in 0..20u32 {
+        keys.insert(number.to_be_bytes(), [7; 200])?;
+    }
+    disk.flip_bit("db/00000001.seg", 2_000, 3)
+        .map_err(|error| annals_journal::Error::from(error))?;
+    Ok((db, reader))
+}
+
+/// Taken for the end of a log that is being written, a damaged place would hide all that follows.
+#[test]
+fn damage_in_a_log_that_was_not_closed_is_damage_for_readers_too() -> Result<()> {
+    let disk = SimDisk::new(SimOptions::seeded(3));
+    let (db, follower) = damaged_beside_a_writer(&disk)?;
+    let is_named = |error: &annals_engine::Error| {
+        error.kind() == annals_engine::ErrorKind::Corrupt
+            && error.to_string().contains("00000001.seg")
+    };
+    assert!(read(&disk).is_err_and(|error| is_named(&error)), "a reader that opens");
+    let keys = follower.open_keyspace("keys");
+    let error = keys.and_then(|keys| keys.get(19u32.to_be_bytes()).map(|_| ()));
+    assert!(error.is_err_and(|error| is_named(&error)), "a reader that follows");
+    drop((db, follower));
+    Ok(())
+}
+
+/// A copy of damage must not take the place of a copy from before it.
+#[test]
+fn a_backup_of_a_damaged_log_is_refused_and_leaves_the_older_one() -> Result<()> {
+    let disk = SimDisk::new(SimOptions::seeded(4));
+    let db = open(&disk)?;
+    let keys = db.hash_keyspace("keys")?;
+    for number in 0..20u32 {
+        keys.insert(number.to_be_bytes(), [7; 200])?;
+    }
+    db.backup_to("copy")?;
+    disk.flip_bit("db/00000001.seg", 2_000, 3)
+        .map_err(|error| annals_journal::Error::from(error))?;
+    keys.insert("more", "x")?;
+    let refused = db.backup_to("copy");
+    assert!(refused.is_err_and(|error| error.kind() == annals_engine::ErrorKind::Corrupt));
+    let copy = builder(&disk).read_only(true).open("copy")?;
+    assert!(copy.verify(&mut |_| {})?.is_intact());
+    assert_eq!(copy.open_keyspace("keys")?.len(), 20);
+    Ok(())
+}

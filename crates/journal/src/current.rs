@@ -122,6 +122,17 @@ mod tests {
     }
 
     #[test]
+    fn pins_may_be_dropped_in_any_order() {
+        let dropped = AtomicUsize::new(0);
+        let current = Current::new(Arc::new(Counted(1, &dropped)));
+        let (outer, inner) = (chair::pin(), chair::pin());
+        drop(outer);
+        let seen = current.read(&inner);
+        current.replace(Arc::new(Counted(2, &dropped)));
+        assert_eq!((seen.0, dropped.load(Ordering::SeqCst)), (1, 0));
+    }
+
+    #[test]
     fn readers_on_many_threads_never_see_a_dropped_object() {
         const ROUNDS: usize = 500;
         /// Shows whether it was dropped.

@@ -46,6 +46,25 @@ impl Cursor {
         Ok(frame)
     }
 
+    /// Tells a frame that was damaged from one that is still being written, beside a live writer: the
+    /// frame behind it is whole and says that the cursor's place was synced, and this one is not whole
+    /// even then. Looks no further than that, since it is asked often.
+    pub(crate) fn damage(&self, segment: &Segment) -> Option<FrameFault> {
+        let len = segment.region.len();
+        let at = self.position.offset as usize;
+        let begun = FrameHeader::decode(segment.region.read(at.min(len), len.saturating_sub(at)))
+            .filter(|header| self.may_begin(header))?;
+        let behind = at + begun.len as usize;
+        let bytes = segment.region.read(behind.min(len), len.saturating_sub(behind));
+        let proof = FrameView::check(bytes, segment.slot, behind, segment.base_seq(), segment.seed);
+        let synced_to = proof.ok()?.header().synced_to;
+        if synced_to <= self.position {
+            return None;
+        }
+        let mut again = *self;
+        again.step(segment, len).err()
+    }
+
     /// Whether a frame with this header can have been begun at the cursor.
     pub(crate) fn may_begin(&self, header: &FrameHeader) -> bool {
         header.epoch >= self.epoch

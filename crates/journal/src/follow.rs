@@ -88,6 +88,10 @@ impl Journal {
             let before = *cursor;
             let Ok(frame) = cursor.step(segment, segment.region.len()) else {
                 *cursor = before;
+                if let Some(fault) = cursor.damage(segment) {
+                    let offset = before.position.offset as usize + fault.at;
+                    return Err(segment.damaged(offset, fault.what));
+                }
                 let len = shared.disk.len(segment.region.path())?;
                 if len.is_some_and(|len| len > segment.region.len() as u64) {
                     // A writer has opened the log since: what it writes lies behind our map.

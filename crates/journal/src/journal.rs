@@ -86,7 +86,7 @@ pub(crate) struct Shared {
     pub(crate) marked: AtomicU64,
     /// Of a read-only journal: keeps writers from recycling what is mapped here. The last field: it
     /// is let go after the maps.
-    pub(crate) reader_lock: Option<Box<dyn Lock>>,
+    pub(crate) reader_lock: Mutex<Option<Box<dyn Lock>>>,
 }
 
 /// The end of the log; owned by whoever holds the writer lock.
@@ -487,7 +487,7 @@ impl Shared {
             lock: Mutex::new(None),
             follower: Mutex::new(None),
             marked: AtomicU64::new(0),
-            reader_lock: None,
+            reader_lock: Mutex::new(None),
         }
     }
 
@@ -603,7 +603,9 @@ impl Shared {
         let end = tail.offset + len;
         let bytes = tail.bytes + len as u64;
         let unsynced = bytes.saturating_sub(self.durable.synced.bytes());
-        let via = way(unsynced, self.durable.covered.load(Ordering::Relaxed));
+        // Only a value that is lent is a part of its own; all else of a frame is one, however long.
+        let largest = parts.get(1).map_or(0, |lent| lent.len());
+        let via = way(largest, unsynced, self.durable.covered.load(Ordering::Relaxed));
         if via == Via::Memory && space::wants_pages(tail, end) {
             self.signals.ask_for_pages(tail.populated_to);
         }
@@ -631,9 +633,21 @@ impl Shared {
         // Whoever changes the set of files at this moment has looked at the flag before: it comes
         // to its end first.
         drop(self.root.lock());
+        self.stay_as_reader();
         // Released last: whoever gets it next finds a finished directory.
         self.lock.lock().take();
         outcome
+    }
+
+    /// Guards, snapshots and handles may outlive closing and go on reading: for the next writer, which
+    /// would use the files again, this is one of its readers from now on.
+    fn stay_as_reader(&self) {
+        if readers::is_there(&*self.disk, &self.dir) {
+            match readers::enter(&*self.disk, &self.dir) {
+                Ok(lock) => *self.reader_lock.lock() = lock,
+                Err(error) => tracing::warn!(%error, "the next writer does not see who reads here"),
+            }
+        }
     }
 
     fn close_log(&self) -> Result<()> {

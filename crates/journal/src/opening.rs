@@ -409,8 +409,12 @@ impl Opening {
         }
         segment.publish(offset);
         if self.read_only {
-            // Beside a live writer the end moves; what lies behind it is not for us to judge.
-            return Ok(cursor);
+            // Beside a live writer the end moves. But who says in a frame behind it that this place
+            // was synced found it whole: if it still is not, it was damaged since.
+            let end = content_end(segment, &cursor, offset);
+            let is_damaged = proof_of_damage(segment, &cursor, offset, end)
+                && cursor.clone().step(segment, segment.region.len()).is_err();
+            return if is_damaged { Err(segment.damaged(offset + at, what)) } else { Ok(cursor) };
         }
         // A segment keeps room for its seal, and a frame is only begun where it fits.
         let len = segment.region.len();

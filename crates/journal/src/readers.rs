@@ -30,6 +30,12 @@ pub fn enter(disk: &dyn Disk, dir: &Path) -> Result<Option<Box<dyn Lock>>> {
         match disk.try_lock(&path, LockMode::Shared) {
             Ok(Some(lock)) => return Ok(Some(lock)),
             Ok(None) => thread::sleep(PAUSE),
+            // A file that is there and refuses would let the writer believe that nobody reads.
+            Err(error)
+                if error.source.kind() == ErrorKind::PermissionDenied && is_there(disk, dir) =>
+            {
+                return Err(error.into());
+            }
             Err(error) if is_out_of_reach(&error) => return Ok(None),
             Err(error) => return Err(error.into()),
         }

@@ -152,7 +152,11 @@ pub(crate) fn zero_ahead(shared: &Shared) {
         tail.limit = from;
         (Arc::clone(&tail.segment), from, ZERO_STEP_BYTES.min(end - from))
     };
+    // Counted in: the log may roll on meanwhile, and the file must not get another life, into which
+    // the zeroes would go.
+    let Some(guard) = shared.segments.guard(segment.slot) else { return };
     let outcome = segment.region.zero(from, len).and_then(|()| segment.region.sync());
+    drop(guard);
     let mut tail = shared.tail.lock();
     if Arc::ptr_eq(&tail.segment, &segment) {
         tail.limit = segment.region.len();

@@ -19,6 +19,7 @@ use crate::{
     writer::write_header,
 };
 use annals_disk::{Access, Disk, Lock};
+use parking_lot::Mutex;
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
@@ -136,7 +137,7 @@ impl Opening {
         let root = self.root;
         let takeover = Takeover { root, segments, tail, synced, slots, read_only: true };
         let mut shared = Shared::new(self.disk, self.dir, self.config, takeover);
-        shared.reader_lock = self.reader_lock;
+        shared.reader_lock = Mutex::new(self.reader_lock);
         shared.start_following(cursor);
         Opened { journal: Journal::start(shared, None), recovery }
     }
