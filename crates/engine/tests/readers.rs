@@ -129,8 +129,7 @@ fn damaged_beside_a_writer(disk: &SimDisk) -> Result<(Database, Database)> {
     for number in 0..20u32 {
         keys.insert(number.to_be_bytes(), [7; 200])?;
     }
-    disk.flip_bit("db/00000001.seg", 2_000, 3)
-        .map_err(|error| annals_journal::Error::from(error))?;
+    disk.flip_bit("db/00000001.seg", 2_000, 3).map_err(annals_journal::Error::from)?;
     Ok((db, reader))
 }
 
@@ -161,8 +160,7 @@ fn a_backup_of_a_damaged_log_is_refused_and_leaves_the_older_one() -> Result<()>
         keys.insert(number.to_be_bytes(), [7; 200])?;
     }
     db.backup_to("copy")?;
-    disk.flip_bit("db/00000001.seg", 2_000, 3)
-        .map_err(|error| annals_journal::Error::from(error))?;
+    disk.flip_bit("db/00000001.seg", 2_000, 3).map_err(annals_journal::Error::from)?;
     keys.insert("more", "x")?;
     let refused = db.backup_to("copy");
     assert!(refused.is_err_and(|error| error.kind() == annals_engine::ErrorKind::Corrupt));
