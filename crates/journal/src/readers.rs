@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 
 /// Counts the caller in among the readers of `dir`. `None` where it has no means to: it may not
 /// write to the directory, and no writer has made the file yet. A writer that makes it later
-/// [relies on it](is_there) only from its next opening on.
+/// relies on it only from its next opening on.
 ///
 /// # Errors
 /// [`Error::Locked`] if a writer keeps the lock to itself; what the file system refuses.
