@@ -5,9 +5,6 @@
 //! synced after every few commits would write 2 MiB for each of them. A call makes dirty only the
 //! blocks that it touches. So what is synced at short notice goes by calls, and a log that collects
 //! much between two syncs, or is not synced at all, goes through the map.
-//!
-//! A large value goes by a call in any case: the system call is little beside the copy, and a call that
-//! covers whole pages spares the kernel filling them with zeroes before.
 
 use annals_disk::Via;
 
@@ -15,15 +12,11 @@ use annals_disk::Via;
 /// would never get that far within an interval.
 pub(crate) const BUSY_BYTES: u64 = 256 << 10;
 
-/// From this length on a value goes by a call.
-pub(crate) const LARGE_BYTES: usize = 32 << 10;
-
-/// The way of a frame that has a part of `largest` bytes in one piece, and that leaves `unsynced` bytes to sync, in a log of which the last sync covered
+/// The way of a frame that leaves `unsynced` bytes to sync, in a log of which the last sync covered
 /// `covered` bytes that were not synced before.
 #[inline]
-pub(crate) fn way(largest: usize, unsynced: u64, covered: u64) -> Via {
-    let busy = unsynced.max(covered) >= BUSY_BYTES;
-    if busy && largest < LARGE_BYTES { Via::Memory } else { Via::Call }
+pub(crate) fn way(unsynced: u64, covered: u64) -> Via {
+    if unsynced.max(covered) >= BUSY_BYTES { Via::Memory } else { Via::Call }
 }
 
 #[cfg(test)]
@@ -32,26 +25,20 @@ mod tests {
 
     #[test]
     fn a_log_that_is_synced_commit_by_commit_goes_by_calls() {
-        assert_eq!(way(0, 200, 200), Via::Call);
-        assert_eq!(way(0, 8 * 200, 8 * 200), Via::Call, "also where several share a sync");
-        assert_eq!(way(0, 64 << 10, 64 << 10), Via::Call);
+        assert_eq!(way(200, 200), Via::Call);
+        assert_eq!(way(8 * 200, 8 * 200), Via::Call, "also where several share a sync");
+        assert_eq!(way(64 << 10, 64 << 10), Via::Call);
     }
 
     #[test]
     fn a_busy_log_goes_through_the_map() {
-        assert_eq!(way(0, BUSY_BYTES, 0), Via::Memory, "not synced for long");
-        assert_eq!(way(0, 200, BUSY_BYTES), Via::Memory, "right behind the sync of a busy log");
-    }
-
-    #[test]
-    fn a_large_value_goes_by_a_call() {
-        assert_eq!(way(LARGE_BYTES, BUSY_BYTES, BUSY_BYTES), Via::Call);
-        assert_eq!(way(LARGE_BYTES - 1, BUSY_BYTES, BUSY_BYTES), Via::Memory);
+        assert_eq!(way(BUSY_BYTES, 0), Via::Memory, "not synced for long");
+        assert_eq!(way(200, BUSY_BYTES), Via::Memory, "right behind the sync of a busy log");
     }
 
     #[test]
     fn a_log_that_calms_down_goes_by_calls_after_one_more_sync() {
-        assert_eq!(way(0, 200, 2 * BUSY_BYTES), Via::Memory);
-        assert_eq!(way(0, 200, 200), Via::Call);
+        assert_eq!(way(200, 2 * BUSY_BYTES), Via::Memory);
+        assert_eq!(way(200, 200), Via::Call);
     }
 }

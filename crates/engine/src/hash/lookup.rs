@@ -197,9 +197,13 @@ impl Core {
                 }
                 return Ok(None);
             };
-            match self.hit(guard, address, dead, space, key)? {
-                Some(before) => hit = before,
-                None => return Ok(None),
+            match self.hit(guard, address, dead, space, key) {
+                Ok(Some(before)) => hit = before,
+                // The frame is applied by now, and what it replaced was given up and its place taken:
+                // the search begins again.
+                Ok(None) | Err(_) if matches!(sight, Sight::Latest) => return Err(Error::Stale),
+                Ok(None) => return Ok(None),
+                Err(error) => return Err(error.into()),
             }
         }
         let expires_ms = if hit.record.expires {
