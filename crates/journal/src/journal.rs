@@ -603,9 +603,7 @@ impl Shared {
         let end = tail.offset + len;
         let bytes = tail.bytes + len as u64;
         let unsynced = bytes.saturating_sub(self.durable.synced.bytes());
-        // Only a value that is lent is a part of its own; all else of a frame is one, however long.
-        let largest = parts.get(1).map_or(0, |lent| lent.len());
-        let via = way(largest, unsynced, self.durable.covered.load(Ordering::Relaxed));
+        let via = way(unsynced, self.durable.covered.load(Ordering::Relaxed));
         if via == Via::Memory && space::wants_pages(tail, end) {
             self.signals.ask_for_pages(tail.populated_to);
         }
