@@ -25,6 +25,7 @@ struct Asked {
     space: bool,
     zeroes: bool,
     pages: bool,
+    pace: bool,
 }
 
 /// How callers reach the background.
@@ -132,6 +133,18 @@ impl Signals {
         }
     }
 
+    /// Nothing was done about what was asked for: it may be asked for again.
+    pub(crate) fn forget_pages(&self) {
+        self.pages_asked_at.store(u64::MAX, Ordering::Relaxed);
+    }
+
+    /// The log has grown by calls.
+    #[cold]
+    pub(crate) fn ask_for_pace(&self) {
+        self.asked.lock().pace = true;
+        self.space_wake.notify_one();
+    }
+
     pub(crate) fn stop(&self) {
         self.asked.lock().stop = true;
         self.sync_wake.notify_all();
@@ -205,10 +218,12 @@ fn sync_loop(shared: &Shared) {
         }
         if !asked.dirty {
             if shared.needs_mark() {
-                // Idle for an interval: then note how far the log is synced.
-                let before = shared.durable.synced.position();
+                // Idle for an interval: then note how far the log is synced. Not while it grows
+                // without being synced: each frame tells that anyway, and syncing was not asked for.
+                let before = (shared.durable.synced.position(), shared.appended.position());
                 let over = signals.sync_wake.wait_for(&mut asked, every.max(IDLE)).timed_out();
-                let idle = over && shared.durable.synced.position() == before;
+                let after = (shared.durable.synced.position(), shared.appended.position());
+                let idle = over && before == after;
                 if idle && !asked.dirty && !asked.stop {
                     drop(asked);
                     shared.mark_synced();
@@ -234,20 +249,24 @@ fn space_loop(shared: &Shared) {
     let signals = &shared.signals;
     loop {
         let mut asked = signals.asked.lock();
-        while !(asked.stop || asked.space || asked.zeroes || asked.pages) {
+        while !(asked.stop || asked.space || asked.zeroes || asked.pages || asked.pace) {
             signals.space_wake.wait(&mut asked);
         }
         if asked.stop {
             return;
         }
-        let (space, zeroes, pages) = (asked.space, asked.zeroes, asked.pages);
-        (asked.space, asked.zeroes, asked.pages) = (false, false, false);
+        let (space, zeroes, pages, pace) = (asked.space, asked.zeroes, asked.pages, asked.pace);
+        (asked.space, asked.zeroes, asked.pages, asked.pace) = (false, false, false, false);
         drop(asked);
         if pages {
             space::populate_ahead(shared);
         }
+        if pages || pace {
+            space::keep_pace(shared);
+        }
         if space {
             space::refill(shared);
+            space::trim(shared);
             space::reap(shared);
             space::give_back_ends(shared);
         }

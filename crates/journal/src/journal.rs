@@ -13,6 +13,7 @@ use crate::{
     format::{FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentKind, segment_name},
     frame::{FrameHeader, FrameKind, empty_frame},
     holds::Holds,
+    pace::Pace,
     readers::{self, READERS_NAME},
     root::{NO_DIRECTORY, ROOT_NAME, ROOT_TEMPORARY, RootSegment, has_frames},
     segment::Segment,
@@ -113,6 +114,12 @@ pub(crate) struct Tail {
     /// Spares taken since segments were last let go of, and in the stretch before that.
     pub(crate) taken: usize,
     pub(crate) taken_before: usize,
+    /// Whether the last frame went by a call.
+    pub(crate) by_call: bool,
+    /// A log that goes by calls is looked at again once it gets here.
+    pub(crate) pace_at: usize,
+    /// How fast the log takes segments.
+    pub(crate) pace: Pace,
     /// Slots of segments that were sealed with much of their space unused.
     pub(crate) half_empty: Vec<u32>,
 }
@@ -123,6 +130,23 @@ impl Tail {
             position: self.segment.position(self.offset),
             next_seq: self.next_seq,
             bytes: self.bytes,
+        }
+    }
+
+    /// Which spare becomes the next segment if `need` bytes have to fit.
+    pub(crate) fn next_spare(&self, need: usize) -> Option<usize> {
+        (0..self.spares.len()).filter(|index| self.spares[*index].region.len() >= need).min_by_key(
+            |index| {
+                let spare = &self.spares[*index];
+                (spare.region.len(), !spare.recycled)
+            },
+        )
+    }
+
+    /// Brings the pace up to date. Who has no threads prepares what is asked for and no more.
+    pub(crate) fn look_at_pace(&mut self, disk: &dyn Disk, config: &Config) {
+        if config.background == Background::Threads {
+            self.pace.look(self.bytes, disk.monotonic_ns(), config.segment_bytes);
         }
     }
 
@@ -591,21 +615,33 @@ impl Shared {
             term: 0,
             shard: 0,
         };
-        self.write_at_tail(tail, &[&empty_frame(&header, tail.segment.seed)])?;
+        self.write_at_tail(tail, &[&empty_frame(&header, tail.segment.seed)], false)?;
         self.marked.fetch_max(synced_to.to_u64(), Ordering::Relaxed);
         Ok(())
     }
 
-    /// Writes the parts of a finished frame at the tail and publishes it.
+    /// Writes the parts of a finished frame at the tail and publishes it. `large`: its records are
+    /// large ones.
     #[inline]
-    pub(crate) fn write_at_tail(&self, tail: &mut Tail, parts: &[&[u8]]) -> Result<()> {
+    pub(crate) fn write_at_tail(
+        &self,
+        tail: &mut Tail,
+        parts: &[&[u8]],
+        large: bool,
+    ) -> Result<()> {
         let len: usize = parts.iter().map(|part| part.len()).sum();
         let end = tail.offset + len;
         let bytes = tail.bytes + len as u64;
         let unsynced = bytes.saturating_sub(self.durable.synced.bytes());
-        let via = way(unsynced, self.durable.covered.load(Ordering::Relaxed));
-        if via == Via::Memory && space::wants_pages(tail, end) {
-            self.signals.ask_for_pages(tail.populated_to);
+        let via = way(large, unsynced, self.durable.covered.load(Ordering::Relaxed));
+        tail.by_call = via == Via::Call;
+        if via == Via::Memory {
+            if space::wants_pages(tail, end) {
+                self.signals.ask_for_pages(tail.populated_to);
+            }
+        } else if end >= tail.pace_at {
+            tail.pace_at = end + space::LOOK_EVERY_BYTES;
+            self.signals.ask_for_pace();
         }
         if let Err(error) = tail.segment.region.write_parts(tail.offset, parts, via) {
             // Part of the bytes may be there; writing on over them would be a guess.

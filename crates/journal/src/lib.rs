@@ -49,6 +49,7 @@ pub mod fuzzing;
 mod holds;
 mod journal;
 mod opening;
+mod pace;
 mod packer;
 mod readers;
 mod reclaim;

@@ -45,11 +45,24 @@ impl Shared {
         if lets_go {
             tail.taken_before = std::mem::take(&mut tail.taken);
         }
+        tail.look_at_pace(&*self.disk, &self.config);
         let most = recycle::kept_max(self, &tail);
         tail.spares.sort_by_key(|spare| !spare.recycled);
         let first = most.min(tail.spares.len());
         let surplus = tail.spares.split_off(first);
         (surplus, most - first)
+    }
+
+    /// Takes out the spares that are more than the log needs now.
+    pub(crate) fn surplus_spares(&self) -> Vec<Arc<Segment>> {
+        self.spares_for_reuse(false).0
+    }
+
+    /// Whether the log has more spares than it needs now.
+    fn has_surplus(&self) -> bool {
+        let mut tail = self.tail.lock();
+        tail.look_at_pace(&*self.disk, &self.config);
+        tail.spares.len() > recycle::kept_max(self, &tail)
     }
 }
 
@@ -140,7 +153,7 @@ impl Journal {
     pub fn reap(&self) -> usize {
         let shared = &*self.shared;
         space::reap(shared);
-        if !shared.tail.lock().half_empty.is_empty() {
+        if !shared.tail.lock().half_empty.is_empty() || shared.has_surplus() {
             shared.signals.wake_space();
         }
         shared.segments.leaving_count()

@@ -27,11 +27,13 @@ use std::sync::{Arc, atomic::Ordering};
 const KEPT_MAX: usize = 8;
 
 /// How many segments are kept ready at most: the spares that were asked for, and as many as the
-/// log took between the last two times that segments were let go of. A steady load of overwrites
+/// log took between the last two times that segments were let go of, or as many as it is about to
+/// take at its pace. A steady load of overwrites
 /// finds all it needs; what it no longer needs goes back to the file system.
 pub(crate) fn kept_max(shared: &Shared, tail: &Tail) -> usize {
     // One at least: a writer may be waiting for it.
-    (shared.config.spares as usize + tail.taken_before.min(KEPT_MAX)).max(1)
+    let kept = (shared.config.spares as usize + tail.taken_before.min(KEPT_MAX)).max(1);
+    kept.max(tail.pace.spares())
 }
 
 /// Whether the file of a segment can serve the log again.

@@ -18,6 +18,13 @@ const ZERO_STEP_BYTES: usize = 4 << 20;
 const POPULATE_AHEAD_BYTES: usize = 16 << 20;
 const POPULATE_STEP_BYTES: usize = 2 << 20;
 
+/// How often it is looked how fast a log grows that asks for no pages.
+pub(crate) const LOOK_EVERY_BYTES: usize = 8 << 20;
+
+/// Spares are prepared from the time on when a busy log has filled this share of its segment: an
+/// eighth.
+const PREPARE_FROM_SHARE: usize = 8;
+
 /// A sealed segment gives its unused end back if that is this share of it, or more: a fourth.
 pub(crate) const UNUSED_SHARE: usize = 4;
 
@@ -55,87 +62,160 @@ impl SlotPool {
 /// Prepares a segment of `len` bytes: creates its file with the space reserved, and names it in
 /// the root. On failure nothing is left behind.
 pub(crate) fn prepare(shared: &Shared, len: usize) -> Result<Arc<Segment>> {
+    let mut prepared = prepare_some(shared, len, 1)?;
+    Ok(prepared.pop().expect("one was asked for"))
+}
+
+/// Prepares at most `count` segments of `len` bytes, one at least, with one root that names them
+/// all: several cost hardly more than one. What of a failure is left behind is whole segments.
+fn prepare_some(shared: &Shared, len: usize, count: usize) -> Result<Vec<Arc<Segment>>> {
     let mut root = shared.root.lock();
     // Closing sets its flag before it takes this lock: whoever waited here meanwhile must not touch
     // a directory that may have another owner by now.
     shared.check_writable()?;
-    let slot =
-        shared.slots.lock().take().ok_or_else(|| Error::Full { path: shared.dir.clone() })?;
-    let generation = root.next_generation;
-    let path = shared.dir.join(segment_name(generation));
-    let mut created = false;
-    let outcome = (|| {
-        let region = shared.disk.create_region(&path, len as u64)?;
-        created = true;
-        let segment = Arc::new(Segment::new(SegmentParts {
-            region,
-            slot,
-            generation,
-            database_id: shared.database_id,
-            kind: SegmentKind::Spare,
-            ordinal: 0,
-            base_seq: Seq::ZERO,
-            published: 0,
-            trusted_from: 0,
-            recycled: false,
-        }));
-        segment.region.sync()?;
+    let mut prepared = Vec::new();
+    let mut failed = None;
+    while prepared.len() < count && failed.is_none() {
+        // A generation is never used twice, also not after a failure half-way: a root that names
+        // it may have become durable.
+        let generation = root.next_generation;
+        root.next_generation += 1;
+        match create_spare(shared, generation, len) {
+            Ok(segment) => prepared.push(segment),
+            Err(error) => failed = Some(error),
+        }
+    }
+    let named = (|| {
+        if let (true, Some(error)) = (prepared.is_empty(), failed) {
+            return Err(error);
+        }
+        // The first sync carries what the file system has to note of all of them.
+        prepared.iter().try_for_each(|segment| segment.region.sync())?;
         let mut next = shared.current_root(&root);
-        next.next_generation = generation + 1;
-        next.segments.push(RootSegment {
-            generation,
-            slot,
+        next.segments.extend(prepared.iter().map(|segment| RootSegment {
+            generation: segment.generation,
+            slot: segment.slot,
             kind: SegmentKind::Spare,
             ordinal: 0,
             end: 0,
-        });
+        }));
         next.write(&*shared.disk, &shared.dir)?;
-        Ok::<_, Error>((next, segment))
+        Ok(next)
     })();
-    match outcome {
-        Ok((next, segment)) => {
+    match named {
+        Ok(next) => {
             *root = next;
-            shared.segments.insert(&segment);
-            Ok(segment)
+            prepared.iter().for_each(|segment| shared.segments.insert(segment));
+            Ok(prepared)
         }
         Err(error) => {
-            // A generation is never used twice, also not after a failure half-way: the root that
-            // names it may have become durable.
-            root.next_generation = generation + 1;
-            if created {
-                shared.remove_file(&segment_name(generation));
+            for segment in prepared {
+                shared.remove_file(&segment_name(segment.generation));
+                shared.slots.lock().give_back(segment.slot);
             }
-            shared.slots.lock().give_back(slot);
             Err(error)
         }
     }
 }
 
-/// Keeps the configured number of spares ready.
+/// Creates the file of a spare. After a failure there is none.
+fn create_spare(shared: &Shared, generation: u32, len: usize) -> Result<Arc<Segment>> {
+    let slot =
+        shared.slots.lock().take().ok_or_else(|| Error::Full { path: shared.dir.clone() })?;
+    let path = shared.dir.join(segment_name(generation));
+    let region = shared
+        .disk
+        .create_region(&path, len as u64)
+        .inspect_err(|_| shared.slots.lock().give_back(slot))?;
+    Ok(Arc::new(Segment::new(SegmentParts {
+        region,
+        slot,
+        generation,
+        database_id: shared.database_id,
+        kind: SegmentKind::Spare,
+        ordinal: 0,
+        base_seq: Seq::ZERO,
+        published: 0,
+        trusted_from: 0,
+        recycled: false,
+    })))
+}
+
+/// Keeps so many spares ready as were asked for, and as many as the log may take while more are
+/// prepared.
 pub(crate) fn refill(shared: &Shared) {
     loop {
-        {
+        let count = {
             let mut tail = shared.tail.lock();
             let wanted = (shared.config.spares as usize).max(usize::from(tail.preparing));
+            let wanted = wanted.max(tail.pace.spares());
             if tail.spares.len() >= wanted || shared.check_writable().is_err() {
                 tail.preparing = false;
                 return;
             }
-        }
-        let prepared = prepare(shared, shared.config.segment_bytes as usize);
+            wanted - tail.spares.len()
+        };
+        let prepared = prepare_some(shared, shared.config.segment_bytes as usize, count);
         let mut tail = shared.tail.lock();
+        tail.preparing = false;
+        shared.room.notify_all();
         match prepared {
-            Ok(segment) => tail.spares.push(segment),
+            Ok(segments) => {
+                let fewer = segments.len() < count;
+                tail.spares.extend(segments);
+                if fewer && !tail.spares.is_empty() {
+                    // There is no room for more now. Who needs one will find out.
+                    return;
+                }
+            }
             Err(error) => {
                 tracing::warn!(%error, "no segment could be prepared");
-                tail.space_error = Some(error);
-                tail.preparing = false;
-                shared.room.notify_all();
+                if tail.spares.is_empty() {
+                    tail.space_error = Some(error);
+                }
                 return;
             }
         }
-        tail.preparing = false;
-        shared.room.notify_all();
+    }
+}
+
+/// Looks how fast the log grows. Once a busy log has filled a part of its segment, the spares that
+/// it will need are prepared: the end of the segment comes too soon for that.
+pub(crate) fn keep_pace(shared: &Shared) {
+    let due = {
+        let mut tail = shared.tail.lock();
+        tail.look_at_pace(&*shared.disk, &shared.config);
+        let wanted = tail.pace.spares().max(shared.config.spares as usize);
+        tail.offset >= tail.segment.region.len() / PREPARE_FROM_SHARE && tail.spares.len() < wanted
+    };
+    if due {
+        refill(shared);
+    }
+}
+
+/// Removes spares that were prepared for a log that has slowed down.
+pub(crate) fn trim(shared: &Shared) {
+    let mut root = shared.root.lock();
+    if shared.check_writable().is_err() {
+        return;
+    }
+    let surplus = shared.surplus_spares();
+    if surplus.is_empty() {
+        return;
+    }
+    let mut next = shared.current_root(&root);
+    let goes = |generation| surplus.iter().any(|spare| spare.generation == generation);
+    next.segments.retain(|entry| !goes(entry.generation));
+    if let Err(error) = next.write(&*shared.disk, &shared.dir) {
+        tracing::warn!(%error, "spares that are not needed stay");
+        shared.tail.lock().spares.extend(surplus);
+        return;
+    }
+    *root = next;
+    drop(root);
+    for spare in surplus {
+        shared.segments.remove(spare.slot);
+        shared.remove_file(&segment_name(spare.generation));
     }
 }
 
@@ -181,6 +261,11 @@ pub(crate) fn populate_ahead(shared: &Shared) {
     loop {
         let (segment, from) = {
             let mut tail = shared.tail.lock();
+            if tail.by_call {
+                // Calls fill their pages by themselves. Who comes after them asks again.
+                shared.signals.forget_pages();
+                return;
+            }
             let from = tail.populated_to.max(tail.offset) & !(POPULATE_STEP_BYTES - 1);
             let len = tail.segment.region.len();
             if from.saturating_sub(tail.offset) >= POPULATE_AHEAD_BYTES {
@@ -190,7 +275,10 @@ pub(crate) fn populate_ahead(shared: &Shared) {
                 tail.populated_to = from + POPULATE_STEP_BYTES;
                 (Arc::clone(&tail.segment), from)
             } else {
-                let Some(next) = tail.spares.first().cloned() else { return };
+                let Some(next) = tail.next_spare(0).map(|index| Arc::clone(&tail.spares[index]))
+                else {
+                    return;
+                };
                 let (generation, to) = tail.populated_next;
                 let from = if generation == next.generation { to } else { 0 };
                 if len - tail.offset + from >= POPULATE_AHEAD_BYTES || from >= next.region.len() {

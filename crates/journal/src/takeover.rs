@@ -11,6 +11,7 @@ use crate::{
     durable::Progress,
     format::{SEGMENT_HEADER_BYTES, SegmentHeader, SegmentKind, parse_segment_name, segment_name},
     journal::{PUT_AWAY_NAME, SYNC_FAILED_NAME, Shared, Tail, Takeover},
+    pace::Pace,
     readers,
     root::{ROOT_TEMPORARY, RootSegment, checkpoint_name, is_data_file_name},
     segment::{Segment, SegmentParts},
@@ -47,6 +48,9 @@ fn new_tail(segment: Arc<Segment>, offset: usize, next_seq: Seq, time_ms: u64) -
         preparing: false,
         taken: 0,
         taken_before: 0,
+        by_call: false,
+        pace_at: 0,
+        pace: Pace::default(),
         half_empty: Vec::new(),
     }
 }

@@ -5,6 +5,10 @@
 //! synced after every few commits would write 2 MiB for each of them. A call makes dirty only the
 //! blocks that it touches. So what is synced at short notice goes by calls, and a log that collects
 //! much between two syncs, or is not synced at all, goes through the map.
+//!
+//! A frame of large records goes by a call in any case. The system call is little beside the copy; a
+//! call that covers whole pages spares the kernel filling them with zeroes first, which would take as
+//! long as the copy; and the pages need not be large ones, of which a machine may have none at hand.
 
 use annals_disk::Via;
 
@@ -12,11 +16,20 @@ use annals_disk::Via;
 /// would never get that far within an interval.
 pub(crate) const BUSY_BYTES: u64 = 256 << 10;
 
-/// The way of a frame that leaves `unsynced` bytes to sync, in a log of which the last sync covered
+/// Records are large from this many bytes on, taken over a frame.
+const LARGE_BYTES: usize = 32 << 10;
+
+/// Whether the `count` records of a frame of `len` bytes are large ones.
+#[inline]
+pub(crate) fn are_large(len: usize, count: usize) -> bool {
+    len >= LARGE_BYTES && len / LARGE_BYTES >= count
+}
+
+/// The way of a frame, of large records or not, that leaves `unsynced` bytes to sync, in a log of which the last sync covered
 /// `covered` bytes that were not synced before.
 #[inline]
-pub(crate) fn way(unsynced: u64, covered: u64) -> Via {
-    if unsynced.max(covered) >= BUSY_BYTES { Via::Memory } else { Via::Call }
+pub(crate) fn way(large: bool, unsynced: u64, covered: u64) -> Via {
+    if !large && unsynced.max(covered) >= BUSY_BYTES { Via::Memory } else { Via::Call }
 }
 
 #[cfg(test)]
@@ -25,20 +38,29 @@ mod tests {
 
     #[test]
     fn a_log_that_is_synced_commit_by_commit_goes_by_calls() {
-        assert_eq!(way(200, 200), Via::Call);
-        assert_eq!(way(8 * 200, 8 * 200), Via::Call, "also where several share a sync");
-        assert_eq!(way(64 << 10, 64 << 10), Via::Call);
+        assert_eq!(way(false, 200, 200), Via::Call);
+        assert_eq!(way(false, 8 * 200, 8 * 200), Via::Call, "also where several share a sync");
+        assert_eq!(way(false, 64 << 10, 64 << 10), Via::Call);
     }
 
     #[test]
     fn a_busy_log_goes_through_the_map() {
-        assert_eq!(way(BUSY_BYTES, 0), Via::Memory, "not synced for long");
-        assert_eq!(way(200, BUSY_BYTES), Via::Memory, "right behind the sync of a busy log");
+        assert_eq!(way(false, BUSY_BYTES, 0), Via::Memory, "not synced for long");
+        assert_eq!(way(false, 200, BUSY_BYTES), Via::Memory, "right behind the sync of a busy log");
+    }
+
+    #[test]
+    fn large_records_go_by_calls() {
+        assert_eq!(way(true, BUSY_BYTES, BUSY_BYTES), Via::Call);
+        assert!(are_large(LARGE_BYTES, 1));
+        assert!(are_large(10 * LARGE_BYTES, 10));
+        assert!(!are_large(LARGE_BYTES - 1, 1));
+        assert!(!are_large(1000 * 200, 1000), "a long frame of small records");
     }
 
     #[test]
     fn a_log_that_calms_down_goes_by_calls_after_one_more_sync() {
-        assert_eq!(way(200, 2 * BUSY_BYTES), Via::Memory);
-        assert_eq!(way(200, 200), Via::Call);
+        assert_eq!(way(false, 200, 2 * BUSY_BYTES), Via::Memory);
+        assert_eq!(way(false, 200, 200), Via::Call);
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     frame::{FrameHeader, FrameKind},
     journal::{Shared, Tail},
     segment::Segment,
+    way::are_large,
 };
 use crate::{Background, space};
 use annals_disk::Via;
@@ -164,13 +165,7 @@ impl Shared {
                 continue;
             }
             let need = SEGMENT_HEADER_BYTES + bytes + FRAME_HEADER_BYTES;
-            let fitting = (0..tail.spares.len())
-                .filter(|index| tail.spares[*index].region.len() >= need)
-                .min_by_key(|index| {
-                    let spare = &tail.spares[*index];
-                    (spare.region.len(), !spare.recycled)
-                });
-            if let Some(index) = fitting {
+            if let Some(index) = tail.next_spare(need) {
                 self.roll(tail, index)?;
                 continue;
             }
@@ -218,6 +213,7 @@ impl Shared {
         next.activate(SegmentKind::Log, ordinal, tail.next_seq);
         self.durable.track(Arc::clone(&next));
         tail.offset = SEGMENT_HEADER_BYTES;
+        tail.pace_at = 0;
         tail.limit = next.region.len();
         tail.zeroed_to = next.written_to().max(SEGMENT_HEADER_BYTES);
         let (generation, populated_to) = tail.populated_next;
@@ -301,7 +297,7 @@ impl Writer<'_> {
         let (slot, offset) = (segment.slot, tail.offset as u32);
         let parts = frame.finish(&header, segment.base_seq(), segment.seed);
         tail.next_seq = header.next_seq();
-        let written = self.shared.write_at_tail(tail, &parts);
+        let written = self.shared.write_at_tail(tail, &parts, are_large(len, count));
         if let Err(error) = written {
             tail.next_seq = header.first_seq;
             return Err(error);

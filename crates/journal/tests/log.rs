@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use annals_disk::{Disk, Fault, SimDisk, SimOptions};
+use annals_disk::{Disk, Fault, MemoryDisk, SimDisk, SimOptions};
 use annals_journal::{
     Address, Appended, Background, Config, Draft, Durability, Error, FrameBuilder, FrameKind,
     Journal, Kind, Opened, Position, RootCheckpoint, SegmentKind, Seq,
@@ -269,6 +269,37 @@ fn no_space_is_an_error_before_the_commit_with_threads_too() {
     disk.clear_capacity();
     let more = (0..3).any(|_| append(&journal, &[5; 2_000]).is_ok());
     assert!(more, "with space again it goes on");
+    journal.close().unwrap();
+}
+
+#[test]
+fn a_fast_log_gets_several_spares_and_a_slow_one_gives_them_back() {
+    const PATIENCE_NS: u64 = 60_000_000_000;
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let config = Config { background: Background::Threads, ..config() };
+    let journal = Journal::create(Arc::clone(&disk), Path::new(DIR), config).unwrap();
+    let spares = || {
+        let segments = journal.segments();
+        segments.iter().filter(|info| info.kind == SegmentKind::Spare).count()
+    };
+    let deadline_ns = disk.monotonic_ns() + PATIENCE_NS;
+    let in_time = || disk.monotonic_ns() < deadline_ns;
+    while spares() < 2 {
+        append(&journal, &[5; 2_000]).unwrap();
+        assert!(in_time(), "no spares for a log that grows as fast as it can");
+    }
+    let value = append(&journal, b"last").unwrap().1;
+    while spares() > 1 {
+        // As maintenance does from time to time.
+        journal.reap();
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(in_time(), "the spares of a log that stands still are kept");
+    }
+    let guard = journal.guard(value.slot).unwrap();
+    assert_eq!(guard.record(value.offset).unwrap().value, b"last");
+    for _ in 0..100 {
+        append(&journal, &[5; 2_000]).unwrap();
+    }
     journal.close().unwrap();
 }
 
