@@ -7,6 +7,9 @@
 //! frequent side gets by with a fence for the compiler alone: [`light`]. The rare side calls
 //! [`heavy`], which runs a full fence on every processor that runs a thread of this process.
 //!
+//! With `--cfg annals_plain` nothing is asked and both are full fences: for tools that watch a program
+//! run and see neither interrupts nor assembly.
+//!
 //! Elsewhere, and until it is known that the system can do it, both are full fences. Finding that
 //! out can take the system longer than opening a database: [`prepare`] lets nobody wait for it.
 //!
@@ -63,7 +66,7 @@ fn settle() {
     let _ = MODE.compare_exchange(UNKNOWN, mode, Ordering::SeqCst, Ordering::SeqCst);
 }
 
-#[cfg(all(target_os = "linux", not(miri)))]
+#[cfg(all(target_os = "linux", not(any(miri, annals_plain))))]
 mod system {
     use rustix::thread::{MembarrierCommand, membarrier};
 
@@ -86,7 +89,7 @@ mod system {
     }
 }
 
-#[cfg(not(all(target_os = "linux", not(miri))))]
+#[cfg(not(all(target_os = "linux", not(any(miri, annals_plain)))))]
 mod system {
     pub(super) fn register() -> bool {
         false

@@ -124,8 +124,10 @@ pub fn pin() -> Pin {
     let pins = chair.pins.load(Ordering::Relaxed);
     chair.pins.store(pins + 1, Ordering::Relaxed);
     if pins == 0 {
-        // Acquire: who reads an age sees everything that was out of sight when it began.
-        chair.pinned.store(AGE.load(Ordering::Acquire), Ordering::Relaxed);
+        // Acquire: who reads an age sees everything that was out of sight when it began. Release: who
+        // sees this mark, and not the zero before it, knows that what was looked at until then was
+        // looked at before.
+        chair.pinned.store(AGE.load(Ordering::Acquire), Ordering::Release);
         fences::light();
     }
     Pin { chair, borrowed, _of_thread: PhantomData }

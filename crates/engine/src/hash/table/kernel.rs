@@ -9,7 +9,7 @@ use super::bucket::SLOTS;
 use super::slot::Sought;
 
 /// The places of the words whose tag agrees, as bits.
-#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[cfg(all(target_arch = "x86_64", not(any(miri, annals_plain))))]
 #[inline(always)]
 #[allow(unsafe_code, reason = "a vector kernel; its portable twin is tested equal")]
 pub(super) fn agreeing(words: &[AtomicU64; SLOTS], sought: Sought) -> u32 {
@@ -55,13 +55,13 @@ pub(super) fn agreeing(words: &[AtomicU64; SLOTS], sought: Sought) -> u32 {
 }
 
 /// The places of the words whose tag agrees, as bits.
-#[cfg(not(all(target_arch = "x86_64", not(miri))))]
+#[cfg(not(all(target_arch = "x86_64", not(any(miri, annals_plain)))))]
 #[inline(always)]
 pub(super) fn agreeing(words: &[AtomicU64; SLOTS], sought: Sought) -> u32 {
     portable(words, sought)
 }
 
-#[cfg(any(test, not(all(target_arch = "x86_64", not(miri)))))]
+#[cfg(any(test, not(all(target_arch = "x86_64", not(any(miri, annals_plain))))))]
 fn portable(words: &[AtomicU64; SLOTS], sought: Sought) -> u32 {
     let mut agreeing = 0;
     for (at, word) in words.iter().enumerate() {
