@@ -101,17 +101,31 @@ mod system {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Disk;
     use std::sync::atomic::AtomicUsize;
 
     /// Store, fence, load on both sides: at least one must see the other.
     #[test]
     fn one_of_the_two_sides_sees_the_other() {
         const ROUNDS: usize = 2_000;
+        const PATIENCE_NS: u64 = 60_000_000_000;
+        /// Lets the other side end as well, whatever ends this one.
+        struct Over<'a>(&'a AtomicBool);
+        impl Drop for Over<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::SeqCst);
+            }
+        }
         let (mine, other) = (AtomicBool::new(false), AtomicBool::new(false));
         let (started, ended, missed) =
             (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+        let over = AtomicBool::new(false);
+        let clock = crate::RealDisk::new();
+        let deadline_ns = clock.monotonic_ns() + PATIENCE_NS;
         let wait_for = |counter: &AtomicUsize, value: usize| {
             while counter.load(Ordering::SeqCst) < value {
+                assert!(!over.load(Ordering::SeqCst), "the other side has ended");
+                assert!(clock.monotonic_ns() < deadline_ns, "the other side does not answer");
                 std::thread::yield_now();
             }
         };
@@ -129,6 +143,7 @@ mod tests {
                     ended.store(round, Ordering::SeqCst);
                 }
             });
+            let _over = Over(&over);
             for round in 1..=ROUNDS {
                 mine.store(false, Ordering::SeqCst);
                 other.store(false, Ordering::SeqCst);

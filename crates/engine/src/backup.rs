@@ -59,7 +59,8 @@ impl Database {
     ///
     /// # Errors
     /// `Corrupt` with file and offset if the log is damaged: the target is then as it was.
-    /// `InvalidInput` if the target holds anything else or a database of another origin, `Locked`
+    /// `InvalidInput` if the target holds anything else or a database of another origin, or lies inside
+    /// a database, `Locked`
     /// if somebody has it open, `ReadOnly` for a read-only handle, and what the file systems
     /// refuse.
     pub fn backup_to(&self, target: impl AsRef<Path>) -> Result<BackupReport> {
@@ -165,6 +166,9 @@ fn content_len(entry: &RootSegment, root: &Root) -> u32 {
 /// copy that is there.
 fn prepare_target(disk: &dyn Disk, target: &Path, id: Option<u64>) -> Result<Option<Root>> {
     let refuse = |why: String| Error::Backup { path: target.to_owned(), why };
+    if let Some(outer) = target.ancestors().skip(1).find(|dir| Root::read(disk, dir).is_ok()) {
+        return Err(refuse(format!("it lies inside the database in {}", outer.display())));
+    }
     disk.create_dir_all(target).map_err(Error::disk)?;
     let entries = disk.list(target).map_err(Error::disk)?;
     if entries.iter().any(|entry| entry.name == ROOT_NAME) {
@@ -208,8 +212,12 @@ impl Copy<'_> {
         content: impl Fn(&RootSegment) -> Result<Vec<u8>>,
         source: &Path,
     ) -> Result<BackupReport> {
-        // Readers of the copy who may not write there find it.
-        make_readers_file(self.disk, self.target);
+        // Before the first root of the copy: whoever reads it, or an older one here, is seen.
+        let readers = self.target.join(READERS_NAME);
+        let was_there = self.disk.len(&readers).is_ok_and(|len| len.is_some());
+        let unseen = self.older.as_ref().is_some_and(|older| older.unseen_readers || !was_there);
+        let made = make_readers_file(self.disk, self.target);
+        let root = &Root { unseen_readers: unseen || !made, ..root.clone() };
         for entry in &root.segments {
             self.segment(entry, root, &content)?;
         }

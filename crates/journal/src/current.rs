@@ -25,8 +25,8 @@ use std::{
 /// ```
 pub struct Current<T> {
     object: AtomicPtr<T>,
-    /// Former objects with the age that has to be over.
-    former: Mutex<Vec<(u64, Arc<T>)>>,
+    /// Former objects with the age that has to be over; without one they are kept for good.
+    former: Mutex<Vec<(Option<u64>, Arc<T>)>>,
 }
 
 impl<T: fmt::Debug> fmt::Debug for Current<T> {
@@ -56,14 +56,24 @@ impl<T> Current<T> {
     }
 
     /// Shows `object` from now on. Calls the system; not for hot paths.
-    #[allow(unsafe_code, reason = "takes back what `new` or `replace` turned into a pointer")]
     pub fn replace(&self, object: Arc<T>) {
+        self.replace_in(object, chair::begin_age);
+    }
+
+    #[allow(unsafe_code, reason = "takes back what `new` or `replace` turned into a pointer")]
+    fn replace_in(&self, object: Arc<T>, begin_age: impl FnOnce() -> u64) {
         let mut former = self.former.lock();
         let before = self.object.swap(Arc::into_raw(object).cast_mut(), Ordering::AcqRel);
         // SAFETY: the pointer came from `Arc::into_raw` and was taken out just now, so the count
         // that it stands for is owned here. It is not dropped before its readers are gone.
         let before = unsafe { Arc::from_raw(before) };
-        former.push((chair::begin_age(), before));
+        // Kept before the age begins: if the system refuses the fence, that panics, and nobody knows
+        // any more who looks at the object.
+        former.push((None, before));
+        let age = begin_age();
+        if let Some(kept) = former.last_mut() {
+            kept.0 = Some(age);
+        }
         tidy(&mut former);
     }
 
@@ -75,8 +85,8 @@ impl<T> Current<T> {
     }
 }
 
-fn tidy<T>(former: &mut Vec<(u64, Arc<T>)>) {
-    former.retain(|(age, _)| !chair::is_over(*age));
+fn tidy<T>(former: &mut Vec<(Option<u64>, Arc<T>)>) {
+    former.retain(|(age, _)| !age.is_some_and(chair::is_over));
 }
 
 impl<T> Drop for Current<T> {
@@ -117,6 +127,24 @@ mod tests {
             std::thread::yield_now();
         }
         assert_eq!(dropped.load(Ordering::SeqCst), 1);
+        drop(current);
+        assert_eq!(dropped.load(Ordering::SeqCst), 2);
+    }
+
+    /// A system that refuses the fence it promised leaves it unknown who looks at the object.
+    #[test]
+    fn an_object_whose_age_never_began_is_kept() {
+        let dropped = AtomicUsize::new(0);
+        let current = Current::new(Arc::new(Counted(1, &dropped)));
+        let pin = chair::pin();
+        let seen = current.read(&pin);
+        let refused = std::panic::AssertUnwindSafe(|| {
+            current.replace_in(Arc::new(Counted(2, &dropped)), || panic!("the fence is refused"));
+        });
+        assert!(std::panic::catch_unwind(refused).is_err());
+        assert_eq!((seen.0, dropped.load(Ordering::SeqCst)), (1, 0));
+        drop(pin);
+        assert_eq!((current.tidy(), dropped.load(Ordering::SeqCst)), (1, 0));
         drop(current);
         assert_eq!(dropped.load(Ordering::SeqCst), 2);
     }

@@ -40,6 +40,14 @@ impl Cursor {
         let offset = self.position.offset as usize;
         let end = end.min(segment.region.len());
         let bytes = segment.region.read(offset.min(end), end.saturating_sub(offset));
+        // Of a header that an earlier life of the file left, what follows is not looked at: it may be
+        // given back to the file system at any moment.
+        if FrameHeader::decode(bytes).is_some_and(|header| !self.may_begin(&header)) {
+            return Err(FrameFault {
+                at: 0,
+                what: "this frame cannot stand behind the one before",
+            });
+        }
         let frame =
             FrameView::check(bytes, segment.slot, offset, segment.base_seq(), segment.seed)?;
         self.follow(&frame).map_err(|what| FrameFault { at: 0, what })?;
@@ -177,4 +185,57 @@ fn base_of(header: &FrameHeader, frame: &[u8]) -> Seq {
         _ => 0,
     };
     Seq(header.first_seq.0.saturating_sub(u64::from(delta)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Draft, FrameBuilder, Kind,
+        segment::{Segment, SegmentParts},
+    };
+    use annals_disk::{Disk, RealDisk, Via};
+
+    /// The file's end may have been given back: touching the body would be the end of the process.
+    #[test]
+    fn of_an_earlier_lifes_frame_only_the_header_is_read() {
+        const LEN: u64 = 64 << 10;
+        let dir = tempfile::tempdir().expect("a directory");
+        let region = RealDisk::new().create_region(&dir.path().join("a.seg"), LEN).expect("a file");
+        let mut frame = FrameBuilder::new();
+        let value = vec![7; 40_000];
+        let (kind, key) = (Kind::Put, &b"k"[..]);
+        let draft = Draft { kind, space: 1, key, value: &value, expires_ms: None, aligned: false };
+        frame.push(&draft).expect("a record");
+        let header = FrameHeader {
+            kind: FrameKind::Commit,
+            len: frame.len_bytes() as u32,
+            first_seq: Seq(5),
+            time_ms: 1,
+            synced_to: Position::default(),
+            count: 1,
+            epoch: 1,
+            term: 0,
+            shard: 0,
+        };
+        let parts = frame.finish(&header, Seq(5), 99);
+        region.write_parts(SEGMENT_HEADER_BYTES, &parts, Via::Call).expect("written");
+        region.truncate(4096).expect("cut");
+        let segment = Segment::new(SegmentParts {
+            region,
+            slot: 0,
+            generation: 2,
+            database_id: 1,
+            kind: SegmentKind::Log,
+            ordinal: 1,
+            base_seq: Seq(5),
+            published: SEGMENT_HEADER_BYTES,
+            trusted_from: 0,
+            recycled: true,
+        });
+        let position = Position { ordinal: 1, offset: SEGMENT_HEADER_BYTES as u32 };
+        let mut cursor = Cursor::new(position, Seq(6), u32::MAX);
+        assert!(cursor.step(&segment, LEN as usize).is_err());
+        assert_eq!(cursor.position, position);
+    }
 }

@@ -24,7 +24,7 @@ pub(crate) struct Progress {
 }
 
 /// [`Progress`] shared between threads. The position is stored last and loaded first, so that who
-/// sees a position sees at least the other two that belong to it.
+/// sees a position sees at least the other two that belong to it; they may belong to a later one.
 #[derive(Debug, Default)]
 pub(crate) struct SharedProgress {
     position: AtomicU64,
@@ -87,11 +87,14 @@ impl Durable {
     }
 
     /// Waits until the log is on the device up to `target` or the journal is poisoned, syncing if
-    /// nobody else does. `end` tells how far the log has been appended.
+    /// nobody else does. `end` tells how far the log has been appended, as a place that may have
+    /// moved on already, and `progress` in all three ways at one moment: what is counted as synced
+    /// must be before the place.
     pub(crate) fn wait(
         &self,
         target: Position,
-        end: impl Fn() -> Progress,
+        end: impl Fn() -> Position,
+        progress: impl Fn() -> Progress,
         poisoned: impl Fn() -> bool,
         poison: impl Fn(&DiskError),
     ) {
@@ -112,7 +115,10 @@ impl Durable {
             state.running = true;
             let crowd_count = state.crowd_count;
             drop(state);
-            let end = if crowd_count > 0 { gather(&end) } else { end() };
+            if crowd_count > 0 {
+                gather(&end);
+            }
+            let end = progress();
             // Poisoned before the next waiter may try: a second sync can succeed although the
             // pages that the first one failed on are gone.
             if let Err(error) = self.sync_up_to(end) {
@@ -144,7 +150,7 @@ impl Durable {
 
 /// Lets the committers that the last sync woke append before the next sync starts, so that they
 /// share it: gives way for as long as the log grows by that, a few times at most.
-fn gather(end: &impl Fn() -> Progress) -> Progress {
+fn gather(end: &impl Fn() -> Position) {
     const TURNS_MAX: usize = 16;
     let mut latest = end();
     for _ in 0..TURNS_MAX {
@@ -155,5 +161,59 @@ fn gather(end: &impl Fn() -> Progress) -> Progress {
         }
         latest = now;
     }
-    latest
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Background, Config, Draft, Durability, FrameBuilder, Journal, Kind, Seq};
+    use annals_disk::MemoryDisk;
+    use std::{
+        path::Path,
+        sync::{
+            Arc,
+            atomic::{AtomicBool, Ordering},
+        },
+    };
+
+    /// `Interval` would let writers on with more unsynced than they asked for.
+    #[test]
+    fn no_record_counts_as_synced_that_lies_behind_what_was() {
+        const FRAMES: u64 = 20_000;
+        let config = Config {
+            segment_bytes: 4 << 20,
+            background: Background::Manual,
+            durability: Durability::Buffered,
+            ..Config::default()
+        };
+        let disk = Arc::new(MemoryDisk::new());
+        let journal = Journal::create(disk, Path::new("log"), config).expect("a log");
+        let start = journal.shared.appended.load();
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..FRAMES {
+                    let mut frame = FrameBuilder::new();
+                    let (kind, key, value) = (Kind::Put, &b"k"[..], &b"v"[..]);
+                    let draft =
+                        Draft { kind, space: 1, key, value, expires_ms: None, aligned: false };
+                    frame.push(&draft).expect("a short record");
+                    let mut writer = journal.writer(frame.len_bytes(), 1).expect("room");
+                    writer.append(&mut frame).expect("room");
+                }
+                over.store(true, Ordering::Relaxed);
+            });
+            let mut syncs_count = 0;
+            while !over.load(Ordering::Relaxed) {
+                journal.sync().expect("memory");
+                let synced = journal.shared.durable.synced.load();
+                assert_eq!(synced.position.ordinal, start.position.ordinal, "one segment");
+                let bytes = u64::from(synced.position.offset - start.position.offset);
+                let frame_bytes = synced.bytes / synced.next_seq.0.saturating_sub(1).max(1);
+                assert_eq!(synced.bytes, bytes);
+                assert_eq!(synced.next_seq, Seq(1 + bytes / frame_bytes.max(1)));
+                syncs_count += 1;
+            }
+            assert!(syncs_count > 10, "{syncs_count}");
+        });
+    }
 }

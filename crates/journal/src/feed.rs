@@ -113,10 +113,14 @@ impl Feed {
         loop {
             let before = self.position;
             let mut reached = false;
-            let more = self.read(&mut |frame| {
+            let read = self.read(&mut |frame| {
                 let header = frame.header();
                 reached = header.kind == FrameKind::Commit && header.next_seq() > from;
-            })?;
+            });
+            let more = match read {
+                Err(Error::Damaged { .. }) if self.pass_damage(from) => continue,
+                outcome => outcome?,
+            };
             if reached {
                 self.position = before;
                 return Ok(());
@@ -124,6 +128,19 @@ impl Feed {
             if !more {
                 return Ok(());
             }
+        }
+    }
+
+    /// Moves behind a place that cannot be read, if a whole frame behind it says that nothing from
+    /// `from` on was there.
+    fn pass_damage(&mut self, from: Seq) -> bool {
+        let Some(guard) = self.shared.chain_guard(self.position.ordinal) else { return false };
+        match guard.segment().whole_frame_behind(self.position.offset as usize) {
+            Some((offset, header)) if header.first_seq <= from => {
+                self.position.offset = offset as u32;
+                true
+            }
+            _ => false,
         }
     }
 

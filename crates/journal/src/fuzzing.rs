@@ -211,6 +211,7 @@ pub fn sample_root() -> Vec<u8> {
         next_seq: BASE,
         clock_ms: 0,
         next_generation: 2,
+        unseen_readers: false,
         copy: false,
         checkpoint: None,
         segments: vec![segment],

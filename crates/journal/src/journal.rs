@@ -77,7 +77,7 @@ pub(crate) struct Shared {
     /// Segments recycled since this opening.
     pub(crate) recycled_count: AtomicU64,
     /// Whether every reader of another process can be seen.
-    pub(crate) recycles: bool,
+    pub(crate) sees_readers: bool,
     poison: OnceLock<Arc<str>>,
     pub(crate) closed: AtomicBool,
     lock: Mutex<Option<Box<dyn Lock>>>,
@@ -190,6 +190,7 @@ impl Journal {
             clock_ms: 0,
             next_generation: 1,
             copy: false,
+            unseen_readers: false,
             checkpoint: None,
             segments: Vec::new(),
         };
@@ -486,6 +487,7 @@ impl Shared {
             durable.covered.store(BUSY_BYTES, Ordering::Relaxed);
         }
         let signals = Signals::new(config.durability);
+        let sees_readers = !root.unseen_readers;
         Self {
             disk,
             dir,
@@ -505,7 +507,7 @@ impl Shared {
             holds: Arc::new(Holds::default()),
             retired: Mutex::default(),
             recycled_count: AtomicU64::new(0),
-            recycles: false,
+            sees_readers,
             poison: OnceLock::new(),
             closed: AtomicBool::new(false),
             lock: Mutex::new(None),
@@ -551,7 +553,8 @@ impl Shared {
     pub(crate) fn sync_to(&self, target: Position) -> Result<()> {
         self.durable.wait(
             target,
-            || self.appended.load(),
+            || self.appended.position(),
+            || self.tail.lock().progress(),
             || self.is_poisoned(),
             |error: &DiskError| self.sync_failed(error),
         );
@@ -684,6 +687,12 @@ impl Shared {
         }
     }
 
+    /// The lock of the readers, if there is none and every one could be seen. Whoever comes while it is
+    /// held waits.
+    pub(crate) fn alone(&self) -> Option<Box<dyn Lock>> {
+        if self.sees_readers { readers::alone(&*self.disk, &self.dir) } else { None }
+    }
+
     fn close_log(&self) -> Result<()> {
         if let Some(cause) = self.poison.get() {
             return Err(Error::Poisoned { cause: Arc::clone(cause) });
@@ -706,7 +715,9 @@ impl Shared {
         // One page of zeroes stays behind the end: followers look there for the next frame.
         let end_offset = end.position.offset as usize;
         let keep = end_offset.next_multiple_of(4096) + 4096;
-        let cut = keep < segment.region.len();
+        // A reader may be looking behind the end at this moment, or come to.
+        let alone = self.alone();
+        let cut = keep < segment.region.len() && alone.is_some();
         if segment.recycled {
             // What an earlier life left would be cut off page by page only.
             segment.region.zero(end_offset, keep.min(segment.region.len()) - end_offset)?;
@@ -717,6 +728,7 @@ impl Shared {
         if cut || segment.recycled {
             segment.region.sync()?;
         }
+        drop(alone);
         let mut root = self.root.lock();
         let mut next = self.current_root(&root);
         let spares: Vec<_> = self.tail.lock().spares.drain(..).collect();

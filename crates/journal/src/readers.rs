@@ -18,14 +18,17 @@ pub const READERS_NAME: &str = "annals.readers";
 const ATTEMPTS: u32 = 500;
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Counts the caller in among the readers of `dir`. `None` where it has no means to: it may not
-/// write to the directory, and no writer has made the file yet. A writer that makes it later
-/// relies on it only from its next opening on.
+/// Counts the caller in among the readers of `dir`. `None` where it has no means to: the file is
+/// missing. Only writers make it, so that one which finds it missing knows that there may be readers
+/// it cannot see.
 ///
 /// # Errors
 /// [`Error::Locked`] if a writer keeps the lock to itself; what the file system refuses.
 pub fn enter(disk: &dyn Disk, dir: &Path) -> Result<Option<Box<dyn Lock>>> {
     let path = dir.join(READERS_NAME);
+    if !is_there(disk, dir) {
+        return Ok(None);
+    }
     for _ in 0..ATTEMPTS {
         match disk.try_lock(&path, LockMode::Shared) {
             Ok(Some(lock)) => return Ok(Some(lock)),
@@ -80,7 +83,11 @@ pub fn make_readers_file(disk: &dyn Disk, dir: &Path) -> bool {
     }
 }
 
-/// The lock for the writer alone, if there is no reader. Never waits for one to go.
+/// The lock for the writer alone, if there is no reader. Never waits for one to go. If somebody has
+/// removed the file, those that hold its lock cannot be seen.
 pub(crate) fn alone(disk: &dyn Disk, dir: &Path) -> Option<Box<dyn Lock>> {
+    if !is_there(disk, dir) {
+        return None;
+    }
     disk.try_lock(&dir.join(READERS_NAME), LockMode::Exclusive).ok().flatten()
 }

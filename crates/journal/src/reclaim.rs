@@ -195,6 +195,7 @@ impl Journal {
         copy.clean_end = Some(end);
         copy.synced_to = end;
         copy.copy = true;
+        copy.unseen_readers = false;
         copy
     }
 

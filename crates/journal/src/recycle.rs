@@ -15,7 +15,6 @@ use crate::{
     Result, Root, Seq,
     format::{SegmentKind, segment_name},
     journal::{Shared, Tail},
-    readers,
     root::RootSegment,
     segment::{Segment, SegmentParts},
     writer::write_header,
@@ -39,7 +38,7 @@ pub(crate) fn kept_max(shared: &Shared, tail: &Tail) -> usize {
 /// Whether the file of a segment can serve the log again.
 pub(crate) fn is_fit(shared: &Shared, segment: &Segment) -> bool {
     let standard = shared.config.segment_bytes as usize;
-    shared.recycles
+    shared.sees_readers
         && segment.kind() == SegmentKind::Log
         && segment.file_len() == standard
         && segment.region.len() == standard
@@ -54,7 +53,7 @@ pub(crate) fn recycle(shared: &Shared, freed: &[Arc<Segment>]) {
         return;
     }
     // Asked once the root without them is durable: a reader that comes later does not find them.
-    let alone = readers::alone(&*shared.disk, &shared.dir).is_some();
+    let alone = shared.alone().is_some();
     let mut root = shared.root.lock();
     if shared.closed.load(Ordering::Acquire) {
         // Closing has taken the files away, and the directory may have another owner by now.

@@ -31,6 +31,7 @@ pub const ROOT_VERSION: u16 = 1;
 const FIXED_BYTES: usize = 112;
 const FLAG_CHECKPOINT: u64 = 1;
 const FLAG_COPY: u64 = 2;
+const FLAG_UNSEEN_READERS: u64 = 4;
 const ENTRY_BYTES: usize = 24;
 /// More than `Address::SLOTS_MAX` segments cannot be: a longer file is not a root.
 const FILE_BYTES_MAX: u64 = 32 << 20;
@@ -82,6 +83,9 @@ pub struct Root {
     pub next_generation: u32,
     /// Whether this is a copy that nobody has opened for writing since it was made.
     pub copy: bool,
+    /// Whether there may be readers that no writer sees: the file whose lock they share was missing
+    /// at some opening. Their maps keep every segment from being recycled or cut.
+    pub unseen_readers: bool,
     /// The latest checkpoint.
     pub checkpoint: Option<RootCheckpoint>,
     /// All segments.
@@ -133,7 +137,8 @@ impl Root {
         put(
             72,
             if self.checkpoint.is_some() { FLAG_CHECKPOINT } else { 0 }
-                | if self.copy { FLAG_COPY } else { 0 },
+                | if self.copy { FLAG_COPY } else { 0 }
+                | if self.unseen_readers { FLAG_UNSEEN_READERS } else { 0 },
         );
         if let Some(checkpoint) = self.checkpoint {
             put(80, checkpoint.number);
@@ -208,6 +213,7 @@ impl Root {
             clock_ms: u64_at(bytes, 56),
             next_generation: u64_at(bytes, 64) as u32,
             copy: u64_at(bytes, 72) & FLAG_COPY != 0,
+            unseen_readers: u64_at(bytes, 72) & FLAG_UNSEEN_READERS != 0,
             checkpoint: (u64_at(bytes, 72) & FLAG_CHECKPOINT != 0).then(|| RootCheckpoint {
                 number: u64_at(bytes, 80),
                 replay_from: Position::from_u64(u64_at(bytes, 88)),
@@ -322,6 +328,7 @@ mod tests {
             clock_ms: 10,
             next_generation: 6,
             copy: true,
+            unseen_readers: true,
             checkpoint: Some(RootCheckpoint {
                 number: 7,
                 replay_from: Position { ordinal: 4, offset: 64 },

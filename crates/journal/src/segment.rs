@@ -7,8 +7,8 @@
 
 use crate::{
     Address, Error, Position, Result, Seq,
-    format::{SEGMENT_HEADER_BYTES, SegmentKind, segment_seed},
-    frame::FrameView,
+    format::{FRAME_ALIGN, SEGMENT_HEADER_BYTES, SegmentKind, segment_seed},
+    frame::{FrameHeader, FrameView},
     record::{self, Look, RECORD_ALIGN, Record},
 };
 use annals_disk::Region;
@@ -234,6 +234,14 @@ impl Segment {
     pub(crate) fn frame(&self, offset: usize) -> Result<FrameView<'_>> {
         FrameView::check(self.content(offset), self.slot, offset, self.base_seq(), self.seed)
             .map_err(|fault| self.damaged(offset + fault.at, fault.what))
+    }
+
+    /// The first whole frame of the content behind an unreadable place at `offset`.
+    pub(crate) fn whole_frame_behind(&self, offset: usize) -> Option<(usize, FrameHeader)> {
+        (offset + FRAME_ALIGN..self.published())
+            .step_by(FRAME_ALIGN)
+            .filter(|at| FrameHeader::may_start(self.content(*at)))
+            .find_map(|at| Some((at, *self.frame(at).ok()?.header())))
     }
 
     pub(crate) fn address(&self, offset: u32) -> Address {

@@ -4,7 +4,7 @@ use crate::{
     Address, Error, Result, Seq,
     format::{SEGMENT_HEADER_BYTES, SegmentKind, segment_name},
     journal::{Shared, Tail},
-    readers, recycle,
+    recycle,
     root::RootSegment,
     segment::{Segment, SegmentParts},
 };
@@ -308,10 +308,10 @@ pub(crate) fn reap(shared: &Shared) {
 /// behind the content at this moment.
 pub(crate) fn give_back_ends(shared: &Shared) {
     let slots = std::mem::take(&mut shared.tail.lock().half_empty);
-    if slots.is_empty() || shared.check_writable().is_err() {
+    if slots.is_empty() || !shared.sees_readers || shared.check_writable().is_err() {
         return;
     }
-    let alone = readers::alone(&*shared.disk, &shared.dir);
+    let alone = shared.alone();
     let synced = shared.durable.synced.position();
     for slot in slots {
         // Gone meanwhile, or recycled.

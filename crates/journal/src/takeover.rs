@@ -99,7 +99,7 @@ pub(crate) fn create(
     mut root: Root,
 ) -> Result<Journal> {
     root.epoch = 1;
-    let recycles = readers::make_readers_file(&*disk, dir);
+    root.unseen_readers = !readers::make_readers_file(&*disk, dir);
     let first = create_chain_segment(&*disk, dir, &mut root, 0, 1, config.segment_bytes)?;
     root.write(&*disk, dir)?;
     let segments = Segments::new();
@@ -108,8 +108,7 @@ pub(crate) fn create(
     let synced = tail.progress();
     let slots = SlotPool::new([0]);
     let takeover = Takeover { root, segments, tail, synced, slots, read_only: false };
-    let mut shared = Shared::new(disk, dir.to_owned(), config, takeover);
-    shared.recycles = recycles;
+    let shared = Shared::new(disk, dir.to_owned(), config, takeover);
     Ok(Journal::start(shared, Some(lock)))
 }
 
@@ -148,9 +147,9 @@ impl Opening {
 
     fn take_over(mut self, cursor: Cursor) -> Result<Opened> {
         let unclean = self.root.clean_end.is_none();
-        // Who came while the file was missing reads without a lock.
-        let recycles = readers::is_there(&*self.disk, &self.dir);
-        readers::make_readers_file(&*self.disk, &self.dir);
+        // Who came while the file was missing reads without a lock, and may do so for long. Noted
+        // before the file is there again, and for good: nothing tells when the last of them is gone.
+        let had_readers_file = readers::is_there(&*self.disk, &self.dir);
         self.save_torn()?;
         self.make_replayed_durable(&cursor)?;
 
@@ -158,6 +157,7 @@ impl Opening {
         root.epoch += 1;
         root.clean_end = None;
         root.copy = false;
+        root.unseen_readers |= !had_readers_file;
         root.clock_ms = root.clock_ms.max(cursor.time_ms);
         root.next_seq = root.next_seq.max(cursor.next_seq);
         if unclean {
@@ -189,6 +189,16 @@ impl Opening {
         let offset = tail_segment.published();
         root.synced_to = tail_segment.position(offset);
         root.write(&*self.disk, &self.dir)?;
+        if !had_readers_file {
+            if !self.root.unseen_readers {
+                self.warn(
+                    "annals.readers was missing: there may be readers that cannot be seen, so no \
+                     segment serves the log again until the database is restored from a backup of it"
+                        .into(),
+                );
+            }
+            readers::make_readers_file(&*self.disk, &self.dir);
+        }
         self.put_away_orphans(&root)?;
 
         let segments = self.table();
@@ -196,8 +206,7 @@ impl Opening {
         let synced = tail.progress();
         let recovery = std::mem::take(&mut self.recovery);
         let takeover = Takeover { root, segments, tail, synced, slots, read_only: false };
-        let mut shared = Shared::new(self.disk, self.dir, self.config, takeover);
-        shared.recycles = recycles;
+        let shared = Shared::new(self.disk, self.dir, self.config, takeover);
         Ok(Opened { journal: Journal::start(shared, self.lock), recovery })
     }
 

@@ -324,3 +324,30 @@ fn marks_and_closing_frames_carry_no_records() {
         .unwrap();
     assert_eq!(kinds, [(FrameKind::Commit, 1), (FrameKind::Mark, 0), (FrameKind::Close, 0)]);
 }
+
+/// What was stored after a damaged place is not lost with it.
+#[test]
+fn a_feed_begins_behind_damage_in_the_same_segment() {
+    let disk = disk();
+    let journal = create(&disk, config());
+    let places: Vec<_> = (0..20u8).map(|n| append(&journal, &[n; 300]).unwrap().0).collect();
+    let bad = places[8];
+    let path = Path::new(DIR).join("00000001.seg");
+    disk.flip_bit(&path, u64::from(bad.offset) + 200, 3).unwrap();
+    let read = |from: Seq| {
+        let mut seen = Vec::new();
+        let mut feed = journal.feed("test", from)?;
+        while feed.read(&mut |frame| seen.push(frame.header().first_seq))? {}
+        Ok::<_, Error>(seen)
+    };
+    let behind = bad.first_seq.plus(1);
+    assert_eq!(
+        read(behind).unwrap(),
+        places[9..].iter().map(|at| at.first_seq).collect::<Vec<_>>()
+    );
+    assert_eq!(read(places[15].first_seq).unwrap().len(), 5);
+    // What is wanted may have been in the damage, or before it.
+    for from in [bad.first_seq, places[3].first_seq] {
+        assert!(matches!(read(from), Err(Error::Damaged { .. })), "{from}");
+    }
+}

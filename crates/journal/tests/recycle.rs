@@ -270,22 +270,77 @@ fn what_was_kept_and_not_reaped_is_removed_by_closing() {
     assert_eq!(segment_files(&disk).len(), 1);
 }
 
+/// A reader that came while the file was missing holds no lock, and may live over any number of
+/// openings.
 #[test]
-fn a_writer_that_had_to_make_the_readers_file_recycles_nothing() {
+fn where_the_readers_file_was_missing_once_nothing_is_recycled_any_more() {
     let disk = disk();
     let journal = create(&disk);
     append(&journal, b"x");
     journal.close().unwrap();
     drop(journal);
     disk.remove(&Path::new(DIR).join(READERS_NAME)).unwrap();
-    for expected in [0, 2] {
+    let (reader, _) = open(&disk, true).unwrap();
+    assert!(
+        disk.len(&Path::new(DIR).join(READERS_NAME)).unwrap().is_none(),
+        "only writers make it"
+    );
+    for opening in 0..3 {
         let (opened, _) = open(&disk, false).unwrap();
-        fill(&opened.journal, 3, 1);
+        let warned = opened.recovery.warnings.iter().any(|told| told.contains(READERS_NAME));
+        assert_eq!(warned, opening == 0);
+        let places = fill(&opened.journal, 3, 1);
+        let guard = opened.journal.guard(places[0].slot).unwrap();
         let_go(&opened.journal);
+        drop(guard);
         opened.journal.reap();
-        assert_eq!(opened.journal.recycled_count(), expected);
+        assert_eq!(opened.journal.recycled_count(), 0, "opening {opening}");
         opened.journal.close().unwrap();
     }
+    drop(reader);
+}
+
+/// Its lock is still held, by a file that has no name any more.
+#[test]
+fn nothing_is_recycled_or_cut_once_the_readers_file_was_removed_by_hand() {
+    let disk = disk();
+    let journal = create(&disk);
+    fill(&journal, 3, 1);
+    let (reader, _) = open(&disk, true).unwrap();
+    disk.remove(&Path::new(DIR).join(READERS_NAME)).unwrap();
+    // A reader that comes now must not make the file again: the writer would trust it.
+    let (later, _) = open(&disk, true).unwrap();
+    drop(later);
+    let_go(&journal);
+    journal.reap();
+    assert_eq!(journal.recycled_count(), 0);
+    journal.close().unwrap();
+    drop(journal);
+    let (opened, _) = open(&disk, false).unwrap();
+    fill(&opened.journal, 3, 1);
+    let_go(&opened.journal);
+    opened.journal.reap();
+    assert_eq!(opened.journal.recycled_count(), 0);
+    drop((opened, reader));
+}
+
+/// A reader may be looking behind the end, and would die of bytes that are gone.
+#[test]
+fn closing_beside_a_reader_cuts_nothing_off() {
+    let disk = disk();
+    let journal = create(&disk);
+    append(&journal, b"x");
+    journal.sync().unwrap();
+    let file_bytes = || disk.len(&Path::new(DIR).join("00000001.seg")).unwrap().unwrap();
+    let (reader, _) = open(&disk, true).unwrap();
+    journal.close().unwrap();
+    drop(journal);
+    assert_eq!(file_bytes(), SEGMENT_BYTES);
+    drop(reader);
+    let (opened, values) = open(&disk, false).unwrap();
+    assert_eq!((opened.recovery.clean, &*values), (true, &[b"x".to_vec()][..]));
+    opened.journal.close().unwrap();
+    assert_eq!(file_bytes(), 8192);
 }
 
 #[test]

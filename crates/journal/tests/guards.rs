@@ -1,0 +1,161 @@
+//! Guards that leave their thread: a segment goes exactly when the last of them is gone, wherever
+//! that is.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use annals_disk::MemoryDisk;
+use annals_journal::{
+    Address, Background, Config, Draft, Durability, FrameBuilder, Journal, Kind, RootCheckpoint,
+    SegmentGuard,
+};
+use std::{
+    path::Path,
+    sync::{
+        Arc, Barrier, Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+};
+
+const SEGMENT_BYTES: u64 = 64 << 10;
+
+fn create() -> Journal {
+    let config = Config {
+        segment_bytes: SEGMENT_BYTES,
+        background: Background::Manual,
+        durability: Durability::Buffered,
+        ..Config::default()
+    };
+    Journal::create(Arc::new(MemoryDisk::new()), Path::new("log"), config).unwrap()
+}
+
+fn append(journal: &Journal, value: &[u8]) -> Address {
+    let mut frame = FrameBuilder::new();
+    let kind = Kind::Put;
+    let draft = Draft { kind, space: 1, key: b"k", value, expires_ms: None, aligned: false };
+    frame.push(&draft).unwrap();
+    let mut writer = journal.writer(frame.len_bytes(), frame.count()).unwrap();
+    let appended = writer.append(&mut frame).unwrap();
+    writer.publish();
+    appended.address(frame.offset(0))
+}
+
+/// Takes the segment of a record out, as log compaction does. Returns how many segments have readers.
+fn take_out(journal: &Journal, at: Address) -> usize {
+    journal.roll().unwrap();
+    journal.sync().unwrap();
+    let number = journal.checkpoint().map_or(1, |checkpoint| checkpoint.number + 1);
+    let (replay_from, next_seq) = (journal.end(), journal.next_seq());
+    let checkpoint = RootCheckpoint { number, replay_from, next_seq };
+    journal.install(checkpoint, &[at.slot]).unwrap();
+    journal.release(&[at.slot]);
+    journal.reap()
+}
+
+fn is_whole(guard: &SegmentGuard<'_>, at: Address, byte: u8) -> bool {
+    guard.record(at.offset).is_ok_and(|record| record.value == [byte; 100])
+}
+
+#[test]
+fn a_guard_that_outlives_its_thread_keeps_the_segment() {
+    let journal = create();
+    for round in 0..40u8 {
+        let at = append(&journal, &[round; 100]);
+        // The thread's chair goes to the next one, which reads and ends too.
+        let guard =
+            thread::scope(|scope| scope.spawn(|| journal.guard(at.slot).unwrap()).join().unwrap());
+        thread::scope(|scope| {
+            scope.spawn(|| drop(journal.guard(at.slot).unwrap()));
+        });
+        assert_eq!(take_out(&journal, at), 1, "round {round}");
+        assert!(is_whole(&guard, at, round));
+        thread::scope(|scope| {
+            scope.spawn(|| drop(guard));
+        });
+        assert_eq!(journal.reap(), 0, "round {round}");
+    }
+}
+
+/// More threads than there are counters of their own: those beyond share one.
+#[test]
+fn guards_of_more_threads_than_seats_are_counted_at_home_and_abroad() {
+    const THREADS: usize = 48;
+    let journal = create();
+    for round in 0..8u8 {
+        let at = append(&journal, &[round; 100]);
+        let (sender, receiver) = mpsc::channel();
+        let (made, taken_out) = (Barrier::new(THREADS + 1), Barrier::new(THREADS + 1));
+        thread::scope(|scope| {
+            for number in 0..THREADS {
+                let (journal, made, taken_out) = (&journal, &made, &taken_out);
+                let sender = sender.clone();
+                scope.spawn(move || {
+                    let guards = [0; 3].map(|_| journal.guard(at.slot).unwrap());
+                    made.wait();
+                    taken_out.wait();
+                    assert!(guards.iter().all(|guard| is_whole(guard, at, round)));
+                    if number % 2 == 0 {
+                        drop(guards);
+                    } else {
+                        sender.send(guards).unwrap();
+                    }
+                });
+            }
+            drop(sender);
+            made.wait();
+            assert_eq!(take_out(&journal, at), 1);
+            taken_out.wait();
+        });
+        // All threads have ended; half of their guards are still there.
+        let mut guards: Vec<_> = receiver.into_iter().flatten().collect();
+        assert_eq!(guards.len(), THREADS / 2 * 3);
+        while let Some(guard) = guards.pop() {
+            assert_eq!(journal.reap(), 1, "round {round}, {} guards are left", guards.len());
+            assert!(is_whole(&guard, at, round));
+        }
+        assert_eq!(journal.reap(), 0, "round {round}");
+    }
+}
+
+/// Guards wander while segments are taken out under them.
+#[test]
+fn guards_on_their_way_between_threads_stay_whole() {
+    const ROUNDS: usize = 150;
+    let journal = create();
+    let (to_droppers, from_readers) = mpsc::sync_channel::<(SegmentGuard<'_>, Address, u8)>(64);
+    let latest = Mutex::new((append(&journal, &[0; 100]), 0u8));
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            let (journal, latest, over) = (&journal, &latest, &over);
+            let to_droppers = to_droppers.clone();
+            scope.spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    let (at, byte) = *latest.lock().unwrap();
+                    // It may be taken out by now, and its slot have another segment.
+                    let Some(guard) = journal.guard(at.slot) else { continue };
+                    if is_whole(&guard, at, byte) {
+                        to_droppers.send((guard, at, byte)).unwrap();
+                    }
+                }
+            });
+        }
+        drop(to_droppers);
+        scope.spawn(move || {
+            for (guard, at, byte) in from_readers {
+                assert!(is_whole(&guard, at, byte));
+            }
+        });
+        for round in 1..ROUNDS {
+            let before = latest.lock().unwrap().0;
+            let byte = round as u8;
+            // Into the next segment: the one before has nothing that is current any more.
+            journal.roll().unwrap();
+            *latest.lock().unwrap() = (append(&journal, &[byte; 100]), byte);
+            take_out(&journal, before);
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(journal.reap(), 0, "every guard is gone, here or there");
+}
