@@ -23,6 +23,8 @@ Errors go to standard error; with --json as one object {\"error\", \"kind\", \"e
 pub(crate) struct CommandLine {
     #[command(flatten)]
     pub(crate) global: GlobalArgs,
+    #[command(flatten)]
+    pub(crate) writing: WritingArgs,
     #[command(subcommand)]
     pub(crate) command: CommandArgs,
 }
@@ -36,13 +38,18 @@ pub(crate) struct GlobalArgs {
     /// Print JSON: one object a line, bytes that are not UTF-8 under names ending in _base64
     #[arg(long, global = true)]
     pub(crate) json: bool,
+}
 
-    /// What has been done to a commit when it counts as done
-    #[arg(long, value_enum, default_value_t = DurabilityArg::Interval, global = true)]
-    pub(crate) durability: DurabilityArg,
+/// What commands that write ask for; may also stand before the command.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct WritingArgs {
+    /// What has been done to a commit when it counts as done, in commands that write [default:
+    /// interval]
+    #[arg(long, value_enum)]
+    pub(crate) durability: Option<DurabilityArg>,
 
-    /// Bytes of a segment file of the log
-    #[arg(long, value_name = "BYTES", value_parser = units::parse_bytes, global = true, hide = true)]
+    /// How large the segment files are that are made from now on [default: 64MiB]
+    #[arg(long, value_name = "BYTES", value_parser = units::parse_bytes)]
     pub(crate) segment_bytes: Option<u64>,
 }
 
@@ -71,7 +78,7 @@ pub(crate) enum CommandArgs {
     /// Write a key's value to standard output, raw and nothing else
     Get(KeyArgs),
     /// Remove a key
-    Delete(KeyArgs),
+    Delete(DeleteArgs),
     /// List the keys, in no particular order
     Keys(ScanArgs),
     /// List keys and values, in no particular order, apart by a tab
@@ -84,11 +91,14 @@ pub(crate) enum CommandArgs {
     /// Show what the database holds and what it takes
     Stats,
     /// Read every byte and name file and offset of any damage
+    ///
+    /// Counts the records in the log, those that were replaced or removed since and those that compaction
+    /// has moved included, and the keys that the keyspaces hold now.
     Verify,
     /// Write what is in memory to checkpoint files, so that opening reads less of the log
     Checkpoint,
     /// Rewrite segments of the log that hold mostly dead records
-    Compact,
+    Compact(CompactArgs),
     /// Copy a consistent state; into a directory with an older backup only what is new
     Backup(BackupArgs),
     /// Make the database in --data from a backup; --data must not exist or be empty
@@ -117,6 +127,8 @@ pub(crate) struct PutArgs {
     /// seconds
     #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
     pub(crate) ttl: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) writing: WritingArgs,
 }
 
 #[derive(Debug, Args)]
@@ -125,6 +137,20 @@ pub(crate) struct KeyArgs {
     pub(crate) key: OsString,
     #[command(flatten)]
     pub(crate) keyspace: KeyspaceArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeleteArgs {
+    #[command(flatten)]
+    pub(crate) key: KeyArgs,
+    #[command(flatten)]
+    pub(crate) writing: WritingArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompactArgs {
+    #[command(flatten)]
+    pub(crate) writing: WritingArgs,
 }
 
 #[derive(Debug, Args)]
@@ -159,6 +185,8 @@ pub(crate) struct BatchPutArgs {
     pub(crate) progress_json: bool,
     #[command(flatten)]
     pub(crate) keyspace: KeyspaceArg,
+    #[command(flatten)]
+    pub(crate) writing: WritingArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -176,11 +204,15 @@ pub(crate) enum KeyspaceCommand {
         /// 2h or 7d; a bare number is seconds
         #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
         ttl: Option<Duration>,
+        #[command(flatten)]
+        writing: WritingArgs,
     },
     /// Remove a keyspace and all it holds
     Drop {
         /// Its name
         name: String,
+        #[command(flatten)]
+        writing: WritingArgs,
     },
     /// Show what a keyspace holds
     Stats {
@@ -232,6 +264,8 @@ pub(crate) struct TourArgs {
     /// Take no more input than this into memory
     #[arg(long, value_name = "BYTES", default_value = "256MiB", value_parser = units::parse_bytes)]
     pub(crate) max_bytes: u64,
+    #[command(flatten)]
+    pub(crate) writing: WritingArgs,
 }
 
 #[derive(Debug, Args)]
@@ -248,6 +282,34 @@ pub(crate) struct BenchArgs {
     /// Stop a row after this long, however many operations are left, such as 500ms, 5s or 1m
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::parse_duration)]
     pub(crate) time_limit: Duration,
+}
+
+impl CommandArgs {
+    /// What was said behind the command about writing.
+    fn writing(&self) -> WritingArgs {
+        match self {
+            Self::Put(args) => args.writing,
+            Self::Delete(args) => args.writing,
+            Self::BatchPut(args) => args.writing,
+            Self::Keyspace(
+                KeyspaceCommand::Create { writing, .. } | KeyspaceCommand::Drop { writing, .. },
+            ) => *writing,
+            Self::Compact(args) => args.writing,
+            Self::Tour(args) => args.writing,
+            _ => WritingArgs::default(),
+        }
+    }
+}
+
+impl CommandLine {
+    /// What was said about writing; what stands behind the command counts more.
+    pub(crate) fn writing(&self) -> WritingArgs {
+        let (before, behind) = (self.writing, self.command.writing());
+        WritingArgs {
+            durability: behind.durability.or(before.durability),
+            segment_bytes: behind.segment_bytes.or(before.segment_bytes),
+        }
+    }
 }
 
 /// Reads the command line. What cannot be read was reported already, in JSON if that was asked
@@ -287,6 +349,34 @@ mod tests {
         assert_eq!(parsed.global.data, PathBuf::from("d"));
         let CommandArgs::Get(get) = parsed.command else { panic!("{:?}", parsed.command) };
         assert_eq!((get.key.as_os_str(), &*get.keyspace.keyspace), ("k".as_ref(), "users"));
+    }
+
+    #[test]
+    fn how_to_write_is_said_before_or_behind_a_command_that_writes() {
+        let writing = |line: &[&str]| CommandLine::try_parse_from(line).map(|line| line.writing());
+        for line in [
+            &["annals", "--durability", "sync", "--segment-bytes", "1MiB", "put", "k", "v"][..],
+            &["annals", "put", "k", "v", "--durability", "sync", "--segment-bytes", "1MiB"],
+            &[
+                "annals",
+                "--durability",
+                "buffered",
+                "keyspace",
+                "drop",
+                "k",
+                "--durability",
+                "sync",
+                "--segment-bytes",
+                "1MiB",
+            ],
+        ] {
+            let said = writing(line).unwrap();
+            assert_eq!(
+                (said.durability, said.segment_bytes),
+                (Some(DurabilityArg::Sync), Some(1 << 20))
+            );
+        }
+        assert!(writing(&["annals", "get", "k", "--durability", "sync"]).is_err());
     }
 
     #[test]

@@ -51,6 +51,12 @@ impl Failure {
 
     /// There is no database where one must be.
     pub(crate) fn no_database(data: &Path) -> Self {
+        if let Some(file) = data.ancestors().find(|path| path.exists() && !path.is_dir()) {
+            return Self::new(
+                Kind::Other("not_a_database"),
+                format!("{} is a file; --data names a database's directory", file.display()),
+            );
+        }
         Self::new(
             Kind::Other("no_database"),
             format!(

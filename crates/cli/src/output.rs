@@ -10,7 +10,7 @@ mod progress;
 mod report;
 mod table;
 
-pub(crate) use bytes::printable;
+pub(crate) use bytes::{brief, printable};
 pub(crate) use json::Object;
 pub(crate) use progress::Progress;
 pub(crate) use report::{Figure, Report};

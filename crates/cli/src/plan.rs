@@ -1,7 +1,7 @@
 //! From what was typed to what is done: checks and conversions happen here, once.
 
 use crate::{
-    args::{CommandArgs, CommandLine, DurabilityArg, GlobalArgs, KeyspaceCommand, KindArg},
+    args::{CommandArgs, CommandLine, DurabilityArg, KeyspaceCommand, KindArg},
     command::{self, Command},
     failure::{Failure, Result},
     lines::KeyRule,
@@ -14,7 +14,7 @@ use std::{ffi::OsString, path::PathBuf};
 /// Does what the command line asks for.
 pub(crate) fn run(line: CommandLine) -> Result<()> {
     let form = Form::detect(line.global.json);
-    let settings = settings(line.global);
+    let settings = settings(&line);
     let command = command(line.command)?;
     let mut session = Session::new(settings, form);
     let done = command.run(&mut session);
@@ -23,15 +23,16 @@ pub(crate) fn run(line: CommandLine) -> Result<()> {
     done.and(flushed)
 }
 
-fn settings(args: GlobalArgs) -> Settings {
+fn settings(line: &CommandLine) -> Settings {
+    let writing = line.writing();
     Settings {
-        data: args.data,
-        durability: match args.durability {
-            DurabilityArg::Buffered => Durability::Buffered,
-            DurabilityArg::Interval => Durability::default(),
-            DurabilityArg::Sync => Durability::Sync,
+        data: line.global.data.clone(),
+        durability: match writing.durability {
+            Some(DurabilityArg::Buffered) => Durability::Buffered,
+            Some(DurabilityArg::Interval) | None => Durability::default(),
+            Some(DurabilityArg::Sync) => Durability::Sync,
         },
-        segment_bytes: args.segment_bytes,
+        segment_bytes: writing.segment_bytes,
     }
 }
 
@@ -50,7 +51,8 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
             Box::new(command::Get { keyspace: get.keyspace.keyspace, key: bytes(get.key) })
         }
         CommandArgs::Delete(delete) => {
-            Box::new(command::Delete { keyspace: delete.keyspace.keyspace, key: bytes(delete.key) })
+            let key = delete.key;
+            Box::new(command::Delete { keyspace: key.keyspace.keyspace, key: bytes(key.key) })
         }
         CommandArgs::Keys(keys) => Box::new(command::Scan {
             keyspace: keys.keyspace.keyspace,
@@ -77,20 +79,20 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
         }),
         CommandArgs::Keyspace(keyspace) => match keyspace {
             KeyspaceCommand::List => Box::new(command::KeyspaceList),
-            KeyspaceCommand::Create { name, kind: KindArg::Hash, ttl } => {
+            KeyspaceCommand::Create { name, kind: KindArg::Hash, ttl, .. } => {
                 let mut options = KeyspaceOptions::default();
                 if let Some(ttl) = ttl {
                     options = options.ttl(ttl);
                 }
                 Box::new(command::KeyspaceCreate { name, options })
             }
-            KeyspaceCommand::Drop { name } => Box::new(command::KeyspaceDrop { name }),
+            KeyspaceCommand::Drop { name, .. } => Box::new(command::KeyspaceDrop { name }),
             KeyspaceCommand::Stats { name } => Box::new(command::KeyspaceStats { name }),
         },
         CommandArgs::Stats => Box::new(command::Stats),
         CommandArgs::Verify => Box::new(command::Verify),
         CommandArgs::Checkpoint => Box::new(command::Checkpoint),
-        CommandArgs::Compact => Box::new(command::Compact),
+        CommandArgs::Compact(_) => Box::new(command::Compact),
         CommandArgs::Backup(backup) => Box::new(command::Backup { dir: backup.dir }),
         CommandArgs::Restore(restore) => Box::new(command::Restore { dir: restore.dir }),
         CommandArgs::Unlock => Box::new(command::Unlock),

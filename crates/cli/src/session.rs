@@ -5,7 +5,10 @@ use crate::{
     output::{Form, Out},
 };
 use annals::{Database, Durability, ErrorKind};
-use std::path::PathBuf;
+use std::{
+    io::{self, IsTerminal},
+    path::PathBuf,
+};
 
 /// The options that all commands share.
 #[derive(Clone, Debug)]
@@ -31,9 +34,15 @@ impl Session {
         self.out.form()
     }
 
-    /// Opens the database to write; makes it if there is none.
+    /// Opens the database to write; makes it if there is none, and says so to a person.
     pub(crate) fn writer(&self) -> Result<Database> {
-        self.settings.open(true)
+        self.settings.check_place()?;
+        let is_new = self.settings.is_empty();
+        let db = self.settings.open(true)?;
+        if is_new && io::stderr().is_terminal() {
+            eprintln!("annals: made a new database in {}", self.settings.data.display());
+        }
+        Ok(db)
     }
 
     /// Opens the database to change what is there; there must be one.
@@ -68,11 +77,41 @@ impl Settings {
         })
     }
 
+    /// Whether there is a directory to make the database's in. Only its last part is ever made: of a
+    /// name that was mistyped further up a tree of directories would be left.
+    pub(crate) fn check_place(&self) -> Result<()> {
+        let Some(parent) = self.data.parent().filter(|parent| !parent.as_os_str().is_empty())
+        else {
+            return Ok(());
+        };
+        let (data, shown) = (self.data.display(), parent.display());
+        if parent.is_dir() {
+            Ok(())
+        } else if let Some(file) = parent.ancestors().find(|path| path.is_file()) {
+            Err(Failure::new(
+                Kind::Other("not_a_database"),
+                format!("no database can be made in {data}: {} is a file", file.display()),
+            ))
+        } else {
+            Err(Failure::usage(format!(
+                "no database can be made in {data}: there is no directory {shown}; make it, or \
+                 name another with --data"
+            )))
+        }
+    }
+
+    /// Whether nothing is in the database's place.
+    fn is_empty(&self) -> bool {
+        let empty = || std::fs::read_dir(&self.data).is_ok_and(|mut found| found.next().is_none());
+        !self.data.exists() || empty()
+    }
+
     /// A database that is not there has its own message: "not found" is for keys.
     fn explain(&self, error: annals::Error) -> Failure {
-        let empty = || std::fs::read_dir(&self.data).is_ok_and(|mut found| found.next().is_none());
         match error.kind() {
-            ErrorKind::NotFound | ErrorKind::NotADatabase if !self.data.exists() || empty() => {
+            ErrorKind::NotFound | ErrorKind::NotADatabase
+                if self.is_empty() || !self.data.is_dir() =>
+            {
                 Failure::no_database(&self.data)
             }
             _ => error.into(),

@@ -60,6 +60,101 @@ fn a_place_where_nothing_can_be_made_is_named_as_such() {
     assert!(!message.contains("there is no database"), "{message}");
 }
 
+/// A mistyped name must not leave a tree of directories, nor advice that leads in a circle.
+#[test]
+fn only_the_last_part_of_a_databases_path_is_made() {
+    let place = Place::new();
+    let at = |path: &str| place.path(path).to_str().unwrap().to_owned();
+    let missing = at("mistyped/annals-data");
+    for command in [
+        &["put", "k", "v", "--data", &missing][..],
+        &["batch-put", "-", "--data", &missing],
+        &["keyspace", "create", "x", "--data", &missing],
+    ] {
+        let (code, kind, message) = error(&place, command);
+        assert_eq!((code, &*kind), (2, "usage"), "{command:?}: {message}");
+        assert!(message.contains("there is no directory"), "{message}");
+    }
+    assert!(!place.path("mistyped").exists());
+    place.ok(&["put", "k", "v"]);
+    place.ok(&["backup", "copy"]);
+    assert_eq!(error(&place, &["restore", "copy", "--data", &missing]).0, 2);
+    assert!(!place.path("mistyped").exists());
+
+    place.file("letter", "dear");
+    let (file, below) = (at("letter"), at("letter/data"));
+    for command in [
+        &["put", "k", "v", "--data", &file][..],
+        &["put", "k", "v", "--data", &below],
+        &["get", "k", "--data", &file],
+        &["unlock", "--data", &file],
+        &["unlock", "--data", &below],
+    ] {
+        let (code, _, message) = error(&place, command);
+        assert_eq!(code, 5, "{command:?}: {message}");
+        assert!(message.contains("is a file"), "{command:?}: {message}");
+        assert!(!message.contains("put KEY"), "{command:?}: {message}");
+    }
+}
+
+#[test]
+fn a_backup_into_the_database_itself_is_refused() {
+    let place = Place::new();
+    place.ok(&["put", "k", "v"]);
+    fs::create_dir(place.data().join("folder")).unwrap();
+    for target in ["data/copy", "data/folder/copy", "./data/../data/copy"] {
+        let (code, kind, message) = error(&place, &["backup", target]);
+        assert_eq!((code, &*kind), (2, "usage"), "{target}: {message}");
+        assert!(message.contains("lies inside"), "{message}");
+    }
+    assert_eq!(fs::read_dir(place.data().join("folder")).unwrap().count(), 0);
+    assert!(!place.data().join("copy").exists());
+}
+
+#[test]
+fn an_unknown_keyspace_is_told_with_those_that_are_there() {
+    let place = Place::new();
+    place.ok(&["put", "k", "v", "-k", "users"]);
+    for command in [
+        &["get", "k", "-k", "user"][..],
+        &["keys", "-k", "user"],
+        &["delete", "k", "-k", "user"],
+        &["keyspace", "stats", "user"],
+        &["keyspace", "drop", "user"],
+    ] {
+        let (code, kind, message) = error(&place, command);
+        assert_eq!((code, &*kind), (1, "not_found"), "{command:?}");
+        assert_eq!(message, "there is no keyspace `user`; there is `users`", "{command:?}");
+    }
+    for n in 0..14 {
+        place.ok(&["keyspace", "create", &format!("k{n:02}")]);
+    }
+    let message = error(&place, &["get", "k", "-k", "user"]).2;
+    assert!(message.ends_with("`k09` and 5 more"), "{message}");
+}
+
+#[test]
+fn a_long_key_is_shortened_in_errors() {
+    let place = Place::new();
+    place.ok(&["put", "k", "v"]);
+    let key = "long ".repeat(1_000);
+    let message = error(&place, &["get", &key]).2;
+    assert!(message.len() < 200 && message.contains("(5000 bytes)"), "{message}");
+}
+
+#[test]
+fn options_are_shown_where_they_mean_something() {
+    let place = Place::new();
+    for command in [&["put"][..], &["delete"], &["batch-put"], &["keyspace", "create"], &["tour"]] {
+        let help = place.ok(&[&["help"], command].concat());
+        assert!(help.contains("--durability") && help.contains("--segment-bytes"), "{help}");
+    }
+    for command in [&["get"][..], &["verify"], &["changes"], &["keyspace", "list"], &["backup"]] {
+        let help = place.ok(&[&["help"], command].concat());
+        assert!(!help.contains("--durability") && !help.contains("--segment-bytes"), "{help}");
+    }
+}
+
 #[test]
 fn not_found_is_1() {
     let place = Place::new();

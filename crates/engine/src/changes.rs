@@ -4,7 +4,10 @@ use crate::{Error, Result, catalog::Change as CatalogChange, core::Core, open::O
 use annals_journal::{Feed, Kind, Seq};
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -86,18 +89,23 @@ pub struct Changes {
     from: Seq,
     read: VecDeque<Change>,
     names: HashMap<u32, String>,
+    /// Of a read-only handle: how long it sleeps before it looks again.
+    pause_ms: AtomicU64,
 }
 
 /// The name under which a reader of changes holds back the log.
 const FEED_NAME: &str = "changes";
-/// How often a read-only handle looks for what the writer did.
-const POLL: Duration = Duration::from_millis(2);
+/// How soon a read-only handle looks again for what the writer did, in milliseconds: nobody tells it.
+/// While nothing happens it takes twice as long each time, so that waiting takes no processor.
+const POLL_MS_MIN: u64 = 1;
+const POLL_MS_MAX: u64 = 64;
 
 impl Changes {
     pub(crate) fn new(open: &Arc<Open>, from: Seq) -> Result<Self> {
         let (open, core) = (Arc::clone(open), Arc::clone(open.core()));
         let feed = feed(&core, from)?;
-        Ok(Self { open, core, feed, from, read: VecDeque::new(), names: HashMap::new() })
+        let (read, names) = (VecDeque::new(), HashMap::new());
+        Ok(Self { open, core, feed, from, read, names, pause_ms: AtomicU64::new(POLL_MS_MIN) })
     }
 
     /// The next change if there is one now.
@@ -109,6 +117,7 @@ impl Changes {
         loop {
             if let Some(change) = self.read.pop_front() {
                 self.from = change.seq.plus(1);
+                *self.pause_ms.get_mut() = POLL_MS_MIN;
                 return Ok(Some(change));
             }
             if !Arc::ptr_eq(&self.core, self.open.core()) {
@@ -174,13 +183,27 @@ impl Changes {
             return true;
         }
         if self.core.read_only {
-            let may_have_more = self.core.journal.may_have_more();
-            if !may_have_more {
-                std::thread::sleep(timeout.min(POLL));
-            }
-            return may_have_more || self.core.journal.may_have_more();
+            return self.poll(timeout);
         }
         self.feed.wait(timeout)
+    }
+
+    /// Looks for more until `timeout` is over.
+    fn poll(&self, timeout: Duration) -> bool {
+        let mut left = timeout;
+        loop {
+            if self.core.journal.may_have_more() {
+                return true;
+            }
+            if left.is_zero() {
+                return false;
+            }
+            let pause_ms = self.pause_ms.load(Ordering::Relaxed);
+            self.pause_ms.store((pause_ms * 2).min(POLL_MS_MAX), Ordering::Relaxed);
+            let pause = left.min(Duration::from_millis(pause_ms));
+            std::thread::sleep(pause);
+            left -= pause;
+        }
     }
 
     /// Whether the database was closed: after what is there now, no more will come.

@@ -11,6 +11,8 @@ mod iter;
 mod keyspace;
 mod known;
 mod lookup;
+#[cfg(test)]
+mod lookup_test;
 pub(crate) mod table;
 mod undo;
 mod view;

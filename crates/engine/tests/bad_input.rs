@@ -382,7 +382,11 @@ fn keys_and_values_that_are_too_long() {
 #[test]
 fn keyspaces_that_are_not_there() {
     let db = Database::open_in_memory().unwrap();
-    told(&db.open_keyspace("k").unwrap_err(), ErrorKind::NotFound, &["`k`", "create it"]);
+    told(
+        &db.open_keyspace("k").unwrap_err(),
+        ErrorKind::NotFound,
+        &["`k`", "lists those there are"],
+    );
     told(&db.drop_keyspace("k").unwrap_err(), ErrorKind::NotFound, &["`k`"]);
     let keyspace = db.hash_keyspace("k").unwrap();
     let again = db.create_keyspace("k", KeyspaceOptions::default()).unwrap_err();

@@ -191,10 +191,10 @@ impl Opening {
         root.write(&*self.disk, &self.dir)?;
         if !had_readers_file {
             if !self.root.unseen_readers {
-                self.warn(
+                tracing::warn!(
+                    dir = %self.dir.display(),
                     "annals.readers was missing: there may be readers that cannot be seen, so no \
-                     segment serves the log again until the database is restored from a backup of it"
-                        .into(),
+                     segment serves the log again until the database is restored from a backup"
                 );
             }
             readers::make_readers_file(&*self.disk, &self.dir);

@@ -81,18 +81,24 @@ fn a_guard_that_outlives_its_thread_keeps_the_segment() {
 #[test]
 fn guards_of_more_threads_than_seats_are_counted_at_home_and_abroad() {
     const THREADS: usize = 48;
+    const LOOKS: usize = 100_000;
     let journal = create();
     for round in 0..8u8 {
         let at = append(&journal, &[round; 100]);
         let (sender, receiver) = mpsc::channel();
-        let (made, taken_out) = (Barrier::new(THREADS + 1), Barrier::new(THREADS + 1));
+        let [made, looked, taken_out] = [0; 3].map(|_| Barrier::new(THREADS + 1));
         thread::scope(|scope| {
             for number in 0..THREADS {
-                let (journal, made, taken_out) = (&journal, &made, &taken_out);
+                let (journal, made, looked, taken_out) = (&journal, &made, &looked, &taken_out);
                 let sender = sender.clone();
                 scope.spawn(move || {
                     let guards = [0; 3].map(|_| journal.guard(at.slot).unwrap());
+                    // Now nobody gets another's counter any more.
                     made.wait();
+                    for _ in 0..LOOKS {
+                        drop(journal.guard(at.slot).unwrap());
+                    }
+                    looked.wait();
                     taken_out.wait();
                     assert!(guards.iter().all(|guard| is_whole(guard, at, round)));
                     if number % 2 == 0 {
@@ -104,6 +110,7 @@ fn guards_of_more_threads_than_seats_are_counted_at_home_and_abroad() {
             }
             drop(sender);
             made.wait();
+            looked.wait();
             assert_eq!(take_out(&journal, at), 1);
             taken_out.wait();
         });

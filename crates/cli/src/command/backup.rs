@@ -14,7 +14,9 @@ impl Command for Backup {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
         let db = session.existing_writer()?;
         let clock = Stopwatch::start();
-        let done = db.backup_to(&self.dir)?;
+        // Whole, so that a place inside the database is seen for what it is.
+        let dir = std::path::absolute(&self.dir).unwrap_or(self.dir);
+        let done = db.backup_to(dir)?;
         let seconds = clock.seconds();
         db.close()?;
         session.out.report(&report(&done, seconds))

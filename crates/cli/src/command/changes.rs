@@ -2,7 +2,6 @@
 
 use super::Command;
 use crate::{
-    clock::Stopwatch,
     failure::Result,
     output::{Form, Out},
     session::Session,
@@ -27,6 +26,10 @@ impl Command for Changes {
         let db = session.reader()?;
         let mut changes = db.changes(self.from.unwrap_or_else(|| db.oldest_seq()))?;
         let mut left = self.limit.unwrap_or(u64::MAX);
+        let (json, last) = (session.form() == Form::Json, db.last_seq());
+        if let Some(from) = self.from.filter(|from| *from > last && !self.follow) {
+            say_nothing_is_there(from, last, json);
+        }
         let out = &mut session.out;
         while left > 0 {
             if let Some(change) = changes.try_next()? {
@@ -39,17 +42,23 @@ impl Command for Changes {
             }
             // What was found is seen before we wait for more.
             out.flush()?;
-            let mut looked = Stopwatch::start();
             while !changes.wait(LOOK_EVERY) {
-                if looked.elapsed() >= LOOK_EVERY {
-                    looked = Stopwatch::start();
-                    if out.reader_gone() {
-                        return Ok(());
-                    }
+                if out.reader_gone() {
+                    return Ok(());
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// Nothing is printed, and why: the place is behind the end of the log.
+fn say_nothing_is_there(from: Seq, last: Seq, json: bool) {
+    let note = format!("nothing from {from} on yet: the last record is {last}");
+    if json {
+        eprintln!("{}", serde_json::json!({ "note": note, "last_seq": last.0 }));
+    } else {
+        eprintln!("annals: {note}; --follow waits for more");
     }
 }
 

@@ -1,6 +1,6 @@
 //! `annals delete`: one record less.
 
-use super::{Command, get::no_key};
+use super::{Command, get::no_key, keyspace};
 use crate::{failure::Result, session::Session};
 
 /// Removes a key.
@@ -13,7 +13,7 @@ pub(crate) struct Delete {
 impl Command for Delete {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
         let db = session.existing_writer()?;
-        let removed = db.open_keyspace(&self.keyspace)?.remove(&self.key)?;
+        let removed = keyspace::open(&db, &self.keyspace)?.remove(&self.key)?;
         db.close()?;
         if removed { Ok(()) } else { Err(no_key(&self.key, &self.keyspace)) }
     }

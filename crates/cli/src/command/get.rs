@@ -1,9 +1,9 @@
 //! `annals get`: one value, raw, so that it can go into a file or a pipe as it was stored.
 
-use super::Command;
+use super::{Command, keyspace};
 use crate::{
     failure::{Failure, Result},
-    output::{Form, printable},
+    output::{Form, brief},
     session::Session,
 };
 
@@ -17,7 +17,7 @@ pub(crate) struct Get {
 impl Command for Get {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
         let db = session.reader()?;
-        let keyspace = db.open_keyspace(&self.keyspace)?;
+        let keyspace = keyspace::open(&db, &self.keyspace)?;
         let Some(value) = keyspace.get(&self.key)? else {
             return Err(no_key(&self.key, &self.keyspace));
         };
@@ -36,5 +36,5 @@ impl Command for Get {
 
 /// The key is not in the keyspace.
 pub(super) fn no_key(key: &[u8], keyspace: &str) -> Failure {
-    Failure::not_found(format!("the keyspace `{keyspace}` has no key `{}`", printable(key)))
+    Failure::not_found(format!("the keyspace `{keyspace}` has no key `{}`", brief(key)))
 }

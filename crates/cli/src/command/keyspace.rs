@@ -3,10 +3,10 @@
 use super::Command;
 use crate::{
     failure::{Failure, Result},
-    output::{Figure, Report, Table},
+    output::{Figure, Report, Table, brief},
     session::Session,
 };
-use annals::{Database, KeyspaceInfo, KeyspaceOptions};
+use annals::{Database, ErrorKind, HashKeyspace, KeyspaceInfo, KeyspaceOptions};
 use std::time::Duration;
 
 /// Lists the keyspaces.
@@ -55,6 +55,7 @@ pub(crate) struct KeyspaceDrop {
 impl Command for KeyspaceDrop {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
         let db = session.existing_writer()?;
+        open(&db, &self.name)?;
         db.drop_keyspace(&self.name)?;
         db.close()?;
         Ok(())
@@ -72,7 +73,7 @@ impl Command for KeyspaceStats {
         let db = session.reader()?;
         let info = find(&db, &self.name)?;
         let figures = db.stats().keyspaces.into_iter().find(|stats| stats.name == self.name);
-        let figures = figures.ok_or_else(|| unknown(&self.name))?;
+        let figures = figures.ok_or_else(|| unknown(&db, &self.name))?;
         let mut report = Report::default();
         report
             .text_field("name", &*info.name)
@@ -89,11 +90,29 @@ impl Command for KeyspaceStats {
 
 fn find(db: &Database, name: &str) -> Result<KeyspaceInfo> {
     let found = db.keyspaces().into_iter().find(|info| info.name == name);
-    found.ok_or_else(|| unknown(name))
+    found.ok_or_else(|| unknown(db, name))
 }
 
-fn unknown(name: &str) -> Failure {
-    Failure::not_found(format!("there is no keyspace `{name}`"))
+/// The keyspace `name`, which must be there.
+pub(super) fn open(db: &Database, name: &str) -> Result<HashKeyspace> {
+    db.open_keyspace(name).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => unknown(db, name),
+        _ => error.into(),
+    })
+}
+
+/// A keyspace that is not there, with those that are.
+fn unknown(db: &Database, name: &str) -> Failure {
+    const SHOWN: usize = 10;
+    let all = db.keyspaces();
+    let shown: Vec<String> =
+        all.iter().take(SHOWN).map(|info| format!("`{}`", brief(info.name.as_bytes()))).collect();
+    let there = match (all.len(), all.len().saturating_sub(SHOWN)) {
+        (0, _) => "the database has none".to_owned(),
+        (_, 0) => format!("there is {}", shown.join(", ")),
+        (_, more) => format!("there is {} and {more} more", shown.join(", ")),
+    };
+    Failure::not_found(format!("there is no keyspace `{}`; {there}", brief(name.as_bytes())))
 }
 
 fn ttl(ttl: Option<Duration>) -> Figure {

@@ -21,6 +21,7 @@ impl Command for Restore {
             let dir = self.dir.display();
             return Err(Failure::not_found(format!("there is no backup in {dir}: no such path")));
         }
+        session.settings.check_place()?;
         let clock = Stopwatch::start();
         let done = Database::restore(&self.dir, &session.settings.data);
         let done = done.map_err(|error| match error.kind() {

@@ -2,7 +2,7 @@
 //! that a keyspace larger than memory can be listed. A damaged record does not hide the others: it
 //! is left out, and the command says so when it has listed the rest.
 
-use super::Command;
+use super::{Command, keyspace};
 use crate::{
     failure::{Failure, Kind, Result},
     output::Form,
@@ -21,7 +21,7 @@ pub(crate) struct Scan {
 impl Command for Scan {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
         let db = session.reader()?;
-        let keyspace = db.open_keyspace(&self.keyspace)?;
+        let keyspace = keyspace::open(&db, &self.keyspace)?;
         let out = &mut session.out;
         let mut left = self.limit.unwrap_or(u64::MAX);
         let (mut damaged_count, mut first_damage) = (0_u64, None);

@@ -19,9 +19,34 @@ pub(crate) fn printable(bytes: &[u8]) -> String {
     out
 }
 
+/// The same of no more than the first 64 bytes, and how many there are in all if there are more: an
+/// error is for reading.
+pub(crate) fn brief(bytes: &[u8]) -> String {
+    const SHOWN_BYTES: usize = 64;
+    if bytes.len() <= SHOWN_BYTES {
+        return printable(bytes);
+    }
+    // Not in the middle of a character.
+    let is_middle = |byte: u8| byte & 0xc0 == 0x80;
+    let end = (SHOWN_BYTES - 3..=SHOWN_BYTES).rev().find(|end| !is_middle(bytes[*end]));
+    let shown = printable(&bytes[..end.unwrap_or(SHOWN_BYTES)]);
+    format!("{shown}… ({} bytes)", bytes.len())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_keys_are_shortened_between_characters() {
+        assert_eq!(brief(&[b'k'; 64]), "k".repeat(64));
+        assert_eq!(brief(&[b'k'; 65_536]), format!("{}… (65536 bytes)", "k".repeat(64)));
+        let umlauts = "ü".repeat(40);
+        assert_eq!(brief(umlauts.as_bytes()), format!("{}… (80 bytes)", "ü".repeat(32)));
+        let shifted = format!("a{umlauts}");
+        assert_eq!(brief(shifted.as_bytes()), format!("a{}… (81 bytes)", "ü".repeat(31)));
+        assert_eq!(brief(&[0x80; 65]), format!("{}… (65 bytes)", "\\x80".repeat(64)));
+    }
 
     #[test]
     fn text_stays_and_the_rest_is_escaped() {

@@ -4,7 +4,7 @@ use super::{KEYSPACE, Stage, broken, input::Input};
 use crate::{
     clock::Stopwatch,
     failure::Result,
-    output::{Report, printable},
+    output::{Report, brief},
     units,
 };
 use annals::Database;
@@ -86,8 +86,8 @@ pub(super) fn compare(db: &Database, input: &Input, step: &str) -> Result<(f64, 
     for (key, value) in input.records() {
         match keyspace.get(key)? {
             Some(found) if *found == **value => bytes += found.len() as u64,
-            Some(_) => return Err(broken(step, format!("`{}` has another value", printable(key)))),
-            None => return Err(broken(step, format!("`{}` is missing", printable(key)))),
+            Some(_) => return Err(broken(step, format!("`{}` has another value", brief(key)))),
+            None => return Err(broken(step, format!("`{}` is missing", brief(key)))),
         }
     }
     let seconds = clock.seconds();
