@@ -127,7 +127,7 @@ impl Region {
     ///
     /// # Panics
     /// If the range is not inside the region.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     #[allow(unsafe_code, reason = "the one place where mapped bytes become a slice")]
     pub fn read(&self, offset: usize, len: usize) -> &[u8] {

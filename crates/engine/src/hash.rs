@@ -29,7 +29,7 @@ pub(crate) use view::HashView;
 
 /// The hash of a key: XXH3, 64 bits, seeded by the database, so that nobody who does not know the
 /// seed can choose keys that collide. Checkpoints depend on it: it is part of their format.
-#[inline]
+#[inline(always)]
 pub(crate) fn hash_key(seed: u64, key: &[u8]) -> u64 {
     twox_hash::XxHash3_64::oneshot_with_seed(seed, key)
 }

@@ -165,7 +165,7 @@ impl Snapshot {
     /// [`Error::UnknownKeyspace`] if this state has no such keyspace, or damage.
     pub fn get(&self, keyspace: &str, key: impl AsRef<[u8]>) -> Result<Option<Guard<'_>>> {
         let hit = self.look_up(self.listed(keyspace)?, key.as_ref())?;
-        Ok(hit.map(|hit| Guard::new(hit.guard, hit.record.value)))
+        Ok(hit.map(Hit::into_value))
     }
 
     fn look_up(&self, listed: &Listed, key: &[u8]) -> Result<Option<Hit<'_>>> {

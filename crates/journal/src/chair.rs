@@ -145,7 +145,7 @@ impl Pin {
     /// The counter of its thread.
     #[inline]
     pub(crate) fn seat(&self) -> usize {
-        if self.borrowed { SHARED_SEAT } else { self.chair.seat }
+        self.chair.seat
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     readers::{self, READERS_NAME},
     root::{NO_DIRECTORY, ROOT_NAME, ROOT_TEMPORARY, RootSegment, has_frames},
     segment::Segment,
-    segments::Segments,
+    segments::{Glance, Segments},
     space::{self, SlotPool},
     way::{BUSY_BYTES, way},
 };
@@ -285,11 +285,12 @@ impl Journal {
         self.shared.segments.guard(slot)
     }
 
-    /// As [`guard`](Self::guard), by a thread that is pinned, which spares it looking for itself.
-    #[inline]
+    /// One glance at the record at `address`, whether it is of the key `key` in `space`; a thread
+    /// that is pinned is spared looking for itself.
+    #[inline(always)]
     #[must_use]
-    pub fn guard_pinned(&self, slot: u32, pin: &Pin) -> Option<SegmentGuard<'_>> {
-        self.shared.segments.guard_from(slot, pin.seat())
+    pub fn glance(&self, address: Address, pin: &Pin, space: u32, key: &[u8]) -> Glance<'_> {
+        self.shared.segments.glance(address, pin.seat(), space, key)
     }
 
     /// Brings the record at `address` closer to the processor. A hint.

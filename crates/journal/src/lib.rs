@@ -60,6 +60,7 @@ mod segment;
 mod segments;
 mod space;
 mod takeover;
+mod value;
 mod varint;
 mod verify;
 mod way;
@@ -90,7 +91,8 @@ pub use current::Current;
 pub use feed::Feed;
 pub use follow::Followed;
 pub use format::{SEGMENT_VERSION, SegmentKind};
-pub use segments::SegmentGuard;
+pub use segments::{Glance, SegmentGuard};
+pub use value::ValueGuard;
 
 // Keeping and letting go.
 pub use holds::Hold;

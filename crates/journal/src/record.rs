@@ -260,10 +260,7 @@ fn short_lengths(head: u64) -> Option<(u32, usize, usize, usize)> {
 /// checksum; `Damaged` says that it is no record.
 #[inline]
 pub(crate) fn look(bytes: &[u8], offset: usize, base_seq: Seq, space: u32, key: &[u8]) -> Look {
-    // The shortest record has sixteen bytes.
-    let Some(head) = bytes.first_chunk::<16>() else { return Look::Damaged };
-    let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| head[at + byte]));
-    let (prefix, head) = (word(0), word(8));
+    let Some((prefix, head)) = first_words(bytes) else { return Look::Damaged };
     let tag = head as u8;
     let Some(kind) = Kind::from_byte(tag) else { return Look::Damaged };
     let lengths = short_lengths(head).or_else(|| lengths(bytes));
@@ -291,6 +288,57 @@ pub(crate) fn look(bytes: &[u8], offset: usize, base_seq: Seq, space: u32, key: 
         value: ((offset + value_at) as u32, value_len as u32),
         expires: tag & FLAG_EXPIRY != 0,
     })
+}
+
+/// The first two words of a record, which has at least sixteen bytes: checksum and sequence delta, and
+/// what follows them.
+#[inline(always)]
+fn first_words(bytes: &[u8]) -> Option<(u64, u64)> {
+    let (prefix, rest) = bytes.split_first_chunk::<8>()?;
+    Some((u64::from_le_bytes(*prefix), u64::from_le_bytes(*rest.first_chunk::<8>()?)))
+}
+
+/// Whether `bytes` begin with a record that gives `key` a value, in the shape of nearly all records:
+/// nothing optional in it, space and key below 128, the value below 16 Ki. Then the difference of its
+/// number from the segment's, and the value; the inner `None` if it gives another key of
+/// the same length one. The outer `None` if it has another shape: [`look`] tells.
+#[inline(always)]
+pub(crate) fn plain<'a>(
+    bytes: &'a [u8],
+    space: u32,
+    key: &[u8],
+) -> Option<Option<(u32, &'a [u8])>> {
+    let (prefix, head) = first_words(bytes)?;
+    let plain = u64::from(Kind::Put as u8) | u64::from(space) << 8 | (key.len() as u64) << 16;
+    // Lengths from 128 on spill into the bytes above, and `plain` is then no plain head either.
+    let is_plain = space < 0x80 && key.len() < 0x80 && head & 0xff_ffff == plain;
+    // Taken together without a branch: which of the two shapes it has cannot be predicted.
+    let long = (head >> 31) & 1;
+    let value_len = ((head >> 24) & 0x7f) | (((head >> 32) & 0xff) * long) << 7;
+    if !is_plain || value_len >= 1 << 14 {
+        return None;
+    }
+    let key_at = PREFIX_BYTES + 4 + long as usize;
+    let value_at = key_at + key.len();
+    let value = bytes.get(value_at..value_at + value_len as usize)?;
+    let its_key = bytes.get(key_at..value_at)?;
+    Some(is_same(its_key, key).then_some(((prefix >> 32) as u32, value)))
+}
+
+/// Whether two keys are the same; without a call for those of 8 to 16 bytes.
+#[inline(always)]
+fn is_same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let ends = |key: &[u8]| {
+        let (first, last) = (key.first_chunk::<8>()?, key.last_chunk::<8>()?);
+        Some((u64::from_le_bytes(*first), u64::from_le_bytes(*last)))
+    };
+    match (a.len() <= 16).then(|| ends(a).zip(ends(b))).flatten() {
+        Some((a, b)) => (a.0 ^ b.0) | (a.1 ^ b.1) == 0,
+        None => a == b,
+    }
 }
 
 /// A parsed record with its length on disk.

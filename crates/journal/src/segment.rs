@@ -9,7 +9,7 @@ use crate::{
     Address, Error, Position, Result, Seq,
     format::{FRAME_ALIGN, SEGMENT_HEADER_BYTES, SegmentKind, segment_seed},
     frame::{FrameHeader, FrameView},
-    record::{self, Look, RECORD_ALIGN, Record},
+    record::{self, Kind, Look, Match, RECORD_ALIGN, Record},
 };
 use annals_disk::Region;
 use std::sync::{
@@ -56,6 +56,16 @@ pub(crate) struct SegmentParts {
     pub(crate) published: usize,
     pub(crate) trusted_from: usize,
     pub(crate) recycled: bool,
+}
+
+/// What a glance at a record told.
+pub(crate) enum Plain<'a> {
+    /// It gives the key a value that does not expire.
+    This { seq: Seq, value: &'a [u8] },
+    /// It is of another key.
+    Other,
+    /// Neither, or not to be told so quickly.
+    Unsure,
 }
 
 impl Segment {
@@ -204,6 +214,31 @@ impl Segment {
             return Look::Damaged;
         }
         look
+    }
+
+    /// Whether the record at `offset` plainly gives the key a value.
+    #[inline(always)]
+    pub(crate) fn glance(&self, offset: usize, space: u32, key: &[u8]) -> Plain<'_> {
+        let bytes = self.content(offset);
+        let Some(shape) = record::plain(bytes, space, key) else {
+            return self.look_closer(offset, space, key);
+        };
+        if offset < self.trusted_from() && self.record(offset).is_err() {
+            return Plain::Unsure;
+        }
+        let Some((delta, value)) = shape else { return Plain::Other };
+        Plain::This { seq: Seq(self.base_seq().0.wrapping_add(u64::from(delta))), value }
+    }
+
+    #[cold]
+    fn look_closer(&self, offset: usize, space: u32, key: &[u8]) -> Plain<'_> {
+        match self.look(offset, space, key) {
+            Look::This(Match { kind: Kind::Put, expires: false, seq, value, .. }) => {
+                Plain::This { seq, value: self.region.read(value.0 as usize, value.1 as usize) }
+            }
+            Look::Other => Plain::Other,
+            _ => Plain::Unsure,
+        }
     }
 
     #[cold]

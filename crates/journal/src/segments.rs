@@ -12,16 +12,18 @@
 //! counted apart, as gone abroad: the counters less those.
 
 use crate::{
-    Address, FrameView, Result,
+    Address, FrameView, Result, Seq,
     chair::{self, SEATS, SHARED_SEAT},
     format::SEGMENT_HEADER_BYTES,
     record::{Look, Record},
-    segment::Segment,
+    segment::{Plain, Segment},
+    value::ValueGuard,
 };
 use annals_disk::{fences, prefetch};
 use parking_lot::Mutex;
 use std::{
     fmt,
+    ptr::NonNull,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicPtr, AtomicUsize, Ordering},
@@ -38,7 +40,7 @@ struct Counter(AtomicUsize);
 
 /// One slot: who reads, and what.
 #[derive(Default)]
-struct Place {
+pub(crate) struct Place {
     segment: AtomicPtr<Segment>,
     /// The first byte of the segment's memory, for prefetching only: it may be stale.
     base: AtomicPtr<u8>,
@@ -50,7 +52,7 @@ struct Place {
 
 impl Place {
     /// Counts a guard in.
-    #[inline]
+    #[inline(always)]
     fn enter(&self, seat: usize) {
         let counter = &self.readers[seat].0;
         if seat == SHARED_SEAT {
@@ -64,7 +66,7 @@ impl Place {
     /// Counts a guard out that was counted in at `seat`. Release: everything read through the guard
     /// was read before the count falls.
     #[inline]
-    fn leave(&self, seat: usize) {
+    pub(crate) fn leave(&self, seat: usize) {
         let counter = &self.readers[seat].0;
         if seat == SHARED_SEAT {
             counter.fetch_sub(1, Ordering::Release);
@@ -73,6 +75,15 @@ impl Place {
         } else {
             self.abroad.0.fetch_add(1, Ordering::Release);
         }
+    }
+
+    /// Brings what lies at `offset` closer. A hint: the segment may go away meanwhile.
+    #[inline]
+    fn prefetch(&self, offset: u32) {
+        let at = self.base.load(Ordering::Relaxed).wrapping_add(offset as usize);
+        prefetch(at);
+        // A short record is seldom in one line.
+        prefetch(at.wrapping_add(64));
     }
 
     /// Whether no guard is left. Asked after the pointer was cleared and a heavy fence: from then
@@ -101,6 +112,17 @@ impl fmt::Debug for Segments {
     }
 }
 
+/// What one glance at a record told.
+#[derive(Debug)]
+pub enum Glance<'a> {
+    /// It gives the key this value, for good, at this number.
+    Value(ValueGuard<'a>, Seq),
+    /// It is a record of another key.
+    Other,
+    /// A [look](SegmentGuard::look) is needed to tell.
+    Unsure,
+}
+
 /// Keeps a segment, and so every slice of it, alive.
 pub struct SegmentGuard<'a> {
     place: &'a Place,
@@ -118,6 +140,14 @@ impl Drop for SegmentGuard<'_> {
     #[inline]
     fn drop(&mut self) {
         self.place.leave(self.seat);
+    }
+}
+
+impl<'a> SegmentGuard<'a> {
+    /// Where, and at which seat, the guard is counted.
+    #[inline]
+    pub(crate) fn count(&self) -> (&'a Place, usize) {
+        (self.place, self.seat)
     }
 }
 
@@ -187,7 +217,7 @@ impl Segments {
         Self { chunks, leaving: Mutex::default() }
     }
 
-    #[inline]
+    #[inline(always)]
     fn place(&self, slot: u32) -> Option<&Place> {
         let slot = slot as usize;
         Some(&self.chunks.get(slot / CHUNK_SLOTS)?.get()?[slot % CHUNK_SLOTS])
@@ -213,9 +243,13 @@ impl Segments {
 
     /// The same for a caller who knows its [seat](chair::seat).
     #[inline]
-    #[allow(unsafe_code, reason = "the count taken before the load keeps the pointee alive")]
     pub(crate) fn guard_from(&self, slot: u32, seat: usize) -> Option<SegmentGuard<'_>> {
-        let place = self.place(slot)?;
+        self.guard_at(self.place(slot)?, seat)
+    }
+
+    #[inline(always)]
+    #[allow(unsafe_code, reason = "the count taken before the load keeps the pointee alive")]
+    fn guard_at<'a>(&'a self, place: &'a Place, seat: usize) -> Option<SegmentGuard<'a>> {
         place.enter(seat);
         let raw = place.segment.load(Ordering::Acquire);
         if raw.is_null() {
@@ -234,10 +268,30 @@ impl Segments {
     #[inline]
     pub(crate) fn prefetch(&self, address: Address) {
         if let Some(place) = self.place(address.slot) {
-            let at = place.base.load(Ordering::Relaxed).wrapping_add(address.offset as usize);
-            prefetch(at);
-            // A short record is seldom in one line.
-            prefetch(at.wrapping_add(64));
+            place.prefetch(address.offset);
+        }
+    }
+
+    /// One glance at the record at `address`, by a thread whose [seat](chair::seat) is known.
+    #[inline(always)]
+    pub(crate) fn glance(
+        &self,
+        address: Address,
+        seat: usize,
+        space: u32,
+        key: &[u8],
+    ) -> Glance<'_> {
+        let Some(place) = self.place(address.slot) else { return Glance::Unsure };
+        // What comes before the first byte is needed takes a while; the bytes can be on their way.
+        place.prefetch(address.offset);
+        let Some(guard) = self.guard_at(place, seat) else { return Glance::Unsure };
+        match guard.segment.glance(address.offset as usize, space, key) {
+            Plain::This { seq, value } => {
+                let value = NonNull::from(value);
+                Glance::Value(guard.into_guard_of(value), seq)
+            }
+            Plain::Other => Glance::Other,
+            Plain::Unsure => Glance::Unsure,
         }
     }
 

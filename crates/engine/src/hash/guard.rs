@@ -1,6 +1,6 @@
 //! A value, borrowed from the log.
 
-use annals_journal::SegmentGuard;
+use annals_journal::ValueGuard;
 use std::{fmt, ops::Deref};
 
 /// A value, read in place: no copy is made. The segment it lies in stays mapped while the guard
@@ -15,16 +15,12 @@ use std::{fmt, ops::Deref};
 /// assert_eq!(&*guard, b"1815");
 /// # Ok::<(), annals_engine::Error>(())
 /// ```
-pub struct Guard<'a> {
-    segment: SegmentGuard<'a>,
-    start: u32,
-    len: u32,
-}
+pub struct Guard<'a>(ValueGuard<'a>);
 
 impl<'a> Guard<'a> {
     #[inline]
-    pub(crate) fn new(segment: SegmentGuard<'a>, range: (u32, u32)) -> Self {
-        Self { segment, start: range.0, len: range.1 }
+    pub(crate) fn new(value: ValueGuard<'a>) -> Self {
+        Self(value)
     }
 
     /// The value as a vector of its own.
@@ -39,7 +35,7 @@ impl Deref for Guard<'_> {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        self.segment.bytes(self.start, self.len)
+        &self.0
     }
 }
 
@@ -57,6 +53,6 @@ impl PartialEq<[u8]> for Guard<'_> {
 
 impl fmt::Debug for Guard<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Guard({} bytes)", self.len)
+        write!(f, "Guard({} bytes)", self.len())
     }
 }

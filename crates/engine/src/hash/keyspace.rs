@@ -207,9 +207,15 @@ impl HashKeyspace {
     /// [`Error::KeyspaceDropped`], or damage to the record: `Corrupt` with file and offset.
     #[inline]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Guard<'_>>> {
-        let key = key.as_ref();
-        let hash = hash_key(self.core.hash_seed, key);
-        match self.find_quick(hash, key) {
+        self.get_bytes(key.as_ref())
+    }
+
+    /// The body of [`get`](Self::get), once for all types of keys: it is long.
+    #[inline(never)]
+    fn get_bytes(&self, key: &[u8]) -> Result<Option<Guard<'_>>> {
+        let core: &Core = &self.core;
+        let hash = hash_key(core.hash_seed, key);
+        match self.find_quick(core, hash, key) {
             Quick::Value(value) => Ok(Some(value)),
             Quick::Absent => Ok(None),
             Quick::Unsure => self.get_slowly(hash, key),
@@ -219,14 +225,13 @@ impl HashKeyspace {
     #[cold]
     fn get_slowly(&self, hash: u64, key: &[u8]) -> Result<Option<Guard<'_>>> {
         let hit = self.find_newest(hash, key)?;
-        Ok(hit.map(|hit| Guard::new(hit.guard, hit.record.value)))
+        Ok(hit.map(Hit::into_value))
     }
 
     /// One look at the newest state. A read-only handle is never sure: it has to follow first; nor is
     /// one whose keyspace was dropped.
-    #[inline]
-    fn find_quick(&self, hash: u64, key: &[u8]) -> Quick<'_> {
-        let core: &Core = &self.core;
+    #[inline(always)]
+    fn find_quick<'a>(&'a self, core: &'a Core, hash: u64, key: &[u8]) -> Quick<'a> {
         if core.read_only || !self.keyspace.is_alive() {
             return Quick::Unsure;
         }
@@ -271,7 +276,7 @@ impl HashKeyspace {
             }
             for (key, hash) in keys.iter().zip(&hashes) {
                 let key = key.as_ref();
-                found.push(match self.find_quick(*hash, key) {
+                found.push(match self.find_quick(core, *hash, key) {
                     Quick::Value(value) => Some(value),
                     Quick::Absent => None,
                     Quick::Unsure => self.get_slowly(*hash, key)?,
@@ -361,7 +366,7 @@ impl HashKeyspace {
         for _ in 0..ATTEMPTS_MAX {
             let current = self.find(key)?;
             let seq = current.as_ref().map(|hit| hit.record.seq);
-            let value = current.map(|hit| Guard::new(hit.guard, hit.record.value));
+            let value = current.map(Hit::into_value);
             if value.as_deref() != expected {
                 return Ok(CasOutcome::Different(value.map(|value| value.to_vec())));
             }
@@ -411,7 +416,7 @@ impl HashKeyspace {
         for _ in 0..ATTEMPTS_MAX {
             let current = self.find(key)?;
             let seq = current.as_ref().map(|hit| hit.record.seq);
-            let before = current.map(|hit| Guard::new(hit.guard, hit.record.value).to_vec());
+            let before = current.map(|hit| hit.into_value().to_vec());
             let new = update(before.as_deref());
             if new.is_none() && before.is_none() {
                 return Ok(None);

@@ -1,8 +1,11 @@
 //! Finding the version of a key that a reader may see.
 
-use super::{Guard, HashView, table::Slot};
+use super::{
+    Guard, HashView,
+    table::{Slot, Straight},
+};
 use crate::{Error, Result, core::Core};
-use annals_journal::{Address, Kind, Look, Match, Pin, SegmentGuard, Seq};
+use annals_journal::{Address, Glance, Kind, Look, Match, Pin, SegmentGuard, Seq};
 use std::sync::atomic::Ordering;
 
 /// A record that was found, with the guard that keeps it in place.
@@ -12,6 +15,14 @@ pub(crate) struct Hit<'a> {
     pub(crate) record: Match,
     /// The table says that the key is gone (removed, or expired and swept).
     dead: bool,
+}
+
+impl<'a> Hit<'a> {
+    /// Its value.
+    #[inline]
+    pub(crate) fn into_value(self) -> Guard<'a> {
+        Guard::new(self.guard.into_value(self.record.value))
+    }
 }
 
 /// Which versions a reader may see.
@@ -49,7 +60,7 @@ impl Core {
     /// The value of `key`, whose hash is `hash`, as far as one look tells. Between one look-up's wait
     /// for memory and the next one's should be as few instructions as possible, so that the
     /// processor reaches the next one while it waits.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn look_up_quick<'a>(
         &'a self,
         view: &HashView,
@@ -58,27 +69,20 @@ impl Core {
         hash: u64,
         key: &[u8],
     ) -> Quick<'a> {
-        let mut sure = true;
-        let found = view.table.find(hash, |slot| {
-            let address = Address::unpack(slot.address());
-            let guard = self.journal.guard_pinned(address.slot, pin);
-            match guard.as_ref().map(|guard| guard.look(address.offset, space, key)) {
-                Some(Look::This(Match { kind: Kind::Put, expires: false, seq, value, .. }))
-                    if !slot.is_dead() && seq <= self.visible_seq() =>
-                {
-                    guard.map(|guard| Guard::new(guard, value))
+        let found = view.table.find_straight(
+            hash,
+            #[inline(always)]
+            |slot| match self.journal.glance(Address::unpack(slot.address()), pin, space, key) {
+                Glance::Value(value, seq) if !slot.is_dead() && seq <= self.visible_seq() => {
+                    Some(Guard::new(value))
                 }
-                Some(Look::Other) => None,
-                _ => {
-                    sure = false;
-                    None
-                }
-            }
-        });
+                _ => None,
+            },
+        );
         match found {
-            Some(value) => Quick::Value(value),
-            None if sure => Quick::Absent,
-            None => Quick::Unsure,
+            Straight::Found(value) => Quick::Value(value),
+            Straight::Absent => Quick::Absent,
+            Straight::Unsure => Quick::Unsure,
         }
     }
 

@@ -76,7 +76,7 @@ mod walk_test;
 
 use std::fmt;
 use std::hint;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
 
 use annals_disk::prefetch;
 use parking_lot::Mutex;
@@ -126,6 +126,16 @@ impl Approach<'_> {
             .find_map(|place| Slot::from_raw(bucket.word(place)))
             .map(Slot::address)
     }
+}
+
+/// What a [straight search](Table::find_straight) came to.
+pub(crate) enum Straight<R> {
+    /// The key's slot is there, and this came of it.
+    Found(R),
+    /// The key has no slot.
+    Absent,
+    /// It takes [`Table::find`] to tell.
+    Unsure,
 }
 
 /// A map from hashes to slots.
@@ -221,6 +231,47 @@ impl Table {
             at = view.after(at);
         }
         if view.is_current() { Ok(None) } else { Err(Outdated) }
+    }
+
+    /// Searches for a key as far as a straight way leads, which it does for nearly all searches: to the first
+    /// slot that may be the key's, or to where the search ends without one. `matches` may be called with any
+    /// address, also with one that was never put here: nothing is validated before.
+    ///
+    /// A search waits for memory most of the time. The fewer instructions it takes, and the fewer of them depend
+    /// on what was loaded, the more of the next search the processor does while it waits for this one; which is why
+    /// there is a second way, and why it has no loop around `matches`.
+    #[inline(always)]
+    pub(crate) fn find_straight<R>(
+        &self,
+        hash: u64,
+        matches: impl FnOnce(Slot) -> Option<R>,
+    ) -> Straight<R> {
+        let Ok(view) = View::of(self, hash) else { return Straight::Unsure };
+        let (mut at, sought) = view.home(hash);
+        for _ in 0..view.head().buckets() {
+            let Ok(bucket) = view.bucket(at) else { break };
+            let agreeing = bucket.agreeing(sought);
+            if agreeing != 0 {
+                let place = agreeing.trailing_zeros() as usize;
+                let raw = bucket.word(place);
+                // What the slot leads to is visible from here on.
+                fence(Ordering::Acquire);
+                let found = Slot::from_raw(raw).and_then(matches);
+                // It is in place still, so it was this table's, and what it leads to was not recycled while
+                // `matches` looked.
+                return match found {
+                    Some(found) if view.is_current() && bucket.word(place) == raw => {
+                        Straight::Found(found)
+                    }
+                    _ => Straight::Unsure,
+                };
+            }
+            if !bucket.is_full() {
+                return if view.is_current() { Straight::Absent } else { Straight::Unsure };
+            }
+            at = view.after(at);
+        }
+        Straight::Unsure
     }
 
     /// Asks for the home bucket of a hash to be brought closer, so that what comes soon finds it in the cache. A

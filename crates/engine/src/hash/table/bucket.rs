@@ -1,6 +1,8 @@
 //! The bucket: eight slots in one cache line.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
+
+use annals_disk::Line;
 
 use super::kernel;
 use super::slot::{EMPTY, Sought, VACATED};
@@ -10,7 +12,7 @@ pub(super) const SLOTS: usize = 8;
 
 /// One cache line of slots, where it is in the arena.
 #[derive(Clone, Copy)]
-pub(super) struct Bucket<'t>(pub(super) &'t [AtomicU64; SLOTS]);
+pub(super) struct Bucket<'t>(pub(super) &'t Line);
 
 impl Bucket<'_> {
     /// Copies the bucket, word by word. Whoever reads without the writer's lock fences and validates after.

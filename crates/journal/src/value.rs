@@ -1,0 +1,69 @@
+//! A value in a segment, with the count that keeps the segment there.
+
+use crate::segments::{Place, SegmentGuard};
+use std::{fmt, mem::ManuallyDrop, ops::Deref, ptr::NonNull};
+
+/// Bytes of a segment, read in place. The segment stays mapped, and its bytes unchanged, while this
+/// lives; may be sent to and dropped by any thread.
+pub struct ValueGuard<'a> {
+    first: NonNull<u8>,
+    len: u32,
+    seat: u32,
+    place: &'a Place,
+}
+
+// SAFETY: the pointer is to published bytes, which nobody writes while the count that this value
+// stands for is not given back; that can be done from any thread (see `Place::leave`).
+#[allow(unsafe_code, reason = "a pointer to shared bytes that do not change")]
+unsafe impl Send for ValueGuard<'_> {}
+// SAFETY: as above; all that can be done through a shared reference is to read the bytes.
+#[allow(unsafe_code, reason = "a pointer to shared bytes that do not change")]
+unsafe impl Sync for ValueGuard<'_> {}
+
+impl<'a> SegmentGuard<'a> {
+    /// Keeps the bytes at `range`, offset and length, which a [`Match`](crate::Match) gave.
+    ///
+    /// # Panics
+    /// If the range is not inside the segment.
+    #[inline]
+    #[must_use]
+    pub fn into_value(self, range: (u32, u32)) -> ValueGuard<'a> {
+        let bytes = NonNull::from(self.bytes(range.0, range.1));
+        self.into_guard_of(bytes)
+    }
+
+    /// Keeps `bytes`, which are published bytes of the segment.
+    #[inline]
+    pub(crate) fn into_guard_of(self, bytes: NonNull<[u8]>) -> ValueGuard<'a> {
+        // The count goes over to the value.
+        let guard = ManuallyDrop::new(self);
+        let (place, seat) = guard.count();
+        ValueGuard { first: bytes.cast(), len: bytes.len() as u32, seat: seat as u32, place }
+    }
+}
+
+impl Deref for ValueGuard<'_> {
+    type Target = [u8];
+
+    #[inline]
+    #[allow(unsafe_code, reason = "the count keeps the pointee in place")]
+    fn deref(&self) -> &[u8] {
+        // SAFETY: `first` and `len` were a slice of published bytes of a segment. The guard they came
+        // from was counted in, and its count is given back only when this value is dropped, so the
+        // segment is neither unmapped nor its published bytes changed while the slice is borrowed.
+        unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.len as usize) }
+    }
+}
+
+impl Drop for ValueGuard<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.place.leave(self.seat as usize);
+    }
+}
+
+impl fmt::Debug for ValueGuard<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ValueGuard({} bytes)", self.len)
+    }
+}
