@@ -9,6 +9,10 @@ use std::{fmt, ops::Deref, ptr::NonNull, sync::atomic::AtomicU64};
 
 /// Words in a line.
 const WORDS: usize = 8;
+/// From this size in bytes on, memory is taken from the system page by page as it is touched.
+const MAPPED_FROM_BYTES: usize = 1 << 14;
+/// From this size in bytes on, these pages are to be large.
+const LARGE_FROM_BYTES: usize = 1 << 23;
 
 /// Eight words in one cache line.
 #[derive(Debug, Default)]
@@ -52,15 +56,19 @@ impl fmt::Debug for Lines {
 }
 
 impl Lines {
-    /// From this size in bytes on, memory is taken from the system page by page as it is touched.
-    pub const MAPPED_FROM_BYTES: usize = 1 << 15;
-    /// From this size in bytes on, these pages are of [`LARGE_PAGE_BYTES`](Self::LARGE_PAGE_BYTES),
-    /// if the system has them.
-    pub const LARGE_FROM_BYTES: usize = 1 << 22;
-    /// The size of a large page, in bytes.
-    pub const LARGE_PAGE_BYTES: usize = 1 << 21;
-    /// The size of a page that is not large, in bytes.
-    pub const PAGE_BYTES: usize = 1 << 12;
+    /// How much memory is taken from the system at once, as `len` lines are touched one after the
+    /// other, in bytes: all of it, a page, or a large page, if the system has them.
+    #[must_use]
+    pub fn step_bytes(len: usize) -> usize {
+        let bytes = len * size_of::<Line>();
+        if bytes < MAPPED_FROM_BYTES {
+            bytes
+        } else if bytes < LARGE_FROM_BYTES {
+            1 << 12
+        } else {
+            1 << 21
+        }
+    }
 
     /// `len` lines.
     ///
@@ -75,13 +83,13 @@ impl Lines {
     #[must_use]
     pub fn zeroed(len: usize) -> Self {
         let bytes = len * size_of::<Line>();
-        if bytes >= Self::MAPPED_FROM_BYTES
+        if bytes >= MAPPED_FROM_BYTES
             && let Ok(mut map) = MmapOptions::new().len(bytes).no_reserve_swap().map_anon()
             && let Some(first) = NonNull::new(map.as_mut_ptr().cast())
         {
             // A hint; a system without large pages refuses it.
             #[cfg(target_os = "linux")]
-            if bytes >= Self::LARGE_FROM_BYTES {
+            if bytes >= LARGE_FROM_BYTES {
                 let _ = map.advise(memmap2::Advice::HugePage);
             }
             return Self { first, len, _memory: Memory::Mapped { _map: map } };
@@ -126,7 +134,7 @@ mod tests {
 
     #[test]
     fn lines_are_zero_and_keep_what_is_stored_boxed_or_mapped() {
-        let lengths = [64, Lines::MAPPED_FROM_BYTES, Lines::LARGE_FROM_BYTES + 192];
+        let lengths = [64, MAPPED_FROM_BYTES, LARGE_FROM_BYTES + 192];
         for len in lengths.map(|bytes| bytes / size_of::<Line>()) {
             let lines = Lines::zeroed(len);
             assert_eq!(lines.get().len(), len);

@@ -5,8 +5,8 @@
 //! their checksums made right: what a checksum cannot keep out must not do harm either.
 
 use crate::{
-    Config, Draft, FrameBuilder, FrameHeader, FrameKind, FrameView, Journal, Kind, Position, Root,
-    RootSegment, Seq,
+    Config, Draft, FrameBuilder, FrameHeader, FrameKind, FrameView, Journal, Kind, Look, Position,
+    Root, RootSegment, Seq,
     config::Background,
     format::{
         FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader, SegmentKind, segment_name,
@@ -38,7 +38,19 @@ pub fn varint(bytes: &[u8]) {
 
 /// A record.
 pub fn record(bytes: &[u8]) {
-    let Some(parsed) = record::parse(bytes, 0, BASE) else { return };
+    let Some(parsed) = record::parse(bytes, 0, BASE) else {
+        glances(bytes, 1, b"key");
+        return;
+    };
+    let (space, key) = (parsed.record.space, parsed.record.key);
+    let this = glances(bytes, space, key);
+    assert_eq!(this, Some((parsed.record.seq, parsed.record.value)));
+    glances(bytes, space.wrapping_add(0x100), key);
+    glances(bytes, space, &[key, &[0]].concat());
+    if let Some((first, rest)) = key.split_first() {
+        assert_eq!(glances(bytes, space, rest), None);
+        assert_eq!(glances(bytes, space, &[&[!first][..], rest].concat()), None);
+    }
     assert!(parsed.len <= bytes.len());
     let found = parsed.record;
     let mut out = Vec::new();
@@ -54,6 +66,25 @@ pub fn record(bytes: &[u8]) {
     let again = record::parse(&out, 0, BASE).expect("what was encoded").record;
     assert_eq!((again.kind, again.space, again.key), (found.kind, found.space, found.key));
     assert_eq!((again.value, again.expires_ms), (found.value, found.expires_ms));
+}
+
+/// A look for a key, and a glance, which says the same where it says something. Returns number and
+/// value if the record is of this key.
+fn glances<'a>(bytes: &'a [u8], space: u32, key: &[u8]) -> Option<(Seq, &'a [u8])> {
+    let (put, this) = match record::look(bytes, 0, BASE, space, key) {
+        Look::This(found) => {
+            let (start, len) = (found.value.0 as usize, found.value.1 as usize);
+            let put = found.kind == Kind::Put && !found.expires;
+            (put, Some((found.seq, &bytes[start..start + len])))
+        }
+        Look::Other | Look::Damaged => (false, None),
+    };
+    if let Some(plain) = record::plain(bytes, space, key) {
+        let plain = plain.map(|(delta, value)| (Seq(BASE.0 + u64::from(delta)), value));
+        assert_eq!(plain, this);
+        assert!(put || plain.is_none());
+    }
+    this
 }
 
 /// Makes the checksums of the frame at the start of `bytes` right, as far as it has a shape.

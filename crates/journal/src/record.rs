@@ -294,8 +294,8 @@ pub(crate) fn look(bytes: &[u8], offset: usize, base_seq: Seq, space: u32, key: 
 /// what follows them.
 #[inline(always)]
 fn first_words(bytes: &[u8]) -> Option<(u64, u64)> {
-    let (prefix, rest) = bytes.split_first_chunk::<8>()?;
-    Some((u64::from_le_bytes(*prefix), u64::from_le_bytes(*rest.first_chunk::<8>()?)))
+    let (words, _) = bytes.first_chunk::<16>()?.as_chunks();
+    Some((u64::from_le_bytes(words[0]), u64::from_le_bytes(words[1])))
 }
 
 /// Whether `bytes` begin with a record that gives `key` a value, in the shape of nearly all records:
@@ -309,19 +309,20 @@ pub(crate) fn plain<'a>(
     key: &[u8],
 ) -> Option<Option<(u32, &'a [u8])>> {
     let (prefix, head) = first_words(bytes)?;
+    // Space and length of the key take a byte each, or the bytes are none of a plain head.
     let plain = u64::from(Kind::Put as u8) | u64::from(space) << 8 | (key.len() as u64) << 16;
-    // Lengths from 128 on spill into the bytes above, and `plain` is then no plain head either.
-    let is_plain = space < 0x80 && key.len() < 0x80 && head & 0xff_ffff == plain;
-    // Taken together without a branch: which of the two shapes it has cannot be predicted.
-    let long = (head >> 31) & 1;
-    let value_len = ((head >> 24) & 0x7f) | (((head >> 32) & 0xff) * long) << 7;
-    if !is_plain || value_len >= 1 << 14 {
+    if space >= 0x80 || (plain | head) & 0x80_8000 != 0 || plain ^ (head & 0xff_ffff) != 0 {
         return None;
     }
-    let key_at = PREFIX_BYTES + 4 + long as usize;
-    let value_at = key_at + key.len();
-    let value = bytes.get(value_at..value_at + value_len as usize)?;
-    let its_key = bytes.get(key_at..value_at)?;
+    // Without a branch: which of the two shapes it has cannot be predicted.
+    let long = (head >> 31) & 1;
+    let value_len = ((head >> 24) & 0x7f) | ((head >> 32) & 0xff & long.wrapping_neg()) << 7;
+    if value_len >= 1 << 14 {
+        return None;
+    }
+    let (_, rest) = bytes.split_at_checked(PREFIX_BYTES + 4 + long as usize)?;
+    let (its_key, rest) = rest.split_at_checked(key.len())?;
+    let value = rest.get(..value_len as usize)?;
     Some(is_same(its_key, key).then_some(((prefix >> 32) as u32, value)))
 }
 

@@ -274,6 +274,7 @@ impl Segments {
 
     /// One glance at the record at `address`, by a thread whose [seat](chair::seat) is known.
     #[inline(always)]
+    #[allow(unsafe_code, reason = "a guard of a slice of the segment that it guards")]
     pub(crate) fn glance(
         &self,
         address: Address,
@@ -288,7 +289,8 @@ impl Segments {
         match guard.segment.glance(address.offset as usize, space, key) {
             Plain::This { seq, value } => {
                 let value = NonNull::from(value);
-                Glance::Value(guard.into_guard_of(value), seq)
+                // SAFETY: a slice of the segment's published bytes, just taken from it.
+                Glance::Value(unsafe { guard.into_guard_of(value) }, seq)
             }
             Plain::Other => Glance::Other,
             Plain::Unsure => Glance::Unsure,

@@ -27,14 +27,20 @@ impl<'a> SegmentGuard<'a> {
     /// If the range is not inside the segment.
     #[inline]
     #[must_use]
+    #[allow(unsafe_code, reason = "a guard of a slice of this guard's own")]
     pub fn into_value(self, range: (u32, u32)) -> ValueGuard<'a> {
         let bytes = NonNull::from(self.bytes(range.0, range.1));
-        self.into_guard_of(bytes)
+        // SAFETY: published bytes of the segment.
+        unsafe { self.into_guard_of(bytes) }
     }
 
-    /// Keeps `bytes`, which are published bytes of the segment.
+    /// Keeps `bytes`.
+    ///
+    /// # Safety
+    /// They must be published bytes of the segment, valid for reads.
     #[inline]
-    pub(crate) fn into_guard_of(self, bytes: NonNull<[u8]>) -> ValueGuard<'a> {
+    #[allow(unsafe_code, reason = "the pointer's origin is the caller's to know")]
+    pub(crate) unsafe fn into_guard_of(self, bytes: NonNull<[u8]>) -> ValueGuard<'a> {
         // The count goes over to the value.
         let guard = ManuallyDrop::new(self);
         let (place, seat) = guard.count();

@@ -2,7 +2,8 @@
 //!
 //! Keys are not here; they live in the log, and whoever searches brings a closure that compares. What is here is
 //! eight bytes for each key and as little around them as will do: between 9.5 and 12 bytes a key in all, at any
-//! number of keys above a few thousands, because nothing ever doubles at once.
+//! number of keys above a few thousands, because nothing ever doubles at once; and, from some 450,000 keys on, up to
+//! two mebibytes once of a large page that is not full yet.
 //!
 //! # Structure
 //!

@@ -4,10 +4,10 @@
 //! page number still reads words, if not the ones it wants; whether they were is for the validation to say. Pages
 //! are all alike: a subtable names up to seven of them, wherever they are, so that recycling leaves no gaps.
 //!
-//! A page number says where the page is: `group:5 | page:27`. Each group has as many pages as all before it
-//! together. That takes addresses, not memory: the system gives memory for what is touched, and pages are taken
-//! in the order of their numbers. Groups of four mebibytes and more are of large pages, so there may be up to two
-//! mebibytes of memory that no page needs yet.
+//! A page number says where the page is: `group:5 | page:27`. Each group has four times the pages of the one before.
+//! That takes addresses, not memory: the system gives memory for what is touched, and pages are taken in the order
+//! of their numbers. The groups beyond some five mebibytes are of large pages, so there may be up to two mebibytes
+//! of memory that no page needs yet.
 
 use std::sync::OnceLock;
 
@@ -16,10 +16,10 @@ use annals_disk::{Line, Lines};
 use super::bucket::Bucket;
 use super::shape::{FIRST, PAGE};
 
-/// Groups: 128 GiB.
-const GROUPS: u32 = 25;
+/// Groups: 85 GiB.
+const GROUPS: u32 = 13;
 /// Pages of the first group that has whole pages.
-const FIRST_PAGES: u32 = 8;
+const FIRST_PAGES: u32 = 16;
 const GROUP_SHIFT: u32 = 27;
 /// Bytes in a page.
 const PAGE_BYTES: usize = PAGE * size_of::<Line>();
@@ -48,21 +48,16 @@ impl Arena {
         assert!(group < GROUPS, "the hash table has used up its page numbers");
         let lines = if page == SHORT_PAGE { FIRST } else { pages_of(group) as usize * PAGE };
         self.groups[group as usize].get_or_init(|| Lines::zeroed(lines));
-        let bytes = lines * size_of::<Line>();
         // The memory comes with the first page that touches it.
         let at = (page & ((1 << GROUP_SHIFT) - 1)) as usize * PAGE_BYTES;
-        let step = match bytes {
-            ..Lines::MAPPED_FROM_BYTES => bytes,
-            ..Lines::LARGE_FROM_BYTES => Lines::PAGE_BYTES,
-            _ => Lines::LARGE_PAGE_BYTES,
-        };
+        let step = Lines::step_bytes(lines);
         if at.is_multiple_of(step) { step } else { 0 }
     }
 }
 
 /// Pages of a group.
 fn pages_of(group: u32) -> u32 {
-    if group == 0 { 1 } else { FIRST_PAGES << (group - 1) }
+    if group == 0 { 1 } else { FIRST_PAGES << (2 * (group - 1)) }
 }
 
 /// The number of the page after this one.

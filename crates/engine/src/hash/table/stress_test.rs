@@ -5,7 +5,7 @@ use std::thread;
 
 use super::slot::Slot;
 use super::testing::{Dice, mix};
-use super::{Group, Table, WalkPlace};
+use super::{Group, Straight, Table, WalkPlace};
 
 /// Each key has this many addresses of its own.
 const BLOCK: u64 = 1 << 20;
@@ -86,6 +86,15 @@ fn run(hash: fn(u64) -> u64, stable: u64, passing: u64, rounds: u64) {
                         (key(slot.address()) == of).then_some(slot.address() % BLOCK)
                     });
                     assert!(found.expect("a key that is always there") >= least);
+                    let least = floor.load(Ordering::Acquire);
+                    let straight = table.find_straight(hash(of), |slot| {
+                        (key(slot.address()) == of).then_some(slot.address() % BLOCK)
+                    });
+                    match straight {
+                        Straight::Found(round) => assert!(round >= least),
+                        Straight::Absent => panic!("a key that is always there"),
+                        Straight::Unsure => {}
+                    }
                     let none = stable + passing + dice.roll(passing);
                     assert!(
                         table
@@ -146,6 +155,8 @@ fn readers_of_a_growing_table() {
                         }
                         let Some(of) = (count > 0).then(|| dice.roll(count)) else { continue };
                         let is = |slot: Slot| (slot.address() == of + 64).then_some(());
+                        let straight = table.find_straight(mix(of ^ seed << 32), is);
+                        assert!(!matches!(straight, Straight::Absent), "key {of} of {count}");
                         assert!(
                             table.find(mix(of ^ seed << 32), is).is_some(),
                             "key {of} of {count}"

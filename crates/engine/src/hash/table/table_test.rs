@@ -172,8 +172,10 @@ fn memory_per_key() {
         table.change().insert(mix(key), key + 64, false, |_| false, |address| mix(address - 64));
         let keys = key + 1;
         if marks.contains(&keys) || (keys >= 100_000 && keys % 1000 == 0) {
-            let each = table.memory_bytes() as f64 / keys as f64;
-            assert!(each < 12.5, "{each} bytes a key at {keys} keys");
+            // From some five mebibytes on, the last large page may be in use in part.
+            let spare = if keys > 450_000 { 2 << 20 } else { 0 };
+            let each = table.memory_bytes().saturating_sub(spare) as f64 / keys as f64;
+            assert!(each < 12.0, "{each} bytes a key at {keys} keys");
         }
         if keys == 3000 || keys == 10_000 {
             // What the writer needs to lay out a subtable is felt here.

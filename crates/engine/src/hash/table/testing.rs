@@ -6,7 +6,7 @@ use super::bucket::SLOTS;
 use super::shape;
 use super::slot::{EMPTY, Slot};
 use super::view::View;
-use super::{Group, Table, WalkPlace};
+use super::{Group, Straight, Table, WalkPlace};
 
 /// A hash as good as any.
 pub(super) fn mix(mut x: u64) -> u64 {
@@ -87,6 +87,14 @@ impl Model {
             .find((self.hash)(key), |slot| (self.log[&slot.address()] == key).then_some(slot))
             .map(|slot| (slot.address(), slot.is_dead()));
         assert_eq!(found, self.slots.get(&key).copied(), "key {key}");
+        let straight = self.table.find_straight((self.hash)(key), |slot| {
+            (self.log[&slot.address()] == key).then_some(slot)
+        });
+        match straight {
+            Straight::Found(slot) => assert_eq!(Some((slot.address(), slot.is_dead())), found),
+            Straight::Absent => assert_eq!(found, None, "key {key}"),
+            Straight::Unsure => {}
+        }
     }
 
     /// Checks every key, the counters, and the inside of the table.
