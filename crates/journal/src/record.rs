@@ -320,9 +320,11 @@ pub(crate) fn plain<'a>(
     if value_len >= 1 << 14 {
         return None;
     }
-    let (_, rest) = bytes.split_at_checked(PREFIX_BYTES + 4 + long as usize)?;
-    let (its_key, rest) = rest.split_at_checked(key.len())?;
-    let value = rest.get(..value_len as usize)?;
+    let key_at = PREFIX_BYTES + 4 + long as usize;
+    let value_at = key_at + key.len();
+    let end = value_at + value_len as usize;
+    let record = bytes.get(..end.next_multiple_of(RECORD_ALIGN))?;
+    let (its_key, value) = (record.get(key_at..value_at)?, record.get(value_at..end)?);
     Some(is_same(its_key, key).then_some(((prefix >> 32) as u32, value)))
 }
 
