@@ -33,7 +33,7 @@ impl Default for Builder {
     fn default() -> Self {
         Self {
             journal: JournalConfig::default(),
-            engine: Config { checkpoint_every_bytes: 64 << 20, compact_below: 0.5 },
+            engine: Config { checkpoint_every_bytes: 32 << 20, compact_below: 0.5 },
             create: true,
             read_only: false,
             disk: None,
@@ -72,8 +72,8 @@ impl Builder {
     }
 
     /// A checkpoint is written at the latest after this many bytes of log; it bounds what a
-    /// restart after a crash has to replay. Databases whose checkpoint is large wait for eight
-    /// times its size, if that is more. Default 64 MiB.
+    /// restart after a crash has to replay. Databases whose checkpoint is large wait for four
+    /// times its size, if that is more. Default 32 MiB.
     #[must_use]
     pub fn checkpoint_every_bytes(mut self, bytes: u64) -> Self {
         self.engine.checkpoint_every_bytes = bytes.max(1);

@@ -55,9 +55,10 @@ pub(crate) fn write(core: &Core, drop_slots: &[u32]) -> Result<CheckpointReport>
         // The directory may be another opener's by now.
         return Err(annals_journal::Error::Closed.into());
     }
-    let (replay_from, next_seq, catalog) = {
+    let (replay_from, next_seq, begun_bytes, catalog) = {
         let writer = journal.quiesce();
-        (writer.end(), writer.next_seq(), core.catalog.load_full())
+        let catalog = core.catalog.load_full();
+        (writer.end(), writer.next_seq(), journal.appended_bytes(), catalog)
     };
     let number = core.maintenance.next_checkpoint(journal);
     let path = journal.dir().join(checkpoint_name(number));
@@ -75,7 +76,7 @@ pub(crate) fn write(core: &Core, drop_slots: &[u32]) -> Result<CheckpointReport>
     // its number is not used again.
     journal.install(RootCheckpoint { number, replay_from, next_seq }, drop_slots)?;
     tracing::debug!(number, keys_count, "checkpoint");
-    core.maintenance.note_checkpoint(journal, file_bytes);
+    core.maintenance.note_checkpoint(journal, begun_bytes, file_bytes);
     Ok(CheckpointReport { number, next_seq, keys_count, file_bytes })
 }
 

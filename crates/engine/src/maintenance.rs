@@ -16,8 +16,9 @@ use std::{
 
 /// How often the thread looks without being asked.
 const ROUND: Duration = Duration::from_secs(1);
-/// A checkpoint waits for this many times its own size in log.
-const CHECKPOINT_SHARE: u64 = 8;
+/// A checkpoint waits for this many times its own size in log: what is written for checkpoints stays
+/// a fraction of what is written to the log.
+const CHECKPOINT_SHARE: u64 = 4;
 
 /// State of the maintenance.
 #[derive(Debug)]
@@ -95,8 +96,12 @@ impl Maintenance {
         self.checkpoint_at_bytes.store(due, Ordering::Relaxed);
     }
 
-    pub(crate) fn note_checkpoint(&self, journal: &Journal, file_bytes: u64) {
-        let due = journal.appended_bytes() + self.interval(file_bytes);
+    /// A checkpoint of this length was written, from which replay begins where the log had this many
+    /// bytes. What was appended while it was written counts; but a log that grows faster than
+    /// checkpoints are written is not checkpointed without a pause.
+    pub(crate) fn note_checkpoint(&self, journal: &Journal, begun_bytes: u64, file_bytes: u64) {
+        let interval = self.interval(file_bytes);
+        let due = (begun_bytes + interval).max(journal.appended_bytes() + interval / 2);
         self.checkpoint_at_bytes.store(due, Ordering::Relaxed);
     }
 
@@ -161,7 +166,8 @@ pub(crate) fn run_once(core: &Core) -> Result<()> {
         let written = checkpoint::write(core, &[]);
         if written.is_err() {
             // Without a next mark nobody would ask again.
-            maintenance.note_checkpoint(&core.journal, 0);
+            let now_bytes = core.journal.appended_bytes();
+            maintenance.note_checkpoint(&core.journal, now_bytes, 0);
         }
         written?;
         compaction::run_due(core)?;

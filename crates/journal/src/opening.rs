@@ -10,7 +10,7 @@
 //! synced; otherwise it is where the log was torn.
 
 use crate::{
-    Config, Error, Position, Result, Seq,
+    Background, Config, Error, Position, Result, Seq,
     cursor::{Cursor, end_in_recycled, proof_of_damage},
     format::{
         FRAME_HEADER_BYTES, HeaderFault, SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES, SEGMENT_VERSION,
@@ -178,7 +178,7 @@ pub(crate) fn content_end(segment: &Segment, cursor: &Cursor, from: usize) -> us
     let mut end = from;
     for filled in ranges {
         let bytes = segment.region.read(filled.start, filled.len());
-        let zeroes = bytes.rchunks(4096).take_while(|chunk| chunk.iter().all(|byte| *byte == 0));
+        let zeroes = bytes.rchunks(4096).take_while(|chunk| is_zero(chunk));
         let tail: usize = zeroes.map(<[u8]>::len).sum();
         let rest = &bytes[..bytes.len() - tail];
         if let Some(last) = rest.iter().rposition(|byte| *byte != 0) {
@@ -186,6 +186,12 @@ pub(crate) fn content_end(segment: &Segment, cursor: &Cursor, from: usize) -> us
         }
     }
     end
+}
+
+/// Whether all bytes are zero. Looks at every one: that is done many at a time, and what is asked
+/// for is mostly zero.
+fn is_zero(bytes: &[u8]) -> bool {
+    bytes.iter().fold(0, |all, byte| all | byte) == 0
 }
 
 impl Opening {
@@ -284,9 +290,42 @@ impl Opening {
                 Cursor::new(Position { ordinal, offset }, Seq::ZERO, self.root.epoch)
             }
         };
-        let cursor = self.walk(start, apply)?;
+        let from = start.position.ordinal;
+        let cursor = self.while_syncing(from, |opening| opening.walk(start, apply))?;
         self.cursor = Some(cursor);
         Ok(())
+    }
+
+    /// Does `work` while the chain from the segment `from` on is synced, if it has to be: taking over
+    /// syncs what was replayed, and has less to wait for then. A sync that fails here fails the
+    /// opening, since the same one might succeed later although the pages are gone.
+    fn while_syncing<T>(
+        &mut self,
+        from: u32,
+        work: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        let threads = self.config.background == Background::Threads;
+        if self.read_only || self.root.clean_end.is_some() || !threads {
+            return work(self);
+        }
+        let from = from.max(self.root.synced_to.ordinal);
+        let written: Vec<_> = self
+            .segments
+            .iter()
+            .filter(|s| s.kind() == SegmentKind::Log && s.ordinal() >= from)
+            .cloned()
+            .collect();
+        std::thread::scope(|scope| {
+            let sync = move || written.iter().try_for_each(|segment| segment.region.sync());
+            let syncing =
+                std::thread::Builder::new().name("annals-opening".into()).spawn_scoped(scope, sync);
+            let done = work(self)?;
+            // Without a thread nothing was synced yet; taking over does it.
+            if let Ok(syncing) = syncing {
+                syncing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            }
+            Ok(done)
+        })
     }
 
     /// Reads everything before `place`: packed segments, and what is left of the chain there.
