@@ -97,11 +97,9 @@ impl Maintenance {
     }
 
     /// A checkpoint of this length was written, from which replay begins where the log had this many
-    /// bytes. What was appended while it was written counts; but a log that grows faster than
-    /// checkpoints are written is not checkpointed without a pause.
+    /// bytes.
     pub(crate) fn note_checkpoint(&self, journal: &Journal, begun_bytes: u64, file_bytes: u64) {
-        let interval = self.interval(file_bytes);
-        let due = (begun_bytes + interval).max(journal.appended_bytes() + interval / 2);
+        let due = next_due(begun_bytes, journal.appended_bytes(), self.interval(file_bytes));
         self.checkpoint_at_bytes.store(due, Ordering::Relaxed);
     }
 
@@ -117,6 +115,13 @@ impl Maintenance {
             drop(thread.join());
         }
     }
+}
+
+/// The length of the log at which the checkpoint is due that follows one from which replay begins at
+/// `begun_bytes`, and which was complete at `now_bytes`. What was appended while it was written counts;
+/// but a log that grows faster than checkpoints are written is not checkpointed without a pause.
+fn next_due(begun_bytes: u64, now_bytes: u64, interval: u64) -> u64 {
+    begun_bytes.saturating_add(interval).max(now_bytes.saturating_add(interval / 2))
 }
 
 /// Starts the thread, if the database has threads.
@@ -204,4 +209,17 @@ pub(crate) fn tidy(core: &Core) {
         needed
     });
     core.journal.reap();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_appended_beside_a_checkpoint_counts_for_the_next() {
+        assert_eq!(next_due(100, 100, 50), 150);
+        assert_eq!(next_due(100, 120, 50), 150);
+        assert_eq!(next_due(100, 400, 50), 425, "one that took long is followed by a pause");
+        assert_eq!(next_due(u64::MAX - 1, u64::MAX, 50), u64::MAX);
+    }
 }
