@@ -2,7 +2,7 @@
 //! preparing segments.
 
 use crate::{
-    Durability, Position, Result, format::FRAME_HEADER_BYTES, frame::FrameKind, journal::Shared,
+    Durability, Position, Result, format::FRAME_HEADER_BYTES, frame::FrameKind, shared::Shared,
     space,
 };
 use annals_disk::{Disk, fences};

@@ -4,7 +4,7 @@ use crate::{
     Error, Hold, Journal, Position, Result, SegmentGuard, Seq,
     format::{SEGMENT_HEADER_BYTES, SegmentKind},
     frame::{FrameKind, FrameView},
-    journal::Shared,
+    shared::Shared,
 };
 use std::{
     sync::{Arc, atomic::Ordering},

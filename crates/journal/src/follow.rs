@@ -10,8 +10,8 @@ use crate::{
     cursor::Cursor,
     format::{FRAME_HEADER_BYTES, SegmentKind},
     frame::{FrameHeader, FrameView},
-    journal::Shared,
     opening::open_segment,
+    shared::Shared,
 };
 use std::sync::Arc;
 

@@ -8,10 +8,10 @@
 use crate::{
     Journal, Position, Result, Root, Seq,
     format::{SegmentKind, segment_name},
-    journal::Shared,
     recycle,
     root::{RootCheckpoint, checkpoint_name},
     segment::Segment,
+    shared::Shared,
     space,
 };
 use std::sync::{Arc, atomic::Ordering};

@@ -14,9 +14,10 @@
 use crate::{
     Result, Root, Seq,
     format::{SegmentKind, segment_name},
-    journal::{Shared, Tail},
     root::RootSegment,
     segment::{Segment, SegmentParts},
+    shared::Shared,
+    tail::Tail,
     writer::write_header,
 };
 use annals_disk::Access;

@@ -3,10 +3,11 @@
 use crate::{
     Address, Error, Result, Seq,
     format::{SEGMENT_HEADER_BYTES, SegmentKind, segment_name},
-    journal::{Shared, Tail},
     recycle,
     root::RootSegment,
     segment::{Segment, SegmentParts},
+    shared::Shared,
+    tail::Tail,
 };
 use std::{collections::BTreeSet, sync::Arc};
 

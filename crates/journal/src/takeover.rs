@@ -10,13 +10,15 @@ use crate::{
     cursor::Cursor,
     durable::Progress,
     format::{SEGMENT_HEADER_BYTES, SegmentHeader, SegmentKind, parse_segment_name, segment_name},
-    journal::{PUT_AWAY_NAME, SYNC_FAILED_NAME, Shared, Tail, Takeover},
+    journal::PUT_AWAY_NAME,
     pace::Pace,
     readers,
     root::{ROOT_TEMPORARY, RootSegment, checkpoint_name, is_data_file_name},
     segment::{Segment, SegmentParts},
     segments::Segments,
+    shared::{SYNC_FAILED_NAME, Shared, Takeover},
     space::SlotPool,
+    tail::Tail,
     writer::write_header,
 };
 use annals_disk::{Access, Disk, Lock};

@@ -7,8 +7,9 @@ use crate::{
     Address, FrameBuilder, Journal, Position, Result, Seq,
     format::{FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader, SegmentKind},
     frame::{FrameHeader, FrameKind},
-    journal::{Shared, Tail},
     segment::Segment,
+    shared::Shared,
+    tail::Tail,
     way::are_large,
 };
 use crate::{Background, space};
