@@ -40,5 +40,9 @@ mod seeds;
 mod short_scripts;
 #[path = "power_cut/stale_frames.rs"]
 mod stale_frames;
+#[path = "power_cut/steps.rs"]
+mod steps;
 #[path = "power_cut/world.rs"]
 mod world;
+#[path = "power_cut/writes.rs"]
+mod writes;

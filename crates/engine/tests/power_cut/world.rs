@@ -3,24 +3,17 @@
 
 use crate::{
     check,
-    model::{Contents, Crash, Level, Logged, Model, State, Stored, Value, difference, visible},
+    model::{Contents, Crash, Level, Model, State, difference, visible},
     process::{Life, ProcessDisk},
     random::Random,
     readers::Reader,
-    script::Step,
 };
 use annals_disk::{Disk, SimDisk, SimOptions};
-use annals_engine::{
-    Background, CasOutcome, ChangeKind, Commit, Database, Error, ErrorKind, HashKeyspace,
-    KeyspaceOptions, Snapshot, WriteOptions,
-};
-use std::{cell::Cell, sync::Arc, time::Duration};
+use annals_engine::{Background, Database, Error, ErrorKind, Snapshot, WriteOptions};
+use std::{cell::Cell, sync::Arc};
 
 pub(crate) const DIR: &str = "data/db";
-const BACKUP_DIR: &str = "data/backup";
-/// The keyspace whose records expire by themselves, and when.
-const EXPIRING_SPACE: u8 = 3;
-const EXPIRING_TTL: Duration = Duration::from_millis(45);
+pub(crate) const BACKUP_DIR: &str = "data/backup";
 
 /// Why a step did not go on.
 #[derive(Debug)]
@@ -89,38 +82,38 @@ impl Setup {
 
 /// What the directory for backups may hold.
 #[derive(Debug, Default)]
-struct Backups {
+pub(crate) struct Backups {
     /// The state of the last finished one.
-    finished: Option<Arc<Contents>>,
+    pub(crate) finished: Option<Arc<Contents>>,
     /// The states of those that were cut off since.
-    interrupted: Vec<Arc<Contents>>,
+    pub(crate) interrupted: Vec<Arc<Contents>>,
 }
 
 /// A simulated machine.
 pub(crate) struct World {
     pub(crate) sim: SimDisk,
     /// What the engine gets to see of the disk; an honest test gives it the disk itself.
-    wrap: fn(SimDisk) -> Arc<dyn Disk>,
+    pub(crate) wrap: fn(SimDisk) -> Arc<dyn Disk>,
     pub(crate) setup: Setup,
     pub(crate) db: Option<Database>,
     pub(crate) model: Model,
     /// The most segments that one opening has recycled.
     pub(crate) recycled_count: u64,
     /// The writing process.
-    life: Arc<Life>,
+    pub(crate) life: Arc<Life>,
     /// Handles of other processes, open for reading.
     pub(crate) readers: Vec<Reader>,
     /// The time that the database showed last.
-    clock_ms: u64,
+    pub(crate) clock_ms: u64,
     /// The latest time that the machine's clock has shown.
-    latest_ms: u64,
-    snapshots: Vec<(Snapshot, State)>,
-    backups: Backups,
-    writes_count: u64,
-    next_feed_seq: u64,
-    last_crash: Option<Crash>,
+    pub(crate) latest_ms: u64,
+    pub(crate) snapshots: Vec<(Snapshot, State)>,
+    pub(crate) backups: Backups,
+    pub(crate) writes_count: u64,
+    pub(crate) next_feed_seq: u64,
+    pub(crate) last_crash: Option<Crash>,
     /// The last error that the engine gave.
-    failure: Cell<Option<Error>>,
+    pub(crate) failure: Cell<Option<Error>>,
 }
 
 /// The disk as it is.
@@ -376,408 +369,4 @@ impl World {
         }
         Ok(())
     }
-
-    fn fresh_value(&mut self, len: u32) -> Value {
-        self.writes_count += 1;
-        let mut value = self.writes_count.to_le_bytes().to_vec();
-        let filler = self.writes_count as u8 | 1;
-        value.resize(8 + len as usize, filler);
-        value.into()
-    }
-
-    /// Does one commit and notes what came of it.
-    fn commit(
-        &mut self,
-        state: Contents,
-        records: &[Logged],
-        level: Option<Level>,
-        act: impl FnOnce(&Database) -> Result<Option<Commit>, Error>,
-    ) -> Done {
-        let level = level.unwrap_or(self.setup.level);
-        self.model.attempt(state, records.len() as u64);
-        let db = self.db();
-        let done = act(&db).map_err(|error| self.stop("commit", &error))?;
-        self.model.acknowledge(level);
-        let last = db.last_seq().0;
-        let first = last + 1 - records.len() as u64;
-        if let Some(commit) = done
-            && (commit.first_seq.0, commit.last_seq.0) != (first, last)
-        {
-            return Err(Stop::Violation(format!("{commit:?}, but the last number is {last}")));
-        }
-        if first <= self.model.last_seq() {
-            return Err(Stop::Violation(format!(
-                "number {first} is given out after {}",
-                self.model.last_seq()
-            )));
-        }
-        for (seq, record) in (first..).zip(records) {
-            let digest = Logged::digest(record.kind, &record.key, record.value.as_deref());
-            self.model.see(seq, digest)?;
-        }
-        Ok(())
-    }
-
-    fn name(space: u8) -> String {
-        format!("space-{space}")
-    }
-
-    /// How long records of a keyspace live that do not say otherwise.
-    fn ttl(space: u8) -> Option<Duration> {
-        (space == EXPIRING_SPACE).then_some(EXPIRING_TTL)
-    }
-
-    /// What a commit at this moment leaves.
-    fn stored(&mut self, space: u8, value: &Value, ttl: Option<Duration>) -> Result<Stored, Stop> {
-        let ttl = ttl.or(Self::ttl(space));
-        let clock_ms = self.clock()?;
-        let expires_ms = ttl.map(|ttl| clock_ms + ttl.as_millis() as u64);
-        Ok(Stored { value: Arc::clone(value), expires_ms })
-    }
-
-    /// The value of a key that readers see now.
-    fn current(&mut self, space: u8, key: &[u8]) -> Result<Option<Value>, Stop> {
-        let clock_ms = self.clock()?;
-        let stored = self.model.now()[&Self::name(space)].get(key);
-        let live = stored.filter(|stored| !stored.is_over(clock_ms));
-        Ok(live.map(|stored| Arc::clone(&stored.value)))
-    }
-
-    fn key(key: u8) -> Vec<u8> {
-        // The empty key and keys of different lengths are keys too.
-        vec![b'k'; usize::from(key % 3)].into_iter().chain((key > 2).then_some(key)).collect()
-    }
-
-    fn handle(&self, db: &Database, space: u8) -> Result<HashKeyspace, Stop> {
-        db.open_keyspace(&Self::name(space)).map_err(|error| self.stop("open a keyspace", &error))
-    }
-
-    /// Makes the keyspace if it is not there; tells whether it had to.
-    fn ensure(&mut self, space: u8) -> Result<bool, Stop> {
-        let name = Self::name(space);
-        if self.model.now().contains_key(&name) {
-            return Ok(false);
-        }
-        let mut state = Contents::clone(self.model.now());
-        state.insert(name.clone(), Default::default());
-        let options = KeyspaceOptions { ttl: Self::ttl(space), ..KeyspaceOptions::default() };
-        let logged = [Logged::change(ChangeKind::CreateKeyspace)];
-        self.commit(state, &logged, None, |db| db.create_keyspace(&name, options).map(|_| None))?;
-        Ok(true)
-    }
-
-    fn put(
-        &mut self,
-        space: u8,
-        key: u8,
-        value: &Value,
-        ttl_ms: Option<u64>,
-        level: Option<Level>,
-    ) -> Done {
-        let ttl = ttl_ms.map(Duration::from_millis);
-        let stored = self.stored(space, value, ttl)?;
-        let (name, key) = (Self::name(space), Self::key(key));
-        let handle = self.handle(&self.db(), space)?;
-        let mut state = Contents::clone(self.model.now());
-        state.entry(name).or_default().insert(key.clone(), stored);
-        let logged =
-            [Logged { kind: ChangeKind::Insert, key: key.clone(), value: Some(Arc::clone(value)) }];
-        let mut options = options(level);
-        options.ttl = ttl;
-        self.commit(state, &logged, level, |_| handle.insert_with(&key, value, options).map(Some))
-    }
-
-    fn remove(&mut self, space: u8, key: u8, level: Option<Level>) -> Done {
-        let (name, key) = (Self::name(space), Self::key(key));
-        let handle = self.handle(&self.db(), space)?;
-        let mut state = Contents::clone(self.model.now());
-        let there = self.current(space, &key)?.is_some();
-        state.entry(name).or_default().remove(&key);
-        if !there {
-            return match handle.remove_with(&key, options(level)) {
-                Ok(false) => Ok(()),
-                Ok(true) => Err(Stop::Violation("removed what was not there".into())),
-                Err(error) => Err(self.stop("remove", &error)),
-            };
-        }
-        let logged = [Logged { kind: ChangeKind::Remove, key: key.clone(), value: None }];
-        self.commit(state, &logged, level, |_| {
-            assert!(handle.remove_with(&key, options(level))?, "the key was there");
-            Ok(None)
-        })
-    }
-
-    fn swap(&mut self, space: u8, key: u8, len: u32, fitting: bool) -> Done {
-        let (name, bytes) = (Self::name(space), Self::key(key));
-        let handle = self.handle(&self.db(), space)?;
-        let current = self.current(space, &bytes)?;
-        if !fitting {
-            return match handle.compare_and_swap(&bytes, Some(b"never written"), None) {
-                Ok(CasOutcome::Different(found)) if found.as_deref() == current.as_deref() => {
-                    Ok(())
-                }
-                Ok(other) => Err(Stop::Violation(format!("compare-and-swap said {other:?}"))),
-                Err(error) => Err(self.stop("compare-and-swap", &error)),
-            };
-        }
-        let value = self.fresh_value(len);
-        let mut state = Contents::clone(self.model.now());
-        let stored = self.stored(space, &value, None)?;
-        state.entry(name).or_default().insert(bytes.clone(), stored);
-        let logged = [Logged {
-            kind: ChangeKind::Insert,
-            key: bytes.clone(),
-            value: Some(Arc::clone(&value)),
-        }];
-        self.commit(state, &logged, None, |_| {
-            match handle.compare_and_swap(&bytes, current.as_deref(), Some(&value))? {
-                CasOutcome::Swapped(commit) => Ok(commit),
-                CasOutcome::Different(found) => panic!("{current:?} expected, found {found:?}"),
-            }
-        })
-    }
-
-    fn batch(&mut self, writes: &[(u8, u8, Option<u32>)], level: Option<Level>) -> Done {
-        let db = self.db();
-        let mut state = Contents::clone(self.model.now());
-        let mut batch = db.batch();
-        if let Some(level) = level {
-            batch = batch.durability(level.durability());
-        }
-        let mut logged = Vec::new();
-        for (space, key, len) in writes {
-            let key = Self::key(*key);
-            if !state.contains_key(&Self::name(*space)) {
-                continue;
-            }
-            let handle = self.handle(&db, *space)?;
-            match len {
-                Some(len) => {
-                    let value = self.fresh_value(*len);
-                    let stored = self.stored(*space, &value, None)?;
-                    let records = state.entry(Self::name(*space)).or_default();
-                    records.insert(key.clone(), stored);
-                    batch.insert(&handle, &key, &value).expect("small enough");
-                    logged.push(Logged { kind: ChangeKind::Insert, key, value: Some(value) });
-                }
-                None => {
-                    state.entry(Self::name(*space)).or_default().remove(&key);
-                    batch.remove(&handle, &key).expect("small enough");
-                    logged.push(Logged { kind: ChangeKind::Remove, key, value: None });
-                }
-            }
-        }
-        if logged.is_empty() {
-            return Ok(());
-        }
-        self.commit(state, &logged, level, |_| batch.commit())
-    }
-
-    fn back_up(&mut self) -> Done {
-        self.backups.interrupted.push(Arc::clone(self.model.now()));
-        self.db().backup_to(BACKUP_DIR).map_err(|error| self.stop("backup", &error))?;
-        self.backups.finished = self.backups.interrupted.pop();
-        self.backups.interrupted.clear();
-        // The copy must be on the device, and so must be what it was copied from.
-        self.model.synced();
-        Ok(())
-    }
-
-    fn look(&mut self) -> Done {
-        let db = self.db();
-        let clock_ms = self.clock()?;
-        let found = check::state(&db)?;
-        check::same("the state", &self.model.seen(clock_ms), &found)?;
-        check::gone(&db, self.model.now(), clock_ms)?;
-        if self.stands_still() {
-            // Nobody heard what was found: this machine's last operation was to note the time.
-            return Err(Stop::Cut);
-        }
-        if let Some(over_ms) = self.model.latest_over(clock_ms) {
-            self.model.tell(over_ms, self.setup.level);
-        }
-        for (snapshot, expected) in &self.snapshots {
-            check::same("a snapshot", expected, &check::snapshot_state(snapshot)?)?;
-        }
-        self.look_at_readers()
-    }
-
-    fn note_recycled(&mut self) {
-        self.recycled_count = self.recycled_count.max(self.db().stats().log.recycled_count);
-    }
-
-    /// Does one step that the engine may refuse: the inner result is what it said. What it
-    /// refused has not happened.
-    pub(crate) fn try_step(&mut self, step: &Step) -> Result<Result<(), Error>, Stop> {
-        self.failure.set(None);
-        match self.step(step) {
-            Ok(()) => Ok(Ok(())),
-            Err(stop) => match self.failure.take() {
-                Some(error) => {
-                    self.model.refuse();
-                    Ok(Err(error))
-                }
-                None => Err(stop),
-            },
-        }
-    }
-
-    /// Does one step, while readers in other processes look between its operations.
-    pub(crate) fn step(&mut self, step: &Step) -> Done {
-        let before = self.start_watching();
-        let done = self.do_step(step);
-        self.end_watching(before)?;
-        done
-    }
-
-    fn do_step(&mut self, step: &Step) -> Done {
-        match step {
-            Step::Put { space, key, len, ttl_ms, level } => {
-                self.ensure(*space)?;
-                let value = self.fresh_value(*len);
-                self.put(*space, *key, &value, *ttl_ms, *level)
-            }
-            Step::Remove { space, key, level } => {
-                if self.ensure(*space)? {
-                    Ok(())
-                } else {
-                    self.remove(*space, *key, *level)
-                }
-            }
-            Step::Swap { space, key, len, fitting } => {
-                self.ensure(*space)?;
-                self.swap(*space, *key, *len, *fitting)
-            }
-            Step::Update { space, key } => {
-                self.ensure(*space)?;
-                let (name, bytes) = (Self::name(*space), Self::key(*key));
-                let handle = self.handle(&self.db(), *space)?;
-                let current = self.current(*space, &bytes)?;
-                let value = self.fresh_value(20);
-                let mut state = Contents::clone(self.model.now());
-                let stored = self.stored(*space, &value, None)?;
-                state.entry(name).or_default().insert(bytes.clone(), stored);
-                let logged = [Logged {
-                    kind: ChangeKind::Insert,
-                    key: bytes.clone(),
-                    value: Some(Arc::clone(&value)),
-                }];
-                self.commit(state, &logged, None, |_| {
-                    let before = handle.fetch_update(&bytes, |_| Some(value.to_vec()))?;
-                    assert_eq!(before.as_deref(), current.as_deref());
-                    Ok(None)
-                })
-            }
-            Step::Batch { writes, level } => {
-                for (space, ..) in writes.iter().take(2) {
-                    self.ensure(*space)?;
-                }
-                self.batch(writes, *level)
-            }
-            Step::Drop { space } => {
-                if self.ensure(*space)? {
-                    return Ok(());
-                }
-                let name = Self::name(*space);
-                let mut state = Contents::clone(self.model.now());
-                state.remove(&name);
-                let logged = [Logged::change(ChangeKind::DropKeyspace)];
-                self.commit(state, &logged, None, |db| db.drop_keyspace(&name).map(|()| None))
-            }
-            Step::Clear { space } => {
-                self.ensure(*space)?;
-                let handle = self.handle(&self.db(), *space)?;
-                let mut state = Contents::clone(self.model.now());
-                state.insert(Self::name(*space), Default::default());
-                let logged = [Logged::change(ChangeKind::ClearKeyspace)];
-                self.commit(state, &logged, None, |_| handle.clear().map(|()| None))
-            }
-            Step::Sync => {
-                self.db().sync().map_err(|error| self.stop("sync", &error))?;
-                self.model.synced();
-                Ok(())
-            }
-            Step::Tick { ms } => {
-                self.clock()?;
-                self.sim.advance_ms(*ms);
-                self.latest_ms = self.latest_ms.max(self.sim.now_ms());
-                self.db().tick().map_err(|error| self.stop("tick", &error))?;
-                if u128::from(*ms) > crate::model::INTERVAL.as_millis() {
-                    self.model.interval_over();
-                }
-                Ok(())
-            }
-            Step::Checkpoint => {
-                self.db().checkpoint().map_err(|error| self.stop("checkpoint", &error))?;
-                self.model.synced();
-                Ok(())
-            }
-            Step::Compact => {
-                self.db().compact().map_err(|error| self.stop("compact", &error))?;
-                self.note_recycled();
-                self.look_at_readers()
-            }
-            Step::Backup => self.back_up(),
-            Step::SetClockBack { ms } => {
-                self.clock()?;
-                self.sim.set_now_ms(self.sim.now_ms() - ms);
-                Ok(())
-            }
-            Step::TakeSnapshot => {
-                let clock_ms = self.clock()?;
-                let snapshot = self.db().snapshot();
-                self.snapshots.push((snapshot, self.model.seen(clock_ms)));
-                Ok(())
-            }
-            Step::Look => self.look(),
-            Step::DropSnapshot => {
-                if !self.snapshots.is_empty() {
-                    let at = self.writes_count as usize % self.snapshots.len();
-                    drop(self.snapshots.remove(at));
-                }
-                Ok(())
-            }
-            Step::Feed => {
-                let from = self.next_feed_seq;
-                self.next_feed_seq = check::feed(&self.db(), &mut self.model, from)?;
-                Ok(())
-            }
-            Step::OpenReader => self.open_reader(),
-            Step::Read { which } => self.read(*which),
-            Step::TakeReaderSnapshot { which } => self.take_reader_snapshot(*which),
-            Step::CloseReader { which } => {
-                self.close_reader(*which);
-                Ok(())
-            }
-            Step::Reopen => {
-                self.snapshots.clear();
-                let db = self.db.take().expect("the database is open");
-                db.close().map_err(|error| self.stop("close", &error))?;
-                self.model.synced();
-                let opened = self.setup.open(self.disk(), DIR);
-                let db = opened.map_err(|error| self.stop("open after closing", &error))?;
-                if !db.recovery().clean || db.recovery().records_count > 0 {
-                    return Err(Stop::Violation("closing left something to recover".into()));
-                }
-                self.db = Some(db);
-                self.clock().map(drop)
-            }
-            Step::Kill => {
-                self.crash(Crash::Kill);
-                self.recover(Crash::Kill)
-            }
-            Step::KillWriter => {
-                self.kill_writer();
-                self.read_all()?;
-                self.recover(Crash::Kill)?;
-                self.read_all()
-            }
-        }
-    }
-}
-
-fn options(level: Option<Level>) -> WriteOptions {
-    level.map_or(WriteOptions::default(), |level| {
-        WriteOptions::default().durability(level.durability())
-    })
 }
