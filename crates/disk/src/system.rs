@@ -56,11 +56,18 @@ pub(crate) fn random_u64() -> u64 {
 
 /// Who this process is, for a lock taken now.
 pub(crate) fn this_process() -> Holder {
-    Holder {
-        pid: std::process::id(),
-        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-        since_ms: now_ms(),
-    }
+    Holder { pid: std::process::id(), host: host(), since_ms: now_ms() }
+}
+
+#[cfg(not(miri))]
+fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Miri has no name to give.
+#[cfg(miri)]
+fn host() -> String {
+    "miri".to_owned()
 }
 
 #[cfg(test)]

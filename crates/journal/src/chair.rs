@@ -5,13 +5,8 @@
 //! [heavy fence](fences::heavy). Chairs are made when they are needed, handed on when a thread
 //! ends, and never freed: there are as many as there were threads at once.
 
-use annals_disk::fences;
-use parking_lot::Mutex;
-use std::{
-    cell::Cell,
-    marker::PhantomData,
-    sync::atomic::{AtomicU32, AtomicU64, Ordering},
-};
+use crate::sync::{AtomicU32, AtomicU64, Mutex, fences, of_all, of_thread};
+use std::{cell::Cell, marker::PhantomData, sync::atomic::Ordering};
 
 /// How many threads count readers without sharing a counter. Those beyond share the last one.
 pub(crate) const SEATS: usize = 32;
@@ -38,11 +33,15 @@ struct Hall {
     free: Vec<&'static Chair>,
 }
 
-static HALL: Mutex<Hall> = Mutex::new(Hall { all: Vec::new(), free: Vec::new() });
+of_all! {
+    static HALL: Mutex<Hall> = Mutex::new(Hall { all: Vec::new(), free: Vec::new() });
+}
 
-/// Counts what was taken out of sight. An object taken out in one age can be reached only by who
-/// began to look in an earlier one.
-static AGE: AtomicU64 = AtomicU64::new(1);
+of_all! {
+    /// Counts what was taken out of sight. An object taken out in one age can be reached only by who
+    /// began to look in an earlier one.
+    static AGE: AtomicU64 = AtomicU64::new(1);
+}
 
 impl Hall {
     fn take(&mut self) -> &'static Chair {
@@ -69,7 +68,7 @@ struct Leaving;
 impl Drop for Leaving {
     fn drop(&mut self) {
         // A pin may outlive this in another of the thread's places; its chair then stays taken.
-        if let Some(chair) = CHAIR.take()
+        if let Some(chair) = CHAIR.try_with(Cell::take).ok().flatten()
             && chair.pins.load(Ordering::Relaxed) == 0
         {
             HALL.lock().give_back(chair);
@@ -77,10 +76,13 @@ impl Drop for Leaving {
     }
 }
 
-thread_local! {
+of_thread! {
     /// Without a destructor, so that asking costs one load.
-    static CHAIR: Cell<Option<&'static Chair>> = const { Cell::new(None) };
-    static LEAVING: Leaving = const { Leaving };
+    static CHAIR: Cell<Option<&'static Chair>> = Cell::new(None);
+}
+
+of_thread! {
+    static LEAVING: Leaving = Leaving;
 }
 
 /// Takes a chair for this thread. `None` while the thread is being torn down: nobody would give
@@ -89,14 +91,14 @@ thread_local! {
 fn sit_down() -> Option<&'static Chair> {
     LEAVING.try_with(|_| ()).ok()?;
     let chair = HALL.lock().take();
-    CHAIR.set(Some(chair));
+    CHAIR.with(|sat| sat.set(Some(chair)));
     Some(chair)
 }
 
 /// The calling thread's counter; if it is not [`SHARED_SEAT`], nobody else changes it.
 #[inline]
 pub(crate) fn seat() -> usize {
-    match CHAIR.get() {
+    match CHAIR.with(Cell::get) {
         Some(chair) => chair.seat,
         None => sit_down().map_or(SHARED_SEAT, |chair| chair.seat),
     }
@@ -117,7 +119,7 @@ pub struct Pin {
 #[inline]
 #[must_use]
 pub fn pin() -> Pin {
-    let (chair, borrowed) = match CHAIR.get() {
+    let (chair, borrowed) = match CHAIR.with(Cell::get) {
         Some(chair) => (chair, false),
         None => borrow(),
     };
@@ -182,32 +184,8 @@ pub(crate) fn is_over(age: u64) -> bool {
     })
 }
 
+/// How many chairs there are.
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_age_is_over_when_the_last_earlier_pin_is_gone() {
-        let outer = pin();
-        let inner = pin();
-        let age = begin_age();
-        assert!(!is_over(age));
-        drop(inner);
-        drop(outer);
-        // Other tests pin for moments; what they pin from now on is of a later age.
-        while !is_over(age) {
-            std::thread::yield_now();
-        }
-        let _later = pin();
-        assert!(is_over(age));
-    }
-
-    #[test]
-    fn a_chair_is_handed_on() {
-        for _ in 0..4 * SEATS {
-            std::thread::spawn(seat).join().expect("a thread");
-        }
-        // One after the other they needed no more than one; other tests have a few.
-        assert!(HALL.lock().all.len() < 2 * SEATS);
-    }
+pub(crate) fn chairs_count() -> usize {
+    HALL.lock().all.len()
 }

@@ -1,13 +1,12 @@
 //! The current one of a succession of shared objects, for readers that take no lock.
 
-use crate::chair::{self, Pin};
-use parking_lot::Mutex;
+use crate::{
+    chair::{self, Pin},
+    sync::{AtomicPtr, Mutex},
+};
 use std::{
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicPtr, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
 };
 
 /// The current one of a succession of shared objects. Reading takes a [`Pin`] and a load; a former
@@ -61,7 +60,7 @@ impl<T> Current<T> {
     }
 
     #[allow(unsafe_code, reason = "takes back what `new` or `replace` turned into a pointer")]
-    fn replace_in(&self, object: Arc<T>, begin_age: impl FnOnce() -> u64) {
+    pub(crate) fn replace_in(&self, object: Arc<T>, begin_age: impl FnOnce() -> u64) {
         let mut former = self.former.lock();
         let before = self.object.swap(Arc::into_raw(object).cast_mut(), Ordering::AcqRel);
         // SAFETY: the pointer came from `Arc::into_raw` and was taken out just now, so the count
@@ -94,101 +93,6 @@ impl<T> Drop for Current<T> {
     fn drop(&mut self) {
         // SAFETY: `&mut self` says that nobody borrows through `read`; the pointer stands for the
         // count that `new` or `replace` gave.
-        drop(unsafe { Arc::from_raw(*self.object.get_mut()) });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::atomic::{AtomicBool, AtomicUsize};
-
-    #[derive(Debug)]
-    struct Counted<'a>(usize, &'a AtomicUsize);
-
-    impl Drop for Counted<'_> {
-        fn drop(&mut self) {
-            self.1.fetch_add(1, Ordering::SeqCst);
-        }
-    }
-
-    #[test]
-    fn a_former_object_lives_as_long_as_its_reader() {
-        let dropped = AtomicUsize::new(0);
-        let current = Current::new(Arc::new(Counted(1, &dropped)));
-        {
-            let pin = chair::pin();
-            let seen = current.read(&pin);
-            current.replace(Arc::new(Counted(2, &dropped)));
-            assert_eq!(current.tidy(), 1);
-            assert_eq!((seen.0, dropped.load(Ordering::SeqCst)), (1, 0));
-        }
-        while current.tidy() > 0 {
-            std::thread::yield_now();
-        }
-        assert_eq!(dropped.load(Ordering::SeqCst), 1);
-        drop(current);
-        assert_eq!(dropped.load(Ordering::SeqCst), 2);
-    }
-
-    /// A system that refuses the fence it promised leaves it unknown who looks at the object.
-    #[test]
-    fn an_object_whose_age_never_began_is_kept() {
-        let dropped = AtomicUsize::new(0);
-        let current = Current::new(Arc::new(Counted(1, &dropped)));
-        let pin = chair::pin();
-        let seen = current.read(&pin);
-        let refused = std::panic::AssertUnwindSafe(|| {
-            current.replace_in(Arc::new(Counted(2, &dropped)), || panic!("the fence is refused"));
-        });
-        assert!(std::panic::catch_unwind(refused).is_err());
-        assert_eq!((seen.0, dropped.load(Ordering::SeqCst)), (1, 0));
-        drop(pin);
-        assert_eq!((current.tidy(), dropped.load(Ordering::SeqCst)), (1, 0));
-        drop(current);
-        assert_eq!(dropped.load(Ordering::SeqCst), 2);
-    }
-
-    #[test]
-    fn pins_may_be_dropped_in_any_order() {
-        let dropped = AtomicUsize::new(0);
-        let current = Current::new(Arc::new(Counted(1, &dropped)));
-        let (outer, inner) = (chair::pin(), chair::pin());
-        drop(outer);
-        let seen = current.read(&inner);
-        current.replace(Arc::new(Counted(2, &dropped)));
-        assert_eq!((seen.0, dropped.load(Ordering::SeqCst)), (1, 0));
-    }
-
-    #[test]
-    fn readers_on_many_threads_never_see_a_dropped_object() {
-        const ROUNDS: usize = 500;
-        /// Shows whether it was dropped.
-        struct Alive(AtomicBool);
-        impl Drop for Alive {
-            fn drop(&mut self) {
-                self.0.store(false, Ordering::SeqCst);
-            }
-        }
-        let alive = || Arc::new(Alive(AtomicBool::new(true)));
-        let current = Current::new(alive());
-        let done = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            for _ in 0..3 {
-                scope.spawn(|| {
-                    while !done.load(Ordering::Relaxed) {
-                        let pin = chair::pin();
-                        let seen = current.read(&pin);
-                        assert!(seen.0.load(Ordering::SeqCst));
-                        std::hint::spin_loop();
-                        assert!(seen.0.load(Ordering::SeqCst));
-                    }
-                });
-            }
-            for _ in 0..ROUNDS {
-                current.replace(alive());
-            }
-            done.store(true, Ordering::Relaxed);
-        });
+        drop(unsafe { Arc::from_raw(self.object.load(Ordering::Relaxed)) });
     }
 }

@@ -34,10 +34,16 @@
 mod address;
 mod background;
 mod chair;
+#[cfg(test)]
+#[path = "chair/chair_test.rs"]
+mod chair_test;
 mod checksum;
 mod closing;
 mod config;
 mod current;
+#[cfg(test)]
+#[path = "current/current_test.rs"]
+mod current_test;
 mod cursor;
 mod durable;
 mod error;
@@ -62,6 +68,7 @@ mod segment;
 mod segments;
 mod shared;
 mod space;
+mod sync;
 mod tail;
 mod takeover;
 mod value;

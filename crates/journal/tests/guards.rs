@@ -19,6 +19,8 @@ use std::{
 };
 
 const SEGMENT_BYTES: u64 = 64 << 10;
+/// Under Miri everything takes a thousand times as long.
+const FEW: bool = cfg!(miri);
 
 fn create() -> Journal {
     let config = Config {
@@ -60,7 +62,7 @@ fn is_whole(guard: &SegmentGuard<'_>, at: Address, byte: u8) -> bool {
 #[test]
 fn a_guard_that_outlives_its_thread_keeps_the_segment() {
     let journal = create();
-    for round in 0..40u8 {
+    for round in 0..if FEW { 3 } else { 40u8 } {
         let at = append(&journal, &[round; 100]);
         // The thread's chair goes to the next one, which reads and ends too.
         let guard =
@@ -81,9 +83,9 @@ fn a_guard_that_outlives_its_thread_keeps_the_segment() {
 #[test]
 fn guards_of_more_threads_than_seats_are_counted_at_home_and_abroad() {
     const THREADS: usize = 48;
-    const LOOKS: usize = 100_000;
+    const LOOKS: usize = if FEW { 2 } else { 100_000 };
     let journal = create();
-    for round in 0..8u8 {
+    for round in 0..if FEW { 1 } else { 8u8 } {
         let at = append(&journal, &[round; 100]);
         let (sender, receiver) = mpsc::channel();
         let [made, looked, taken_out] = [0; 3].map(|_| Barrier::new(THREADS + 1));
@@ -127,6 +129,7 @@ fn guards_of_more_threads_than_seats_are_counted_at_home_and_abroad() {
 
 /// Guards wander while segments are taken out under them.
 #[test]
+#[cfg_attr(miri, ignore = "threads that wait for each other take too long")]
 fn guards_on_their_way_between_threads_stay_whole() {
     const ROUNDS: usize = 150;
     let journal = create();

@@ -128,7 +128,7 @@ fn run(hash: fn(u64) -> u64, stable: u64, passing: u64, rounds: u64) {
 /// With hashes as they are.
 #[test]
 fn readers_and_a_writer() {
-    run(mix, 4000, 60_000, 6);
+    if cfg!(miri) { run(mix, 60, 300, 2) } else { run(mix, 4000, 60_000, 6) }
 }
 
 /// With hashes that make large subtables with index pages.
