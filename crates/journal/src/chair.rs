@@ -8,8 +8,8 @@
 use crate::sync::{AtomicU32, AtomicU64, Mutex, fences, of_all, of_thread};
 use std::{cell::Cell, marker::PhantomData, sync::atomic::Ordering};
 
-/// How many threads count readers without sharing a counter. Those beyond share the last one.
-pub(crate) const SEATS: usize = 32;
+/// How many threads count readers without sharing a counter, and one more, which those beyond share.
+pub(crate) use crate::sync::SEATS;
 /// The counter that is shared, and changed by locked instructions.
 pub(crate) const SHARED_SEAT: usize = SEATS - 1;
 

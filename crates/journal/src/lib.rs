@@ -59,6 +59,7 @@ mod lock;
 mod opening;
 mod pace;
 mod packer;
+mod place;
 mod readers;
 mod reclaim;
 mod record;

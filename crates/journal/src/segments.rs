@@ -1,103 +1,32 @@
 //! The segments by slot, for readers that never wait.
 //!
-//! A reader that wants a record first counts itself in at the segment's slot, then loads the
-//! pointer. Taking a segment away is the mirror image: clear the pointer, then wait until the
-//! counters were seen to add up to zero. Between the two steps the reader has a
-//! [light fence](fences::light) and the remover a heavy one, so either the reader sees the cleared
-//! pointer, or the remover sees the reader's count; a segment is therefore freed only when nobody
-//! can reach it.
+//! A reader counts itself in at the segment's [place] before it loads the pointer; a segment that is
+//! taken out is freed only when its place was seen without readers after that.
 //!
 //! Each thread has a counter of its own, by its [chair], and changes it with plain stores; threads
 //! beyond those share one. A guard that is dropped by another thread than the one that made it is
 //! counted apart, as gone abroad: the counters less those.
 
 use crate::{
-    Address, FrameView, Result, Seq,
-    chair::{self, SEATS, SHARED_SEAT},
+    Address, FrameView, Result, Seq, chair,
     format::SEGMENT_HEADER_BYTES,
+    place,
     record::{Look, Record},
     segment::{Plain, Segment},
     value::ValueGuard,
 };
-use annals_disk::{fences, prefetch};
 use parking_lot::Mutex;
 use std::{
     fmt,
     ptr::NonNull,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicPtr, AtomicUsize, Ordering},
-    },
+    sync::{Arc, OnceLock},
 };
 
 const CHUNK_SLOTS: usize = 64;
 const CHUNKS: usize = Address::SLOTS_MAX as usize / CHUNK_SLOTS;
 
-/// A counter on a line of its own.
-#[derive(Default)]
-#[repr(align(64))]
-struct Counter(AtomicUsize);
-
-/// One slot: who reads, and what.
-#[derive(Default)]
-pub(crate) struct Place {
-    segment: AtomicPtr<Segment>,
-    /// The first byte of the segment's memory, for prefetching only: it may be stale.
-    base: AtomicPtr<u8>,
-    /// Guards made, less guards dropped, by seat.
-    readers: [Counter; SEATS],
-    /// Guards that were dropped by another thread than the one that made them.
-    abroad: Counter,
-}
-
-impl Place {
-    /// Counts a guard in.
-    #[inline(always)]
-    fn enter(&self, seat: usize) {
-        let counter = &self.readers[seat].0;
-        if seat == SHARED_SEAT {
-            counter.fetch_add(1, Ordering::Relaxed);
-        } else {
-            counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-        }
-        fences::light();
-    }
-
-    /// Counts a guard out that was counted in at `seat`. Release: everything read through the guard
-    /// was read before the count falls.
-    #[inline]
-    pub(crate) fn leave(&self, seat: usize) {
-        let counter = &self.readers[seat].0;
-        if seat == SHARED_SEAT {
-            counter.fetch_sub(1, Ordering::Release);
-        } else if seat == chair::seat() {
-            counter.store(counter.load(Ordering::Relaxed).wrapping_sub(1), Ordering::Release);
-        } else {
-            self.abroad.0.fetch_add(1, Ordering::Release);
-        }
-    }
-
-    /// Brings what lies at `offset` closer. A hint: the segment may go away meanwhile.
-    #[inline]
-    fn prefetch(&self, offset: u32) {
-        let at = self.base.load(Ordering::Relaxed).wrapping_add(offset as usize);
-        prefetch(at);
-        // A short record is seldom in one line.
-        prefetch(at.wrapping_add(64));
-    }
-
-    /// Whether no guard is left. Asked after the pointer was cleared and a heavy fence: from then
-    /// on nobody gets a guard any more. A count taken early may include guards that are gone when
-    /// the next one is taken, never the other way round, because those abroad are counted last; so
-    /// zero is really zero.
-    fn is_idle(&self) -> bool {
-        let made = self
-            .readers
-            .iter()
-            .fold(0usize, |sum, counter| sum.wrapping_add(counter.0.load(Ordering::Acquire)));
-        made == self.abroad.0.load(Ordering::Acquire)
-    }
-}
+/// A slot for a segment.
+pub(crate) type Place = place::Place<Segment>;
 
 /// The segments by slot.
 pub(crate) struct Segments {
@@ -230,9 +159,8 @@ impl Segments {
             .get_or_init(|| std::iter::repeat_with(Place::default).take(CHUNK_SLOTS).collect());
         let place = &chunk[slot % CHUNK_SLOTS];
         let raw = Arc::into_raw(Arc::clone(segment)).cast_mut();
-        let before = place.segment.swap(raw, Ordering::SeqCst);
+        let before = place.show(raw, segment.region.read(0, 0).as_ptr().cast_mut());
         assert!(before.is_null(), "slot {slot} is taken");
-        place.base.store(segment.region.read(0, 0).as_ptr().cast_mut(), Ordering::Relaxed);
     }
 
     /// Counts the caller in at `slot`; `None` if no segment is there.
@@ -250,17 +178,12 @@ impl Segments {
     #[inline(always)]
     #[allow(unsafe_code, reason = "the count taken before the load keeps the pointee alive")]
     fn guard_at<'a>(&'a self, place: &'a Place, seat: usize) -> Option<SegmentGuard<'a>> {
-        place.enter(seat);
-        let raw = place.segment.load(Ordering::Acquire);
-        if raw.is_null() {
-            place.leave(seat);
-            return None;
-        }
-        // SAFETY: the reader was counted in before the pointer was loaded, with a light fence
-        // between the two; `remove` clears the pointer and runs a heavy fence before `try_free`
-        // looks at the counts. So `try_free` cannot have found the place idle while this pointer
-        // was still to be had; the segment lives until the guard is counted out.
-        Some(SegmentGuard { place, seat, segment: unsafe { &*raw } })
+        let segment = place.enter(seat)?;
+        // SAFETY: the pointer came from `Arc::into_raw`. The reader was counted in before it was
+        // loaded, with a light fence between the two; `remove` hides it, with a heavy fence, before
+        // `try_free` looks at the counts. So `try_free` cannot have found the place idle while this
+        // pointer was still to be had; the segment lives until the guard is counted out.
+        Some(SegmentGuard { place, seat, segment: unsafe { segment.as_ref() } })
     }
 
     /// Brings the record at `address` closer. A hint, without counting in: the segment may go
@@ -301,10 +224,8 @@ impl Segments {
     /// the last reader is gone.
     pub(crate) fn remove(&self, slot: u32) {
         let Some(place) = self.place(slot) else { return };
-        let raw = place.segment.swap(std::ptr::null_mut(), Ordering::SeqCst);
+        let raw = place.hide();
         if !raw.is_null() {
-            // Whoever counts in after this finds no segment; whoever did before is seen counted.
-            fences::heavy();
             self.leaving.lock().push(Removed { raw, slot });
         }
     }
@@ -353,7 +274,7 @@ impl Drop for Segments {
     #[allow(unsafe_code, reason = "frees what `insert` made")]
     fn drop(&mut self) {
         for place in self.chunks.iter().filter_map(OnceLock::get).flat_map(|chunk| chunk.iter()) {
-            let raw = place.segment.swap(std::ptr::null_mut(), Ordering::SeqCst);
+            let raw = place.show(std::ptr::null_mut(), std::ptr::null_mut());
             if !raw.is_null() {
                 // SAFETY: `&mut self` says that no guard, which borrows `self`, is left; the
                 // pointer stands for the count that `insert` took.

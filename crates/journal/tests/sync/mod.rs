@@ -13,6 +13,8 @@ pub enum Weak {
     Unpin,
     /// That they come before its next mark, too.
     Repin,
+    /// That they come before it is counted out, at home or abroad.
+    Leave,
 }
 
 std::thread_local! {
@@ -62,7 +64,7 @@ impl AtomicU64 {
         let left_out = match WEAK.get() {
             Weak::Unpin => value == 0,
             Weak::Repin => value != 0,
-            Weak::Nothing | Weak::Fence => false,
+            Weak::Nothing | Weak::Fence | Weak::Leave => false,
         };
         self.0.store(value, if left_out { Ordering::Relaxed } else { ordering });
     }
@@ -71,6 +73,41 @@ impl AtomicU64 {
         self.0.fetch_add(value, ordering)
     }
 }
+
+/// A counter of readers.
+#[derive(Debug)]
+pub struct AtomicUsize(loom::sync::atomic::AtomicUsize);
+
+impl AtomicUsize {
+    pub fn new(value: usize) -> Self {
+        Self(loom::sync::atomic::AtomicUsize::new(value))
+    }
+
+    pub fn load(&self, ordering: Ordering) -> usize {
+        self.0.load(ordering)
+    }
+
+    pub fn store(&self, value: usize, ordering: Ordering) {
+        self.0.store(value, of_leaving(ordering));
+    }
+
+    pub fn fetch_add(&self, value: usize, ordering: Ordering) -> usize {
+        self.0.fetch_add(value, of_leaving(ordering))
+    }
+
+    pub fn fetch_sub(&self, value: usize, ordering: Ordering) -> usize {
+        self.0.fetch_sub(value, of_leaving(ordering))
+    }
+}
+
+fn of_leaving(ordering: Ordering) -> Ordering {
+    if WEAK.get() == Weak::Leave { Ordering::Relaxed } else { ordering }
+}
+
+/// Two threads with a counter of their own, one seat that nobody has, and the shared one.
+pub const SEATS: usize = 4;
+
+pub fn prefetch<T>(_place: *const T) {}
 
 #[derive(Debug)]
 pub struct Mutex<T>(loom::sync::Mutex<T>);
