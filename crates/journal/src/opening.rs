@@ -20,6 +20,7 @@ use crate::{
     root::{Root, RootSegment},
     segment::{Segment, SegmentParts},
     segments::Segments,
+    shared::note_failed_sync,
 };
 use annals_disk::{Access, Disk, Lock};
 use std::{
@@ -315,8 +316,12 @@ impl Opening {
             .filter(|s| s.kind() == SegmentKind::Log && s.ordinal() >= from)
             .cloned()
             .collect();
+        let (disk, dir) = (Arc::clone(&self.disk), self.dir.clone());
         std::thread::scope(|scope| {
-            let sync = move || written.iter().try_for_each(|segment| segment.region.sync());
+            let sync = move || {
+                let sync = |segment: &Arc<Segment>| segment.region.sync();
+                written.iter().try_for_each(sync).inspect_err(|_| note_failed_sync(&*disk, &dir))
+            };
             let syncing =
                 std::thread::Builder::new().name("annals-opening".into()).spawn_scoped(scope, sync);
             let done = work(self)?;

@@ -19,7 +19,7 @@ use annals_disk::{Disk, DiskError, Lock};
 use parking_lot::{Condvar, Mutex};
 use std::{
     collections::BTreeSet,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -69,6 +69,14 @@ pub(crate) struct Shared {
     /// Of a read-only journal: keeps writers from recycling what is mapped here. The last field: it
     /// is let go after the maps.
     pub(crate) reader_lock: Mutex<Option<Box<dyn Lock>>>,
+}
+
+/// A sync in the directory `dir` failed. The kernel may count the pages as written from now on although
+/// they are not on the device; if only this process ends, the next opening has to write them again.
+pub(crate) fn note_failed_sync(disk: &dyn Disk, dir: &Path) {
+    if let Err(error) = disk.create(&dir.join(SYNC_FAILED_NAME)) {
+        tracing::warn!(%error, "the next opening will not know of the failed sync");
+    }
 }
 
 /// The parts of a journal that a takeover decides.
@@ -138,12 +146,9 @@ impl Shared {
         self.room.notify_all();
     }
 
-    /// A sync failed. The kernel may count the pages as written from now on although they are not
-    /// on the device; if only this process ends, the next opening has to write them again.
+    /// A sync failed: nothing is written any more.
     pub(crate) fn sync_failed(&self, error: &DiskError) {
-        if let Err(error) = self.disk.create(&self.dir.join(SYNC_FAILED_NAME)) {
-            tracing::warn!(%error, "the next opening will not know of the failed sync");
-        }
+        note_failed_sync(&*self.disk, &self.dir);
         self.poison(&error.to_string());
     }
 

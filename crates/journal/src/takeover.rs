@@ -16,12 +16,12 @@ use crate::{
     root::{ROOT_TEMPORARY, RootSegment, checkpoint_name, is_data_file_name},
     segment::{Segment, SegmentParts},
     segments::Segments,
-    shared::{SYNC_FAILED_NAME, Shared, Takeover},
+    shared::{SYNC_FAILED_NAME, Shared, Takeover, note_failed_sync},
     space::SlotPool,
     tail::Tail,
     writer::write_header,
 };
-use annals_disk::{Access, Disk, Lock};
+use annals_disk::{Access, Disk, Lock, Region};
 use parking_lot::Mutex;
 use std::{
     collections::BTreeSet,
@@ -261,7 +261,7 @@ impl Opening {
     /// A crash of the process leaves bytes that were replayed and are not on the device. After a
     /// failed sync the kernel may not know that; then they are written again.
     fn make_replayed_durable(&self, cursor: &Cursor) -> Result<()> {
-        let rewrite = self.disk.len(&self.dir.join(SYNC_FAILED_NAME))?.is_some();
+        let rewrite = self.has_failed_sync()?;
         for segment in &self.segments {
             let walked = segment.kind() == SegmentKind::Log
                 && segment.ordinal() >= cursor.synced_to.ordinal
@@ -278,11 +278,23 @@ impl Opening {
                 let end = segment.published();
                 let bytes = segment.region.read(from.min(end), end.saturating_sub(from)).to_vec();
                 region.write(from.min(end), &bytes)?;
-                region.sync()?;
+                self.sync(&region)?;
             } else if walked {
-                segment.region.sync()?;
+                self.sync(&segment.region)?;
             }
         }
+        Ok(())
+    }
+
+    /// Whether a sync has failed since the last opening that succeeded.
+    fn has_failed_sync(&self) -> Result<bool> {
+        Ok(self.disk.len(&self.dir.join(SYNC_FAILED_NAME))?.is_some())
+    }
+
+    /// Syncs what this opening or an earlier process has written. If that fails, the same sync might
+    /// succeed at the next opening, although the pages are not on the device: that one is told.
+    fn sync(&self, region: &Region) -> Result<()> {
+        region.sync().inspect_err(|_| note_failed_sync(&*self.disk, &self.dir))?;
         Ok(())
     }
 
@@ -312,7 +324,11 @@ impl Opening {
                 }
             }
         }
-        region.sync()?;
+        if self.has_failed_sync()? {
+            // Zeroes that are read here may not be on the device, and what they replaced still is.
+            region.zero(offset as usize, region.len() - offset as usize)?;
+        }
+        self.sync(&region)?;
         let segment = Segment::new(SegmentParts {
             region,
             slot: old.slot,

@@ -10,7 +10,11 @@ use crate::{
 };
 use annals_disk::{Fault, SimDisk};
 use annals_engine::{Durability, Error, ErrorKind, WriteOptions};
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 fn files(sim: &SimDisk) -> BTreeMap<PathBuf, Vec<u8>> {
     sim.paths()
@@ -96,6 +100,46 @@ fn a_failed_sync_stops_all_writing_and_loses_nothing_that_was_promised() {
         }
         Ok(())
     });
+}
+
+/// A process was killed, and what it wrote is in the kernel alone. The sync of the next opening fails;
+/// the one after that succeeds, but no longer with the pages that the failure took.
+#[test]
+fn a_sync_that_failed_while_opening_is_not_forgotten() {
+    let failed_count = AtomicU64::new(0);
+    seeds::run_all("a_sync_that_failed_while_opening", 0..150, |seed| {
+        let mut world = prepared(seed)?;
+        let mut random = Random::new(seed, 6);
+        let db = world.db();
+        let keyspace = db.hash_keyspace("more").map_err(|error| error.to_string())?;
+        let options = WriteOptions::default().durability(Durability::Buffered);
+        for n in 0..1 + random.below(30) as u8 {
+            let value = vec![n; random.below(3_000) as usize];
+            keyspace.insert_with([n], value, options).map_err(|error| error.to_string())?;
+        }
+        let expected = check::state(&db)?;
+        drop((keyspace, db));
+        world.crash(Crash::Kill);
+        world.sim.fail_nth_at(Fault::FailSync, ".seg", 1 + random.below(4));
+        match world.setup.open(world.disk(), DIR) {
+            Ok(db) => drop(db),
+            Err(error) => {
+                failed_count.fetch_add(1, Ordering::Relaxed);
+                expect(&error, ErrorKind::Io)?;
+            }
+        }
+        world.sim.clear_faults();
+        for crash in [Crash::Kill, Crash::Power, Crash::Power] {
+            let opened = world.setup.open(world.disk(), DIR);
+            let db = opened.map_err(|error| format!("after a failed sync: {error}"))?;
+            check::same("what was there before", &expected, &check::state(&db)?)?;
+            check::intact(&db)?;
+            world.crash(crash);
+            drop(db);
+        }
+        Ok(())
+    });
+    assert!(failed_count.into_inner() > 20, "hardly any opening failed");
 }
 
 fn expect(error: &Error, kind: ErrorKind) -> Result<(), String> {
