@@ -29,17 +29,20 @@ thread_local! {
 }
 
 /// An empty frame builder, with the memory that the thread keeps for it.
+#[inline]
 pub(crate) fn take_frame<'v>() -> FrameBuilder<'v> {
     // A thread that is ending has none.
     FRAME.try_with(Cell::take).ok().flatten().unwrap_or_default()
 }
 
 /// Keeps the memory of `frame` for the next commit of the thread.
+#[inline]
 pub(crate) fn keep_frame(frame: FrameBuilder<'_>) {
     let _ = FRAME.try_with(|kept| kept.set(Some(frame.emptied(KEEP_BYTES))));
 }
 
 /// Runs `work` with the thread's frame builder, empty.
+#[inline]
 pub(crate) fn with_frame<'v, R>(work: impl FnOnce(&mut FrameBuilder<'v>) -> R) -> R {
     let mut frame = take_frame();
     let done = work(&mut frame);

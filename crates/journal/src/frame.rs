@@ -184,6 +184,7 @@ impl<'v> FrameBuilder<'v> {
     /// Empties the frame. Of its memory it keeps `keep_bytes`, or as much as is in use: memory that
     /// is used again each time would otherwise be given back and asked for each time. What one
     /// large commit took goes by halves.
+    #[inline]
     pub fn clear(&mut self, keep_bytes: usize) {
         let used_bytes = self.bytes.len();
         self.bytes.truncate(FRAME_HEADER_BYTES);
@@ -198,6 +199,7 @@ impl<'v> FrameBuilder<'v> {
     /// The same memory as an empty frame that nothing is lent to; of the memory as much is kept as
     /// by [`clear`](Self::clear).
     #[must_use]
+    #[inline]
     pub fn emptied<'w>(mut self, keep_bytes: usize) -> FrameBuilder<'w> {
         self.clear(keep_bytes);
         let Self { bytes, records, .. } = self;
@@ -267,6 +269,7 @@ impl<'v> FrameBuilder<'v> {
         Ok(())
     }
 
+    #[inline]
     fn note(&mut self, at: usize, len: usize, body: u32, previous_at: Option<usize>, seq: Seq) {
         self.records.push(Slot {
             at: at as u32,
@@ -278,6 +281,7 @@ impl<'v> FrameBuilder<'v> {
     }
 
     /// Copies a value that was lent behind the rest of its record.
+    #[inline]
     fn take_in(&mut self) {
         if let Some(lent) = self.lent.take() {
             record::encode_value(lent.value, &mut self.bytes);
@@ -285,6 +289,7 @@ impl<'v> FrameBuilder<'v> {
     }
 
     /// The length of the records with the header, without the frame's padding.
+    #[inline]
     fn content_bytes(&self) -> usize {
         let lent = self.lent.as_ref().map_or(0, |lent| lent.value.len());
         (self.bytes.len() + lent).next_multiple_of(RECORD_ALIGN)
@@ -349,24 +354,28 @@ impl<'v> FrameBuilder<'v> {
 
     /// How many records it has.
     #[must_use]
+    #[inline]
     pub fn count(&self) -> usize {
         self.records.len()
     }
 
     /// The length in the log, header and padding included.
     #[must_use]
+    #[inline]
     pub fn len_bytes(&self) -> usize {
         self.content_bytes().next_multiple_of(FRAME_ALIGN)
     }
 
     /// The offset of record `index` from the start of the frame, in bytes.
     #[must_use]
+    #[inline]
     pub fn offset(&self, index: usize) -> u32 {
         self.records[index].at
     }
 
     /// The encoded length of record `index`, padding included.
     #[must_use]
+    #[inline]
     pub fn record_len(&self, index: usize) -> u32 {
         self.records[index].len
     }
@@ -410,6 +419,7 @@ impl<'v> FrameBuilder<'v> {
 }
 
 /// Gives part of the memory of an emptied `all` back if far more than `keep` was not in use.
+#[inline]
 fn give_back<T>(all: &mut Vec<T>, used: usize, keep: usize) {
     if all.capacity() > keep.max(4 * used) {
         all.shrink_to(keep.max(all.capacity() / 2));
@@ -417,6 +427,7 @@ fn give_back<T>(all: &mut Vec<T>, used: usize, keep: usize) {
 }
 
 /// Checks that a frame of `len` bytes may get a record with `content` bytes of key and value.
+#[inline]
 fn check_size(len: usize, content: usize) -> crate::Result<()> {
     /// More than a record takes beyond its key and value.
     const RECORD_OVERHEAD_BYTES: usize = 96;
