@@ -86,6 +86,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("get.2", "get, hits, random, 2 threads", Group::Get, TABLE_HIT),
     row("get.many", "get_many of 64, hits, random", Group::Get, TABLE_HIT),
     row("get.miss", "get, misses", Group::Get, "the table alone"),
+    row("get.reopened", "get, hits, random, the first after reopening", Group::Get, ""),
     row("large.write", "64 KiB values, write", Group::Large, "`write` of 64 KiB")
         .buffered()
         .unit(Unit::BytesPerSecond),

@@ -5,11 +5,11 @@ use std::process::{Child, ChildStdout};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::Result;
 use crate::child::Task;
 use crate::emit;
 use crate::results::Peak;
 use crate::row::Row;
+use crate::{Result, memory};
 
 /// A child that takes longer is given up.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -49,6 +49,7 @@ pub(super) struct Running {
 impl Running {
     /// Starts the task; its standard output comes back too.
     pub(super) fn start(task: &Task) -> Result<(Self, ChildStdout)> {
+        memory::warm_up();
         let mut child = task.command()?.spawn()?;
         let stdout = child.stdout.take().ok_or("a child without standard output")?;
         let mut stderr = child.stderr.take().ok_or("a child without standard error")?;

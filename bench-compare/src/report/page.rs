@@ -8,6 +8,7 @@ use super::{Report, figure};
 use crate::child::LIMIT;
 use crate::data::{KEY_BYTES, LARGE_BYTES, VALUE_BYTES};
 use crate::group::Group;
+use crate::memory::WARM_BYTES;
 use crate::row::{Row, Unit};
 
 const NONE: &str = "–";
@@ -72,6 +73,13 @@ fn head(page: &mut String, report: &Report<'_>) {
         (
             "repetitions",
             format!("up to {} within {} s, the median", plan.runs, plan.budget.as_secs()),
+        ),
+        (
+            "before each process",
+            format!(
+                "{} of memory touched and freed: a virtual machine may have given it back to its host",
+                bytes(WARM_BYTES as f64)
+            ),
         ),
         ("duration", format!("{:.1} minutes", report.took.as_secs_f64() / 60.0)),
     ] {

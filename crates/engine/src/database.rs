@@ -271,7 +271,7 @@ impl Database {
     }
 
     /// Closes the database: writes a checkpoint, syncs, and marks the log as whole, so that the
-    /// next opening has nothing to replay. Other handles of it fail from now on. Dropping the last
+    /// next opening has nothing to replay. Other handles of it only read from now on. Dropping the last
     /// handle does the same, but cannot report a failure.
     ///
     /// # Errors

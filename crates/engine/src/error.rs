@@ -111,7 +111,7 @@ pub enum Error {
     },
 
     /// A backup's target or source cannot be used.
-    #[error("{} cannot be used for a backup: {why}", path.display())]
+    #[error("{} cannot be used to back up or restore: {why}", path.display())]
     Backup {
         /// The directory.
         path: PathBuf,

@@ -16,7 +16,8 @@ pub enum Error {
     Disk(Arc<DiskError>),
 
     /// The device is full. Nothing of the commit was written: free space and call again.
-    #[error("no space left for {}: nothing was written; free space and try again", path.display())]
+    #[error("no space left for {}: this was not written; free space, or open the database with \
+             smaller segments, which need less (`segment_bytes`), and try again", path.display())]
     Full {
         /// The file that could not get its space.
         path: PathBuf,

@@ -302,7 +302,7 @@ fn without_root(disk: &dyn Disk, dir: &Path) -> Error {
         let what = "the directory holds segments of a database, and nothing names them";
         return Error::Missing { path: dir.join(ROOT_NAME), what };
     }
-    Error::NotADatabase { path: dir.to_owned(), what: "it has no annals.root file" }
+    Error::NotADatabase { path: dir.to_owned(), what: "there is no annals.root file in it" }
 }
 
 /// Whether a file has anything behind a segment's header. An interrupted creation leaves a segment

@@ -194,9 +194,12 @@ impl Load<'_> {
         let (kind, line) = (failure.kind(), self.acked_line);
         let stays = match self.acked {
             0 => "nothing was stored".to_owned(),
-            n => format!("the {} records up to line {line} are stored", units::count(n)),
+            n => format!(
+                "the {} records up to line {line} are stored, nothing after them",
+                units::count(n)
+            ),
         };
-        Failure::new(kind, format!("{failure}; {stays}, nothing after them"))
+        Failure::new(kind, format!("{failure}; {stays}"))
     }
 }
 

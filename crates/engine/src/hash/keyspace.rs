@@ -406,7 +406,8 @@ impl HashKeyspace {
     /// ```
     ///
     /// # Errors
-    /// As [`insert`](Self::insert).
+    /// As [`insert`](Self::insert); [`Error::Conflict`] if others changed the key each time, a million
+    /// times. An `update` that writes the key itself does that: it may only compute.
     pub fn fetch_update(
         &self,
         key: impl AsRef<[u8]>,
