@@ -11,6 +11,8 @@ use std::{fmt, ops::Deref, ptr::NonNull, sync::atomic::AtomicU64};
 const WORDS: usize = 8;
 /// From this size in bytes on, memory is taken from the system page by page as it is touched.
 const MAPPED_FROM_BYTES: usize = 1 << 14;
+/// So many lines are not worth fewer.
+const FEW: usize = MAPPED_FROM_BYTES / size_of::<Line>();
 /// From this size in bytes on, these pages are to be large.
 const LARGE_FROM_BYTES: usize = 1 << 23;
 
@@ -82,21 +84,40 @@ impl Lines {
     /// ```
     #[must_use]
     pub fn zeroed(len: usize) -> Self {
-        let bytes = len * size_of::<Line>();
-        if bytes >= MAPPED_FROM_BYTES
-            && let Ok(mut map) = MmapOptions::new().len(bytes).no_reserve_swap().map_anon()
-            && let Some(first) = NonNull::new(map.as_mut_ptr().cast())
+        if len * size_of::<Line>() >= MAPPED_FROM_BYTES
+            && let Some(lines) = Self::mapped(len)
         {
-            // A hint; a system without large pages refuses it.
-            #[cfg(target_os = "linux")]
-            if bytes >= LARGE_FROM_BYTES {
-                let _ = map.advise(memmap2::Advice::HugePage);
-            }
-            return Self { first, len, _memory: Memory::Mapped { _map: map } };
+            return lines;
         }
         let mut lines: Box<[Line]> = std::iter::repeat_with(Line::default).take(len).collect();
         let first = NonNull::from(&mut *lines).cast();
         Self { first, len, _memory: Memory::Boxed { _lines: lines } }
+    }
+
+    /// `len` lines, or fewer if the system refuses a process as many addresses: half of them, half of
+    /// that, and so on down to a few.
+    #[must_use]
+    pub fn up_to(len: usize) -> Self {
+        let mut len = len;
+        while len > FEW {
+            if let Some(lines) = Self::mapped(len) {
+                return lines;
+            }
+            len /= 2;
+        }
+        Self::zeroed(len)
+    }
+
+    fn mapped(len: usize) -> Option<Self> {
+        let bytes = len.checked_mul(size_of::<Line>())?;
+        let mut map = MmapOptions::new().len(bytes).no_reserve_swap().map_anon().ok()?;
+        let first = NonNull::new(map.as_mut_ptr().cast())?;
+        // A hint; a system without large pages refuses it.
+        #[cfg(target_os = "linux")]
+        if bytes >= LARGE_FROM_BYTES {
+            let _ = map.advise(memmap2::Advice::HugePage);
+        }
+        Some(Self { first, len, _memory: Memory::Mapped { _map: map } })
     }
 
     /// The lines.
@@ -131,6 +152,16 @@ pub fn prefetch<T: ?Sized>(place: *const T) {
 mod tests {
     use super::*;
     use std::sync::atomic::Ordering;
+
+    #[test]
+    fn what_is_too_much_for_the_addresses_there_are_becomes_less() {
+        let most = usize::MAX / size_of::<Line>();
+        let lines = Lines::up_to(most);
+        assert!((FEW..most).contains(&lines.get().len()), "{lines:?}");
+        lines.get()[lines.get().len() - 1][0].store(1, Ordering::Relaxed);
+        assert_eq!(Lines::up_to(4096).get().len(), 4096);
+        assert_eq!(Lines::up_to(3).get().len(), 3);
+    }
 
     #[test]
     fn lines_are_zero_and_keep_what_is_stored_boxed_or_mapped() {

@@ -13,7 +13,7 @@ use annals_journal::{
 };
 use std::{
     collections::BTreeSet,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     sync::Arc,
 };
 
@@ -166,7 +166,8 @@ fn content_len(entry: &RootSegment, root: &Root) -> u32 {
 /// copy that is there.
 fn prepare_target(disk: &dyn Disk, target: &Path, id: Option<u64>) -> Result<Option<Root>> {
     let refuse = |why: String| Error::Backup { path: target.to_owned(), why };
-    if let Some(outer) = target.ancestors().skip(1).find(|dir| Root::read(disk, dir).is_ok()) {
+    let folded = fold(target);
+    if let Some(outer) = folded.ancestors().skip(1).find(|dir| Root::read(disk, dir).is_ok()) {
         return Err(refuse(format!("it lies inside the database in {}", outer.display())));
     }
     disk.create_dir_all(target).map_err(Error::disk)?;
@@ -195,6 +196,18 @@ fn prepare_target(disk: &dyn Disk, target: &Path, id: Option<u64>) -> Result<Opt
         Some(entry) => Err(refuse(format!("it is not empty: it holds `{}`", entry.name))),
         None => Ok(None),
     }
+}
+
+/// The path without steps to where it came from. Links are not looked at.
+fn fold(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut folded, part| {
+        match part {
+            Component::ParentDir if folded.file_name().is_some() => drop(folded.pop()),
+            Component::CurDir => {}
+            part => folded.push(part),
+        }
+        folded
+    })
 }
 
 struct Copy<'a> {
@@ -297,5 +310,24 @@ impl Copy<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_back_are_folded() {
+        for (path, folded) in [
+            ("data/../bk", "bk"),
+            ("data/./bk", "data/bk"),
+            ("../bk", "../bk"),
+            ("a/../../bk", "../bk"),
+            ("/data/bk/..", "/data"),
+            ("/../bk", "/../bk"),
+        ] {
+            assert_eq!(fold(Path::new(path)), Path::new(folded), "{path}");
+        }
     }
 }

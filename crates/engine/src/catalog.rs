@@ -4,7 +4,7 @@
 //! the catalog it saw, and with it to the views it saw.
 
 use crate::{Error, Result, hash::HashView};
-use annals_journal::Current;
+use annals_journal::{Current, Pin};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -71,6 +71,14 @@ pub(crate) struct Keyspace {
 }
 
 impl Keyspace {
+    /// Whether `view` is the current one still. Nobody tells a former one where records have been
+    /// moved; a segment that it points to may be used again, and have anything at that place. Asked
+    /// after an acquire fence that follows the look at the record.
+    #[inline]
+    pub(crate) fn shows(&self, view: &HashView, pin: &Pin) -> bool {
+        std::ptr::eq(view, self.view.read(pin))
+    }
+
     #[inline]
     pub(crate) fn check_alive(&self) -> Result<()> {
         if self.is_alive() { Ok(()) } else { Err(self.is_dropped()) }

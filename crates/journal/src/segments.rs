@@ -133,9 +133,14 @@ impl SegmentGuard<'_> {
 
     /// Bytes of the segment that were published, by offset. Used with ranges that a
     /// [`Match`](crate::Match) gave.
+    ///
+    /// # Panics
+    /// If the range is not inside what is published.
     #[inline]
     #[must_use]
     pub fn bytes(&self, start: u32, len: u32) -> &[u8] {
+        let end = u64::from(start) + u64::from(len);
+        assert!(end <= self.segment.published() as u64, "{end} is behind what is published");
         self.segment.region.read(start as usize, len as usize)
     }
 }

@@ -24,13 +24,13 @@ impl<'a> SegmentGuard<'a> {
     /// Keeps the bytes at `range`, offset and length, which a [`Match`](crate::Match) gave.
     ///
     /// # Panics
-    /// If the range is not inside the segment.
+    /// If the range is not inside what is published of the segment.
     #[inline]
     #[must_use]
     #[allow(unsafe_code, reason = "a guard of a slice of this guard's own")]
     pub fn into_value(self, range: (u32, u32)) -> ValueGuard<'a> {
         let bytes = NonNull::from(self.bytes(range.0, range.1));
-        // SAFETY: published bytes of the segment.
+        // SAFETY: published bytes of the segment, as `bytes` gives no others.
         unsafe { self.into_guard_of(bytes) }
     }
 

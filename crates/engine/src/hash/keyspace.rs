@@ -9,7 +9,13 @@ use crate::{
     open::Open,
 };
 use annals_journal::{Address, Draft, Kind, Seq, pin};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{Ordering, fence},
+    },
+    time::Duration,
+};
 
 /// A named map from keys to values with point look-ups straight from the log. Cheap to clone;
 /// clones and other handles of the same keyspace see the same records.
@@ -192,7 +198,9 @@ impl HashKeyspace {
         let pin = pin();
         self.with_newest(|core, keyspace| {
             let view = keyspace.view.read(&pin);
-            core.look_up_hashed(view, keyspace.id, hash, key, Sight::Latest)
+            let found = core.look_up_hashed(view, keyspace.id, hash, key, Sight::Latest)?;
+            fence(Ordering::Acquire);
+            if keyspace.shows(view, &pin) { Ok(found) } else { Err(Error::Stale) }
         })
     }
 
@@ -237,7 +245,10 @@ impl HashKeyspace {
         }
         let pin = pin();
         let view = self.keyspace.view.read(&pin);
-        core.look_up_quick(view, &pin, self.keyspace.id, hash, key)
+        let found = core.look_up_quick(view, &pin, self.keyspace.id, hash, key);
+        // What it found comes before this in any case.
+        fence(Ordering::Acquire);
+        if self.keyspace.shows(view, &pin) { found } else { Quick::Unsure }
     }
 
     /// Whether `key` is there.

@@ -8,12 +8,15 @@ use crate::{
     seeds,
     world::{DIR, Setup, World, honest, settle},
 };
-use annals_disk::{Fault, SimDisk};
-use annals_engine::{Durability, Error, ErrorKind, WriteOptions};
+use annals_disk::{Disk, Fault, SimDisk, SimOptions};
+use annals_engine::{Background, Database, Durability, Error, ErrorKind, WriteOptions};
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 fn files(sim: &SimDisk) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -140,6 +143,38 @@ fn a_sync_that_failed_while_opening_is_not_forgotten() {
         Ok(())
     });
     assert!(failed_count.into_inner() > 20, "hardly any opening failed");
+}
+
+/// The same where a thread syncs what is being replayed.
+#[test]
+fn a_sync_that_failed_beside_replaying_is_not_forgotten() {
+    for background in [Background::Manual, Background::Threads] {
+        let open = |sim: &SimDisk| {
+            let disk: Arc<dyn Disk> = Arc::new(sim.clone());
+            let builder = Database::builder().disk(disk).background(background);
+            builder.durability(Durability::Buffered).segment_bytes(64 << 10).open(DIR)
+        };
+        let sim = SimDisk::new(SimOptions { writeback_chance: 0.0, ..SimOptions::seeded(7) });
+        let db = open(&sim).unwrap();
+        let keyspace = db.hash_keyspace("some").unwrap();
+        keyspace.insert("a", "1").unwrap();
+        db.sync().unwrap();
+        keyspace.insert("b", [7; 20_000]).unwrap();
+        let killed = sim.restart_clean();
+        drop((keyspace, db));
+        killed.fail_nth_at(Fault::FailSync, ".seg", 1);
+        assert!(open(&killed).is_err(), "{background:?}: the failure was passed over");
+        let db = open(&killed).unwrap();
+        let keyspace = db.hash_keyspace("some").unwrap();
+        let options = WriteOptions::default().durability(Durability::Sync);
+        keyspace.insert_with("c", [9; 9_000], options).unwrap();
+        let cut = killed.restart();
+        drop((keyspace, db));
+        let keyspace = open(&cut).unwrap().hash_keyspace("some").unwrap();
+        for key in ["a", "b", "c"] {
+            assert!(keyspace.contains(key).unwrap(), "{background:?}: {key}");
+        }
+    }
 }
 
 fn expect(error: &Error, kind: ErrorKind) -> Result<(), String> {

@@ -4,9 +4,10 @@
 //! page number still reads words, if not the ones it wants; whether they were is for the validation to say. Pages
 //! are all alike: a subtable names up to seven of them, wherever they are, so that recycling leaves no gaps.
 //!
-//! A page number says where the page is: `group:5 | page:27`. Each group has four times the pages of the one before.
+//! A page number says where the page is: `group:5 | page:27`. Each group has four times the pages of the one before,
+//! or fewer, if the system refuses the addresses.
 //! That takes addresses, not memory: the system gives memory for what is touched, and pages are taken in the order
-//! of their numbers. The groups beyond some five mebibytes are of large pages, so there may be up to two mebibytes
+//! of their numbers. Those beyond some five mebibytes are of large pages, so there may be up to two mebibytes
 //! of memory that no page needs yet.
 
 use std::sync::OnceLock;
@@ -16,16 +17,20 @@ use annals_disk::{Line, Lines};
 use super::bucket::Bucket;
 use super::shape::{FIRST, PAGE};
 
-/// Groups: 85 GiB.
-const GROUPS: u32 = 13;
+/// Groups: some 500 GiB, less where the system refuses the addresses for whole ones.
+const GROUPS: u32 = 20;
 /// Pages of the first group that has whole pages.
 const FIRST_PAGES: u32 = 16;
 const GROUP_SHIFT: u32 = 27;
+/// How much larger than the first the largest group is: 64 GiB.
+const LARGEST_SHIFT: u32 = 22;
 /// Bytes in a page.
 const PAGE_BYTES: usize = PAGE * size_of::<Line>();
 
 /// The page a new table starts with, which has only [`FIRST`] buckets: the only one of its group.
 pub(super) const SHORT_PAGE: u32 = 0;
+/// The first whole page.
+pub(super) const FIRST_PAGE: u32 = 1 << GROUP_SHIFT;
 
 /// The memory.
 #[derive(Default)]
@@ -44,29 +49,33 @@ impl Arena {
 
     /// Makes sure the page exists; returns the bytes this took. Called once for each page.
     pub(super) fn provide(&self, page: u32) -> usize {
-        let group = page >> GROUP_SHIFT;
-        assert!(group < GROUPS, "the hash table has used up its page numbers");
-        let lines = if page == SHORT_PAGE { FIRST } else { pages_of(group) as usize * PAGE };
-        self.groups[group as usize].get_or_init(|| Lines::zeroed(lines));
         // The memory comes with the first page that touches it.
         let at = (page & ((1 << GROUP_SHIFT) - 1)) as usize * PAGE_BYTES;
-        let step = Lines::step_bytes(lines);
+        let step = Lines::step_bytes(self.group_of(page).get().len());
         if at.is_multiple_of(step) { step } else { 0 }
     }
-}
 
-/// Pages of a group.
-fn pages_of(group: u32) -> u32 {
-    if group == 0 { 1 } else { FIRST_PAGES << (2 * (group - 1)) }
-}
+    /// The number of the page after this one.
+    pub(super) fn after(&self, page: u32) -> u32 {
+        let next = page + 1;
+        let in_group = (next & ((1 << GROUP_SHIFT) - 1)) as usize;
+        if (in_group + 1) * PAGE <= self.group_of(page).get().len() {
+            next
+        } else {
+            ((page >> GROUP_SHIFT) + 1) << GROUP_SHIFT
+        }
+    }
 
-/// The number of the page after this one.
-pub(super) fn after(page: u32) -> u32 {
-    let group = page >> GROUP_SHIFT;
-    let next = page + 1;
-    if next & ((1 << GROUP_SHIFT) - 1) < pages_of(group) {
-        next
-    } else {
-        (group + 1) << GROUP_SHIFT
+    /// The group of a page, made if need be.
+    fn group_of(&self, page: u32) -> &Lines {
+        let group = page >> GROUP_SHIFT;
+        assert!(group < GROUPS, "the hash table has used up its page numbers");
+        self.groups[group as usize].get_or_init(|| match group {
+            0 => Lines::zeroed(FIRST),
+            // No group needs to be whole: after its last page comes the next one.
+            _ => {
+                Lines::up_to((FIRST_PAGES << (2 * (group - 1)).min(LARGEST_SHIFT)) as usize * PAGE)
+            }
+        })
     }
 }

@@ -141,7 +141,8 @@ impl<'a, K: Fn(u64) -> bool + Sync> TableLoader<'a, K> {
         let precision = self.check_place(group.prefix, group.depth, group.precision)?;
         check_counts(group.counts, slots)?;
         let pages = buckets.div_ceil(PAGE);
-        let roots = std::array::from_fn(|at| if at < pages { self.pool.reserve() } else { 0 });
+        let roots =
+            std::array::from_fn(|at| if at < pages { self.pool.reserve(&self.arena) } else { 0 });
         self.planned.push(Planned { group: *group, roots, number });
         let head = Head::new(u32::from(group.depth), precision, buckets);
         self.add(group.prefix, head, roots, (slots, 0));

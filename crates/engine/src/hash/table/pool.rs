@@ -1,6 +1,6 @@
 //! The pool: which pages of the arena are free. Only the writer has it.
 
-use super::arena::{self, Arena, SHORT_PAGE};
+use super::arena::{Arena, FIRST_PAGE, SHORT_PAGE};
 
 /// Pages to be had.
 pub(super) struct Pool {
@@ -11,7 +11,7 @@ pub(super) struct Pool {
 
 impl Default for Pool {
     fn default() -> Self {
-        Self { next: arena::after(SHORT_PAGE), free: Vec::new(), arena_bytes: 0 }
+        Self { next: FIRST_PAGE, free: Vec::new(), arena_bytes: 0 }
     }
 }
 
@@ -25,16 +25,16 @@ impl Pool {
     /// A page: a recycled one, with whatever words it had, or a new one.
     pub(super) fn take(&mut self, arena: &Arena) -> u32 {
         self.free.pop().unwrap_or_else(|| {
-            let page = self.reserve();
+            let page = self.reserve(arena);
             self.arena_bytes += arena.provide(page);
             page
         })
     }
 
     /// A new page, which the caller will provide, and whose memory it will [note](Self::note_provided).
-    pub(super) fn reserve(&mut self) -> u32 {
+    pub(super) fn reserve(&mut self, arena: &Arena) -> u32 {
         let page = self.next;
-        self.next = arena::after(page);
+        self.next = arena.after(page);
         page
     }
 
