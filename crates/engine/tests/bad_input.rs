@@ -345,7 +345,7 @@ fn no_space_at_a_commit() {
             }
             assert!(written < 1_000, "the disk never filled");
         };
-        told(&error, ErrorKind::Full, &["nothing was written", "free space"]);
+        told(&error, ErrorKind::Full, &["this was not written", "free space", "segment_bytes"]);
         assert!(error.is_retryable());
         assert_eq!(keyspace.len(), u64::from(written));
         assert!(keyspace.get(written.to_be_bytes()).unwrap().is_none());
