@@ -55,13 +55,10 @@ impl Shared {
         self.sync_to(self.appended.position())?;
         let (end, segment) = {
             let mut tail = self.tail.lock();
-            // The last place of a segment is for its seal.
+            // The root alone says that the log is whole; the frame only tells readers of the log of it.
+            // It must not take the last place of a segment, which sealing it needs.
             if tail.offset + 2 * FRAME_HEADER_BYTES <= tail.segment.region.len() {
-                // The root alone says that the log is whole; the frame only tells readers of the log
-                // of it. It must not take the room that sealing the segment needs.
-                if tail.offset + 2 * FRAME_HEADER_BYTES <= tail.segment.region.len() {
-                    self.append_empty(&mut tail, FrameKind::Close)?;
-                }
+                self.append_empty(&mut tail, FrameKind::Close)?;
             }
             (tail.progress(), Arc::clone(&tail.segment))
         };

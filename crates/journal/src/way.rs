@@ -25,8 +25,8 @@ pub(crate) fn are_large(len: usize, count: usize) -> bool {
     len >= LARGE_BYTES && len / LARGE_BYTES >= count
 }
 
-/// The way of a frame, of large records or not, that leaves `unsynced` bytes to sync, in a log of which the last sync covered
-/// `covered` bytes that were not synced before.
+/// The way of a frame, of large records or not, that leaves `unsynced` bytes to sync, in a log of
+/// which the last sync covered `covered` bytes that were not synced before.
 #[inline]
 pub(crate) fn way(large: bool, unsynced: u64, covered: u64) -> Via {
     if !large && unsynced.max(covered) >= BUSY_BYTES { Via::Memory } else { Via::Call }

@@ -88,18 +88,10 @@ impl World {
             }
             Step::Update { space, key } => {
                 self.ensure(*space)?;
-                let (name, bytes) = (Self::name(*space), Self::key(*key));
+                let bytes = Self::key(*key);
                 let handle = self.handle(&self.db(), *space)?;
                 let current = self.current(*space, &bytes)?;
-                let value = self.fresh_value(20);
-                let mut state = Contents::clone(self.model.now());
-                let stored = self.stored(*space, &value, None)?;
-                state.entry(name).or_default().insert(bytes.clone(), stored);
-                let logged = [Logged {
-                    kind: ChangeKind::Insert,
-                    key: bytes.clone(),
-                    value: Some(Arc::clone(&value)),
-                }];
+                let (value, state, logged) = self.one_more(*space, &bytes, 20)?;
                 self.commit(state, &logged, None, |_| {
                     let before = handle.fetch_update(&bytes, |_| Some(value.to_vec()))?;
                     assert_eq!(before.as_deref(), current.as_deref());

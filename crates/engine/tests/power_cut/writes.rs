@@ -55,6 +55,21 @@ impl World {
         Ok(())
     }
 
+    /// A fresh value for a key, the state with it, and what the log says of it.
+    pub(crate) fn one_more(
+        &mut self,
+        space: u8,
+        key: &[u8],
+        len: u32,
+    ) -> Result<(Value, Contents, [Logged; 1]), Stop> {
+        let value = self.fresh_value(len);
+        let mut state = Contents::clone(self.model.now());
+        let stored = self.stored(space, &value, None)?;
+        state.entry(Self::name(space)).or_default().insert(key.to_vec(), stored);
+        let (kind, value_of) = (ChangeKind::Insert, Some(Arc::clone(&value)));
+        Ok((value, state, [Logged { kind, key: key.to_vec(), value: value_of }]))
+    }
+
     pub(crate) fn name(space: u8) -> String {
         format!("space-{space}")
     }
@@ -150,7 +165,7 @@ impl World {
     }
 
     pub(crate) fn swap(&mut self, space: u8, key: u8, len: u32, fitting: bool) -> Done {
-        let (name, bytes) = (Self::name(space), Self::key(key));
+        let bytes = Self::key(key);
         let handle = self.handle(&self.db(), space)?;
         let current = self.current(space, &bytes)?;
         if !fitting {
@@ -162,15 +177,7 @@ impl World {
                 Err(error) => Err(self.stop("compare-and-swap", &error)),
             };
         }
-        let value = self.fresh_value(len);
-        let mut state = Contents::clone(self.model.now());
-        let stored = self.stored(space, &value, None)?;
-        state.entry(name).or_default().insert(bytes.clone(), stored);
-        let logged = [Logged {
-            kind: ChangeKind::Insert,
-            key: bytes.clone(),
-            value: Some(Arc::clone(&value)),
-        }];
+        let (value, state, logged) = self.one_more(space, &bytes, len)?;
         self.commit(state, &logged, None, |_| {
             match handle.compare_and_swap(&bytes, current.as_deref(), Some(&value))? {
                 CasOutcome::Swapped(commit) => Ok(commit),
