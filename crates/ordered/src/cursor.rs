@@ -1,0 +1,26 @@
+//! A place in a sorted run of entries.
+
+use crate::{Entry, Result};
+
+/// A place in a sorted run of entries, or outside of it. A run is sorted by [`Entry::order`] and has
+/// each pair of key and sequence number once.
+///
+/// A cursor that stands outside of its run (fresh, or moved beyond an end) has no entry; moving it
+/// by one step then leaves it there. After an error it stands outside too.
+pub trait Cursor {
+    /// The entry at the place; `None` outside of the run.
+    fn entry(&self) -> Option<Entry<'_>>;
+    /// Goes to the first entry.
+    fn to_first(&mut self) -> Result<()>;
+    /// Goes to the last entry.
+    fn to_last(&mut self) -> Result<()>;
+    /// Goes to the first entry at or behind the version `seq` of `key`: the newest version of `key`
+    /// that is not newer than `seq`, or, if there is none, the newest version of the next key.
+    fn seek(&mut self, key: &[u8], seq: u64) -> Result<()>;
+    /// Goes to the last entry at or before the version `seq` of `key`.
+    fn seek_back(&mut self, key: &[u8], seq: u64) -> Result<()>;
+    /// Goes one entry on.
+    fn advance(&mut self) -> Result<()>;
+    /// Goes one entry back.
+    fn retreat(&mut self) -> Result<()>;
+}

@@ -1,0 +1,16 @@
+//! Sorted keys for the Annals data engine: memtables, sorted tables in levels, a manifest and
+//! compaction.
+//!
+//! Records come in with their sequence numbers, and go from memory to immutable files; what is asked
+//! for is merged from all of them, as of any sequence number that is still kept.
+//!
+//! What this crate is not: it knows no journal. Who uses it makes records durable before they come
+//! here, and brings those again after a crash that no table holds yet.
+
+mod cursor;
+mod entry;
+mod error;
+
+pub use cursor::Cursor;
+pub use entry::{Entry, EntryKind};
+pub use error::{Error, Result};
