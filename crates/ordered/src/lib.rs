@@ -10,7 +10,22 @@
 mod cursor;
 mod entry;
 mod error;
+mod files;
+mod key_range;
+mod levels;
+mod manifest;
+mod options;
+mod table_info;
 
 pub use cursor::Cursor;
 pub use entry::{Entry, EntryKind};
 pub use error::{Error, Result};
+pub use files::FileName;
+pub use key_range::KeyRange;
+pub use levels::{LEVELS, Levels, ShapeError};
+pub use manifest::{
+    Edit, MANIFEST_VERSION, Manifest, ManifestPlace, ManifestRead, State, TableAdded, TableRemoved,
+    TreeAdded, TreeState, read_manifest,
+};
+pub use options::{Packing, Style, TreeOptions};
+pub use table_info::TableInfo;
