@@ -127,8 +127,8 @@ impl TreeOptions {
                 id::LEVEL0_TABLES => options.level0_tables = value,
                 id::BLOCK_BYTES => options.block_bytes = value,
                 id::FILTER_BITS => options.filter_bits = value,
-                id::PACKING => options.packing = packing_of(value)?,
-                id::BOTTOM_PACKING => options.bottom_packing = packing_of(value)?,
+                id::PACKING => options.packing = packing_from(value)?,
+                id::BOTTOM_PACKING => options.bottom_packing = packing_from(value)?,
                 _ => return None,
             }
         }
@@ -139,6 +139,12 @@ impl TreeOptions {
             _ => return None,
         };
         options.check().is_ok().then_some(options)
+    }
+
+    /// How blocks of tables of `level` are compressed.
+    #[must_use]
+    pub fn packing_of(&self, level: usize) -> Packing {
+        if level + 1 < crate::LEVELS { self.packing } else { self.bottom_packing }
     }
 
     /// Whether the values are ones that a tree can work with.
@@ -176,7 +182,7 @@ fn packing_number(packing: Packing) -> u64 {
     }
 }
 
-fn packing_of(number: u64) -> Option<Packing> {
+fn packing_from(number: u64) -> Option<Packing> {
     Some(match number {
         0 => Packing::None,
         1 => Packing::Lz4,

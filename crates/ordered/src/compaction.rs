@@ -1,0 +1,266 @@
+//! Compaction: tables are merged into others, deeper ones mostly, so that reads have few places to
+//! look and superseded versions go.
+//!
+//! *Choosing* is pure: from levels, options and what is running to a [`Compaction`]. `choice` asks
+//! the style of the tree (`leveled`, `tiered`, `fifo`) and looks for tables with much to drop;
+//! `range` works through a range that somebody asked for; `targets` says how large levels may be,
+//! `split` where outputs end.
+//!
+//! What every choice keeps, or a key's newest version would no longer be found first:
+//! * the inputs contain, of the levels from the top one's next down to the output's, every table
+//!   that overlaps the span of all inputs;
+//! * of level 0 with an older level below as output, also every older table that overlaps;
+//! * two compactions at the same time share no input, and in no level into or through which both
+//!   carry tables do their spans overlap ([`Running::admits`]).
+
+pub(crate) mod choice;
+mod fifo;
+mod leveled;
+pub(crate) mod range;
+pub(crate) mod split;
+pub(crate) mod targets;
+mod tiered;
+
+use crate::{KeyRange, Levels, TableInfo};
+use std::sync::Arc;
+
+/// Why a compaction is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// Level 0 has too many tables, or too large ones.
+    Level0,
+    /// A level is larger than it should be.
+    Size,
+    /// A table has many removals, which keep space that they made superfluous.
+    Removals,
+    /// Much of a table has expired.
+    Expiry,
+    /// There are too many runs.
+    Runs,
+    /// The oldest tables are to be dropped.
+    Age,
+    /// Somebody asked for the range.
+    Range,
+}
+
+/// What becomes of the inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// They are read, and what is to be kept is written to new tables.
+    Merge,
+    /// They are taken over by the output level as they are.
+    Move,
+    /// They go.
+    Drop,
+}
+
+/// A compaction that is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Compaction {
+    /// Why.
+    pub(crate) reason: Reason,
+    /// What becomes of the inputs.
+    pub(crate) action: Action,
+    /// The uppermost level with inputs.
+    pub(crate) top: usize,
+    /// The level of the outputs.
+    pub(crate) output: usize,
+    /// The inputs with their levels, from the newest data to the oldest.
+    pub(crate) inputs: Vec<(usize, Arc<TableInfo>)>,
+    /// All keys of the inputs.
+    pub(crate) span: KeyRange,
+}
+
+impl Compaction {
+    /// A compaction of `inputs`, to which everything is added that has to come along. `None` if
+    /// there are no inputs.
+    pub(crate) fn into_level(
+        levels: &Levels,
+        reason: Reason,
+        output: usize,
+        mut inputs: Vec<(usize, Arc<TableInfo>)>,
+    ) -> Option<Self> {
+        let mut span = KeyRange::span(inputs.iter().map(|(_, table)| &table.range))?;
+        let top = inputs.iter().map(|(level, _)| *level).min()?;
+        // Each level's tables may widen the span, and so call for more of the levels above.
+        loop {
+            let mut grown = false;
+            for level in top + 1..=output {
+                for table in levels.overlapping(level, &span.clone()) {
+                    if !inputs.iter().any(|(_, known)| known.number == table.number) {
+                        inputs.push((level, table.clone()));
+                        grown |= level < output;
+                        span.extend(&table.range);
+                    }
+                }
+            }
+            if !grown {
+                break;
+            }
+        }
+        inputs.sort_by_key(|(level, _)| *level);
+        Some(Self { reason, action: Action::Merge, top, output, inputs, span })
+    }
+
+    /// How many bytes it reads.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.inputs.iter().map(|(_, table)| table.bytes).sum()
+    }
+
+    /// Whether `number` is an input.
+    pub(crate) fn takes(&self, number: u64) -> bool {
+        self.inputs.iter().any(|(_, table)| table.number == number)
+    }
+
+    /// Whether it carries tables into `level`, or past it.
+    fn enters(&self, level: usize) -> bool {
+        level == self.output || (self.top < level && level < self.output)
+    }
+
+    /// Whether the header of this module holds for it.
+    ///
+    /// # Errors
+    /// What does not.
+    pub(crate) fn check(&self, levels: &Levels) -> Result<(), String> {
+        for (level, table) in &self.inputs {
+            if !levels.level(*level).iter().any(|known| known.number == table.number) {
+                return Err(format!("input {} is not in level {level}", table.number));
+            }
+        }
+        for level in self.top + 1..=self.output {
+            for table in levels.overlapping(level, &self.span) {
+                if !self.takes(table.number) {
+                    return Err(format!("{} of level {level} is left behind", table.number));
+                }
+            }
+        }
+        if self.top == 0 && self.output > 0 && self.action != Action::Drop {
+            let mut newer = Vec::new();
+            for table in levels.level(0) {
+                if self.takes(table.number) {
+                    newer.push(table);
+                } else if newer.iter().any(|taken| taken.range.overlaps(&table.range)) {
+                    return Err(format!("{} of level 0 is older and stays", table.number));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The compactions of a tree that are being done.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Running {
+    compactions: Vec<Arc<Compaction>>,
+}
+
+impl Running {
+    /// Notes that `compaction` has begun.
+    pub(crate) fn begin(&mut self, compaction: Arc<Compaction>) {
+        debug_assert!(self.admits(&compaction));
+        self.compactions.push(compaction);
+    }
+
+    /// Notes that it has ended, however it did.
+    pub(crate) fn end(&mut self, compaction: &Arc<Compaction>) {
+        self.compactions.retain(|running| !Arc::ptr_eq(running, compaction));
+    }
+
+    /// Whether none is running.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.compactions.is_empty()
+    }
+
+    /// Those that are running.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Compaction>> {
+        self.compactions.iter()
+    }
+
+    /// Whether the table is an input of one of them.
+    pub(crate) fn takes(&self, number: u64) -> bool {
+        self.compactions.iter().any(|running| running.takes(number))
+    }
+
+    /// Whether `compaction` can be done at the same time as all of them.
+    pub(crate) fn admits(&self, compaction: &Compaction) -> bool {
+        self.compactions.iter().all(|running| {
+            let shares = compaction.inputs.iter().any(|(_, table)| running.takes(table.number));
+            let same_level = (0..=compaction.output)
+                .any(|level| compaction.enters(level) && running.enters(level));
+            !shares && !(same_level && running.span.overlaps(&compaction.span))
+        })
+    }
+}
+
+#[cfg(test)]
+mod simulation_test;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table_info::tests::table;
+
+    fn levels(tables: &[(usize, u64, &str, &str)]) -> Levels {
+        let added: Vec<_> = tables
+            .iter()
+            .map(|(level, number, first, last)| {
+                let table =
+                    table(*number, first.as_bytes(), last.as_bytes(), (*number * 10, *number * 10));
+                (*level, Arc::new(table))
+            })
+            .collect();
+        Levels::default().changed(&[], &added).unwrap()
+    }
+
+    fn of(levels: &Levels, output: usize, inputs: &[(usize, u64)]) -> Compaction {
+        let inputs = inputs
+            .iter()
+            .map(|(level, number)| {
+                let found = levels.level(*level).iter().find(|table| table.number == *number);
+                (*level, found.unwrap().clone())
+            })
+            .collect();
+        Compaction::into_level(levels, Reason::Size, output, inputs).unwrap()
+    }
+
+    #[test]
+    fn what_lies_in_between_comes_along() {
+        let levels = levels(&[
+            (1, 1, "c", "d"),
+            (2, 2, "d", "k"),
+            (2, 3, "m", "p"),
+            (3, 4, "i", "n"),
+            (3, 5, "q", "r"),
+        ]);
+        let compaction = of(&levels, 3, &[(1, 1)]);
+        let numbers: Vec<u64> = compaction.inputs.iter().map(|(_, table)| table.number).collect();
+        assert_eq!(numbers, [1, 2, 3, 4], "what the span reaches once it is known");
+        assert_eq!(compaction.check(&levels), Ok(()));
+        let short = Compaction { inputs: compaction.inputs[..1].to_vec(), ..compaction };
+        assert!(short.check(&levels).is_err());
+    }
+
+    #[test]
+    fn compactions_run_beside_each_other_where_they_do_not_meet() {
+        let levels = levels(&[
+            (1, 1, "a", "c"),
+            (1, 2, "m", "p"),
+            (1, 3, "q", "r"),
+            (2, 4, "b", "l"),
+            (2, 5, "o", "q"),
+            (3, 6, "a", "z"),
+        ]);
+        let mut running = Running::default();
+        let first = Arc::new(of(&levels, 2, &[(1, 1)]));
+        running.begin(first.clone());
+        assert!(running.takes(4) && !running.takes(5));
+        assert!(running.admits(&of(&levels, 2, &[(1, 2)])));
+        assert!(!running.admits(&of(&levels, 2, &[(1, 1)])), "the same input");
+        assert!(!running.admits(&of(&levels, 3, &[(2, 4)])), "its lower input");
+        running.begin(Arc::new(of(&levels, 2, &[(1, 2)])));
+        assert!(!running.admits(&of(&levels, 2, &[(1, 3)])), "both would take table 5");
+        running.end(&first);
+        assert!(running.admits(&of(&levels, 2, &[(1, 1)])));
+        assert_eq!(running.iter().count(), 1);
+    }
+}
