@@ -13,6 +13,8 @@ mod cursor;
 mod entry;
 mod error;
 mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 mod key_range;
 mod levels;
 mod manifest;

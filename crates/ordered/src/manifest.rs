@@ -11,6 +11,7 @@
 
 mod edit;
 mod format;
+pub(crate) mod fuzzing;
 mod log;
 mod scan;
 mod state;
