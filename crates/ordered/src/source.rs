@@ -1,0 +1,211 @@
+//! What a tree's cursors are merged of: a memtable, a table, or the tables of a sorted level one
+//! behind the other.
+
+use crate::{
+    Cursor, Entry, MemtableCursor, Reading, Result, TableCursor,
+    table_file::{TableFile, Used},
+};
+use std::{ops::Range, sync::Arc};
+
+/// A sorted run of entries of a tree.
+#[derive(Debug)]
+pub(crate) enum Source {
+    Memory(MemtableCursor),
+    Table(TableCursor<Used>),
+    Level(LevelCursor),
+}
+
+impl Source {
+    /// A cursor over a table.
+    pub(crate) fn table(file: &Arc<TableFile>, reading: Reading) -> Self {
+        Self::Table(TableCursor::new(Used(Arc::clone(file)), reading))
+    }
+
+    /// A cursor over the tables `window` of a sorted level.
+    pub(crate) fn level(
+        files: &Arc<[Arc<TableFile>]>,
+        window: Range<usize>,
+        reading: Reading,
+    ) -> Self {
+        if window.len() == 1 {
+            return Self::table(&files[window.start], reading);
+        }
+        Self::Level(LevelCursor { files: Arc::clone(files), window, at: 0, open: None, reading })
+    }
+}
+
+/// A cursor over tables that are sorted and disjoint. Of these one is open at a time.
+#[derive(Debug)]
+pub(crate) struct LevelCursor {
+    files: Arc<[Arc<TableFile>]>,
+    window: Range<usize>,
+    at: usize,
+    open: Option<TableCursor<Used>>,
+    reading: Reading,
+}
+
+impl LevelCursor {
+    /// The cursor of the table at `at`, opened if another one is open.
+    fn enter(&mut self, at: usize) -> &mut TableCursor<Used> {
+        if self.at != at {
+            self.open = None;
+            self.at = at;
+        }
+        let (file, reading) = (&self.files[at], self.reading);
+        self.open.get_or_insert_with(|| TableCursor::new(Used(Arc::clone(file)), reading))
+    }
+
+    /// Goes to the first entry of the table at `at`, or of the next one that has any: some have
+    /// nothing but removed ranges.
+    fn first_from(&mut self, mut at: usize) -> Result<()> {
+        while at < self.window.end {
+            let cursor = self.enter(at);
+            cursor.to_first()?;
+            if cursor.entry().is_some() {
+                return Ok(());
+            }
+            at += 1;
+        }
+        self.open = None;
+        Ok(())
+    }
+
+    /// Goes to the last entry of the tables before `end`.
+    fn last_before(&mut self, mut end: usize) -> Result<()> {
+        while end > self.window.start {
+            end -= 1;
+            let cursor = self.enter(end);
+            cursor.to_last()?;
+            if cursor.entry().is_some() {
+                return Ok(());
+            }
+        }
+        self.open = None;
+        Ok(())
+    }
+
+    /// After an error the cursor stands outside.
+    fn outside_after<T>(&mut self, result: Result<T>) -> Result<T> {
+        if result.is_err() {
+            self.open = None;
+        }
+        result
+    }
+}
+
+impl Cursor for LevelCursor {
+    #[inline]
+    fn entry(&self) -> Option<Entry<'_>> {
+        self.open.as_ref()?.entry()
+    }
+
+    fn to_first(&mut self) -> Result<()> {
+        let done = self.first_from(self.window.start);
+        self.outside_after(done)
+    }
+
+    fn to_last(&mut self) -> Result<()> {
+        let done = self.last_before(self.window.end);
+        self.outside_after(done)
+    }
+
+    fn seek(&mut self, key: &[u8], seq: u64) -> Result<()> {
+        let tables = &self.files[self.window.clone()];
+        let at = tables.partition_point(|file| file.info.range.ends_before(key));
+        let at = self.window.start + at;
+        if at == self.window.end {
+            self.open = None;
+            return Ok(());
+        }
+        let cursor = self.enter(at);
+        let sought = cursor.seek(key, seq);
+        let outside = cursor.entry().is_none();
+        let done = match sought {
+            Ok(()) if outside => self.first_from(at + 1),
+            done => done,
+        };
+        self.outside_after(done)
+    }
+
+    fn seek_back(&mut self, key: &[u8], seq: u64) -> Result<()> {
+        let tables = &self.files[self.window.clone()];
+        let end = self.window.start + tables.partition_point(|file| *file.info.range.first <= *key);
+        if end == self.window.start {
+            self.open = None;
+            return Ok(());
+        }
+        let cursor = self.enter(end - 1);
+        let sought = cursor.seek_back(key, seq);
+        let outside = cursor.entry().is_none();
+        let done = match sought {
+            Ok(()) if outside => self.last_before(end - 1),
+            done => done,
+        };
+        self.outside_after(done)
+    }
+
+    #[inline]
+    fn advance(&mut self) -> Result<()> {
+        let Some(cursor) = &mut self.open else { return Ok(()) };
+        let moved = cursor.advance();
+        if moved.is_ok() && cursor.entry().is_some() {
+            return Ok(());
+        }
+        let done = moved.and_then(|()| self.first_from(self.at + 1));
+        self.outside_after(done)
+    }
+
+    #[inline]
+    fn retreat(&mut self) -> Result<()> {
+        let Some(cursor) = &mut self.open else { return Ok(()) };
+        let moved = cursor.retreat();
+        if moved.is_ok() && cursor.entry().is_some() {
+            return Ok(());
+        }
+        let done = moved.and_then(|()| self.last_before(self.at));
+        self.outside_after(done)
+    }
+}
+
+macro_rules! each {
+    ($self:ident, $cursor:ident => $call:expr) => {
+        match $self {
+            Source::Memory($cursor) => $call,
+            Source::Table($cursor) => $call,
+            Source::Level($cursor) => $call,
+        }
+    };
+}
+
+impl Cursor for Source {
+    #[inline]
+    fn entry(&self) -> Option<Entry<'_>> {
+        each!(self, cursor => cursor.entry())
+    }
+
+    fn to_first(&mut self) -> Result<()> {
+        each!(self, cursor => cursor.to_first())
+    }
+
+    fn to_last(&mut self) -> Result<()> {
+        each!(self, cursor => cursor.to_last())
+    }
+
+    fn seek(&mut self, key: &[u8], seq: u64) -> Result<()> {
+        each!(self, cursor => cursor.seek(key, seq))
+    }
+
+    fn seek_back(&mut self, key: &[u8], seq: u64) -> Result<()> {
+        each!(self, cursor => cursor.seek_back(key, seq))
+    }
+
+    #[inline]
+    fn advance(&mut self) -> Result<()> {
+        each!(self, cursor => cursor.advance())
+    }
+
+    #[inline]
+    fn retreat(&mut self) -> Result<()> {
+        each!(self, cursor => cursor.retreat())
+    }
+}

@@ -1,0 +1,78 @@
+//! What tables a tree has: its levels with their open files. A version is never changed; readers
+//! keep the one they began with, and with it all its files.
+
+use crate::{LEVELS, Levels, TableInfo, table_file::TableFile};
+use std::{collections::HashMap, sync::Arc};
+
+/// The tables of a tree.
+#[derive(Debug)]
+pub(crate) struct Version {
+    pub(crate) levels: Arc<Levels>,
+    /// The files, in each level in the order of `levels`.
+    files: [Arc<[Arc<TableFile>]>; LEVELS],
+    /// Versions of keys in all tables, removals included.
+    pub(crate) entries: u64,
+    /// How many of them are removals.
+    pub(crate) removals: u64,
+    /// Whether any table has removed ranges.
+    pub(crate) has_range_removals: bool,
+}
+
+impl Version {
+    /// The version that `levels` describe, with the files of `former` and `fresh` ones.
+    ///
+    /// # Panics
+    /// If a file is in neither.
+    pub(crate) fn new(
+        levels: Arc<Levels>,
+        former: Option<&Self>,
+        fresh: &[Arc<TableFile>],
+    ) -> Self {
+        let known = former.into_iter().flat_map(Self::files);
+        let by_number: HashMap<u64, &Arc<TableFile>> =
+            known.chain(fresh).map(|file| (file.info.number, file)).collect();
+        let files = std::array::from_fn(|level| {
+            let tables = levels.level(level).iter();
+            let file = |table: &Arc<TableInfo>| {
+                let file = by_number.get(&table.number).expect("each table was opened");
+                Arc::clone(file)
+            };
+            tables.map(file).collect()
+        });
+        let sum = |count: fn(&TableInfo) -> u64| levels.tables().map(|(_, table)| count(table)).sum();
+        Self {
+            files,
+            entries: sum(|table| table.entries),
+            removals: sum(|table| table.removals),
+            has_range_removals: levels.tables().any(|(_, table)| table.range_removals > 0),
+            levels,
+        }
+    }
+
+    /// The files of a level, in its order.
+    pub(crate) fn level(&self, level: usize) -> &Arc<[Arc<TableFile>]> {
+        &self.files[level]
+    }
+
+    /// All files.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Arc<TableFile>> {
+        self.files.iter().flat_map(|level| level.iter())
+    }
+
+    /// The open file of a table.
+    pub(crate) fn file(&self, level: usize, number: u64) -> Option<&Arc<TableFile>> {
+        self.files[level].iter().find(|file| file.info.number == number)
+    }
+
+    /// The files from the newest data to the oldest that may say something of `key`.
+    pub(crate) fn files_of<'a>(&'a self, key: &'a [u8]) -> impl Iterator<Item = &'a TableFile> {
+        let newest = self.files[0].iter().filter(|file| file.info.range.contains(key));
+        let deeper = (1..LEVELS).filter_map(|level| {
+            if self.files[level].is_empty() {
+                return None;
+            }
+            self.levels.find(level, key).map(|at| &self.files[level][at])
+        });
+        newest.chain(deeper).map(|file| &**file)
+    }
+}
