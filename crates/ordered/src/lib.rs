@@ -10,7 +10,21 @@
 mod cursor;
 mod entry;
 mod error;
+mod memtable;
+mod merge;
+mod pressure;
+mod removals;
+mod retain;
+#[cfg(test)]
+mod test_run;
+mod visible;
 
 pub use cursor::Cursor;
 pub use entry::{Entry, EntryKind};
 pub use error::{Error, Result};
+pub use memtable::{Memtable, MemtableCursor, MemtableWriter};
+pub use merge::Merge;
+pub use pressure::{Admission, Backlog, Pressure, Span};
+pub use removals::{RangeRemoval, Removals, Removed};
+pub use retain::{Fate, KeyRetention, Retention};
+pub use visible::{AsOf, Visible};
