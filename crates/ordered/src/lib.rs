@@ -18,8 +18,16 @@ pub mod fuzzing;
 mod key_range;
 mod levels;
 mod manifest;
+mod memtable;
+mod merge;
 mod options;
+mod pressure;
+mod removals;
+mod retain;
 mod table_info;
+#[cfg(test)]
+mod test_run;
+mod visible;
 
 pub use cursor::Cursor;
 pub use entry::{Entry, EntryKind};
@@ -31,5 +39,11 @@ pub use manifest::{
     Edit, MANIFEST_VERSION, Manifest, ManifestPlace, ManifestRead, State, TableAdded, TableRemoved,
     TreeAdded, TreeState, read_manifest,
 };
+pub use memtable::{Memtable, MemtableCursor, MemtableWriter};
+pub use merge::Merge;
 pub use options::{Packing, Style, TreeOptions};
+pub use pressure::{Admission, Backlog, Pressure, Span};
+pub use removals::{RangeRemoval, Removals, Removed};
+pub use retain::{Fate, KeyRetention, Retention};
 pub use table_info::TableInfo;
+pub use visible::{AsOf, Visible};

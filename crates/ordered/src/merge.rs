@@ -1,0 +1,218 @@
+//! Several sorted runs as one.
+
+use crate::{Cursor, Entry, Result};
+use std::cmp::Ordering;
+
+/// A cursor over the entries of several others, in order. If two have the same version of a key, the one
+/// that was given first is in front.
+///
+/// The one it stands on is kept apart from the others, which are in a heap: as long as the next entry
+/// comes from the same run, as it does when there is only one or runs lie side by side, a step costs one
+/// comparison at most.
+#[derive(Clone, Debug)]
+pub struct Merge<C> {
+    runs: Vec<C>,
+    /// The run whose entry is the merge's. `None` outside.
+    top: Option<usize>,
+    /// The others that have an entry: behind the top's, or before it when the way is back. The next one
+    /// is first.
+    heap: Vec<usize>,
+    /// Whether the runs without an entry ran out at the end, and not at the beginning.
+    is_forward: bool,
+    /// Where the merge stood when it turned round.
+    turned_at: Vec<u8>,
+}
+
+impl<C: Cursor> Merge<C> {
+    /// A merge of these, outside of all of them. Each must be sorted, but what is in which does not matter.
+    #[must_use]
+    pub fn new(runs: Vec<C>) -> Self {
+        let heap = Vec::with_capacity(runs.len());
+        Self { runs, top: None, heap, is_forward: true, turned_at: Vec::new() }
+    }
+
+    /// The cursors that are merged.
+    #[must_use]
+    pub fn runs(&self) -> &[C] {
+        &self.runs
+    }
+
+    /// Whether the entry of one run comes before the entry of another on the way. A run without an entry
+    /// comes last.
+    #[inline]
+    fn comes_before(&self, one: usize, other: usize) -> bool {
+        let (Some(its), Some(others)) = (self.runs[one].entry(), self.runs[other].entry()) else {
+            return self.runs[one].entry().is_some();
+        };
+        let order = its.order(&others).then(one.cmp(&other));
+        order == if self.is_forward { Ordering::Less } else { Ordering::Greater }
+    }
+
+    /// Moves all runs, and finds where the merge is then.
+    fn go(&mut self, is_forward: bool, mut go: impl FnMut(&mut C) -> Result<()>) -> Result<()> {
+        self.top = None;
+        self.heap.clear();
+        self.is_forward = is_forward;
+        for run in &mut self.runs {
+            go(run)?;
+        }
+        self.heap.extend((0..self.runs.len()).filter(|&run| self.runs[run].entry().is_some()));
+        for place in (0..self.heap.len() / 2).rev() {
+            self.sink(place);
+        }
+        self.take_top();
+        Ok(())
+    }
+
+    /// Makes the first of the heap the top.
+    fn take_top(&mut self) {
+        self.top = (!self.heap.is_empty()).then(|| self.heap.swap_remove(0));
+        self.sink(0);
+    }
+
+    /// Puts the run at a place of the heap where it belongs below there.
+    fn sink(&mut self, mut place: usize) {
+        loop {
+            let (left, right) = (2 * place + 1, 2 * place + 2);
+            if left >= self.heap.len() {
+                return;
+            }
+            let right_first =
+                right < self.heap.len() && self.comes_before(self.heap[right], self.heap[left]);
+            let child = if right_first { right } else { left };
+            if !self.comes_before(self.heap[child], self.heap[place]) {
+                return;
+            }
+            self.heap.swap(place, child);
+            place = child;
+        }
+    }
+
+    /// Finds the top again after it was moved one step on.
+    #[inline]
+    fn settle(&mut self, top: usize, moved: Result<()>) -> Result<()> {
+        if moved.is_err() {
+            self.top = None;
+            self.heap.clear();
+            return moved;
+        }
+        match self.heap.first() {
+            None if self.runs[top].entry().is_none() => self.top = None,
+            Some(&next) if self.comes_before(next, top) => self.change_top(top),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Takes the first of the heap in place of the top.
+    fn change_top(&mut self, top: usize) {
+        if self.runs[top].entry().is_some() {
+            self.top = Some(std::mem::replace(&mut self.heap[0], top));
+            self.sink(0);
+        } else {
+            self.take_top();
+        }
+    }
+
+    /// Turns the way round: all runs but the top go to the other side of its entry.
+    #[cold]
+    fn turn(&mut self, top: usize) -> Result<()> {
+        let Some(entry) = self.runs[top].entry() else { return Ok(()) };
+        let seq = entry.seq;
+        self.turned_at.clear();
+        self.turned_at.extend_from_slice(entry.key);
+        self.is_forward = !self.is_forward;
+        self.top = None;
+        self.heap.clear();
+        for run in 0..self.runs.len() {
+            if run != top {
+                self.turn_run(run, seq, run < top)?;
+                if self.runs[run].entry().is_some() {
+                    self.heap.push(run);
+                }
+            }
+        }
+        for place in (0..self.heap.len() / 2).rev() {
+            self.sink(place);
+        }
+        self.top = Some(top);
+        Ok(())
+    }
+
+    /// Moves a run to the other side of where the merge turns round.
+    fn turn_run(&mut self, run: usize, seq: u64, is_in_front: bool) -> Result<()> {
+        let is_forward = self.is_forward;
+        let run = &mut self.runs[run];
+        match run.entry() {
+            // It ran out on the side that the way led to, though something may have come there since.
+            None if is_forward => run.seek(&self.turned_at, seq)?,
+            None => run.seek_back(&self.turned_at, seq)?,
+            Some(_) => {}
+        }
+        let here = Entry {
+            key: &self.turned_at,
+            seq,
+            kind: crate::EntryKind::Remove,
+            expires_ms: None,
+            value: &[],
+        };
+        // One step, as a rule: more only where a writer has put new versions in between.
+        while let Some(entry) = run.entry() {
+            // The same version in two runs: the one in front comes first.
+            match (is_forward, entry.order(&here)) {
+                (true, Ordering::Greater) | (false, Ordering::Less) => break,
+                (_, Ordering::Equal) if is_forward != is_in_front => break,
+                (true, _) => run.advance()?,
+                (false, _) => run.retreat()?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<C: Cursor> Cursor for Merge<C> {
+    #[inline]
+    fn entry(&self) -> Option<Entry<'_>> {
+        self.runs[self.top?].entry()
+    }
+
+    fn to_first(&mut self) -> Result<()> {
+        self.go(true, C::to_first)
+    }
+
+    fn to_last(&mut self) -> Result<()> {
+        self.go(false, C::to_last)
+    }
+
+    fn seek(&mut self, key: &[u8], seq: u64) -> Result<()> {
+        self.go(true, |run| run.seek(key, seq))
+    }
+
+    fn seek_back(&mut self, key: &[u8], seq: u64) -> Result<()> {
+        self.go(false, |run| run.seek_back(key, seq))
+    }
+
+    #[inline]
+    fn advance(&mut self) -> Result<()> {
+        let Some(top) = self.top else { return Ok(()) };
+        if !self.is_forward {
+            self.turn(top)?;
+        }
+        let moved = self.runs[top].advance();
+        self.settle(top, moved)
+    }
+
+    #[inline]
+    fn retreat(&mut self) -> Result<()> {
+        let Some(top) = self.top else { return Ok(()) };
+        if self.is_forward {
+            self.turn(top)?;
+        }
+        let moved = self.runs[top].retreat();
+        self.settle(top, moved)
+    }
+}
+
+#[cfg(test)]
+#[path = "merge_test.rs"]
+mod tests;
