@@ -6,6 +6,9 @@
 //! `range` works through a range that somebody asked for; `targets` says how large levels may be,
 //! `split` where outputs end.
 //!
+//! *Doing*: `run` merges inputs and leaves out what nobody needs any more, for which `beneath` knows
+//! what lies deeper; `outputs` writes tables.
+//!
 //! What every choice keeps, or a key's newest version would no longer be found first:
 //! * the inputs contain, of the levels from the top one's next down to the output's, every table
 //!   that overlaps the span of all inputs;
@@ -13,10 +16,13 @@
 //! * two compactions at the same time share no input, and in no level into or through which both
 //!   carry tables do their spans overlap ([`Running::admits`]).
 
+pub(crate) mod beneath;
 pub(crate) mod choice;
 mod fifo;
 mod leveled;
+pub(crate) mod outputs;
 pub(crate) mod range;
+pub(crate) mod run;
 pub(crate) mod split;
 pub(crate) mod targets;
 mod tiered;

@@ -21,18 +21,6 @@ pub enum Style {
     },
 }
 
-/// How blocks are compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Packing {
-    /// Not at all.
-    None,
-    /// With LZ4: quick.
-    #[default]
-    Lz4,
-    /// With zstd: small.
-    Zstd,
-}
-
 /// How a tree keeps its tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TreeOptions {
@@ -46,14 +34,18 @@ pub struct TreeOptions {
     pub ratio: u64,
     /// How many tables of level 0 (leveled) or runs (tiered) call for a compaction. 4 by default.
     pub level0_tables: u64,
-    /// How large a block may grow before it is compressed, in bytes. 4 KiB by default.
-    pub block_bytes: u64,
-    /// How many bits of a table's filter each key takes; 0 for tables without one. 10 by default.
-    pub filter_bits: u64,
-    /// How blocks are compressed in all levels but the deepest. Not at all by default.
-    pub packing: Packing,
-    /// How blocks are compressed in the deepest level. LZ4 by default.
-    pub bottom_packing: Packing,
+    /// How large blocks become before compression, in bytes. 4 KiB by default.
+    pub block_bytes: u32,
+    /// Bits that each key has in the filter of its table; 0 for none. 10 by default.
+    pub filter_bits_per_key: u8,
+    /// How many first bytes of each key are in the filter too. None by default.
+    pub filter_prefix_bytes: Option<u16>,
+    /// How blocks are made smaller in all levels but the deepest. Not at all by default, so that
+    /// they are read in place.
+    pub compression: Compression,
+    /// How blocks are made smaller in the deepest level, which has most of the data. Not at all by
+    /// default.
+    pub bottom_compression: Compression,
 }
 
 impl Default for TreeOptions {
@@ -65,9 +57,10 @@ impl Default for TreeOptions {
             ratio: 10,
             level0_tables: 4,
             block_bytes: 4 << 10,
-            filter_bits: 10,
-            packing: Packing::None,
-            bottom_packing: Packing::Lz4,
+            filter_bits_per_key: 10,
+            filter_prefix_bytes: None,
+            compression: Compression::None,
+            bottom_compression: Compression::None,
         }
     }
 }
@@ -84,8 +77,9 @@ mod id {
     pub(super) const LEVEL0_TABLES: u64 = 7;
     pub(super) const BLOCK_BYTES: u64 = 8;
     pub(super) const FILTER_BITS: u64 = 9;
-    pub(super) const PACKING: u64 = 10;
-    pub(super) const BOTTOM_PACKING: u64 = 11;
+    pub(super) const COMPRESSION: u64 = 10;
+    pub(super) const BOTTOM_COMPRESSION: u64 = 11;
+    pub(super) const FILTER_PREFIX: u64 = 12;
 }
 
 impl TreeOptions {
@@ -104,10 +98,11 @@ impl TreeOptions {
             (id::BASE_BYTES, self.base_bytes),
             (id::RATIO, self.ratio),
             (id::LEVEL0_TABLES, self.level0_tables),
-            (id::BLOCK_BYTES, self.block_bytes),
-            (id::FILTER_BITS, self.filter_bits),
-            (id::PACKING, packing_number(self.packing)),
-            (id::BOTTOM_PACKING, packing_number(self.bottom_packing)),
+            (id::BLOCK_BYTES, self.block_bytes.into()),
+            (id::FILTER_BITS, self.filter_bits_per_key.into()),
+            (id::COMPRESSION, number_of(self.compression)),
+            (id::BOTTOM_COMPRESSION, number_of(self.bottom_compression)),
+            (id::FILTER_PREFIX, self.filter_prefix_bytes.unwrap_or(0).into()),
         ]
     }
 
@@ -125,10 +120,14 @@ impl TreeOptions {
                 id::BASE_BYTES => options.base_bytes = value,
                 id::RATIO => options.ratio = value,
                 id::LEVEL0_TABLES => options.level0_tables = value,
-                id::BLOCK_BYTES => options.block_bytes = value,
-                id::FILTER_BITS => options.filter_bits = value,
-                id::PACKING => options.packing = packing_from(value)?,
-                id::BOTTOM_PACKING => options.bottom_packing = packing_from(value)?,
+                id::BLOCK_BYTES => options.block_bytes = value.try_into().ok()?,
+                id::FILTER_BITS => options.filter_bits_per_key = value.try_into().ok()?,
+                id::COMPRESSION => options.compression = compression_of(value)?,
+                id::BOTTOM_COMPRESSION => options.bottom_compression = compression_of(value)?,
+                id::FILTER_PREFIX => {
+                    let bytes = u16::try_from(value).ok()?;
+                    options.filter_prefix_bytes = (bytes > 0).then_some(bytes);
+                }
                 _ => return None,
             }
         }
@@ -138,55 +137,66 @@ impl TreeOptions {
             (3, keep_ms, bytes_max) => Style::Fifo { keep_ms, bytes_max },
             _ => return None,
         };
-        options.check().is_ok().then_some(options)
+        options.validate_shape().is_ok().then_some(options)
     }
 
-    /// How blocks of tables of `level` are compressed.
+    /// How blocks of tables of `level` are made smaller.
     #[must_use]
-    pub fn packing_of(&self, level: usize) -> Packing {
-        if level + 1 < crate::LEVELS { self.packing } else { self.bottom_packing }
+    pub fn compression_of(&self, level: usize) -> Compression {
+        if level + 1 < LEVELS { self.compression } else { self.bottom_compression }
     }
 
-    /// Whether the values are ones that a tree can work with.
+    /// How a table of `level` is written.
+    #[must_use]
+    pub fn table_options(&self, level: usize) -> TableOptions {
+        TableOptions {
+            block_bytes: self.block_bytes,
+            compression: self.compression_of(level),
+            filter_bits_per_key: self.filter_bits_per_key,
+            filter_prefix_bytes: self.filter_prefix_bytes,
+        }
+    }
+
+    /// Checks that each setting is in its range.
     ///
     /// # Errors
-    /// Which is not, and what it may be.
-    pub fn check(&self) -> Result<(), &'static str> {
-        if !(1 << 10..=4 << 30).contains(&self.table_bytes) {
-            return Err("table_bytes must be from 1 KiB to 4 GiB");
-        }
-        if !(1 << 10..=1 << 40).contains(&self.base_bytes) {
-            return Err("base_bytes must be from 1 KiB to 1 TiB");
-        }
-        if !(2..=100).contains(&self.ratio) {
-            return Err("ratio must be from 2 to 100");
-        }
-        if !(2..=100).contains(&self.level0_tables) {
-            return Err("level0_tables must be from 2 to 100");
-        }
-        if !(64..=1 << 20).contains(&self.block_bytes) {
-            return Err("block_bytes must be from 64 bytes to 1 MiB");
-        }
-        if self.filter_bits > 64 {
-            return Err("filter_bits must be at most 64");
-        }
-        Ok(())
+    /// `Config`, which names the setting; `Codec`, if the build was made without a compression.
+    pub fn validate(&self) -> Result<()> {
+        self.validate_shape()?;
+        self.table_options(0).validate()?;
+        self.table_options(LEVELS - 1).validate()
+    }
+
+    /// As [`validate`](Self::validate), for what a build can also work with if it lacks a
+    /// compression.
+    fn validate_shape(&self) -> Result<()> {
+        let check = |field, value: u64, least: u64, most: u64, allowed| {
+            if (least..=most).contains(&value) {
+                return Ok(());
+            }
+            Err(Error::Config { field, value, allowed })
+        };
+        check("table_bytes", self.table_bytes, 1 << 10, 4 << 30, "1 KiB to 4 GiB")?;
+        check("base_bytes", self.base_bytes, 1 << 10, 1 << 40, "1 KiB to 1 TiB")?;
+        check("ratio", self.ratio, 2, 100, "2 to 100")?;
+        check("level0_tables", self.level0_tables, 2, 100, "2 to 100")
     }
 }
 
-fn packing_number(packing: Packing) -> u64 {
-    match packing {
-        Packing::None => 0,
-        Packing::Lz4 => 1,
-        Packing::Zstd => 2,
+/// The codec in the low byte, its level in the next.
+fn number_of(compression: Compression) -> u64 {
+    match compression {
+        Compression::None => 0,
+        Compression::Lz4 => 1,
+        Compression::Zstd { level } => 2 | u64::from(level) << 8,
     }
 }
 
-fn packing_from(number: u64) -> Option<Packing> {
-    Some(match number {
-        0 => Packing::None,
-        1 => Packing::Lz4,
-        2 => Packing::Zstd,
+fn compression_of(number: u64) -> Option<Compression> {
+    Some(match (number & 0xff, number >> 8) {
+        (0, 0) => Compression::None,
+        (1, 0) => Compression::Lz4,
+        (2, level) => Compression::Zstd { level: u8::try_from(level).ok()? },
         _ => return None,
     })
 }
@@ -200,11 +210,17 @@ mod tests {
         for style in
             [Style::Leveled, Style::Tiered, Style::Fifo { keep_ms: 5, bytes_max: u64::MAX }]
         {
-            let options = TreeOptions { style, ratio: 7, ..TreeOptions::default() };
+            let options = TreeOptions {
+                style,
+                ratio: 7,
+                filter_prefix_bytes: Some(9),
+                bottom_compression: Compression::Zstd { level: 5 },
+                ..TreeOptions::default()
+            };
             assert_eq!(TreeOptions::from_fields(options.fields()), Some(options));
         }
         assert_eq!(TreeOptions::from_fields([]), Some(TreeOptions::default()));
-        for wrong in [(0, 1), (12, 1), (id::STYLE, 4), (id::PACKING, 3), (id::RATIO, 1)] {
+        for wrong in [(0, 1), (13, 1), (id::STYLE, 4), (id::COMPRESSION, 3), (id::RATIO, 1)] {
             assert_eq!(TreeOptions::from_fields([wrong]), None, "{wrong:?}");
         }
     }

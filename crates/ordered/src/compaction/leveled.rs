@@ -149,13 +149,13 @@ pub(super) fn moved_if_possible(ask: &Ask<'_>, mut compaction: Compaction) -> Co
 
 /// Whether tables of both levels are compressed the same way.
 fn packs_alike(options: &TreeOptions, a: usize, b: usize) -> bool {
-    options.packing_of(a) == options.packing_of(b)
+    options.compression_of(a) == options.compression_of(b)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Levels, Packing, compaction::Running, table_info::tests::table};
+    use crate::{Levels, compaction::Running, table_info::tests::table};
 
     const DEEPEST: usize = LEVELS - 1;
 
@@ -164,7 +164,6 @@ mod tests {
             table_bytes: 1024,
             base_bytes: 4096,
             ratio: 4,
-            bottom_packing: Packing::None,
             ..TreeOptions::default()
         }
     }

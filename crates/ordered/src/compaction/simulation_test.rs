@@ -8,7 +8,7 @@ use super::{
     split::Splitter,
     targets::Targets,
 };
-use crate::{KeyRange, LEVELS, Levels, Packing, Style, TableInfo, TreeOptions};
+use crate::{KeyRange, LEVELS, Levels, Style, TableInfo, TreeOptions};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
@@ -262,8 +262,6 @@ fn leveled() -> TreeOptions {
         table_bytes: 50_000,
         base_bytes: 200_000,
         ratio: 10,
-        packing: Packing::None,
-        bottom_packing: Packing::None,
         ..TreeOptions::default()
     }
 }

@@ -1,0 +1,71 @@
+//! What work on the tables of a store shares: where files are, what numbers they get, how fast they
+//! are written, and whether it is to stop.
+
+use crate::{BlockCache, Error, FileName, Result, rate::Rate, table_file::Graves};
+use annals_disk::Disk;
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+/// Waits so many nanoseconds. Work is held to its rate with it.
+pub type Pause = Arc<dyn Fn(u64) + Send + Sync>;
+
+/// What work on the tables of a store shares.
+pub(crate) struct Site {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) dir: PathBuf,
+    pub(crate) database_id: u64,
+    pub(crate) cache: Arc<BlockCache>,
+    pub(crate) graves: Arc<Graves>,
+    pub(crate) next_number: AtomicU64,
+    pub(crate) stopping: AtomicBool,
+    pub(crate) rate: Rate,
+    pub(crate) pause: Pause,
+}
+
+impl fmt::Debug for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Site").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}
+
+impl Site {
+    /// The number of a new file. It is durable with the edit that names the file; a crash before that
+    /// leaves a file without an owner, whose number the next opening passes over.
+    pub(crate) fn new_number(&self) -> u64 {
+        self.next_number.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Ends work that is not to go on.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`].
+    pub(crate) fn check_going_on(&self) -> Result<()> {
+        if self.stopping.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
+    }
+
+    /// Notes that so many bytes were written, and waits if that was too fast.
+    pub(crate) fn pay(&self, bytes: u64) {
+        let wait_ns = self.rate.take(bytes, self.disk.monotonic_ns());
+        if wait_ns > 0 {
+            (self.pause)(wait_ns);
+        }
+    }
+
+    /// Removes files that no edit ever named. What cannot be removed is removed by the next opening.
+    pub(crate) fn discard(&self, numbers: impl IntoIterator<Item = u64>) {
+        for number in numbers {
+            let path = FileName::Table(number).path(&self.dir);
+            if let Err(error) = self.disk.remove(&path)
+                && !error.is_not_found()
+            {
+                tracing::debug!(%error, "left a table without an owner");
+            }
+        }
+    }
+}
