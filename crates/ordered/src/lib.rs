@@ -7,10 +7,22 @@
 //! What this crate is not: it knows no journal. Who uses it makes records durable before they come
 //! here, and brings those again after a crash that no table holds yet.
 
+mod block;
+mod cache;
+mod compress;
 mod cursor;
 mod entry;
 mod error;
+mod filter;
+mod number;
+mod table;
 
+pub use cache::{BlockCache, CacheStats};
+pub use compress::Compression;
 pub use cursor::Cursor;
 pub use entry::{Entry, EntryKind};
 pub use error::{Error, Result};
+pub use table::{
+    Damage, Found, KEY_BYTES_MAX, Properties, RangeRemoval, Reading, Sought, Table, TableCursor,
+    TableIdentity, TableNotes, TableOptions, TableWriter, VALUE_BYTES_MAX, Verified, Written,
+};
