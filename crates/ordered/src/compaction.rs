@@ -173,6 +173,7 @@ impl Running {
     }
 
     /// Whether none is running.
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.compactions.is_empty()
     }

@@ -26,6 +26,97 @@ pub enum Error {
         what: &'static str,
     },
 
+    /// A file is something else than a sorted table.
+    #[error("{} is not a sorted table; put the right file back or restore it from a backup", path.display())]
+    NotATable {
+        /// The file.
+        path: PathBuf,
+    },
+
+    /// A file was written by another format version.
+    #[error("{} has format version {found}, this build reads version {expected}; open it with the build \
+        that wrote it", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// The version found in it.
+        found: u16,
+        /// The version this build knows.
+        expected: u16,
+    },
+
+    /// A file was written with the other byte order.
+    #[error("{} was written with the other byte order; open it on a machine like the one that wrote it",
+        path.display())]
+    ByteOrder {
+        /// The file.
+        path: PathBuf,
+    },
+
+    /// A file belongs to another database.
+    #[error("{} belongs to the database {found:016x}, not to {expected:016x}; put the right file back or \
+        restore a backup", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// The id found in it.
+        found: u64,
+        /// The id expected.
+        expected: u64,
+    },
+
+    /// A file is another table of the same database than its name says.
+    #[error("{} is table {found}, not table {expected}; put the right file back or restore a backup",
+        path.display())]
+    OtherTable {
+        /// The file.
+        path: PathBuf,
+        /// The number found in it.
+        found: u64,
+        /// The number expected.
+        expected: u64,
+    },
+
+    /// A table is compressed in a way that this build was made without.
+    #[error("{} is compressed with {codec}, which this build was made without; build with the feature \
+        `{codec}`", path.display())]
+    Codec {
+        /// The file.
+        path: PathBuf,
+        /// The compression, which is also the name of the feature.
+        codec: &'static str,
+    },
+
+    /// An entry was given to a table's writer that does not belong behind the one before. The caller
+    /// has to give them in order; the table that was begun is of no use.
+    #[error("an entry for {} came out of order; entries are added in order, each once", path.display())]
+    OutOfOrder {
+        /// The file that was being written.
+        path: PathBuf,
+    },
+
+    /// A key or a value is larger than a table takes.
+    #[error("a {what} of {bytes} bytes is larger than the {limit} bytes it may have")]
+    TooLarge {
+        /// `key` or `value`.
+        what: &'static str,
+        /// Its length in bytes.
+        bytes: u64,
+        /// The largest length in bytes.
+        limit: u64,
+    },
+
+    /// A setting is out of range.
+    #[error("setting `{field}` is {value}, allowed is {allowed}")]
+    Config {
+        /// The setting's name.
+        field: &'static str,
+        /// The value given.
+        value: u64,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+
     /// A file that must be there is not.
     #[error("{} is missing: {what}; restore it from a backup", path.display())]
     Missing {
@@ -33,36 +124,6 @@ pub enum Error {
         path: PathBuf,
         /// What it held, for people.
         what: String,
-    },
-
-    /// A file was written in a format that this build does not read.
-    #[error("{} has format version {found}, this build reads {expected}; use a build that knows it", path.display())]
-    Version {
-        /// The file.
-        path: PathBuf,
-        /// The version it has.
-        found: u16,
-        /// The version this build reads.
-        expected: u16,
-    },
-
-    /// A file was written on a machine with the other byte order, by a build that did not keep to
-    /// the format.
-    #[error("{} was written with the other byte order", path.display())]
-    ByteOrder {
-        /// The file.
-        path: PathBuf,
-    },
-
-    /// A file belongs to another database.
-    #[error("{} belongs to database {found:016x}, not to {expected:016x}", path.display())]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-        /// The id in it.
-        found: u64,
-        /// The id asked for.
-        expected: u64,
     },
 
     /// An intact edit of the manifest asks for what cannot be.
@@ -87,6 +148,24 @@ pub enum Error {
     /// A change of the tables was asked for that cannot be. Nothing was changed.
     #[error("the tables cannot be changed that way: {0}")]
     Shape(#[from] ShapeError),
+
+    /// The work was ended because the store is being closed. Nothing was changed.
+    #[error("the work was ended because the store is being closed")]
+    Cancelled,
+
+    /// The tree is not there any more.
+    #[error("the tree {tree} was dropped")]
+    Dropped {
+        /// Its id.
+        tree: u32,
+    },
+
+    /// The caller's root could not be written.
+    #[error("the root could not be made to name the manifest: {what}")]
+    Root {
+        /// What the caller said.
+        what: String,
+    },
 }
 
 impl From<DiskError> for Error {

@@ -1,10 +1,7 @@
 //! Which past states somebody still asks for.
 
 use parking_lot::Mutex;
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The registry of what is held.
 #[derive(Debug, Default)]

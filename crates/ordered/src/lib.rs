@@ -7,32 +7,51 @@
 //! What this crate is not: it knows no journal. Who uses it makes records durable before they come
 //! here, and brings those again after a crash that no table holds yet.
 
-#[allow(dead_code, reason = "for now")]
+mod block;
+mod cache;
 mod compaction;
+mod compress;
 mod cursor;
 mod entry;
 mod error;
 mod files;
+mod filter;
 #[doc(hidden)]
 pub mod fuzzing;
+mod holds;
 mod key_range;
 mod levels;
 mod manifest;
 mod memtable;
 mod merge;
+mod number;
 mod options;
 mod pressure;
+mod rate;
 mod removals;
 mod retain;
+mod site;
+mod source;
+mod stats;
+mod store;
+mod table;
+mod table_file;
 mod table_info;
 #[cfg(test)]
 mod test_run;
+mod tree;
+mod version;
+mod view;
 mod visible;
+mod work;
 
+pub use cache::{BlockCache, CacheStats};
+pub use compress::Compression;
 pub use cursor::Cursor;
 pub use entry::{Entry, EntryKind};
 pub use error::{Error, Result};
 pub use files::FileName;
+pub use holds::Hold;
 pub use key_range::KeyRange;
 pub use levels::{LEVELS, Levels, ShapeError};
 pub use manifest::{
@@ -41,9 +60,19 @@ pub use manifest::{
 };
 pub use memtable::{Memtable, MemtableCursor, MemtableWriter};
 pub use merge::Merge;
-pub use options::{Packing, Style, TreeOptions};
+pub use options::{Style, TreeOptions};
 pub use pressure::{Admission, Backlog, Pressure, Span};
 pub use removals::{RangeRemoval, Removals, Removed};
 pub use retain::{Fate, KeyRetention, Retention};
+pub use site::Pause;
+pub use stats::{LevelStats, StoreStats, TreeStats};
+pub use store::{ManifestRoot, Store, StoreConfig};
+pub use table::{
+    Damage, Found, KEY_BYTES_MAX, Properties, Reading, Sought, Table, TableCursor, TableIdentity,
+    TableNotes, TableOptions, TableWriter, VALUE_BYTES_MAX, Verified, Written,
+};
 pub use table_info::TableInfo;
+pub use tree::{Record, Tree};
+pub use view::{TreeCursor, View, behind_prefix};
 pub use visible::{AsOf, Visible};
+pub use work::Work;

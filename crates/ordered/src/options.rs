@@ -1,6 +1,8 @@
 //! How a tree keeps its tables. Written to the manifest, so that a tree can be worked on by who
 //! knows nothing but the directory.
 
+use crate::{Compression, Error, LEVELS, Result, TableOptions};
+
 /// How compaction arranges a tree's tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Style {

@@ -3,9 +3,7 @@
 //! The file is removed when nobody uses it any more: it is marked when an edit that drops it is
 //! synced, and the last who lets go of it, be it a reader, puts it on the list of files to remove.
 
-use crate::{
-    BlockCache, Error, FileName, Removals, Result, Table, TableIdentity, TableInfo,
-};
+use crate::{BlockCache, Error, FileName, Removals, Result, Table, TableIdentity, TableInfo};
 use annals_disk::Disk;
 use parking_lot::Mutex;
 use std::{

@@ -196,10 +196,8 @@ impl TreeCore {
     /// How far compactions are behind, in bytes.
     pub(crate) fn debt_bytes(&self, view: &View) -> u64 {
         match self.options.style {
-            Style::Leveled => {
-                Targets::of(&view.version.levels, &self.options)
-                    .debt_bytes(&view.version.levels, &self.options)
-            }
+            Style::Leveled => Targets::of(&view.version.levels, &self.options)
+                .debt_bytes(&view.version.levels, &self.options),
             Style::Tiered | Style::Fifo { .. } => 0,
         }
     }
@@ -245,8 +243,8 @@ impl Tree {
         self.store.check()?;
         let core = &self.core;
         let mut writer = core.writer.lock();
-        let full = writer.memtable.memtable().memory_bytes() as u64
-            >= self.store.config.memtable_bytes;
+        let full =
+            writer.memtable.memtable().memory_bytes() as u64 >= self.store.config.memtable_bytes;
         if full || core.is_seal_wanted.load(Ordering::Relaxed) {
             core.seal(&mut writer);
         }
@@ -380,6 +378,10 @@ impl Tree {
 
     /// Whether the tree was dropped.
     pub(crate) fn check_there(&self) -> Result<()> {
-        if self.store.has_tree(&self.core) { Ok(()) } else { Err(Error::Dropped { tree: self.id() }) }
+        if self.store.has_tree(&self.core) {
+            Ok(())
+        } else {
+            Err(Error::Dropped { tree: self.id() })
+        }
     }
 }

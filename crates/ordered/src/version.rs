@@ -39,14 +39,11 @@ impl Version {
             };
             tables.map(file).collect()
         });
-        let sum = |count: fn(&TableInfo) -> u64| levels.tables().map(|(_, table)| count(table)).sum();
-        Self {
-            files,
-            entries: sum(|table| table.entries),
-            removals: sum(|table| table.removals),
-            has_range_removals: levels.tables().any(|(_, table)| table.range_removals > 0),
-            levels,
-        }
+        let sum =
+            |count: fn(&TableInfo) -> u64| levels.tables().map(|(_, table)| count(table)).sum();
+        let (entries, removals) = (sum(|table| table.entries), sum(|table| table.removals));
+        let has_range_removals = levels.tables().any(|(_, table)| table.range_removals > 0);
+        Self { levels, files, entries, removals, has_range_removals }
     }
 
     /// The files of a level, in its order.
@@ -57,11 +54,6 @@ impl Version {
     /// All files.
     pub(crate) fn files(&self) -> impl Iterator<Item = &Arc<TableFile>> {
         self.files.iter().flat_map(|level| level.iter())
-    }
-
-    /// The open file of a table.
-    pub(crate) fn file(&self, level: usize, number: u64) -> Option<&Arc<TableFile>> {
-        self.files[level].iter().find(|file| file.info.number == number)
     }
 
     /// The files from the newest data to the oldest that may say something of `key`.

@@ -108,7 +108,8 @@ impl View {
     /// (`None`: to the last key). It keeps what it needs of the view.
     #[must_use]
     pub fn cursor(&self, from: &[u8], to: Option<&[u8]>, as_of: AsOf) -> TreeCursor {
-        self.cursor_where(from, to, as_of, |_| Ok(true)).unwrap_or_else(|never: Never| match never {})
+        self.cursor_where(from, to, as_of, |_| Ok(true))
+            .unwrap_or_else(|never: Never| match never {})
     }
 
     /// A cursor over the keys that begin with `prefix`. Tables whose filters exclude the prefix are
@@ -138,9 +139,8 @@ impl View {
             }
             runs.push(Source::Memory(memtable.cursor()));
         }
-        let reaches = |range: &KeyRange| {
-            !range.ends_before(from) && to.is_none_or(|to| *range.first < *to)
-        };
+        let reaches =
+            |range: &KeyRange| !range.ends_before(from) && to.is_none_or(|to| *range.first < *to);
         for level in 0..LEVELS {
             let files = self.version.level(level);
             if self.version.has_range_removals {

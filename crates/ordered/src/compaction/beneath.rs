@@ -20,9 +20,9 @@ impl Beneath {
         let mut beneath = Self::deeper(levels, compaction.output, &compaction.span);
         if compaction.output == 0 {
             let oldest = compaction.inputs.iter().map(|(_, table)| table.lowest_seq).min();
-            let older = levels.overlapping(0, &compaction.span).filter(|table| {
-                !compaction.takes(table.number) && Some(table.lowest_seq) < oldest
-            });
+            let older = levels
+                .overlapping(0, &compaction.span)
+                .filter(|table| !compaction.takes(table.number) && Some(table.lowest_seq) < oldest);
             beneath.unsorted = older.cloned().collect();
         }
         beneath
@@ -87,8 +87,7 @@ mod tests {
                 .filter(|table| numbers.contains(&table.number))
                 .map(|table| (level, table.clone()))
                 .collect();
-            let compaction =
-                Compaction::into_level(&levels, Reason::Size, output, inputs).unwrap();
+            let compaction = Compaction::into_level(&levels, Reason::Size, output, inputs).unwrap();
             Beneath::of(&levels, &compaction)
         };
         let empty = |mut beneath: Beneath| {

@@ -160,12 +160,7 @@ mod tests {
     const DEEPEST: usize = LEVELS - 1;
 
     fn options() -> TreeOptions {
-        TreeOptions {
-            table_bytes: 1024,
-            base_bytes: 4096,
-            ratio: 4,
-            ..TreeOptions::default()
-        }
+        TreeOptions { table_bytes: 1024, base_bytes: 4096, ratio: 4, ..TreeOptions::default() }
     }
 
     fn levels(tables: &[(usize, u64, &str, &str)]) -> Levels {

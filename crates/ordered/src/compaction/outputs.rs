@@ -149,8 +149,8 @@ impl Drop for Outputs<'_> {
 /// What the manifest says of a table that was written.
 fn info(number: u64, written: &Written, plan: &OutputPlan) -> TableInfo {
     let of = &written.properties;
-    let entries = (of.entries_count > 0)
-        .then(|| KeyRange::closed(&of.smallest_key, &of.largest_key));
+    let entries =
+        (of.entries_count > 0).then(|| KeyRange::closed(&of.smallest_key, &of.largest_key));
     let removals = (of.range_removals_count > 0)
         .then(|| KeyRange::until(&of.range_removals_from, &of.range_removals_to));
     let range = KeyRange::span(entries.iter().chain(&removals));

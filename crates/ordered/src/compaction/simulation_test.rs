@@ -258,12 +258,7 @@ impl Tree {
 }
 
 fn leveled() -> TreeOptions {
-    TreeOptions {
-        table_bytes: 50_000,
-        base_bytes: 200_000,
-        ratio: 10,
-        ..TreeOptions::default()
-    }
+    TreeOptions { table_bytes: 50_000, base_bytes: 200_000, ratio: 10, ..TreeOptions::default() }
 }
 
 const KEYS: u32 = 100_000;

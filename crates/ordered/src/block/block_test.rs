@@ -1,0 +1,227 @@
+//! Blocks against the plain list of their entries.
+
+use super::{search::Place, *};
+use crate::{Entry, EntryKind};
+use proptest::prelude::*;
+
+/// An entry that owns its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Owned {
+    key: Vec<u8>,
+    seq: u64,
+    kind: EntryKind,
+    expires_ms: Option<u64>,
+    value: Vec<u8>,
+}
+
+impl Owned {
+    fn entry(&self) -> Entry<'_> {
+        Entry {
+            key: &self.key,
+            seq: self.seq,
+            kind: self.kind,
+            expires_ms: self.expires_ms,
+            value: &self.value,
+        }
+    }
+}
+
+fn put(key: &[u8], seq: u64, value: &[u8]) -> Owned {
+    Owned { key: key.into(), seq, kind: EntryKind::Put, expires_ms: None, value: value.into() }
+}
+
+fn encode(entries: &[Owned]) -> Vec<u8> {
+    let mut builder = BlockBuilder::default();
+    entries.iter().for_each(|entry| builder.add(&entry.entry()));
+    let mut out = Vec::new();
+    builder.finish(&mut out);
+    assert!(builder.is_empty());
+    out
+}
+
+fn read(block: &[u8], layout: &Layout, at: usize) -> Option<Owned> {
+    let mut key = layout.prefix(block).to_vec();
+    let row = layout.read(block, at, &mut key)?;
+    assert_eq!(layout.row(block, at).as_ref(), Some(&row));
+    assert_eq!(layout.value(block, at), block.get(row.value.clone()));
+    let value = block[row.value].to_vec();
+    Some(Owned { key, seq: row.seq, kind: row.kind, expires_ms: row.expires_ms, value })
+}
+
+/// What `search` says, by going through the list.
+fn expected(entries: &[Owned], key: &[u8], seq: u64) -> Place {
+    let sought = Entry { key, seq, kind: EntryKind::Put, expires_ms: None, value: b"" };
+    let at = entries.partition_point(|entry| entry.entry().order(&sought).is_lt());
+    let found = entries.get(at);
+    Place {
+        at,
+        same_key: found.is_some_and(|found| found.key == key),
+        exact: found.is_some_and(|found| found.key == key && found.seq == seq),
+    }
+}
+
+fn check(entries: &[Owned]) {
+    let block = encode(entries);
+    let layout = Layout::of(&block).expect("a block");
+    assert!(layout.is_sound(&block));
+    assert_eq!(layout.count(), entries.len());
+    let found: Vec<_> = (0..entries.len()).map(|at| read(&block, &layout, at).unwrap()).collect();
+    assert_eq!(found, entries);
+    assert_eq!(read(&block, &layout, entries.len()), None);
+    for entry in entries {
+        let key = &entry.key;
+        let longer = [key, &[0][..]].concat();
+        let mut near = vec![key.clone(), longer, vec![]];
+        if let Some((last, start)) = key.split_last() {
+            near.push(start.to_vec());
+            near.push([start, &[last.wrapping_add(1)]].concat());
+            near.push([start, &[last.wrapping_sub(1)]].concat());
+        }
+        for key in near {
+            for seq in
+                [0, entry.seq.saturating_sub(1), entry.seq, entry.seq.saturating_add(1), u64::MAX]
+            {
+                let place = layout.search(&block, &key, seq);
+                assert_eq!(place, Some(expected(entries, &key, seq)), "{key:?} {seq}");
+            }
+            let ends = entries.last().is_some_and(|last| last.key == key);
+            assert_eq!(layout.ends_with_key(&block, &key), Some(ends));
+        }
+    }
+}
+
+fn keys() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..12),
+        prop::collection::vec(0u8..3, 0..9),
+        prop::collection::vec(0u8..2, 0..9)
+            .prop_map(|rest| [&b"the same start "[..], &rest].concat()),
+        prop::collection::vec(0u8..2, 250..300),
+    ]
+}
+
+fn kinds() -> impl Strategy<Value = EntryKind> {
+    prop_oneof![Just(EntryKind::Put), Just(EntryKind::Pointer), Just(EntryKind::Remove)]
+}
+
+prop_compose! {
+    fn entry()(
+        key in keys(),
+        seq in prop_oneof![Just(0u64), 0u64..5, any::<u64>().prop_map(|seq| seq >> 1)],
+        kind in prop_oneof![3 => Just(EntryKind::Put), 1 => kinds()],
+        expires_ms in prop_oneof![3 => Just(None), 1 => prop_oneof![Just(0), 1000u64..1300, any::<u64>()].prop_map(Some)],
+        value in prop_oneof![
+            4 => prop::collection::vec(any::<u8>(), 0..20),
+            1 => Just(vec![7; 70_000]),
+        ],
+    ) -> Owned {
+        let value = if kind == EntryKind::Remove { vec![] } else { value };
+        Owned { key, seq, kind, expires_ms, value }
+    }
+}
+
+fn sorted(mut entries: Vec<Owned>) -> Vec<Owned> {
+    entries.sort_by(|one, other| one.entry().order(&other.entry()));
+    entries.dedup_by(|one, other| one.entry().order(&other.entry()).is_eq());
+    entries
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn blocks_hold_what_they_were_given(entries in prop::collection::vec(entry(), 1..60)) {
+        check(&sorted(entries));
+    }
+
+    #[test]
+    fn blocks_of_equal_rows_hold_what_they_were_given(
+        keys in prop::collection::btree_set(any::<[u8; 6]>(), 1..300),
+        seq in prop_oneof![Just(0u64), Just(77)],
+    ) {
+        let entries: Vec<_> = keys.iter().map(|key| put(key, seq, &key[..2])).collect();
+        check(&entries);
+    }
+}
+
+#[test]
+fn the_smallest_blocks() {
+    check(&[put(b"", 0, b"")]);
+    check(&[put(b"", 0, b""), put(b"\0", 0, b""), put(b"\0\0", 0, b"")]);
+    check(&[put(b"k", 9, b"new"), put(b"k", 3, b"old"), put(b"k", 0, b"oldest")]);
+    check(&[put(&[1; 1 << 16], 1, b""), put(&[2; 1 << 16], 1, b"")]);
+    check(&[put(&[1; 1 << 16], 2, b"a"), put(&[1; 1 << 16], 1, b"b")]);
+    check(&[put(b"a", u64::MAX, b""), put(b"b", 0, b"")]);
+    let all = Owned { expires_ms: Some(u64::MAX), ..put(b"a", 0, b"") };
+    check(&[all, Owned { expires_ms: Some(0), ..put(b"b", 0, b"") }]);
+}
+
+#[test]
+fn a_block_of_as_many_entries_as_it_can_count() {
+    let entries: Vec<_> = (0..COUNT_MAX as u32).map(|n| put(&n.to_be_bytes(), 0, b"")).collect();
+    let block = encode(&entries);
+    assert_eq!(
+        block.len(),
+        HEAD_BYTES + 2 + entries.len() * DIGEST_BYTES,
+        "the prefix and digests alone"
+    );
+    let layout = Layout::of(&block).unwrap();
+    assert!(layout.is_sound(&block));
+    for at in (0..COUNT_MAX).step_by(97) {
+        let place = layout.search(&block, &(at as u32).to_be_bytes(), 0).unwrap();
+        assert_eq!((place.at, place.exact), (at, true));
+    }
+}
+
+#[test]
+fn what_all_entries_share_takes_no_bytes() {
+    let entries: Vec<_> = (0..30u32)
+        .map(|n| put(&[&b"user "[..], &n.to_be_bytes(), b"rest"].concat(), 0, &[1; 100]))
+        .collect();
+    // Prefix once; of each key the four bytes of the digest and what is behind them; the value.
+    assert_eq!(encode(&entries).len(), HEAD_BYTES + 8 + 30 * (5 + 100));
+}
+
+#[test]
+fn an_entry_alone_is_the_same_from_both_builders() {
+    let entry = put(b"some key", 5, b"some value");
+    let mut out = Vec::new();
+    encode_one(&entry.entry(), &mut out);
+    assert_eq!(out, encode(&[entry]));
+}
+
+#[test]
+fn any_bytes_are_an_answer_and_no_panic() {
+    let entries: Vec<_> = (0..20u8)
+        .map(|n| Owned {
+            expires_ms: (n % 3 == 0).then_some(1000 + u64::from(n)),
+            ..put(
+                &[b'k', n, n, n, n, n][..3 + usize::from(n % 4)],
+                u64::from(n),
+                &[n; 5][..usize::from(n % 5)],
+            )
+        })
+        .collect();
+    let right = encode(&entries);
+    for at in 0..right.len() {
+        for bit in 0..8 {
+            let mut block = right.clone();
+            block[at] ^= 1 << bit;
+            look_at_all(&block);
+        }
+        look_at_all(&right[..at]);
+    }
+}
+
+fn look_at_all(block: &[u8]) {
+    let Some(layout) = Layout::of(block) else { return };
+    let _ = layout.is_sound(block);
+    for at in 0..layout.count() + 2 {
+        let mut key = layout.prefix(block).to_vec();
+        if let Some(row) = layout.read(block, at, &mut key) {
+            assert!(block.get(row.value).is_some());
+            let _ = layout.search(block, &key, row.seq);
+            let _ = layout.ends_with_key(block, &key);
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! Where in a block's bytes what is, and reading it.
+
+use super::{DIGEST_BYTES, HEAD_BYTES, Lengths, code};
+use crate::{
+    EntryKind,
+    number::{u16_at, u32_at, u64_at, uint_at},
+};
+use std::ops::Range;
+
+/// Where the columns of a block are, as byte offsets in it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    count: usize,
+    pub(super) prefix: usize,
+    pub(super) digests: usize,
+    tails: usize,
+    codes: usize,
+    seqs: usize,
+    expiries: usize,
+    ends: usize,
+    data: usize,
+    modes: u8,
+    seq_width: usize,
+    expiry_width: usize,
+    tail_len: usize,
+    stride: usize,
+    seq_base: u64,
+    expiry_base: u64,
+}
+
+/// An entry of a block but for the bytes of its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    /// The sequence number.
+    pub(crate) seq: u64,
+    /// What it says about its key.
+    pub(crate) kind: EntryKind,
+    /// When it expires.
+    pub(crate) expires_ms: Option<u64>,
+    /// Where the value is in the block.
+    pub(crate) value: Range<usize>,
+}
+
+impl Layout {
+    /// The layout of a block; `None` if its head contradicts itself or its columns do not fit. What
+    /// the columns say is checked where it is read.
+    #[inline]
+    pub(crate) fn of(block: &[u8]) -> Option<Self> {
+        let count = usize::from(u16_at(block, 0)?);
+        let prefix_len = usize::from(u16_at(block, 2)?);
+        let (modes, widths) = (*block.get(4)?, *block.get(5)?);
+        let bases = u16_at(block, 6)?;
+        let (tails_kept, ends_kept) = (Lengths::from_bits(modes)?, Lengths::from_bits(modes >> 2)?);
+        let (seq_width, expiry_width) = (usize::from(widths & 15), usize::from(widths >> 4));
+        if count == 0 || bases > 3 || seq_width > 8 || expiry_width > 8 {
+            return None;
+        }
+        let mut at = HEAD_BYTES;
+        let mut base = |is_there: bool| -> Option<u64> {
+            if !is_there {
+                return Some(0);
+            }
+            at += 8;
+            u64_at(block, at - 8)
+        };
+        let (seq_base, expiry_base) = (base(bases & 1 != 0)?, base(bases & 2 != 0)?);
+        let prefix = at;
+        let digests = prefix + prefix_len;
+        let tails = digests + DIGEST_BYTES * count;
+        let codes = tails
+            + match tails_kept {
+                Lengths::Same => 0,
+                Lengths::Narrow => count,
+                Lengths::Wide => 4 * count,
+            };
+        let seqs = codes + if modes & 0x10 != 0 { count } else { 0 };
+        let expiries = seqs + seq_width * count;
+        let ends = expiries + expiry_width * count;
+        let data = ends
+            + match ends_kept {
+                Lengths::Same => 0,
+                Lengths::Narrow => 2 * count,
+                Lengths::Wide => 4 * count,
+            };
+        let (tail_len, stride) = (u32_at(block, 8)? as usize, u32_at(block, 12)? as usize);
+        (data <= block.len()).then_some(Self {
+            count,
+            prefix,
+            digests,
+            tails,
+            codes,
+            seqs,
+            expiries,
+            ends,
+            data,
+            modes,
+            seq_width,
+            expiry_width,
+            tail_len,
+            stride,
+            seq_base,
+            expiry_base,
+        })
+    }
+
+    /// How many entries there are; at least one.
+    #[inline(always)]
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// What all keys begin with.
+    #[inline(always)]
+    pub(crate) fn prefix<'a>(&self, block: &'a [u8]) -> &'a [u8] {
+        block.get(self.prefix..self.digests).unwrap_or_default()
+    }
+
+    /// The column of digests.
+    #[inline(always)]
+    pub(super) fn digests<'a>(&self, block: &'a [u8]) -> &'a [[u8; DIGEST_BYTES]] {
+        block.get(self.digests..self.tails).unwrap_or_default().as_chunks().0
+    }
+
+    /// How long the tail of an entry is.
+    #[inline(always)]
+    pub(super) fn tail_len(&self, block: &[u8], at: usize) -> Option<usize> {
+        match self.modes & 3 {
+            0 => Some(self.tail_len),
+            1 => block.get(self.tails + at).copied().map(usize::from),
+            _ => u32_at(block, self.tails + 4 * at).map(|len| len as usize),
+        }
+    }
+
+    /// The sequence number of an entry.
+    #[inline(always)]
+    pub(crate) fn seq(&self, block: &[u8], at: usize) -> Option<u64> {
+        if self.seq_width == 0 {
+            return Some(self.seq_base);
+        }
+        let number = uint_at(block, self.seqs + self.seq_width * at, self.seq_width)?;
+        self.seq_base.checked_add(number)
+    }
+
+    #[inline(always)]
+    fn code(&self, block: &[u8], at: usize) -> Option<u8> {
+        if self.modes & 0x10 == 0 {
+            Some(self.modes >> 5)
+        } else {
+            block.get(self.codes + at).copied()
+        }
+    }
+
+    #[cold]
+    fn expiry(&self, block: &[u8], at: usize) -> Option<u64> {
+        let number = uint_at(block, self.expiries + self.expiry_width * at, self.expiry_width)?;
+        self.expiry_base.checked_add(number)
+    }
+
+    /// Where rest and value of an entry are.
+    #[inline(always)]
+    fn bounds(&self, block: &[u8], at: usize) -> Option<Range<usize>> {
+        let end_of = |at: usize| match (self.modes >> 2) & 3 {
+            1 => u16_at(block, self.ends + 2 * at).map(usize::from),
+            _ => u32_at(block, self.ends + 4 * at).map(|end| end as usize),
+        };
+        let (start, end) = if (self.modes >> 2) & 3 == 0 {
+            let start = self.stride.checked_mul(at)?;
+            (start, start.checked_add(self.stride)?)
+        } else {
+            (if at == 0 { 0 } else { end_of(at - 1)? }, end_of(at)?)
+        };
+        let range = self.data.checked_add(start)?..self.data.checked_add(end)?;
+        (range.start <= range.end && range.end <= block.len()).then_some(range)
+    }
+
+    /// Where the rest of an entry's tail and its value are.
+    #[inline(always)]
+    fn parts(&self, block: &[u8], at: usize) -> Option<(usize, Range<usize>, Range<usize>)> {
+        let tail_len = self.tail_len(block, at)?;
+        let bounds = self.bounds(block, at)?;
+        let value = bounds.start.checked_add(tail_len.saturating_sub(DIGEST_BYTES))?;
+        if value > bounds.end {
+            return None;
+        }
+        Some((tail_len, bounds.start..value, value..bounds.end))
+    }
+
+    /// The length of an entry's tail, and what of it is not in the digest.
+    #[inline(always)]
+    pub(super) fn rest<'a>(&self, block: &'a [u8], at: usize) -> Option<(usize, &'a [u8])> {
+        let (tail_len, rest, _) = self.parts(block, at)?;
+        Some((tail_len, block.get(rest)?))
+    }
+
+    #[inline(always)]
+    fn row_of(&self, block: &[u8], at: usize, value: Range<usize>) -> Option<Row> {
+        let code = self.code(block, at)?;
+        let expires_ms =
+            if code & code::EXPIRES == 0 { None } else { Some(self.expiry(block, at)?) };
+        Some(Row { seq: self.seq(block, at)?, kind: code::kind(code)?, expires_ms, value })
+    }
+
+    /// An entry but for its key.
+    #[inline]
+    pub(crate) fn row(&self, block: &[u8], at: usize) -> Option<Row> {
+        if at >= self.count {
+            return None;
+        }
+        let (_, _, value) = self.parts(block, at)?;
+        self.row_of(block, at, value)
+    }
+
+    /// The value of an entry.
+    #[inline]
+    pub(crate) fn value<'a>(&self, block: &'a [u8], at: usize) -> Option<&'a [u8]> {
+        if at >= self.count {
+            return None;
+        }
+        block.get(self.parts(block, at)?.2)
+    }
+
+    /// An entry whose key takes the place of what `key` has behind the block's prefix, which the
+    /// caller has put there.
+    #[inline]
+    pub(crate) fn read(&self, block: &[u8], at: usize, key: &mut Vec<u8>) -> Option<Row> {
+        if at >= self.count {
+            return None;
+        }
+        let (tail_len, rest, value) = self.parts(block, at)?;
+        let digest = u32_at(block, self.digests + DIGEST_BYTES * at)?.to_be_bytes();
+        key.truncate(self.digests - self.prefix);
+        key.extend_from_slice(&digest);
+        if tail_len >= DIGEST_BYTES {
+            key.extend_from_slice(block.get(rest)?);
+        } else {
+            key.truncate(self.digests - self.prefix + tail_len);
+        }
+        self.row_of(block, at, value)
+    }
+
+    /// Whether everything in the block agrees: sizes, kinds, and the order of the entries.
+    pub(crate) fn is_sound(&self, block: &[u8]) -> bool {
+        let (mut key, mut before) = (self.prefix(block).to_vec(), Vec::new());
+        let (mut end, mut seq_before) = (self.data, None);
+        for at in 0..self.count {
+            let Some(row) = self.read(block, at, &mut key) else { return false };
+            if let Some(seq) = seq_before
+                && (before.cmp(&key)).then(row.seq.cmp(&seq)) != std::cmp::Ordering::Less
+            {
+                return false;
+            }
+            seq_before = Some(row.seq);
+            before.clone_from(&key);
+            end = row.value.end;
+        }
+        end == block.len()
+    }
+}

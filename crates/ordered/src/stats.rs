@@ -1,0 +1,131 @@
+//! What there is in a store, and what was done since it was opened.
+
+use crate::{CacheStats, LEVELS, Store, Tree};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A level of a tree.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LevelStats {
+    /// Tables.
+    pub tables: u64,
+    /// Bytes of their files.
+    pub bytes: u64,
+    /// Versions in them, removals included.
+    pub entries: u64,
+}
+
+/// A tree.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TreeStats {
+    /// Its id.
+    pub tree: u32,
+    /// Its levels, from 0 down.
+    pub levels: Vec<LevelStats>,
+    /// What the memtable that is written to takes, in bytes.
+    pub memtable_bytes: u64,
+    /// How many memtables wait to be flushed.
+    pub sealed_memtables: u64,
+    /// What those take, in bytes.
+    pub sealed_bytes: u64,
+    /// Keys and values that were applied, in bytes.
+    pub applied_bytes: u64,
+    /// Flushes.
+    pub flushes: u64,
+    /// What they wrote, in bytes.
+    pub flushed_bytes: u64,
+    /// Compactions that merged tables.
+    pub compactions: u64,
+    /// Compactions that changed a table's level only.
+    pub moves: u64,
+    /// What compactions read, in bytes of their inputs.
+    pub compaction_read_bytes: u64,
+    /// What they wrote, in bytes.
+    pub compaction_written_bytes: u64,
+    /// How far compactions are behind, in bytes.
+    pub debt_bytes: u64,
+    /// How many memtables and runs of tables a read of a key that is not there asks at most.
+    pub read_amplification: u64,
+}
+
+impl TreeStats {
+    /// How many bytes were written to tables for each byte that was flushed; 1 if nothing was
+    /// compacted, 0 if nothing was flushed.
+    #[must_use]
+    pub fn write_amplification(&self) -> f64 {
+        if self.flushed_bytes == 0 {
+            return 0.0;
+        }
+        (self.flushed_bytes + self.compaction_written_bytes) as f64 / self.flushed_bytes as f64
+    }
+
+    /// How many bytes all tables have for each byte of the deepest level that has any: about how much
+    /// space superseded versions take. 0 without tables.
+    #[must_use]
+    pub fn space_amplification(&self) -> f64 {
+        let total: u64 = self.levels.iter().map(|level| level.bytes).sum();
+        let deepest = self.levels.iter().rev().find(|level| level.bytes > 0);
+        deepest.map_or(0.0, |deepest| total as f64 / deepest.bytes as f64)
+    }
+}
+
+/// A store.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StoreStats {
+    /// Its trees, by their ids.
+    pub trees: Vec<TreeStats>,
+    /// The cache of decompressed blocks.
+    pub cache: CacheStats,
+    /// What all memtables take, in bytes.
+    pub memtable_bytes: u64,
+    /// How strained the store is: 0 if writers are not slowed, 1 if most.
+    pub strain: f64,
+}
+
+pub(crate) fn of(store: &Store) -> StoreStats {
+    let trees: Vec<TreeStats> = store.trees().iter().map(Tree::stats).collect();
+    StoreStats {
+        memtable_bytes: trees.iter().map(|tree| tree.memtable_bytes + tree.sealed_bytes).sum(),
+        cache: store.cache().stats(),
+        strain: store.strain(),
+        trees,
+    }
+}
+
+impl Tree {
+    /// What there is and what was done since opening.
+    #[must_use]
+    pub fn stats(&self) -> TreeStats {
+        let core = &self.core;
+        let view = core.view.load();
+        let levels = &view.version.levels;
+        let level = |level| {
+            let tables = levels.level(level);
+            LevelStats {
+                tables: tables.len() as u64,
+                bytes: levels.bytes(level),
+                entries: tables.iter().map(|table| table.entries).sum(),
+            }
+        };
+        let (memtable_bytes, sealed_bytes) = core.memory_bytes();
+        let sorted = (1..LEVELS).filter(|level| !levels.level(*level).is_empty()).count();
+        let runs = 1 + view.sealed.len() + levels.level(0).len() + sorted;
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let counts = &core.counts;
+        TreeStats {
+            tree: core.id,
+            levels: (0..LEVELS).map(level).collect(),
+            memtable_bytes,
+            sealed_memtables: view.sealed.len() as u64,
+            sealed_bytes,
+            applied_bytes: count(&counts.applied_bytes),
+            flushes: count(&counts.flushes),
+            flushed_bytes: count(&counts.flushed_bytes),
+            compactions: count(&counts.compactions),
+            moves: count(&counts.moves),
+            compaction_read_bytes: count(&counts.read_bytes),
+            compaction_written_bytes: count(&counts.written_bytes),
+            debt_bytes: core.debt_bytes(&view),
+            read_amplification: runs as u64,
+        }
+    }
+}

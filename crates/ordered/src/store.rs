@@ -1,0 +1,528 @@
+//! All trees of a database: one manifest, one cache, one budget of memory, one order of work.
+//!
+//! A store has no threads. What is to be done in the background is handed out as [`Work`], which any
+//! thread runs; several pieces may run at the same time. `tree` takes records and answers readers,
+//! `work` does what is to be done, `view` is what readers see.
+//!
+//! Locks, in the order in which they may be taken: the log (held while an edit is synced), a tree's
+//! writer, what is running in a tree, the list of trees. Readers take none.
+
+mod opening;
+mod range;
+
+pub(crate) use range::compact_range;
+
+use crate::{
+    Admission, Backlog, BlockCache, Damage, Edit, Error, FileName, Hold, Manifest, ManifestPlace,
+    Pause, Pressure, Result, State, Style, Tree, TreeAdded, TreeOptions, Work,
+    holds::{Holds, Horizon},
+    manifest::TreeState,
+    site::Site,
+    tree::TreeCore,
+};
+use annals_disk::Disk;
+use parking_lot::{Mutex, RwLock};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Debug},
+    path::Path,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+/// The caller's root file, which says which manifest a store has.
+pub trait ManifestRoot: Debug + Send + Sync {
+    /// Makes the root name this manifest, durably, before it returns. The manifest and its name are
+    /// durable already.
+    ///
+    /// # Errors
+    /// Why it could not, in words. Nobody knows then which manifest the root names, and the store
+    /// stops writing.
+    fn set_manifest(&self, place: ManifestPlace) -> Result<(), String>;
+}
+
+/// How a store works.
+#[derive(Clone)]
+pub struct StoreConfig {
+    /// What all memtables may take, in bytes. 64 MiB by default.
+    pub memory_bytes: u64,
+    /// At how many bytes a memtable is sealed, to be flushed. 16 MiB by default.
+    pub memtable_bytes: u64,
+    /// What decompressed blocks may take, in bytes. 32 MiB by default.
+    pub cache_bytes: u64,
+    /// How fast flushes and compactions write together, in bytes a second; 0 by default: no limit.
+    pub write_bytes_per_s: u64,
+    /// How work waits to keep to that.
+    pub pause: Pause,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 64 << 20,
+            memtable_bytes: 16 << 20,
+            cache_bytes: 32 << 20,
+            write_bytes_per_s: 0,
+            pause: Arc::new(|ns| std::thread::sleep(std::time::Duration::from_nanos(ns))),
+        }
+    }
+}
+
+impl fmt::Debug for StoreConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreConfig")
+            .field("memory_bytes", &self.memory_bytes)
+            .field("memtable_bytes", &self.memtable_bytes)
+            .field("cache_bytes", &self.cache_bytes)
+            .field("write_bytes_per_s", &self.write_bytes_per_s)
+            .finish_non_exhaustive()
+    }
+}
+
+impl StoreConfig {
+    /// Checks that each setting is in its range.
+    ///
+    /// # Errors
+    /// `Config`, which names the setting.
+    pub fn validate(&self) -> Result<()> {
+        let refuse = |field, value, allowed| Err(Error::Config { field, value, allowed });
+        if self.memtable_bytes < 1 << 10 {
+            return refuse("memtable_bytes", self.memtable_bytes, "1 KiB or more");
+        }
+        if self.memory_bytes < self.memtable_bytes {
+            return refuse("memory_bytes", self.memory_bytes, "memtable_bytes or more");
+        }
+        Ok(())
+    }
+}
+
+/// All trees of a database. Copies are of the same store.
+///
+/// ```
+/// use annals_disk::MemoryDisk;
+/// use annals_ordered::{
+///     AsOf, Entry, EntryKind, ManifestPlace, ManifestRoot, Record, Store, StoreConfig, TreeOptions,
+/// };
+/// use std::{path::Path, sync::{Arc, Mutex}};
+///
+/// /// What the database's root file says.
+/// #[derive(Debug)]
+/// struct Root(Mutex<Option<ManifestPlace>>);
+///
+/// impl ManifestRoot for Root {
+///     fn set_manifest(&self, place: ManifestPlace) -> Result<(), String> {
+///         *self.0.lock().unwrap() = Some(place);
+///         Ok(())
+///     }
+/// }
+///
+/// let disk = Arc::new(MemoryDisk::new());
+/// let root = Arc::new(Root(Mutex::new(None)));
+/// let store = Store::create(disk, Path::new(""), 7, StoreConfig::default(), root)?;
+/// let tree = store.create_tree(1, TreeOptions::default())?;
+///
+/// let put = Entry { key: b"key", seq: 1, kind: EntryKind::Put, expires_ms: None, value: b"value" };
+/// tree.apply([Record::Entry(put)], 0)?;
+/// tree.seal();
+/// while let Some(work) = store.next_work(0) {
+///     work.run()?;
+/// }
+/// assert_eq!(tree.flushed_through(), 1);
+/// let now = AsOf { seq: u64::MAX, now_ms: 0 };
+/// assert_eq!(tree.get(b"key", now)?, Some(b"value".to_vec()));
+/// # annals_ordered::Result::Ok(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Store {
+    core: Arc<StoreCore>,
+}
+
+/// What all copies of a store share.
+#[derive(Debug)]
+pub(crate) struct StoreCore {
+    pub(crate) site: Site,
+    pub(crate) config: StoreConfig,
+    pressure: Pressure,
+    log: Mutex<Log>,
+    root: Arc<dyn ManifestRoot>,
+    trees: RwLock<BTreeMap<u32, Arc<TreeCore>>>,
+    pub(crate) holds: Arc<Holds>,
+    failure: OnceLock<Arc<Error>>,
+    /// Which tree is looked at first for the next compaction.
+    turn: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Log {
+    manifest: Manifest,
+    state: State,
+}
+
+impl StoreCore {
+    /// Whether writing goes on.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.failure.get() {
+            None => Ok(()),
+            Some(cause) => Err(Error::Stopped { cause: Arc::clone(cause) }),
+        }
+    }
+
+    /// Notes that background work has failed: no records are taken from now on.
+    pub(crate) fn fail(&self, error: &Error) {
+        if !matches!(error, Error::Cancelled | Error::Dropped { .. } | Error::Stopped { .. })
+            && self.failure.set(Arc::new(error.clone())).is_ok()
+        {
+            tracing::error!(%error, "work on the tables failed; writing stops");
+        }
+    }
+
+    /// Writes an edit, syncs it, and has `install` take over what it makes. Nothing has happened
+    /// after [`Error::Shape`], [`Error::Stopped`] or [`Error::Dropped`]; after any other error the
+    /// edit may be there at the next opening, so no file may be removed that it names or drops.
+    pub(crate) fn commit(&self, edit: Edit, install: impl FnOnce(&State)) -> Result<()> {
+        self.commit_checked(edit, |_| Ok(()), install)
+    }
+
+    /// As [`commit`](Self::commit), where `check` looks at the state before the edit.
+    pub(crate) fn commit_checked(
+        &self,
+        mut edit: Edit,
+        check: impl FnOnce(&State) -> Result<()>,
+        install: impl FnOnce(&State),
+    ) -> Result<()> {
+        let mut log = self.log.lock();
+        self.check()?;
+        check(&log.state)?;
+        edit.next_number = Some(self.site.next_number.load(Ordering::Relaxed));
+        let mut next = log.state.changed(&edit)?;
+        let written = match log.manifest.append(&edit) {
+            Ok(true) => Ok(()),
+            Ok(false) => self.roll_over(&mut log, &mut next),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
+            self.fail(&error);
+            return Err(error);
+        }
+        log.state = next;
+        install(&log.state);
+        Ok(())
+    }
+
+    /// Begins a new manifest with `state`, and has the root name it.
+    fn roll_over(&self, log: &mut Log, state: &mut State) -> Result<()> {
+        let number = self.site.new_number();
+        state.next_number = state.next_number.max(number + 1);
+        let Site { disk, dir, database_id, .. } = &self.site;
+        let manifest = Manifest::create(&**disk, dir, *database_id, number, state)?;
+        self.root.set_manifest(manifest.place()).map_err(|what| Error::Root { what })?;
+        let former = std::mem::replace(&mut log.manifest, manifest);
+        self.site.graves.push(FileName::Manifest(former.place().number));
+        Ok(())
+    }
+
+    /// Whether this very tree is still there.
+    pub(crate) fn has_tree(&self, tree: &Arc<TreeCore>) -> bool {
+        self.trees.read().get(&tree.id).is_some_and(|known| Arc::ptr_eq(known, tree))
+    }
+
+    /// All trees, by their ids.
+    pub(crate) fn all_trees(&self) -> Vec<Arc<TreeCore>> {
+        self.trees.read().values().cloned().collect()
+    }
+
+    /// What is held now.
+    pub(crate) fn horizon(&self, now_ms: u64) -> Horizon {
+        self.holds.horizon(now_ms)
+    }
+}
+
+impl Store {
+    /// Makes the store of a database that has none, in `dir`, which must be there. The root names
+    /// its manifest when this returns.
+    ///
+    /// # Errors
+    /// If a setting is out of range or the file system refuses.
+    pub fn create(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        database_id: u64,
+        config: StoreConfig,
+        root: Arc<dyn ManifestRoot>,
+    ) -> Result<Self> {
+        opening::create(disk, dir, database_id, config, root)
+    }
+
+    /// Opens the store of a database in `dir`: `place` is what its root says. All tables are opened.
+    /// The caller brings again, through [`Tree::apply`], what its log has beyond each tree's
+    /// [`Tree::flushed_through`].
+    ///
+    /// Files of the store that neither the root nor the manifest names are removed, after it is
+    /// noted that their numbers are given.
+    ///
+    /// # Errors
+    /// What is wrong with the manifest or a table, with the keys concerned if a table is missing; or
+    /// if a setting is out of range or the file system refuses.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        database_id: u64,
+        config: StoreConfig,
+        root: Arc<dyn ManifestRoot>,
+        place: ManifestPlace,
+    ) -> Result<Self> {
+        opening::open(disk, dir, database_id, config, root, place)
+    }
+
+    fn with(
+        site: Site,
+        config: StoreConfig,
+        root: Arc<dyn ManifestRoot>,
+        manifest: Manifest,
+        state: State,
+        trees: BTreeMap<u32, Arc<TreeCore>>,
+    ) -> Self {
+        let level0_tables = TreeOptions::default().level0_tables;
+        let pressure = Pressure::new(config.memory_bytes, config.memtable_bytes, level0_tables);
+        let core = StoreCore {
+            site,
+            config,
+            pressure,
+            log: Mutex::new(Log { manifest, state }),
+            root,
+            trees: RwLock::new(trees),
+            holds: Arc::default(),
+            failure: OnceLock::new(),
+            turn: AtomicUsize::new(0),
+        };
+        Self { core: Arc::new(core) }
+    }
+
+    /// Begins a tree. Its id must not have been that of a tree that may come again when the caller
+    /// replays its log.
+    ///
+    /// # Errors
+    /// If an option is out of range, the tree is there already, or the manifest cannot be written.
+    pub fn create_tree(&self, id: u32, options: TreeOptions) -> Result<Tree> {
+        options.validate()?;
+        let added = TreeAdded { tree: id, options };
+        let edit = Edit { trees_added: vec![added], ..Edit::default() };
+        self.core.commit(edit, |state| self.begin_tree(id, &state.trees[&id]))?;
+        self.tree(id).ok_or(Error::Dropped { tree: id })
+    }
+
+    fn begin_tree(&self, id: u32, state: &TreeState) {
+        let tree = TreeCore::new(id, self.core.site.database_id, state, &[]);
+        self.core.trees.write().insert(id, Arc::new(tree));
+    }
+
+    /// Ends a tree. Its files go when nobody reads them any more.
+    ///
+    /// # Errors
+    /// If there is no such tree or the manifest cannot be written.
+    pub fn drop_tree(&self, id: u32) -> Result<()> {
+        let edit = Edit { trees_removed: vec![id], ..Edit::default() };
+        self.core.commit(edit, |_| self.end_tree(id))
+    }
+
+    fn end_tree(&self, id: u32) {
+        if let Some(tree) = self.core.trees.write().remove(&id) {
+            tree.drop_files();
+        }
+    }
+
+    /// Puts an empty tree in the place of one, which has all records up to `seq` then: there is
+    /// nothing to be replayed before that. Copies of the former tree go on reading what it had.
+    ///
+    /// # Errors
+    /// If there is no such tree or the manifest cannot be written.
+    pub fn clear_tree(&self, id: u32, seq: u64) -> Result<Tree> {
+        let Some(tree) = self.tree(id) else { return Err(Error::Dropped { tree: id }) };
+        let added = TreeAdded { tree: id, options: tree.core.options };
+        let edit = Edit {
+            trees_removed: vec![id],
+            trees_added: vec![added],
+            flushed_through: vec![(id, seq)],
+            ..Edit::default()
+        };
+        self.core.commit(edit, |state| {
+            self.end_tree(id);
+            self.begin_tree(id, &state.trees[&id]);
+        })?;
+        self.tree(id).ok_or(Error::Dropped { tree: id })
+    }
+
+    /// A tree by its id.
+    #[must_use]
+    pub fn tree(&self, id: u32) -> Option<Tree> {
+        let core = Arc::clone(self.core.trees.read().get(&id)?);
+        Some(Tree { core, store: Arc::clone(&self.core) })
+    }
+
+    /// All trees, by their ids.
+    #[must_use]
+    pub fn trees(&self) -> Vec<Tree> {
+        let tree = |core| Tree { core, store: Arc::clone(&self.core) };
+        self.core.all_trees().into_iter().map(tree).collect()
+    }
+
+    /// Which manifest there is and how far it is synced, for the caller's root.
+    #[must_use]
+    pub fn manifest_place(&self) -> ManifestPlace {
+        self.core.log.lock().manifest.place()
+    }
+
+    /// Keeps what can be seen as of `seq` and `now_ms` until the hold is dropped. `seq` must be the
+    /// newest that is visible, so the caller is a writer or keeps them out: older states may be gone.
+    #[must_use]
+    pub fn hold(&self, seq: u64, now_ms: u64) -> Hold {
+        self.core.holds.hold(seq, now_ms)
+    }
+
+    /// Whether records are taken.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] with the cause after background work has failed.
+    pub fn check(&self) -> Result<()> {
+        self.core.check()
+    }
+
+    /// What a commit of so many bytes has to do before it goes on: a caller asks before it takes
+    /// what other writers wait for. Notes which memtable is to be sealed if memory runs short; see
+    /// [`seal_wanted`](Self::seal_wanted).
+    #[must_use]
+    pub fn admit(&self, commit_bytes: u64) -> Admission {
+        let backlog = self.backlog();
+        if backlog.memtable_bytes > self.core.config.memory_bytes / 4 * 3 {
+            let trees = self.core.all_trees();
+            if let Some(largest) = trees.iter().max_by_key(|tree| tree.memory_bytes().0) {
+                largest.is_seal_wanted.store(true, Ordering::Relaxed);
+            }
+        }
+        self.core.pressure.admit(&backlog, commit_bytes)
+    }
+
+    /// The trees whose memtables are to be sealed to give memory back: the next records do it, or the
+    /// caller, as a writer, with [`Tree::seal`] where no records come.
+    #[must_use]
+    pub fn seal_wanted(&self) -> Vec<Tree> {
+        let wanted = |tree: &Tree| tree.core.is_seal_wanted.load(Ordering::Relaxed);
+        self.trees().into_iter().filter(wanted).collect()
+    }
+
+    /// What waits to be done.
+    #[must_use]
+    pub fn backlog(&self) -> Backlog {
+        let mut backlog = Backlog::default();
+        for tree in self.core.all_trees() {
+            let (active, sealed) = tree.memory_bytes();
+            backlog.memtable_bytes += active + sealed;
+            let view = tree.view.load();
+            backlog.debt_bytes += tree.debt_bytes(&view);
+            if !matches!(tree.options.style, Style::Fifo { .. }) {
+                let tables = view.version.levels.level(0).len() as u64;
+                // Pressure is set for the usual number of tables; a tree may allow for more.
+                let usual = TreeOptions::default().level0_tables;
+                let tables = tables * usual / tree.options.level0_tables;
+                backlog.level0_tables = backlog.level0_tables.max(tables);
+            }
+        }
+        backlog
+    }
+
+    /// The next thing to be done in the background; `None` if there is nothing, or nothing that can
+    /// be done beside what is running. `now_ms` is the time, in milliseconds since 1970: no reader
+    /// that is not held may have an earlier one later. Flushes come before compactions.
+    #[must_use]
+    pub fn next_work(&self, now_ms: u64) -> Option<Work> {
+        self.next_flush(now_ms).or_else(|| self.next_compaction(now_ms))
+    }
+
+    /// The next flush, or files to remove.
+    #[must_use]
+    pub fn next_flush(&self, now_ms: u64) -> Option<Work> {
+        if self.core.check().is_err() || self.core.site.check_going_on().is_err() {
+            return None;
+        }
+        Work::remove(&self.core).or_else(|| Work::flush(&self.core, now_ms))
+    }
+
+    /// The next compaction.
+    #[must_use]
+    pub fn next_compaction(&self, now_ms: u64) -> Option<Work> {
+        if self.core.check().is_err() || self.core.site.check_going_on().is_err() {
+            return None;
+        }
+        let trees = self.core.all_trees();
+        let turn = self.core.turn.fetch_add(1, Ordering::Relaxed);
+        let horizon = self.core.horizon(now_ms);
+        (0..trees.len()).find_map(|step| {
+            let tree = &trees[(turn + step) % trees.len()];
+            Work::compact(&self.core, tree, &horizon, now_ms)
+        })
+    }
+
+    /// Whether there is something to be done that could be begun now.
+    #[must_use]
+    pub fn has_work(&self, now_ms: u64) -> bool {
+        let settled_seq = self.core.horizon(now_ms).settled_seq();
+        let idle = self.core.check().is_err() || self.core.site.check_going_on().is_err();
+        !idle
+            && (!self.core.site.graves.is_empty()
+                || self.core.all_trees().iter().any(|tree| {
+                    Work::can_flush(tree) || tree.wants_compaction(settled_seq, now_ms)
+                }))
+    }
+
+    /// Has running work end soon, with [`Error::Cancelled`], and hands out none any more. What was
+    /// begun is removed, or left without an owner for the next opening.
+    pub fn stop(&self) {
+        self.core.site.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Reads every byte of all tables and of the manifest, and reports each place that is damaged
+    /// with the keys concerned, as far as that is known.
+    ///
+    /// # Errors
+    /// If the manifest is damaged.
+    pub fn verify(&self, report: &mut dyn FnMut(u32, Damage)) -> Result<()> {
+        let site = &self.core.site;
+        {
+            // No edit is written meanwhile, or it would be taken for a torn one.
+            let log = self.core.log.lock();
+            let place = log.manifest.place();
+            crate::read_manifest(&*site.disk, &site.dir, site.database_id, place)?;
+        }
+        for tree in self.core.all_trees() {
+            let version = Arc::clone(&tree.view.load().version);
+            for file in version.files() {
+                file.table.verify(&mut |mut damage| {
+                    damage.from.get_or_insert_with(|| file.info.range.first.to_vec());
+                    damage.to.get_or_insert_with(|| file.info.range.last.to_vec());
+                    report(tree.id, damage);
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The cache of decompressed blocks.
+    #[must_use]
+    pub fn cache(&self) -> &Arc<BlockCache> {
+        &self.core.site.cache
+    }
+
+    /// What there is and what was done since opening.
+    #[must_use]
+    pub fn stats(&self) -> crate::StoreStats {
+        crate::stats::of(self)
+    }
+
+    /// How strained the store is, from 0 to 1.
+    #[must_use]
+    pub fn strain(&self) -> f64 {
+        self.core.pressure.strain(&self.backlog())
+    }
+}

@@ -1,0 +1,124 @@
+//! Making and opening a store.
+
+use super::{ManifestRoot, Store, StoreConfig};
+use crate::{
+    BlockCache, Edit, Error, FileName, Manifest, ManifestPlace, Result, State,
+    rate::Rate,
+    site::Site,
+    table_file::{Graves, TableFile},
+    tree::TreeCore,
+};
+use annals_disk::Disk;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64},
+    },
+};
+
+fn site(
+    disk: Arc<dyn Disk>,
+    dir: &Path,
+    database_id: u64,
+    config: &StoreConfig,
+    next_number: u64,
+) -> Site {
+    Site {
+        disk,
+        dir: dir.to_owned(),
+        database_id,
+        cache: Arc::new(BlockCache::new(config.cache_bytes)),
+        graves: Arc::new(Graves::default()),
+        next_number: AtomicU64::new(next_number),
+        stopping: AtomicBool::new(false),
+        rate: Rate::new(config.write_bytes_per_s),
+        pause: Arc::clone(&config.pause),
+    }
+}
+
+/// See [`Store::create`].
+pub(super) fn create(
+    disk: Arc<dyn Disk>,
+    dir: &Path,
+    database_id: u64,
+    config: StoreConfig,
+    root: Arc<dyn ManifestRoot>,
+) -> Result<Store> {
+    config.validate()?;
+    // A crash in an earlier attempt may have left files.
+    let strays = strays(&*disk, dir, &BTreeSet::new())?;
+    let number = strays.iter().map(|file| file.number() + 1).max().unwrap_or(1);
+    let state = State { next_number: number + 1, ..State::default() };
+    let manifest = Manifest::create(&*disk, dir, database_id, number, &state)?;
+    root.set_manifest(manifest.place()).map_err(|what| Error::Root { what })?;
+    let site = site(disk, dir, database_id, &config, state.next_number);
+    remove(&*site.disk, dir, &strays)?;
+    Ok(Store::with(site, config, root, manifest, state, BTreeMap::new()))
+}
+
+/// See [`Store::open`].
+pub(super) fn open(
+    disk: Arc<dyn Disk>,
+    dir: &Path,
+    database_id: u64,
+    config: StoreConfig,
+    root: Arc<dyn ManifestRoot>,
+    place: ManifestPlace,
+) -> Result<Store> {
+    config.validate()?;
+    let (mut manifest, mut state) = Manifest::open(&*disk, dir, database_id, place)?;
+    let mut site = site(disk, dir, database_id, &config, state.next_number);
+    let mut trees = BTreeMap::new();
+    let mut named = BTreeSet::from([FileName::Manifest(place.number)]);
+    for (&id, tree) in &state.trees {
+        let mut files = Vec::new();
+        for (_, info) in tree.levels.tables() {
+            named.insert(FileName::Table(info.number));
+            let (cache, graves) = (Arc::clone(&site.cache), Arc::clone(&site.graves));
+            let info = Arc::clone(info);
+            let file = TableFile::open(&*site.disk, dir, database_id, id, info, cache, graves)?;
+            files.push(Arc::new(file));
+        }
+        trees.insert(id, Arc::new(TreeCore::new(id, database_id, tree, &files)));
+    }
+    let strays = strays(&*site.disk, dir, &named)?;
+    if let Some(highest) = strays.iter().map(|file| file.number()).max()
+        && highest >= state.next_number
+    {
+        // First it is noted that the numbers are given: once the files are gone nothing else tells.
+        let edit = Edit { next_number: Some(highest + 1), ..Edit::default() };
+        let next = state.changed(&edit)?;
+        if !manifest.append(&edit)? {
+            let number = highest + 1;
+            let next = State { next_number: number + 1, ..next };
+            let fresh = Manifest::create(&*site.disk, dir, database_id, number, &next)?;
+            root.set_manifest(fresh.place()).map_err(|what| Error::Root { what })?;
+            site.graves.push(FileName::Manifest(place.number));
+            (manifest, state) = (fresh, next);
+        } else {
+            state = next;
+        }
+        site.next_number = AtomicU64::new(state.next_number);
+    }
+    remove(&*site.disk, dir, &strays)?;
+    Ok(Store::with(site, config, root, manifest, state, trees))
+}
+
+/// The files of a store in `dir` that are not in `named`.
+fn strays(disk: &dyn Disk, dir: &Path, named: &BTreeSet<FileName>) -> Result<Vec<FileName>> {
+    let files = disk.list(dir)?.into_iter().filter(|entry| !entry.is_dir);
+    let ours = files.filter_map(|entry| FileName::parse(&entry.name));
+    Ok(ours.filter(|file| !named.contains(file)).collect())
+}
+
+fn remove(disk: &dyn Disk, dir: &Path, files: &[FileName]) -> Result<()> {
+    for file in files {
+        disk.remove(&file.path(dir))?;
+    }
+    if !files.is_empty() {
+        disk.sync_dir(dir)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! Compaction of a range that somebody asked for, done at once.
+
+use crate::{
+    KeyRange, Result, Style, Tree, Work,
+    compaction::{
+        choice::Ask,
+        range::{Next, RangeCompaction},
+    },
+};
+use std::sync::atomic::Ordering;
+
+/// How long to wait for work of others before looking again, in nanoseconds.
+const WAIT_NS: u64 = 1_000_000;
+
+/// See [`Tree::compact_range`].
+pub(crate) fn compact_range(tree: &Tree, range: Option<KeyRange>, now_ms: u64) -> Result<()> {
+    let (store, core) = (&tree.store, &tree.core);
+    while let Some(work) = Work::flush_of(store, core, now_ms) {
+        work.run()?;
+    }
+    // Where the oldest go first, nothing is merged but what the style merges.
+    if matches!(core.options.style, Style::Fifo { .. }) {
+        return Ok(());
+    }
+    let next_number = || store.site.next_number.load(Ordering::Relaxed);
+    let mut steps = RangeCompaction::new(range, next_number());
+    loop {
+        store.check()?;
+        store.site.check_going_on()?;
+        tree.check_there()?;
+        let horizon = store.horizon(now_ms);
+        let next = {
+            let running = core.running.lock();
+            let view = core.view.load_full();
+            let next = steps.next(
+                &Ask {
+                    levels: &view.version.levels,
+                    options: &core.options,
+                    running: &running,
+                    settled_seq: horizon.settled_seq(),
+                    now_ms: horizon.now_ms,
+                },
+                next_number(),
+            );
+            match next {
+                Next::Piece(piece) => Some(Work::claim(store, core, running, &view, piece, now_ms)),
+                Next::Wait => None,
+                Next::Done => return Ok(()),
+            }
+        };
+        match next {
+            Some(work) => work.run()?,
+            None => (store.site.pause)(WAIT_NS),
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Going through a table.
+
+use super::{Found, Reading, Table, blocks::Body, handle::Child, reader::Node};
+use crate::{
+    Cursor, Entry, Result,
+    block::{Layout, Row},
+};
+use std::ops::Deref;
+
+/// A place in a table. Keeps the table, however it is given: an `Arc<Table>` or a reference.
+///
+/// The key of the entry at the place is put together in memory of the cursor; the value is where it is
+/// in the file or, of a compressed block, in the decompressed one.
+#[derive(Debug)]
+pub struct TableCursor<T> {
+    table: T,
+    reading: Reading,
+    /// The way down the index, from the root to the leaf; empty if the cursor was never placed.
+    path: Vec<Step>,
+    /// The block of entries.
+    block: Option<(Body, Layout)>,
+    at: usize,
+    /// The entry at the place, its key in `key`; none outside of the table.
+    row: Option<Row>,
+    key: Vec<u8>,
+}
+
+/// A place in an index block.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    node: Node,
+    at: usize,
+}
+
+/// An end of a block.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    First,
+    Last,
+}
+
+impl End {
+    fn of(self, layout: &Layout) -> usize {
+        match self {
+            Self::First => 0,
+            Self::Last => layout.count() - 1,
+        }
+    }
+}
+
+impl<T: Deref<Target = Table>> TableCursor<T> {
+    /// A cursor outside of the table.
+    #[must_use]
+    pub fn new(table: T, reading: Reading) -> Self {
+        Self { table, reading, path: Vec::new(), block: None, at: 0, row: None, key: Vec::new() }
+    }
+
+    /// The table.
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// The entry at the place, if it is a version of `key`.
+    pub(super) fn found_at(self, key: &[u8]) -> Option<Found> {
+        let (row, (body, _)) = (self.row?, self.block?);
+        (self.key == key).then(|| Found::new(&row, body))
+    }
+
+    fn leave(&mut self) {
+        self.row = None;
+    }
+
+    /// Goes down the index from the root; `choose` tells which way in each index block. Returns what
+    /// the leaf says of a block of entries; `None` if the table is empty.
+    fn descend(&mut self, choose: impl Fn(&Table, Node) -> Result<usize>) -> Result<Option<Child>> {
+        self.path.clear();
+        let Some(root) = self.table.root else { return Ok(None) };
+        let mut node = root;
+        loop {
+            let at = choose(&self.table, node)?;
+            self.path.push(Step { node, at });
+            let child = self.table.child(node, at)?;
+            if self.path.len() >= self.table.footer.depth as usize {
+                return Ok(Some(child));
+            }
+            node = self.table.node(child)?;
+        }
+    }
+
+    /// Opens a block of entries.
+    fn open(&mut self, child: Child) -> Result<()> {
+        let body = self.table.blocks.data(child.block, self.reading)?;
+        let bytes = self.table.blocks.bytes(&body);
+        let layout =
+            Layout::of(bytes).ok_or_else(|| self.table.blocks.contradicts(child.block.offset))?;
+        self.key.clear();
+        self.key.extend_from_slice(layout.prefix(bytes));
+        self.block = Some((body, layout));
+        Ok(())
+    }
+
+    /// Goes to an entry of the open block.
+    #[inline]
+    fn settle(&mut self, at: usize) -> Result<()> {
+        self.row = None;
+        let Some((body, layout)) = &self.block else { return Ok(()) };
+        let bytes = self.table.blocks.bytes(body);
+        match layout.read(bytes, at, &mut self.key) {
+            Some(row) => {
+                self.at = at;
+                self.row = Some(row);
+                Ok(())
+            }
+            None => Err(self.contradicts()),
+        }
+    }
+
+    #[cold]
+    fn contradicts(&self) -> crate::Error {
+        match self.path.last().map(|step| self.table.child(step.node, step.at)) {
+            Some(Ok(child)) => self.table.blocks.contradicts(child.block.offset),
+            Some(Err(error)) => error,
+            None => self.table.blocks.contradicts(0),
+        }
+    }
+
+    /// Goes to an end of the table.
+    fn go_to(&mut self, end: End) -> Result<()> {
+        self.leave();
+        let Some(child) = self.descend(|_, node| Ok(end.of(&node.layout)))? else { return Ok(()) };
+        self.open(child)?;
+        self.settle_at(end)
+    }
+
+    fn settle_at(&mut self, end: End) -> Result<()> {
+        let Some((_, layout)) = &self.block else { return Ok(()) };
+        self.settle(end.of(layout))
+    }
+
+    /// Opens the block behind the open one, or before it, and goes to its near end; outside, if there
+    /// is none.
+    #[cold]
+    fn step_block(&mut self, near: End) -> Result<()> {
+        self.leave();
+        let depth = self.path.len();
+        while let Some(step) = self.path.last_mut() {
+            let next = match near {
+                End::First => Some(step.at + 1).filter(|at| *at < step.node.layout.count()),
+                End::Last => step.at.checked_sub(1),
+            };
+            if let Some(at) = next {
+                step.at = at;
+                break;
+            }
+            self.path.pop();
+        }
+        let Some(step) = self.path.last().copied() else { return Ok(()) };
+        let mut child = self.table.child(step.node, step.at)?;
+        while self.path.len() < depth {
+            let node = self.table.node(child)?;
+            let at = near.of(&node.layout);
+            self.path.push(Step { node, at });
+            child = self.table.child(node, at)?;
+        }
+        self.open(child)?;
+        self.settle_at(near)
+    }
+
+    /// Opens the block that may have the version `seq` of `key`, and searches it: the first entry at
+    /// or behind it, which may be behind the block, and whether it is that very version.
+    fn search(&mut self, key: &[u8], seq: u64) -> Result<Option<(usize, bool)>> {
+        self.leave();
+        let Some(child) = self.descend(|table, node| table.floor(node, key, seq))? else {
+            return Ok(None);
+        };
+        self.open(child)?;
+        let Some((body, layout)) = &self.block else { return Ok(None) };
+        let place = layout
+            .search(self.table.blocks.bytes(body), key, seq)
+            .ok_or_else(|| self.table.blocks.contradicts(child.block.offset))?;
+        Ok(Some((place.at, place.exact)))
+    }
+
+    fn count(&self) -> usize {
+        self.block.as_ref().map_or(0, |(_, layout)| layout.count())
+    }
+}
+
+impl<T: Deref<Target = Table>> Cursor for TableCursor<T> {
+    #[inline]
+    fn entry(&self) -> Option<Entry<'_>> {
+        let row = self.row.as_ref()?;
+        let (body, _) = self.block.as_ref()?;
+        Some(Entry {
+            key: &self.key,
+            seq: row.seq,
+            kind: row.kind,
+            expires_ms: row.expires_ms,
+            value: self.table.blocks.bytes(body).get(row.value.clone())?,
+        })
+    }
+
+    fn to_first(&mut self) -> Result<()> {
+        self.go_to(End::First)
+    }
+
+    fn to_last(&mut self) -> Result<()> {
+        self.go_to(End::Last)
+    }
+
+    fn seek(&mut self, key: &[u8], seq: u64) -> Result<()> {
+        let Some((at, _)) = self.search(key, seq)? else { return Ok(()) };
+        if at < self.count() { self.settle(at) } else { self.step_block(End::First) }
+    }
+
+    fn seek_back(&mut self, key: &[u8], seq: u64) -> Result<()> {
+        let Some((at, is_exact)) = self.search(key, seq)? else { return Ok(()) };
+        if is_exact {
+            return self.settle(at);
+        }
+        match at.checked_sub(1) {
+            Some(before) => self.settle(before),
+            None => self.step_block(End::Last),
+        }
+    }
+
+    #[inline]
+    fn advance(&mut self) -> Result<()> {
+        if self.row.is_none() {
+            return Ok(());
+        }
+        if self.at + 1 < self.count() {
+            self.settle(self.at + 1)
+        } else {
+            self.step_block(End::First)
+        }
+    }
+
+    #[inline]
+    fn retreat(&mut self) -> Result<()> {
+        if self.row.is_none() {
+            return Ok(());
+        }
+        match self.at.checked_sub(1) {
+            Some(before) => self.settle(before),
+            None => self.step_block(End::Last),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The file of a table that is being written.
+
+use super::{
+    TableIdentity,
+    envelope::{BlockKind, Envelope},
+    handle::{Handle, OFFSET_MAX},
+    header,
+};
+use crate::{
+    Compression, Error, Result,
+    compress::{self, Codec},
+};
+use annals_disk::{Disk, DiskError, File, Operation};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// Bytes that are collected before they are given to the file.
+const BUFFER_BYTES: usize = 1 << 20;
+
+/// A file that takes blocks, one behind the other.
+#[derive(Debug)]
+pub(super) struct Out {
+    file: Box<dyn File>,
+    path: PathBuf,
+    seed: u32,
+    buffer: Vec<u8>,
+    /// Bytes that were given to the file.
+    given_bytes: u64,
+    blocks_count: u32,
+    packed: Vec<u8>,
+}
+
+impl Out {
+    /// Creates the file and begins it with the header of a table.
+    pub(super) fn create(disk: &dyn Disk, path: &Path, identity: TableIdentity) -> Result<Self> {
+        let file = disk.create(path)?;
+        let mut buffer = Vec::with_capacity(BUFFER_BYTES);
+        buffer.extend_from_slice(&header::encode(identity));
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            seed: identity.seed(),
+            buffer,
+            given_bytes: 0,
+            blocks_count: 0,
+            packed: Vec::new(),
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The length of the file so far, in bytes.
+    pub(super) fn end(&self) -> u64 {
+        self.given_bytes + self.buffer.len() as u64
+    }
+
+    /// Blocks so far.
+    pub(super) fn blocks_count(&self) -> u32 {
+        self.blocks_count
+    }
+
+    /// Writes a block, made smaller if that pays.
+    pub(super) fn pack(
+        &mut self,
+        kind: BlockKind,
+        compression: Compression,
+        body: &[u8],
+    ) -> Result<Handle> {
+        let mut packed = std::mem::take(&mut self.packed);
+        packed.clear();
+        let codec = compress::pack(compression, body, &mut packed);
+        let body = if codec == Codec::Plain { body } else { &packed };
+        let written = self.put_block(kind, codec, body);
+        if packed.capacity() <= BUFFER_BYTES {
+            self.packed = packed;
+        }
+        written
+    }
+
+    /// Writes a block as it is.
+    pub(super) fn write(&mut self, kind: BlockKind, body: &[u8]) -> Result<Handle> {
+        self.put_block(kind, Codec::Plain, body)
+    }
+
+    fn put_block(&mut self, kind: BlockKind, codec: Codec, body: &[u8]) -> Result<Handle> {
+        let handle = Handle { offset: self.end(), ordinal: self.blocks_count };
+        let len = u32::try_from(body.len()).map_err(|_| self.too_large())?;
+        self.blocks_count = self.blocks_count.checked_add(1).ok_or_else(|| self.too_large())?;
+        if handle.offset >= OFFSET_MAX {
+            return Err(self.too_large());
+        }
+        let envelope = Envelope { kind, codec, len }.seal(self.seed, handle.offset, body);
+        self.put(&envelope)?;
+        self.put(body)?;
+        Ok(handle)
+    }
+
+    #[cold]
+    fn too_large(&self) -> Error {
+        let reason = io::Error::new(io::ErrorKind::FileTooLarge, "a table cannot be so large");
+        DiskError::new(Operation::Write, &self.path, reason).into()
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.buffer.len() + bytes.len() > BUFFER_BYTES {
+            self.flush()?;
+        }
+        if bytes.len() >= BUFFER_BYTES {
+            self.file.append(bytes)?;
+            self.given_bytes += bytes.len() as u64;
+        } else {
+            self.buffer.extend_from_slice(bytes);
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if !self.buffer.is_empty() {
+            self.file.append(&self.buffer)?;
+            self.given_bytes += self.buffer.len() as u64;
+            self.buffer.clear();
+        }
+        Ok(())
+    }
+
+    /// Writes the last bytes and syncs the file.
+    pub(super) fn finish(&mut self, footer: &[u8]) -> Result<()> {
+        self.put(footer)?;
+        self.flush()?;
+        Ok(self.file.sync()?)
+    }
+}

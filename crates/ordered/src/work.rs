@@ -1,0 +1,318 @@
+//! One thing to be done in the background: a flush, a compaction, the removal of files.
+//!
+//! What is handed out is marked as begun, and the mark goes when the work has been run or is dropped.
+//! While it runs nothing waits for it but what needs its result: tables are written without a lock,
+//! and only the edit that names them is written under the lock of the log.
+//!
+//! Order of durability: a table is synced, then the directory, then the edit; only then do readers
+//! see it, does `flushed_through` advance, and do the inputs go.
+
+use crate::{
+    Edit, Error, FileName, Result, TableAdded, TableInfo, TableRemoved,
+    compaction::{
+        Action, Compaction, Running,
+        beneath::Beneath,
+        choice::{Ask, choose},
+        outputs::OutputPlan,
+        run::{Inputs, merge_tables, write},
+        split::Splitter,
+    },
+    holds::Horizon,
+    removals::Removals,
+    source::Source,
+    store::StoreCore,
+    table_file::TableFile,
+    tree::{Counts, TreeCore},
+    version::Version,
+    view::{Sealed, View},
+};
+use parking_lot::MutexGuard;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+/// One thing to be done in the background. Running it takes as long as it takes to read and write
+/// what it concerns; dropping it instead gives it back.
+#[derive(Debug)]
+#[must_use = "work that is dropped is not done"]
+pub struct Work {
+    store: Arc<StoreCore>,
+    kind: Kind,
+    now_ms: u64,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Remove(Vec<FileName>),
+    Flush(Flush),
+    Compact(Compact),
+}
+
+/// Memtables that are to become a table.
+#[derive(Debug)]
+struct Flush {
+    tree: Arc<TreeCore>,
+    /// The newest first.
+    memtables: Vec<Arc<Sealed>>,
+}
+
+impl Drop for Flush {
+    fn drop(&mut self) {
+        self.tree.is_flushing.store(false, Ordering::Release);
+    }
+}
+
+/// A compaction that is marked as running.
+#[derive(Debug)]
+struct Compact {
+    tree: Arc<TreeCore>,
+    compaction: Arc<Compaction>,
+    version: Arc<Version>,
+}
+
+impl Drop for Compact {
+    fn drop(&mut self) {
+        self.tree.running.lock().end(&self.compaction);
+    }
+}
+
+impl Work {
+    /// Files that nobody uses any more.
+    pub(crate) fn remove(store: &Arc<StoreCore>) -> Option<Self> {
+        let files = store.site.graves.take();
+        let kind = Kind::Remove(files);
+        let work = Self { store: Arc::clone(store), kind, now_ms: 0 };
+        matches!(&work.kind, Kind::Remove(files) if !files.is_empty()).then_some(work)
+    }
+
+    /// The flush of the tree that has most to flush.
+    pub(crate) fn flush(store: &Arc<StoreCore>, now_ms: u64) -> Option<Self> {
+        let mut trees = store.all_trees();
+        trees.retain(Self::can_flush);
+        trees.sort_by_key(|tree| std::cmp::Reverse(tree.memory_bytes().1));
+        trees.iter().find_map(|tree| Self::flush_of(store, tree, now_ms))
+    }
+
+    /// Whether a tree has something to flush and nobody does it.
+    pub(crate) fn can_flush(tree: &Arc<TreeCore>) -> bool {
+        !tree.is_flushing.load(Ordering::Acquire) && !tree.view.load().sealed.is_empty()
+    }
+
+    /// The flush of a tree.
+    pub(crate) fn flush_of(
+        store: &Arc<StoreCore>,
+        tree: &Arc<TreeCore>,
+        now_ms: u64,
+    ) -> Option<Self> {
+        if tree.is_flushing.swap(true, Ordering::AcqRel) {
+            return None;
+        }
+        let memtables = tree.view.load().sealed.clone();
+        let flush = Flush { tree: Arc::clone(tree), memtables };
+        if flush.memtables.is_empty() {
+            return None;
+        }
+        Some(Self { store: Arc::clone(store), kind: Kind::Flush(flush), now_ms })
+    }
+
+    /// The next compaction of a tree.
+    pub(crate) fn compact(
+        store: &Arc<StoreCore>,
+        tree: &Arc<TreeCore>,
+        horizon: &Horizon,
+        now_ms: u64,
+    ) -> Option<Self> {
+        let running = tree.running.lock();
+        let view = tree.view.load_full();
+        let compaction = choose(&Ask {
+            levels: &view.version.levels,
+            options: &tree.options,
+            running: &running,
+            settled_seq: horizon.settled_seq(),
+            now_ms: horizon.now_ms,
+        })?;
+        Some(Self::claim(store, tree, running, &view, compaction, now_ms))
+    }
+
+    /// A compaction, marked as running.
+    pub(crate) fn claim(
+        store: &Arc<StoreCore>,
+        tree: &Arc<TreeCore>,
+        mut running: MutexGuard<'_, Running>,
+        view: &View,
+        compaction: Compaction,
+        now_ms: u64,
+    ) -> Self {
+        debug_assert_eq!(compaction.check(&view.version.levels), Ok(()));
+        let compaction = Arc::new(compaction);
+        running.begin(Arc::clone(&compaction));
+        let version = Arc::clone(&view.version);
+        let kind = Kind::Compact(Compact { tree: Arc::clone(tree), compaction, version });
+        Self { store: Arc::clone(store), kind, now_ms }
+    }
+
+    /// Whether it is a flush.
+    #[must_use]
+    pub fn is_flush(&self) -> bool {
+        matches!(self.kind, Kind::Flush(_))
+    }
+
+    /// Whether it is a compaction.
+    #[must_use]
+    pub fn is_compaction(&self) -> bool {
+        matches!(self.kind, Kind::Compact(_))
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// Why it could not be done. The store takes no records any more then, unless it was stopped
+    /// ([`Error::Cancelled`]) or the tree was dropped meanwhile, which is none.
+    pub fn run(self) -> Result<()> {
+        let done = match &self.kind {
+            Kind::Remove(files) => self.run_remove(files),
+            Kind::Flush(flush) => self.run_flush(flush),
+            Kind::Compact(compact) => self.run_compact(compact),
+        };
+        match done {
+            Err(Error::Dropped { .. }) => Ok(()),
+            Err(error) => {
+                self.store.fail(&error);
+                Err(error)
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Removes files. One that cannot be removed is left to the next opening.
+    fn run_remove(&self, files: &[FileName]) -> Result<()> {
+        let site = &self.store.site;
+        for file in files {
+            if let Err(error) = site.disk.remove(&file.path(&site.dir)) {
+                tracing::warn!(%error, "a file that is not needed any more stays");
+            }
+        }
+        Ok(())
+    }
+
+    fn run_flush(&self, flush: &Flush) -> Result<()> {
+        let (site, tree) = (&self.store.site, &flush.tree);
+        let levels = Arc::clone(&tree.view.load().version.levels);
+        let horizon = self.store.horizon(self.now_ms);
+        let memtables = || flush.memtables.iter().map(|sealed| &sealed.memtable);
+        let removals: Vec<Removals> = memtables().map(|memtable| memtable.removals()).collect();
+        let inputs = Inputs {
+            runs: memtables().map(|memtable| Source::Memory(memtable.cursor())).collect(),
+            removals: Removals::union(&removals),
+            beneath: Beneath::of_flush(&levels),
+        };
+        let plan = OutputPlan {
+            level: 0,
+            options: tree.options.table_options(0),
+            splitter: Splitter::new(u64::MAX, Vec::new()),
+            removals: Vec::new(),
+            oldest_ms: flush.memtables.iter().map(|sealed| sealed.oldest_ms).min().unwrap_or(0),
+            newest_ms: flush.memtables.iter().map(|sealed| sealed.newest_ms).max().unwrap_or(0),
+            now_ms: self.now_ms,
+        };
+        let highest = memtables().filter_map(|memtable| memtable.seqs()).map(|seqs| seqs.1).max();
+        let outputs = write(site, plan, inputs, &horizon)?;
+        let edit = Edit {
+            tables_added: added(tree.id, 0, &outputs),
+            flushed_through: highest.map(|seq| (tree.id, seq)).into_iter().collect(),
+            ..Edit::default()
+        };
+        self.commit(tree, edit, &outputs, &flush.memtables)?;
+        Counts::add(&tree.counts.flushes, 1);
+        count_bytes(&tree.counts.flushed_bytes, &outputs);
+        Ok(())
+    }
+
+    fn run_compact(&self, compact: &Compact) -> Result<()> {
+        let Compact { tree, compaction, version } = compact;
+        let removed = |(level, table): &(usize, Arc<TableInfo>)| TableRemoved {
+            tree: tree.id,
+            level: *level,
+            number: table.number,
+        };
+        let mut edit = Edit {
+            tables_removed: compaction.inputs.iter().map(removed).collect(),
+            ..Edit::default()
+        };
+        let mut outputs = Vec::new();
+        match compaction.action {
+            Action::Drop => {}
+            Action::Move => {
+                let inputs = compaction.inputs.iter().map(|(_, table)| Arc::clone(table));
+                edit.tables_added = added(tree.id, compaction.output, &inputs.collect::<Vec<_>>());
+            }
+            Action::Merge => {
+                let horizon = self.store.horizon(self.now_ms);
+                let (site, options) = (&self.store.site, &tree.options);
+                outputs = merge_tables(site, options, version, compaction, &horizon, self.now_ms)?;
+                edit.tables_added = added(tree.id, compaction.output, &outputs);
+            }
+        }
+        self.commit(tree, edit, &outputs, &[])?;
+        let counts = &tree.counts;
+        match compaction.action {
+            Action::Merge => {
+                Counts::add(&counts.compactions, 1);
+                Counts::add(&counts.read_bytes, compaction.bytes());
+                count_bytes(&counts.written_bytes, &outputs);
+            }
+            Action::Move => Counts::add(&counts.moves, 1),
+            Action::Drop => {}
+        }
+        Ok(())
+    }
+
+    /// Opens what was written, writes the edit, and lets readers see it. What was written is removed
+    /// again if the edit is known not to be there.
+    fn commit(
+        &self,
+        tree: &Arc<TreeCore>,
+        edit: Edit,
+        outputs: &[Arc<TableInfo>],
+        flushed: &[Arc<Sealed>],
+    ) -> Result<()> {
+        let store = &self.store;
+        let done = open_all(store, tree.id, outputs).and_then(|fresh| {
+            let check = |_: &crate::State| {
+                if store.has_tree(tree) { Ok(()) } else { Err(Error::Dropped { tree: tree.id }) }
+            };
+            store.commit_checked(edit, check, |state| {
+                tree.install(&state.trees[&tree.id], &fresh, flushed);
+            })
+        });
+        if let Err(Error::Shape(_) | Error::Dropped { .. } | Error::Stopped { .. }) = &done {
+            store.site.discard(outputs.iter().map(|table| table.number));
+        }
+        done
+    }
+}
+
+/// Opens tables that were written just now.
+fn open_all(
+    store: &StoreCore,
+    tree: u32,
+    outputs: &[Arc<TableInfo>],
+) -> Result<Vec<Arc<TableFile>>> {
+    let site = &store.site;
+    let open = |info: &Arc<TableInfo>| {
+        let (cache, graves) = (Arc::clone(&site.cache), Arc::clone(&site.graves));
+        let info = Arc::clone(info);
+        TableFile::open(&*site.disk, &site.dir, site.database_id, tree, info, cache, graves)
+            .map(Arc::new)
+    };
+    outputs.iter().map(open).collect()
+}
+
+fn added(tree: u32, level: usize, tables: &[Arc<TableInfo>]) -> Vec<TableAdded> {
+    tables.iter().map(|table| TableAdded { tree, level, table: Arc::clone(table) }).collect()
+}
+
+fn count_bytes(to: &AtomicU64, outputs: &[Arc<TableInfo>]) {
+    Counts::add(to, outputs.iter().map(|table| table.bytes).sum());
+}
