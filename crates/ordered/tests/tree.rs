@@ -1,0 +1,18 @@
+//! Trees as a whole: records in, flushes and compactions, and what readers see, against a plain
+//! model; with the power cut at every operation, damage, and the traps that such engines fall into.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+#[path = "tree/support.rs"]
+mod support;
+
+#[path = "tree/concurrent.rs"]
+mod concurrent;
+#[path = "tree/model.rs"]
+mod model;
+#[path = "tree/power_cut.rs"]
+mod power_cut;
+#[path = "tree/styles.rs"]
+mod styles;
+#[path = "tree/traps.rs"]
+mod traps;
