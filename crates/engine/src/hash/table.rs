@@ -1,7 +1,7 @@
 //! The table in memory: from the 64-bit hash of a key to the 8-byte slot that says where its newest record is.
 //!
 //! Keys are not here; they live in the log, and whoever searches brings a closure that compares. What is here is
-//! eight bytes for each key and as little around them as will do: between 9.5 and 12 bytes a key in all, at any
+//! eight bytes for each key and as little around them as will do: between 9.5 and 14 bytes a key in all, at any
 //! number of keys above a few thousands, because nothing ever doubles at once; and, from some 450,000 keys on, up to
 //! two mebibytes once of a large page that is not full yet.
 //!
@@ -10,8 +10,8 @@
 //! The first bits of a hash select an entry of the [`directory`], which describes a subtable: how many bits its
 //! hashes share, its size in buckets of eight slots, and the pages these are in. The next fifteen bits are the
 //! tag. It is kept in the slot, and scaled to the size it gives the home bucket; so the order of hashes is the
-//! order of subtables and, in them, of buckets, and a subtable can grow by a fourth without asking for hashes.
-//! From 64 buckets it grows in steps of 16 up to 112, then it splits. A split uses up the first bit of the tag,
+//! order of subtables and, in them, of buckets, and a subtable can grow by any factor without asking for hashes.
+//! It grows in a few steps up to 112 buckets, then it splits. A split uses up the first bit of the tag,
 //! and with it a bit of `precision`; every third split asks for the hashes, to fill the tags again.
 //!
 //! # Invariants

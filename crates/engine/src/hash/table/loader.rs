@@ -115,11 +115,7 @@ impl<'a, K: Fn(u64) -> bool + Sync> TableLoader<'a, K> {
             return self.add_staged(group, dead);
         };
         self.stage.begin(size, precision);
-        group
-            .slots
-            .iter()
-            .filter_map(|&raw| Slot::from_raw(raw))
-            .for_each(|slot| self.stage.place(slot));
+        self.stage.place(group.slots.iter().filter_map(|&raw| Slot::from_raw(raw)));
         self.add_staged(group, dead)
     }
 

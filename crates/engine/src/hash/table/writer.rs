@@ -162,10 +162,7 @@ impl Writer {
 
     fn rebuild(&mut self, table: &Table, hash: u64, head: Head, buckets: usize) {
         self.stage.begin(buckets, head.precision());
-        self.slots
-            .iter()
-            .filter_map(|&raw| Slot::from_raw(raw))
-            .for_each(|slot| self.stage.place(slot));
+        self.stage.place(self.slots.iter().filter_map(|&raw| Slot::from_raw(raw)));
         let roots = write(&self.stage, &mut self.pool, &mut self.pages, &table.arena);
         let prefix = shape::prefix(hash, head.depth());
         let head = Head::new(head.depth(), head.precision(), buckets);
@@ -202,12 +199,14 @@ impl Writer {
         let halves = [(1, upper), (0, self.slots.len() - upper)].map(|(side, used)| {
             let buckets = shape::size(used);
             self.stage.begin(buckets, precision);
-            for (index, slot) in slots.clone().filter(|(_, slot)| side_of(slot) == side) {
-                let tag = match hashes {
-                    Some(hashes) => shape::tag(hashes[index], depth),
-                    None => (slot.tag() << 1) & TAG_MASK,
-                };
-                self.stage.place(slot.with_tag(tag));
+            let half = slots.clone().filter(|(_, slot)| side_of(slot) == side);
+            match hashes {
+                Some(hashes) => self.stage.place(
+                    half.map(|(index, slot)| slot.with_tag(shape::tag(hashes[index], depth))),
+                ),
+                None => self
+                    .stage
+                    .place(half.map(|(_, slot)| slot.with_tag((slot.tag() << 1) & TAG_MASK))),
             }
             let roots = write(&self.stage, &mut self.pool, &mut self.pages, &table.arena);
             let prefix = low | (side << (u64::BITS - depth));
