@@ -9,7 +9,7 @@ use super::testing::{Dice, Model, mix};
 #[test]
 fn a_new_table_is_small_and_empty() {
     let table = Table::new();
-    assert!(table.memory_bytes() < 2304, "{}", table.memory_bytes());
+    assert!(table.memory_bytes() < 2688, "{}", table.memory_bytes());
     assert_eq!((table.len(), table.dead_len()), (0, 0));
     for key in 0..100 {
         assert!(table.find(mix(key), Some).is_none());
