@@ -148,6 +148,21 @@ pub fn prefetch<T: ?Sized>(place: *const T) {
     let _ = place;
 }
 
+/// The same for a place that will be written.
+#[inline(always)]
+#[allow(unsafe_code, reason = "the prefetch instruction takes a raw pointer")]
+pub(crate) fn prefetch_for_write(place: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch changes nothing architecturally and never faults, whatever the pointer. SSE is part of
+    // x86-64, and a processor without this kind of prefetch takes the instruction for nothing.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_ET0>(place.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

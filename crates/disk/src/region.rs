@@ -5,7 +5,7 @@
 //! only before it is published, and read only after**. Zeroes written ahead of the tail and the
 //! header of a recycled segment are before publication too.
 
-use crate::{DiskError, Operation, Result};
+use crate::{DiskError, Operation, Result, lines::prefetch_for_write};
 use std::{fmt::Debug, io, ops::Range, path::Path, ptr::NonNull};
 
 /// What stands behind a [`Region`]: owns the memory and reaches the file.
@@ -195,6 +195,17 @@ impl Region {
                 self.backing.write_parts_at(offset as u64, parts)
             }
             (Writes::Never, _) => Err(self.refused()),
+        }
+    }
+
+    /// Asks for the lines of a range that will soon be written through memory; a hint. A store waits for
+    /// its line, and whatever takes a lock after it waits for the store.
+    #[inline]
+    pub fn expect_write(&self, offset: usize, len: usize) {
+        const LINE_BYTES: usize = 64;
+        let end = self.len.min(offset.saturating_add(len));
+        for at in (offset..end).step_by(LINE_BYTES) {
+            prefetch_for_write(self.base.as_ptr().wrapping_add(at));
         }
     }
 

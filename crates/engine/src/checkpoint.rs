@@ -157,7 +157,7 @@ pub(crate) fn read(
             }
             Section::Keyspace { id, name, options, live, expiries } => {
                 let table = reader.table(&slot_known)?;
-                let view = Arc::new(HashView::restored(table, expiries, live));
+                let view = Arc::new(HashView::restored(table, expiries, &live));
                 let keyspace = Arc::new(Keyspace {
                     id,
                     name,

@@ -12,6 +12,10 @@ use annals_journal::{
 };
 use std::{cell::Cell, sync::Arc};
 
+mod lone;
+
+pub(crate) use lone::Lone;
+
 /// A commit that went through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Commit {
@@ -136,8 +140,8 @@ impl<'a> LastView<'a> {
 
 /// How many records ahead of the one that is applied its place in the table is fetched, and how
 /// many ahead the record that is found there.
-const PLACE_AHEAD: usize = 24;
-const RECORD_AHEAD: usize = 12;
+const PLACE_AHEAD: usize = 32;
+const RECORD_AHEAD: usize = 16;
 
 impl Core {
     /// Commits `frame`, whose records go where `targets` says, if `precondition` holds under the
@@ -149,7 +153,7 @@ impl Core {
         durability: Option<Durability>,
         mut precondition: impl FnMut(&Writer<'_>) -> Result<bool>,
     ) -> Result<Option<Commit>> {
-        self.warm_up(frame.count(), targets);
+        self.warm_up(targets, frame.count());
         let mut writer = loop {
             let writer = self.journal.writer(frame.len_bytes(), frame.count())?;
             if self.snapshots.count() == 0 || frame.has_room_for_previous() {
@@ -171,6 +175,18 @@ impl Core {
         }
         let appended = writer.append(frame)?;
         let last_seq = self.apply(frame, targets, &appended);
+        self.conclude(writer, &appended, last_seq, durability).map(Some)
+    }
+
+    /// Publishes what was applied, lets go of the writer lock and waits for durability.
+    #[inline]
+    fn conclude(
+        &self,
+        mut writer: Writer<'_>,
+        appended: &Appended,
+        last_seq: Seq,
+        durability: Option<Durability>,
+    ) -> Result<Commit> {
         writer.publish();
         drop(writer);
         // Readers that met expired records meanwhile found the lock taken.
@@ -178,22 +194,15 @@ impl Core {
         self.maintenance.note_appended(&self.journal);
         let durability = durability.unwrap_or(self.journal.config().durability);
         self.journal.make_durable(appended.end, durability)?;
-        Ok(Some(Commit { first_seq: appended.first_seq, last_seq }))
+        Ok(Commit { first_seq: appended.first_seq, last_seq })
     }
 
     /// Brings closer what applying will look at first, outside the lock: the places in the tables
     /// of the first records, then the records found there, so that the processor waits for them
     /// side by side. What comes later in a long frame is fetched while applying.
     #[inline]
-    fn warm_up<T: Targets + ?Sized>(&self, count: usize, targets: &T) {
+    fn warm_up<T: Targets + ?Sized>(&self, targets: &T, count: usize) {
         let pin = pin();
-        if count == 1 {
-            let (keyspace, hash) = targets.target(0);
-            if let Some(address) = keyspace.view.read(&pin).table.approach(hash).candidate() {
-                self.journal.prefetch(Address::unpack(address));
-            }
-            return;
-        }
         let mut view = LastView::new(&pin);
         let mut places = [Approach::default(); PLACE_AHEAD];
         for (index, place) in places.iter_mut().enumerate().take(count) {
@@ -232,12 +241,12 @@ impl Core {
         let count = frame.count();
         let last_seq = appended.first_seq.plus(count as u64 - 1);
         let snapshots_live = self.snapshots.count() > 0;
-        let placed = |index: usize| Placed {
-            address: appended.address(frame.offset(index)),
-            len: frame.record_len(index),
-            seq: appended.first_seq.plus(index as u64),
-            hash: targets.target(index).1,
-            record: frame.record(index),
+        let placed = |index: usize| {
+            let (keyspace, hash) = targets.target(index);
+            let (kind, key, expires_ms) = frame.deed(index);
+            let address = appended.address(frame.offset(index));
+            let (len, seq) = (frame.record_len(index), appended.first_seq.plus(index as u64));
+            Placed { address, len, seq, hash, kind, space: keyspace.id, key, expires_ms }
         };
         let pin = pin();
         if count == 1 {
@@ -252,17 +261,24 @@ impl Core {
         self.undo.store(Some(Arc::clone(&undo)));
         let how = Applying { undo: Some(&undo), keep_removed: true, unordered: false };
         let (mut view, mut ahead) = (LastView::new(&pin), LastView::new(&pin));
+        let mut approach = |index: usize| {
+            let (keyspace, hash) = targets.target(index);
+            ahead.of(keyspace).table.approach(hash)
+        };
+        // The places of the records ahead, each at its number modulo how many there are.
+        let mut places = [Approach::default(); PLACE_AHEAD];
+        for (index, place) in places.iter_mut().enumerate().take(count) {
+            *place = approach(index);
+        }
         let mut changing: Option<Changing<'_>> = None;
         for index in 0..count {
             if index + PLACE_AHEAD < count {
-                let (keyspace, hash) = targets.target(index + PLACE_AHEAD);
-                let _ = ahead.of(keyspace).table.approach(hash);
+                places[index % PLACE_AHEAD] = approach(index + PLACE_AHEAD);
             }
-            if index + RECORD_AHEAD < count {
-                let (keyspace, hash) = targets.target(index + RECORD_AHEAD);
-                if let Some(address) = ahead.of(keyspace).table.approach(hash).candidate() {
-                    self.journal.prefetch(Address::unpack(address));
-                }
+            if index + RECORD_AHEAD < count
+                && let Some(address) = places[(index + RECORD_AHEAD) % PLACE_AHEAD].candidate()
+            {
+                self.journal.prefetch(Address::unpack(address));
             }
             let view = view.of(targets.target(index).0);
             if changing.as_ref().is_some_and(|changing| !std::ptr::eq(changing.view(), view)) {

@@ -120,7 +120,7 @@ fn rewrite(
     run.packer.finish().inspect_err(|error| core.journal.poison(&error.to_string()))?;
     outcome?;
     for listed in core.catalog.load().iter() {
-        listed.view.forget_slots(slots);
+        listed.view.change(core).forget_slots(slots);
     }
     checkpoint::write(core, slots)?;
     // Snapshots taken from now on find the new addresses; earlier ones may hold old ones.

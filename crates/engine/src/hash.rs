@@ -4,6 +4,7 @@
 //! compared there.
 
 mod beside;
+mod bytes;
 mod change;
 mod entry;
 mod guard;

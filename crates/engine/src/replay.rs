@@ -61,7 +61,7 @@ impl Core {
             }
             Kind::Put | Kind::Remove => {
                 if let Some(listed) = self.catalog.load().by_id(record.space) {
-                    let placed = Placed { address, len, seq: record.seq, hash, record };
+                    let placed = Placed::of(&record, address, len, hash);
                     listed.view.change(self).apply(&placed, how);
                 }
             }
@@ -96,7 +96,7 @@ impl Core {
                 let Some(guard) = self.journal.guard(address.slot) else { return };
                 let Ok(record) = guard.record(address.offset) else { return };
                 if cleared_at.is_none_or(|at| *at < record.seq) {
-                    changing.apply(&Placed { address, len, seq: record.seq, hash, record }, how);
+                    changing.apply(&Placed::of(&record, address, len, hash), how);
                 }
             });
         });

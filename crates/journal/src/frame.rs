@@ -13,7 +13,7 @@
 use crate::{
     Address, Position, Seq, checksum,
     format::{FRAME_ALIGN, FRAME_BYTES_MAX, FRAME_HEADER_BYTES, u32_at, u64_at},
-    record::{self, Draft, Kind, RECORD_ALIGN, Record},
+    record::{self, Draft, Head, Kind, RECORD_ALIGN, Record},
 };
 use std::ops::Range;
 
@@ -128,6 +128,9 @@ struct Slot {
     at: u32,
     len: u32,
     body: u32,
+    key_len: u32,
+    /// Where the key is in the record, and where there is room for the previous address.
+    key_at: u8,
     previous_at: u8,
     /// For moved records: the number they keep.
     seq: Seq,
@@ -234,7 +237,7 @@ impl<'v> FrameBuilder<'v> {
         // With room for the previous address the body is not final yet; its checksum comes later.
         let body = if self.with_previous { 0 } else { record::body_checksum(record) };
         let len = record.len();
-        self.note(at, len, body, parts.previous_at, seq);
+        self.note(at, len, body, parts, draft.key.len(), seq);
         Ok(())
     }
 
@@ -265,17 +268,19 @@ impl<'v> FrameBuilder<'v> {
         let key = at + parts.key_at..at + parts.key_at + draft.key.len();
         let Draft { kind, space, expires_ms, aligned, .. } = *draft;
         self.lent = Some(Lent { value, key, kind, space, expires_ms, aligned });
-        self.note(at, behind + padding.len() - at, body, parts.previous_at, Seq::ZERO);
+        self.note(at, behind + padding.len() - at, body, parts, draft.key.len(), Seq::ZERO);
         Ok(())
     }
 
     #[inline]
-    fn note(&mut self, at: usize, len: usize, body: u32, previous_at: Option<usize>, seq: Seq) {
+    fn note(&mut self, at: usize, len: usize, body: u32, head: Head, key_len: usize, seq: Seq) {
         self.records.push(Slot {
             at: at as u32,
             len: len as u32,
             body,
-            previous_at: previous_at.map_or(NO_PREVIOUS, |at| at as u8),
+            key_len: key_len as u32,
+            key_at: head.key_at as u8,
+            previous_at: head.previous_at.map_or(NO_PREVIOUS, |at| at as u8),
             seq,
         });
     }
@@ -350,6 +355,20 @@ impl<'v> FrameBuilder<'v> {
         let at = slot.at as usize;
         let bytes = &self.bytes[at..at + slot.len as usize];
         record::parse(bytes, at, Seq::ZERO).expect("a record that was just encoded").record
+    }
+
+    /// What record `index` does, to which key, and when it expires, in milliseconds since 1970.
+    ///
+    /// # Panics
+    /// If there is no such record.
+    #[inline]
+    #[must_use]
+    pub fn deed(&self, index: usize) -> (Kind, &[u8], Option<u64>) {
+        let slot = self.records[index];
+        let record = &self.bytes[slot.at as usize..];
+        let key_at = usize::from(slot.key_at);
+        let (kind, expires_ms) = record::deed(record, key_at);
+        (kind, &record[key_at..key_at + slot.key_len as usize], expires_ms)
     }
 
     /// How many records it has.

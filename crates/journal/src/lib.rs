@@ -56,6 +56,7 @@ pub mod fuzzing;
 mod holds;
 mod journal;
 mod lock;
+mod lone;
 mod opening;
 mod pace;
 mod packer;
@@ -93,6 +94,7 @@ pub use takeover::COPY_TEMPORARY;
 
 // Writing.
 pub use frame::{FrameBuilder, FrameHeader, FrameKind, FrameView};
+pub use lone::LoneFrame;
 pub use packer::Packer;
 pub use record::{Draft, KEY_BYTES_MAX, Kind, Look, Match, Record, VALUE_BYTES_MAX};
 pub use writer::{Appended, Writer};

@@ -5,7 +5,7 @@
 //! first to the segment and to the record's `Seq`, which are known only when the record gets its
 //! place. Bytes of an earlier life of a segment therefore never pass for records.
 
-use crate::{Address, Seq, checksum, varint};
+use crate::{Address, Seq, checksum, format::u64_at, varint};
 
 /// Bytes before the kind: the checksum and the sequence delta.
 const PREFIX_BYTES: usize = 8;
@@ -104,34 +104,38 @@ pub(crate) struct Head {
     pub(crate) previous_at: Option<usize>,
 }
 
+/// Bytes that a record may take before its key, made up to whole words.
+pub(crate) const HEAD_BYTES: usize = 48;
 /// Bytes that a record may take beyond its key and value.
 const OVERHEAD_BYTES: usize = 64;
 /// Where a part of a record is filled up to the next boundary.
 pub(crate) const PADDING: [u8; VALUE_ALIGN] = [0; VALUE_ALIGN];
 
-/// Appends what comes before the value of `draft` to `out`, whose current length is a multiple of
-/// [`RECORD_ALIGN`] and counts from a 16-byte boundary. Checksum and sequence delta stay zero.
-/// Makes room for `room` more bytes.
+/// What comes before the key of `draft`. Checksum and sequence delta stay zero.
 #[inline]
-pub(crate) fn encode_head(
-    draft: &Draft<'_>,
-    with_previous: bool,
-    out: &mut Vec<u8>,
-    room: usize,
-) -> Head {
-    debug_assert!(out.len().is_multiple_of(RECORD_ALIGN));
+pub(crate) fn head(draft: &Draft<'_>, with_previous: bool) -> ([u8; HEAD_BYTES], Head) {
     debug_assert!(draft.key.len() <= KEY_BYTES_MAX && draft.value.len() <= VALUE_BYTES_MAX);
-    out.reserve(OVERHEAD_BYTES + draft.key.len() + room);
-    let mut head = [0u8; 48];
+    let mut head = [0u8; HEAD_BYTES];
     let mut at = PREFIX_BYTES;
     head[at] = draft.kind as u8
         | if draft.expires_ms.is_some() { FLAG_EXPIRY } else { 0 }
         | if with_previous { FLAG_PREVIOUS } else { 0 }
         | if draft.aligned { FLAG_ALIGNED } else { 0 };
     at += 1;
-    at += varint::write(u64::from(draft.space), &mut head[at..]);
-    at += varint::write(draft.key.len() as u64, &mut head[at..]);
-    at += varint::write(draft.value.len() as u64, &mut head[at..]);
+    let (space, key_len, value_len) =
+        (u64::from(draft.space), draft.key.len() as u64, draft.value.len() as u64);
+    if (space | key_len) < 0x80 && value_len < 1 << 14 {
+        // The lengths of nearly all records, in one word.
+        let long = u64::from(value_len >= 0x80);
+        let value_word = value_len & 0x7f | long << 7 | (value_len >> 7) << 8;
+        let word = space | key_len << 8 | value_word << 16;
+        head[at..at + 8].copy_from_slice(&word.to_le_bytes());
+        at += 3 + long as usize;
+    } else {
+        for number in [space, key_len, value_len] {
+            at += varint::write(number, &mut head[at..]);
+        }
+    }
     if let Some(expires_ms) = draft.expires_ms {
         head[at..at + 8].copy_from_slice(&expires_ms.to_le_bytes());
         at += 8;
@@ -141,13 +145,27 @@ pub(crate) fn encode_head(
         head[at..at + 8].fill(0xff);
         at += 8;
     }
-    let key_at = at;
-    out.extend_from_slice(&head[..at]);
+    (head, Head { key_at: at, previous_at })
+}
+
+/// Appends what comes before the value of `draft` to `out`, whose current length is a multiple of
+/// [`RECORD_ALIGN`] and counts from a 16-byte boundary. Makes room for `room` more bytes.
+#[inline]
+pub(crate) fn encode_head(
+    draft: &Draft<'_>,
+    with_previous: bool,
+    out: &mut Vec<u8>,
+    room: usize,
+) -> Head {
+    debug_assert!(out.len().is_multiple_of(RECORD_ALIGN));
+    out.reserve(OVERHEAD_BYTES + draft.key.len() + room);
+    let (head, parts) = head(draft, with_previous);
+    out.extend_from_slice(&head[..parts.key_at]);
     out.extend_from_slice(draft.key);
     if draft.aligned {
         out.extend_from_slice(padding(out.len(), VALUE_ALIGN));
     }
-    Head { key_at, previous_at }
+    parts
 }
 
 /// Appends `draft` to `out`, as [`encode_head`] and [`encode_value`] do.
@@ -398,6 +416,16 @@ pub(crate) fn parse(bytes: &[u8], offset: usize, base_seq: Seq) -> Option<Parsed
     let seq = base_seq.0.checked_add(u64::from(delta)).map(Seq)?;
     let record = Record { kind, space, seq, key, value, expires_ms, previous, aligned };
     Some(Parsed { record, len })
+}
+
+/// What a record that was just encoded does, and when it expires. `key_at` is where its key starts.
+#[inline]
+pub(crate) fn deed(record: &[u8], key_at: usize) -> (Kind, Option<u64>) {
+    let tag = record[PREFIX_BYTES];
+    let kind = Kind::from_byte(tag).expect("the kind of a record that was just encoded");
+    let words = (tag & (FLAG_EXPIRY | FLAG_PREVIOUS)).count_ones() as usize;
+    let expires_ms = (tag & FLAG_EXPIRY != 0).then(|| u64_at(record, key_at - 8 * words));
+    (kind, expires_ms)
 }
 
 /// The stored checksum of an encoded record.

@@ -14,6 +14,10 @@ use crate::{
 use annals_disk::{Disk, Via};
 use std::sync::{Arc, atomic::Ordering};
 
+/// Of so many bytes the memory is asked for ahead of the next frame: what is behind them, the processor
+/// sees coming.
+const EXPECTED_BYTES_MAX: usize = 512;
+
 /// The end of the log; owned by whoever holds the writer lock.
 #[derive(Debug)]
 pub(crate) struct Tail {
@@ -129,6 +133,10 @@ impl Shared {
             // Part of the bytes may be there; writing on over them would be a guess.
             self.poison(&error.to_string());
             return Err(error.into());
+        }
+        if via == Via::Memory {
+            // The next frame is expected to be like this one, up to a length.
+            tail.segment.region.expect_write(end, len.min(EXPECTED_BYTES_MAX));
         }
         tail.offset = end;
         tail.bytes = bytes;

@@ -4,7 +4,7 @@
 //! validate, append, apply and publish without waiting for anything.
 
 use crate::{
-    Address, FrameBuilder, Journal, Position, Result, Seq,
+    Address, FrameBuilder, Journal, LoneFrame, Position, Result, Seq,
     format::{FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader, SegmentKind},
     frame::{FrameHeader, FrameKind},
     segment::Segment,
@@ -277,6 +277,32 @@ impl Writer<'_> {
     /// If the frame is empty or larger than the room that [`Journal::writer`] was asked for.
     pub fn append(&mut self, frame: &mut FrameBuilder<'_>) -> Result<Appended> {
         let (len, count) = (frame.len_bytes(), frame.count());
+        self.append_with(len, count, |header, base_seq, seed| frame.finish(header, base_seq, seed))
+    }
+
+    /// Appends a frame of one short record. It must not be larger than the room asked for.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    ///
+    /// # Panics
+    /// As [`append`](Self::append).
+    #[inline(always)]
+    pub fn append_lone(&mut self, frame: &mut LoneFrame) -> Result<Appended> {
+        let count = usize::from(frame.len_bytes() > 0);
+        self.append_with(frame.len_bytes(), count, |header, base_seq, seed| {
+            [frame.finish(header, base_seq, seed)]
+        })
+    }
+
+    /// Appends a frame of `len` bytes with `count` records, whose parts `finish` gives.
+    #[inline(always)]
+    fn append_with<'f, const PARTS: usize>(
+        &mut self,
+        len: usize,
+        count: usize,
+        finish: impl FnOnce(&FrameHeader, Seq, u32) -> [&'f [u8]; PARTS],
+    ) -> Result<Appended> {
         assert!(count > 0, "an empty frame");
         assert!(len <= self.room_bytes && count <= self.room_records, "more than was asked for");
         (self.room_bytes, self.room_records) = (self.room_bytes - len, self.room_records - count);
@@ -296,7 +322,7 @@ impl Writer<'_> {
         };
         let segment = &tail.segment;
         let (slot, offset) = (segment.slot, tail.offset as u32);
-        let parts = frame.finish(&header, segment.base_seq(), segment.seed);
+        let parts = finish(&header, segment.base_seq(), segment.seed);
         tail.next_seq = header.next_seq();
         let written = self.shared.write_at_tail(tail, &parts, are_large(len, count));
         if let Err(error) = written {

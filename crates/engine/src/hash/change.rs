@@ -2,7 +2,8 @@
 
 use super::{
     HashView, Undo,
-    beside::{Beside, Bytes},
+    beside::{Beside, Expiries},
+    bytes::Need,
     known::Rehasher,
     table::Changes,
     table::Slot,
@@ -20,7 +21,24 @@ pub(crate) struct Placed<'a> {
     pub(crate) len: u32,
     pub(crate) seq: Seq,
     pub(crate) hash: u64,
-    pub(crate) record: Record<'a>,
+    pub(crate) kind: Kind,
+    pub(crate) space: u32,
+    pub(crate) key: &'a [u8],
+    pub(crate) expires_ms: Option<u64>,
+}
+
+impl<'a> Placed<'a> {
+    /// A record as it stands in the log, of `len` bytes there, whose key has this hash.
+    pub(crate) fn of(record: &Record<'a>, address: Address, len: u32, hash: u64) -> Self {
+        let Record { kind, space, seq, key, expires_ms, .. } = *record;
+        Self { address, len, seq, hash, kind, space, key, expires_ms }
+    }
+}
+
+/// What the bytes of a record that the table points to are needed for.
+#[inline]
+fn need(dead: bool) -> Need {
+    if dead { Need::Dead } else { Need::Live }
 }
 
 /// How a record is applied.
@@ -40,15 +58,13 @@ pub(crate) struct Changing<'a> {
     core: &'a Core,
     view: &'a HashView,
     table: Changes<'a>,
-    beside: MutexGuard<'a, Beside>,
 }
 
 impl HashView {
     /// Begins a run of changes.
     #[inline]
     pub(crate) fn change<'a>(&'a self, core: &'a Core) -> Changing<'a> {
-        let table = self.table.change();
-        Changing { core, view: self, table, beside: self.beside.lock() }
+        Changing { core, view: self, table: self.table.change() }
     }
 }
 
@@ -62,7 +78,7 @@ impl Changing<'_> {
     /// Changes the view by one record.
     #[inline]
     pub(crate) fn apply(&mut self, placed: &Placed<'_>, how: Applying<'_>) {
-        let Placed { address, len, seq, hash, record } = *placed;
+        let Placed { address, len, seq, hash, kind, space, key, expires_ms } = *placed;
         if how.unordered && self.is_superseded(placed) {
             return;
         }
@@ -72,30 +88,30 @@ impl Changing<'_> {
         let core = self.core;
         let mut old_len = 0;
         let matches = |slot: Slot| {
-            let Some(found) = core.same_key(slot, record.space, record.key) else { return false };
+            let Some(found) = core.same_key(slot, space, key) else { return false };
             old_len = found.len;
             if let Some(undo) = how.undo {
                 undo.note(seq, slot);
             }
             true
         };
-        let removal = record.kind == Kind::Remove;
+        let removal = kind == Kind::Remove;
         let old = if removal && !how.keep_removed {
             self.table.remove(hash, matches)
         } else {
             self.table.insert(hash, address.pack(), removal, matches, Rehasher(core))
         };
         if let Some(old) = old {
-            self.bytes(old.is_dead()).debit(Address::unpack(old.address()), old_len);
+            self.view.bytes.debit(need(old.is_dead()), Address::unpack(old.address()), old_len);
         }
         if !removal || how.keep_removed {
-            self.bytes(removal).credit(address, len);
+            self.view.bytes.credit(need(removal), address, len);
         }
         if removal && how.keep_removed {
-            self.beside.graves.push_back((seq, hash));
+            self.beside().graves.push_back((seq, hash));
         }
-        if let Some(expires_ms) = record.expires_ms {
-            self.beside.expiries.push(Reverse((expires_ms, hash)));
+        if let Some(expires_ms) = expires_ms {
+            self.beside().expiries.push(Reverse((expires_ms, hash)));
             self.view.has_expiries.store(true, Ordering::Release);
         }
     }
@@ -118,30 +134,29 @@ impl Changing<'_> {
             self.table.insert(pending.hash, address.pack(), false, matches, Rehasher(core))
         };
         if let Some(old) = old {
-            self.bytes(old.is_dead()).debit(Address::unpack(old.address()), old_len);
+            self.view.bytes.debit(need(old.is_dead()), Address::unpack(old.address()), old_len);
         }
         if !pending.is_removal() {
-            self.beside.live.credit(address, pending.len);
+            self.view.bytes.credit(Need::Live, address, pending.len);
         }
         if pending.expires()
             && let Some(expires_ms) = core.expires_ms(address)
         {
-            self.beside.expiries.push(Reverse((expires_ms, pending.hash)));
+            self.beside().expiries.push(Reverse((expires_ms, pending.hash)));
             self.view.has_expiries.store(true, Ordering::Release);
         }
     }
 
     fn is_superseded(&self, placed: &Placed<'_>) -> bool {
-        let Placed { seq, hash, record, .. } = *placed;
+        let Placed { seq, hash, space, key, .. } = *placed;
         self.view
             .table
-            .find(hash, |slot| self.core.same_key(slot, record.space, record.key))
+            .find(hash, |slot| self.core.same_key(slot, space, key))
             .is_some_and(|found| found.seq > seq)
     }
 
-    #[inline]
-    fn bytes(&mut self, dead: bool) -> &mut Bytes {
-        if dead { &mut self.beside.dead } else { &mut self.beside.live }
+    fn beside(&self) -> MutexGuard<'_, Beside> {
+        self.view.beside.lock()
     }
 
     /// Notes that a record moved in the log. False if the table does not point to it any more.
@@ -151,25 +166,33 @@ impl Changing<'_> {
         let Some(dead) = self.view.table.find(hash, is_it) else { return false };
         let moved = self.table.relocate(hash, packed, to.pack());
         if moved {
-            self.bytes(dead).debit(from, len);
-            self.bytes(dead).credit(to, len);
+            self.view.bytes.debit(need(dead), from, len);
+            self.view.bytes.credit(need(dead), to, len);
         }
         moved
     }
 
     /// Counts a record that is in no table and must stay in the log.
     pub(crate) fn keep(&mut self, address: Address, len: u32) {
-        self.beside.hiding.credit(address, len);
+        self.view.bytes.credit(Need::Hiding, address, len);
+    }
+
+    /// Nothing in the segments `slots` is needed any more.
+    pub(crate) fn forget_slots(&self, slots: &[u32]) {
+        for slot in slots {
+            self.view.bytes.forget(*slot);
+        }
     }
 
     /// Forgets removed keys that no snapshot needs: those removed at or before `oldest`.
     pub(crate) fn bury(&mut self, oldest: Option<Seq>) {
         let core = self.core;
-        while let Some((seq, hash)) = self.beside.graves.front().copied() {
+        let mut beside = self.view.beside.lock();
+        while let Some((seq, hash)) = beside.graves.front().copied() {
             if oldest.is_some_and(|oldest| oldest < seq) {
                 return;
             }
-            self.beside.graves.pop_front();
+            beside.graves.pop_front();
             let mut len = 0;
             let old = self.table.remove(hash, |slot| {
                 let other = |found| found != hash;
@@ -181,7 +204,7 @@ impl Changing<'_> {
                 known.is_none_or(|known| known.seq <= seq)
             });
             if let Some(old) = old {
-                self.beside.dead.debit(Address::unpack(old.address()), len);
+                self.view.bytes.debit(Need::Dead, Address::unpack(old.address()), len);
             }
         }
     }
@@ -189,12 +212,13 @@ impl Changing<'_> {
     /// Marks what expired until `now_ms` as removed.
     pub(crate) fn expire(&mut self, now_ms: u64, snapshots_live: bool) {
         let core = self.core;
-        self.prune();
-        while let Some(Reverse((expires_ms, hash))) = self.beside.expiries.peek().copied() {
+        let mut beside = self.view.beside.lock();
+        self.prune(&mut beside.expiries);
+        while let Some(Reverse((expires_ms, hash))) = beside.expiries.peek().copied() {
             if expires_ms > now_ms {
                 return;
             }
-            self.beside.expiries.pop();
+            beside.expiries.pop();
             core.saw_past(now_ms);
             let due = self.view.table.find(hash, |slot| {
                 let found = core.expiry(slot)?;
@@ -208,24 +232,24 @@ impl Changing<'_> {
                 // Replaced by itself, marked: a snapshot from before may still look at it.
                 self.table.insert(hash, address, true, same, Rehasher(core));
                 let seq = core.visible_seq().plus(1);
-                self.beside.graves.push_back((seq, hash));
-                self.beside.dead.credit(Address::unpack(address), len);
+                beside.graves.push_back((seq, hash));
+                self.view.bytes.credit(Need::Dead, Address::unpack(address), len);
             } else {
                 self.table.remove(hash, same);
             }
-            self.beside.live.debit(Address::unpack(address), len);
+            self.view.bytes.debit(Need::Live, Address::unpack(address), len);
         }
         self.view.has_expiries.store(false, Ordering::Release);
     }
 
     /// Drops expiries of versions that were replaced since, once they are more than half: otherwise
     /// a record that is written again and again would take memory for each time.
-    fn prune(&mut self) {
+    fn prune(&self, expiries: &mut Expiries) {
         const FEW: usize = 1024;
-        if self.beside.expiries.len() <= 2 * self.view.table.len() + FEW {
+        if expiries.len() <= 2 * self.view.table.len() + FEW {
             return;
         }
-        let mut all = std::mem::take(&mut self.beside.expiries).into_vec();
+        let mut all = std::mem::take(expiries).into_vec();
         all.sort_unstable();
         all.dedup();
         all.retain(|Reverse((expires_ms, hash))| {
@@ -233,6 +257,6 @@ impl Changing<'_> {
                 |slot: Slot| self.core.expiry(slot)?.expires_ms.filter(|at| at == expires_ms);
             self.view.table.find(*hash, is_it).is_some()
         });
-        self.beside.expiries = all.into();
+        *expiries = all.into();
     }
 }

@@ -1,10 +1,13 @@
 //! The handle of a hash keyspace.
 
-use super::{Guard, Hit, Iter, Quick, Sight, hash_key, table::Approach};
+use super::{
+    Guard, Hit, Iter, Quick, Sight, hash_key,
+    table::{Approach, Slot},
+};
 use crate::{
     Commit, Durability, Error, Result, Snapshot,
     catalog::{Change, Keyspace, KeyspaceOptions},
-    commit::{check_key, check_value, with_frame},
+    commit::{Lone, check_key, check_value, with_frame},
     core::Core,
     open::Open,
 };
@@ -157,11 +160,13 @@ impl HashKeyspace {
         let core = &*self.core;
         let hash = hash_key(core.hash_seed, key);
         let expires_ms = if kind == Kind::Put { self.expiry(options.ttl) } else { None };
-        let space = self.keyspace.id;
-        // Encoding does not need the key's place in the table, and gives it the time to come closer.
-        let _ = self.keyspace.view.read(&pin()).table.approach(hash);
+        let draft = Draft { kind, space: self.keyspace.id, key, value, expires_ms, aligned: false };
+        let lone = Lone { keyspace: &self.keyspace, hash, draft };
+        if let Some(outcome) = core.commit_lone(&lone, options.durability, &mut precondition) {
+            return outcome;
+        }
         with_frame(|frame| {
-            frame.lend(&Draft { kind, space, key, value, expires_ms, aligned: false })?;
+            frame.lend(&draft)?;
             let target = (&*self.keyspace, hash);
             core.commit(frame, &target, options.durability, |_| precondition(hash))
         })
@@ -335,8 +340,21 @@ impl HashKeyspace {
     /// As [`remove`](Self::remove).
     pub fn remove_with(&self, key: impl AsRef<[u8]>, options: WriteOptions) -> Result<bool> {
         let key = key.as_ref();
-        let there = |hash| Ok(self.find_hashed(hash, key)?.is_some());
+        let there =
+            |hash| Ok(self.is_plainly_there(hash, key) || self.find_hashed(hash, key)?.is_some());
         Ok(self.write(Kind::Remove, key, &[], options, there)?.is_some())
+    }
+
+    /// Whether the key has a value that does not expire; false if that takes a closer look. Asked under
+    /// the writer lock, where the table has the newest version of each key, and everybody may see it.
+    fn is_plainly_there(&self, hash: u64, key: &[u8]) -> bool {
+        let pin = pin();
+        let table = &self.keyspace.view.read(&pin).table;
+        let plain = |slot: Slot| {
+            let found = self.core.same_key(slot, self.keyspace.id, key)?;
+            Some(found.kind == Kind::Put && !found.expires && !slot.is_dead())
+        };
+        table.find(hash, plain).unwrap_or(false)
     }
 
     fn find_hashed(&self, hash: u64, key: &[u8]) -> Result<Option<Hit<'_>>> {

@@ -1,7 +1,7 @@
 //! The table in memory: from the 64-bit hash of a key to the 8-byte slot that says where its newest record is.
 //!
 //! Keys are not here; they live in the log, and whoever searches brings a closure that compares. What is here is
-//! eight bytes for each key and as little around them as will do: between 9.5 and 12 bytes a key in all, at any
+//! eight bytes for each key and as little around them as will do: between 9.5 and 14 bytes a key in all, at any
 //! number of keys above a few thousands, because nothing ever doubles at once; and, from some 450,000 keys on, up to
 //! two mebibytes once of a large page that is not full yet.
 //!
@@ -10,8 +10,8 @@
 //! The first bits of a hash select an entry of the [`directory`], which describes a subtable: how many bits its
 //! hashes share, its size in buckets of eight slots, and the pages these are in. The next fifteen bits are the
 //! tag. It is kept in the slot, and scaled to the size it gives the home bucket; so the order of hashes is the
-//! order of subtables and, in them, of buckets, and a subtable can grow by a fourth without asking for hashes.
-//! From 64 buckets it grows in steps of 16 up to 112, then it splits. A split uses up the first bit of the tag,
+//! order of subtables and, in them, of buckets, and a subtable can grow by any factor without asking for hashes.
+//! It grows in a few steps up to 112 buckets, then it splits. A split uses up the first bit of the tag,
 //! and with it a bit of `precision`; every third split asks for the hashes, to fill the tags again.
 //!
 //! # Invariants
@@ -19,6 +19,7 @@
 //! * A slot whose home is bucket `b` is in `b`, or in `c` beyond it (around the end, if need be), and then all
 //!   buckets from `b` up to, not including, `c` are full: none of their words is zero. Hence a search ends at
 //!   the first bucket with a zero word, and a word of a full bucket is never made zero again, but vacated.
+//! * No slot is beyond a bucket that is not [marked](marks) as passed, of those that a slot's search passes.
 //! * The last word of a bucket is used last, so it is not zero if and only if the bucket is full.
 //! * At most 85 % of the words of a subtable are not zero.
 //! * All slots of a subtable have `precision` bits of tag that mean something.
@@ -54,6 +55,7 @@ mod error;
 mod group;
 mod kernel;
 mod loader;
+mod marks;
 mod pool;
 mod shape;
 mod slot;
@@ -91,8 +93,9 @@ pub(crate) use walk::WalkPlace;
 
 use arena::Arena;
 use bucket::{Bucket, Places};
-use directory::Directory;
+use directory::{Directory, ENTRY_BYTES};
 use entry::Head;
+use marks::Passed;
 use shape::{FIRST, TAG_BITS};
 use slot::Sought;
 use view::{Outdated, View};
@@ -152,14 +155,15 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// An empty table, of some two kibibytes.
+    /// An empty table, of some two and a half kibibytes.
     pub(crate) fn new() -> Self {
         let directory = Directory::new(0);
         let arena = Arena::default();
         let mut pool = pool::Pool::default();
         let page = pool.take_short(&arena);
-        directory.publish(0, Head::new(0, TAG_BITS, FIRST), &[page, 0, 0, 0, 0, 0, 0]);
-        let mut writer = Writer::new(pool, 0, size_of::<entry::Entry>());
+        let head = Head::new(0, TAG_BITS, FIRST);
+        directory.publish(0, head, &[page, 0, 0, 0, 0, 0, 0], Passed::default());
+        let mut writer = Writer::new(pool, 0, ENTRY_BYTES);
         writer.add(0, 0);
         Self::assemble(directory, arena, writer, 0, 0)
     }
@@ -267,7 +271,7 @@ impl Table {
                     _ => Straight::Unsure,
                 };
             }
-            if !bucket.is_full() {
+            if !view.is_passed(at, bucket) {
                 return if view.is_current() { Straight::Absent } else { Straight::Unsure };
             }
             at = view.after(at);

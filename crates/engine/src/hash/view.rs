@@ -1,6 +1,10 @@
 //! The view of a hash keyspace: the table, and what is kept beside it.
 
-use super::{beside::Beside, table::Table};
+use super::{
+    beside::Beside,
+    bytes::{Bytes, NEEDS, Need},
+    table::Table,
+};
 use annals_journal::Seq;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
@@ -12,6 +16,7 @@ pub(crate) struct HashView {
     pub(crate) table: Table,
     /// Taken after the right to change the table, if both are.
     pub(super) beside: Mutex<Beside>,
+    pub(super) bytes: Bytes,
     pub(super) has_expiries: AtomicBool,
     /// The first number of the last frame of several records that changed this view.
     frame_seq: AtomicU64,
@@ -21,10 +26,10 @@ pub(crate) struct HashView {
 
 impl HashView {
     /// Puts back what a checkpoint kept.
-    pub(crate) fn restored(table: Table, expiries: Vec<(u64, u64)>, live: Vec<u64>) -> Self {
+    pub(crate) fn restored(table: Table, expiries: Vec<(u64, u64)>, live: &[u64]) -> Self {
         let has_expiries = AtomicBool::new(!expiries.is_empty());
-        let beside = Mutex::new(Beside::restored(expiries, live));
-        Self { table, beside, has_expiries, ..Self::default() }
+        let beside = Mutex::new(Beside::restored(expiries));
+        Self { table, beside, bytes: Bytes::restored(live), has_expiries, ..Self::default() }
     }
 
     /// How many records there are, frames of several records counted whole or not at all: one that
@@ -63,26 +68,18 @@ impl HashView {
 
     /// Bytes of records that stay current over a restart, by the slot of their segment.
     pub(crate) fn lasting_bytes(&self) -> Vec<u64> {
-        self.beside.lock().lasting()
+        self.bytes.sums(&[Need::Live, Need::Hiding])
     }
 
     /// Bytes of records that compaction has to move, by the slot of their segment.
     pub(crate) fn needed_bytes(&self) -> Vec<u64> {
-        self.beside.lock().needed()
+        self.bytes.sums(&NEEDS)
     }
 
     /// Bytes of records that the table points to, by the slot of their segment.
     #[cfg(test)]
     pub(crate) fn pointed_to_bytes(&self) -> Vec<u64> {
-        self.beside.lock().pointed_to()
-    }
-
-    /// Takes note that nothing in the segments `slots` is needed any more.
-    pub(crate) fn forget_slots(&self, slots: &[u32]) {
-        let mut beside = self.beside.lock();
-        for slot in slots {
-            beside.forget(*slot);
-        }
+        self.bytes.sums(&[Need::Live, Need::Dead])
     }
 
     /// When records expire, with the hashes of their keys, in no particular order.
@@ -92,6 +89,6 @@ impl HashView {
 
     /// Memory the view takes, in bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.table.memory_bytes() + self.beside.lock().memory_bytes()
+        self.table.memory_bytes() + self.beside.lock().memory_bytes() + self.bytes.memory_bytes()
     }
 }

@@ -54,11 +54,7 @@ impl Bucket<'_> {
 
     #[inline]
     fn first(self, raw: u64) -> Option<usize> {
-        let mut bits = 0u32;
-        for (at, word) in self.0.iter().enumerate() {
-            bits |= u32::from(word.load(Ordering::Relaxed) == raw) << at;
-        }
-        (bits != 0).then(|| bits.trailing_zeros() as usize)
+        Places(self.agreeing(Sought::raw(raw))).find(|&at| self.word(at) == raw)
     }
 
     /// Changes a slot of a live subtable: what the caller wrote to the log before is visible with it.

@@ -31,6 +31,8 @@ struct Vacancy<'t> {
     at: usize,
     /// Whether the word is vacated, not empty.
     vacated: bool,
+    /// How many buckets there are before this one, from the key's home on.
+    passed: usize,
 }
 
 impl Table {
@@ -75,12 +77,24 @@ impl Changes<'_> {
                 count.used += u32::from(!vacancy.vacated);
                 count.vacated -= u32::from(vacancy.vacated);
                 let new = Slot::new(shape::tag(hash, view.head().depth()), address, dead);
+                if vacancy.passed > 0 {
+                    self.mark(hash, &view, vacancy.passed);
+                }
                 vacancy.bucket.set(vacancy.at, new.raw());
                 self.recount(None, Some(new));
                 return None;
             }
             known_absent = true;
             self.make_room(hash, &mut rehash);
+        }
+    }
+
+    /// Marks the buckets from the home of a hash on, as many as a slot of it is about to be put beyond.
+    fn mark(&self, hash: u64, view: &View<'_>, count: usize) {
+        let (mut at, _) = view.home(hash);
+        for _ in 0..count {
+            self.table.directory.pass(hash, view.head(), at);
+            at = view.after(at);
         }
     }
 
@@ -145,7 +159,7 @@ fn locate<'t>(
 ) -> Result<Found<'t>, Option<Vacancy<'t>>> {
     let mut vacancy = None;
     let (mut at, sought) = view.home(hash);
-    for _ in 0..view.head().buckets() {
+    for passed in 0..view.head().buckets() {
         let Ok(bucket) = view.bucket(at) else { break };
         let full = bucket.is_full();
         for at in Places(bucket.agreeing(sought)) {
@@ -156,13 +170,12 @@ fn locate<'t>(
             }
         }
         if !full {
-            return Err(
-                vacancy.or_else(|| bucket.empty().map(|at| Vacancy { bucket, at, vacated: false }))
-            );
+            let empty = |at| Vacancy { bucket, at, vacated: false, passed };
+            return Err(vacancy.or_else(|| bucket.empty().map(empty)));
         }
         // Only full buckets have vacated words.
         if vacated && vacancy.is_none() {
-            vacancy = bucket.vacated().map(|at| Vacancy { bucket, at, vacated: true });
+            vacancy = bucket.vacated().map(|at| Vacancy { bucket, at, vacated: true, passed });
         }
         at = view.after(at);
     }

@@ -6,24 +6,43 @@
 //! repeated.
 
 use std::iter;
+use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::entry::{Entry, Head, Roots};
+use super::marks::{Marks, Passed};
 use super::shape::{self, MAX_DEPTH};
 
 /// The directory.
 #[derive(Default)]
 pub(super) struct Directory {
     depth: AtomicU32,
-    arrays: [OnceLock<Box<[Entry]>>; MAX_DEPTH as usize + 1],
+    arrays: [OnceLock<Array>; MAX_DEPTH as usize + 1],
 }
+
+/// What one depth has. The marks of an entry have its index.
+struct Array {
+    entries: Box<[Entry]>,
+    marks: Box<[Marks]>,
+}
+
+impl Array {
+    fn new(depth: u32) -> Self {
+        let entries = iter::repeat_with(Entry::default).take(1 << depth).collect();
+        let marks = iter::repeat_with(Marks::default).take(1 << depth).collect();
+        Self { entries, marks }
+    }
+}
+
+/// Bytes that an entry takes with its marks.
+pub(super) const ENTRY_BYTES: usize = size_of::<Entry>() + size_of::<Marks>();
 
 impl Directory {
     /// A directory whose array of this depth has yet to be published into.
     pub(super) fn new(depth: u32) -> Self {
         let directory = Self::default();
-        directory.arrays[depth as usize].get_or_init(|| make(depth));
+        directory.arrays[depth as usize].get_or_init(|| Array::new(depth));
         directory.depth.store(depth, Ordering::Release);
         directory
     }
@@ -43,17 +62,38 @@ impl Directory {
     /// An entry of the array of this depth.
     #[inline]
     pub(super) fn entry(&self, depth: u32, index: usize) -> Option<&Entry> {
-        self.arrays.get(depth as usize)?.get()?.get(index)
+        self.arrays.get(depth as usize)?.get()?.entries.get(index)
+    }
+
+    /// The marks that go with it.
+    #[inline]
+    pub(super) fn marks(&self, depth: u32, index: usize) -> Option<&Marks> {
+        self.arrays.get(depth as usize)?.get()?.marks.get(index)
+    }
+
+    /// Marks a bucket of the subtable of a hash. Writer only.
+    pub(super) fn pass(&self, hash: u64, head: Head, bucket: usize) {
+        for index in self.range(hash, head) {
+            if let Some(marks) = self.marks(self.depth_again(), index) {
+                marks.pass(bucket);
+            }
+        }
+    }
+
+    /// The entries of a subtable.
+    fn range(&self, hash: u64, head: Head) -> Range<usize> {
+        let depth = self.depth_again();
+        let first = shape::index(shape::prefix(hash, head.depth()), depth);
+        first..first + (1 << (depth - head.depth()))
     }
 
     /// Makes all entries of a subtable say something else, the first entry last: a walk goes by the first one,
     /// and finds the others changed if that one is. Writer only.
-    pub(super) fn publish(&self, hash: u64, head: Head, roots: &Roots) {
+    pub(super) fn publish(&self, hash: u64, head: Head, roots: &Roots, passed: Passed) {
         let depth = self.depth_again();
-        let first = shape::index(shape::prefix(hash, head.depth()), depth);
-        for index in (first..first + (1 << (depth - head.depth()))).rev() {
-            if let Some(entry) = self.entry(depth, index) {
-                entry.publish(head, roots);
+        for index in self.range(hash, head).rev() {
+            if let Some((entry, marks)) = self.entry(depth, index).zip(self.marks(depth, index)) {
+                marks.publish(entry.publish(head, roots), passed);
             }
         }
     }
@@ -61,12 +101,13 @@ impl Directory {
     /// Doubles the directory; returns the bytes of the new array. Writer only.
     pub(super) fn double(&self) -> usize {
         let depth = self.depth_again() + 1;
-        let array = self.arrays[depth as usize].get_or_init(|| {
-            let array = make(depth);
-            for (index, entry) in array.iter().enumerate() {
-                if let Some(old) = self.entry(depth - 1, index / 2) {
+        self.arrays[depth as usize].get_or_init(|| {
+            let array = Array::new(depth);
+            for (index, (entry, marks)) in array.entries.iter().zip(&array.marks).enumerate() {
+                let old = self.entry(depth - 1, index / 2).zip(self.marks(depth - 1, index / 2));
+                if let Some((old, old_marks)) = old {
                     let head = old.head_again();
-                    entry.publish(head, &old.roots(head));
+                    marks.publish(entry.publish(head, &old.roots(head)), old_marks.passed());
                 }
             }
             array
@@ -74,10 +115,6 @@ impl Directory {
         // A reader that goes on in the former array sees, once it reads anything recycled after this, that the
         // depth is another: every store into recycled memory comes after a release fence.
         self.depth.store(depth, Ordering::Release);
-        size_of_val(&**array)
+        ENTRY_BYTES << depth
     }
-}
-
-fn make(depth: u32) -> Box<[Entry]> {
-    iter::repeat_with(Entry::default).take(1 << depth).collect()
 }

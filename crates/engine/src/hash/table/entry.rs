@@ -20,11 +20,12 @@ impl Head {
         Self((u64::from(depth) << 27) | (unknown << 23) | buckets as u64)
     }
 
-    fn with_version(self, version: u64) -> Self {
+    pub(super) fn with_version(self, version: u64) -> Self {
         Self((version << 32) | (self.0 & 0xffff_ffff))
     }
 
-    fn version(self) -> u64 {
+    #[inline]
+    pub(super) fn version(self) -> u64 {
         self.0 >> 32
     }
 
@@ -92,8 +93,8 @@ impl Entry {
         std::array::from_fn(|at| self.root(head, at))
     }
 
-    /// Makes the entry say something else. Writer only.
-    pub(super) fn publish(&self, head: Head, roots: &Roots) {
+    /// Makes the entry say something else. Returns its head. Writer only.
+    pub(super) fn publish(&self, head: Head, roots: &Roots) -> Head {
         let version = Head(self.head.load(Ordering::Relaxed)).version() + 1;
         let head = head.with_version(version & 0xffff_ffff);
         // The list about to be overwritten belongs to the head before the present one. Whoever still reads it
@@ -104,5 +105,6 @@ impl Entry {
         }
         // The list, and the words the writer put into the pages it names, are visible with the head.
         self.head.store(head.0, Ordering::Release);
+        head
     }
 }

@@ -12,10 +12,11 @@ use std::{panic, thread};
 use super::Table;
 use super::arena::Arena;
 use super::bucket::SLOTS;
-use super::directory::Directory;
-use super::entry::{Entry, Head, Roots};
+use super::directory::{Directory, ENTRY_BYTES};
+use super::entry::{Head, Roots};
 use super::error::TableError;
 use super::group::{self, Group, PackedGroup, TAG_BYTES};
+use super::marks::Passed;
 use super::pool::Pool;
 use super::shape::{self, FULL, LARGEST, MAX_DEPTH, MIN_PRECISION, PAGE, ROOTS, TAG_BITS};
 use super::slot::{self, EMPTY, Slot};
@@ -49,6 +50,7 @@ struct Loaded {
     prefix: u64,
     head: Head,
     roots: Roots,
+    passed: Passed,
     slots: usize,
 }
 
@@ -115,11 +117,7 @@ impl<'a, K: Fn(u64) -> bool + Sync> TableLoader<'a, K> {
             return self.add_staged(group, dead);
         };
         self.stage.begin(size, precision);
-        group
-            .slots
-            .iter()
-            .filter_map(|&raw| Slot::from_raw(raw))
-            .for_each(|slot| self.stage.place(slot));
+        self.stage.place(group.slots.iter().filter_map(|&raw| Slot::from_raw(raw)));
         self.add_staged(group, dead)
     }
 
@@ -145,7 +143,7 @@ impl<'a, K: Fn(u64) -> bool + Sync> TableLoader<'a, K> {
             std::array::from_fn(|at| if at < pages { self.pool.reserve(&self.arena) } else { 0 });
         self.planned.push(Planned { group: *group, roots, number });
         let head = Head::new(u32::from(group.depth), precision, buckets);
-        self.add(group.prefix, head, roots, (slots, 0));
+        self.add(group.prefix, head, (roots, Passed::of(group.counts)), (slots, 0));
         Ok(())
     }
 
@@ -229,18 +227,25 @@ impl<'a, K: Fn(u64) -> bool + Sync> TableLoader<'a, K> {
         let buckets = self.stage.counts().len();
         let roots = writer::write(&self.stage, &mut self.pool, &mut self.pages, &self.arena);
         let head = Head::new(u32::from(group.depth), u32::from(group.precision), buckets);
-        self.add(group.prefix, head, roots, (group.slots.len(), dead));
+        let passed = Passed::of(self.stage.counts());
+        self.add(group.prefix, head, (roots, passed), (group.slots.len(), dead));
         Ok(())
     }
 
     /// Notes a subtable that is in its pages, with how many slots it has and how many of them are dead.
-    fn add(&mut self, prefix: u64, head: Head, roots: Roots, (slots, dead): (usize, usize)) {
+    fn add(
+        &mut self,
+        prefix: u64,
+        head: Head,
+        (roots, passed): (Roots, Passed),
+        (slots, dead): (usize, usize),
+    ) {
         self.live += slots - dead;
         self.dead += dead;
         self.depth = self.depth.max(head.depth());
         self.next =
             1u64.checked_shl(u64::BITS - head.depth()).and_then(|range| prefix.checked_add(range));
-        self.groups.push(Loaded { prefix, head, roots, slots });
+        self.groups.push(Loaded { prefix, head, roots, passed, slots });
     }
 
     /// Checks that a group is the next one and returns its precision.
@@ -271,9 +276,9 @@ impl<'a, K: Fn(u64) -> bool + Sync> TableLoader<'a, K> {
         self.live -= filled.dead;
         self.dead += filled.dead;
         let directory = Directory::new(self.depth);
-        let mut writer = Writer::new(self.pool, self.depth, size_of::<Entry>() << self.depth);
+        let mut writer = Writer::new(self.pool, self.depth, ENTRY_BYTES << self.depth);
         for group in &self.groups {
-            directory.publish(group.prefix, group.head, &group.roots);
+            directory.publish(group.prefix, group.head, &group.roots, group.passed);
             writer.add(shape::index(group.prefix, self.depth), group.slots);
         }
         Ok(Table::assemble(directory, self.arena, writer, self.live, self.dead))

@@ -66,18 +66,20 @@ pub(super) fn limit(buckets: usize) -> usize {
     buckets * SLOTS * 85 / 100
 }
 
-/// The next larger size. Steps are even up to [`FULL`], so that no more than a fourth is added at once; a
-/// subtable that cannot split goes on in steps of a fourth.
+/// Sizes from a page on to [`FULL`]. Each is larger by a half or so, and the last one is that much smaller than two
+/// halves of a split: a key is moved some three times while the number of keys doubles, and of the words never less
+/// than three fifths are in use.
+const STEPS: [usize; 5] = [PAGE, 2 * PAGE, 3 * PAGE, 5 * PAGE, FULL];
+
+/// The next larger size. A subtable that cannot split goes on in steps of a fourth.
 pub(super) fn next(buckets: usize) -> usize {
-    match buckets {
-        0..FIRST => FIRST,
-        FIRST..PAGE => buckets * 2,
-        PAGE..FULL => buckets + PAGE,
-        _ => {
-            let pages = buckets / PAGE;
-            (pages + (pages / 4).max(1)) * PAGE
-        }
+    if buckets < PAGE {
+        return (buckets * 2).max(FIRST);
     }
+    STEPS.into_iter().find(|step| *step > buckets).unwrap_or_else(|| {
+        let pages = buckets / PAGE;
+        (pages + (pages / 4).max(1)) * PAGE
+    })
 }
 
 /// The size for a number of slots that leaves a little room to grow.

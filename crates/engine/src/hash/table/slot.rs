@@ -88,6 +88,13 @@ impl Sought {
         Self { bits: (tag << TAG_SHIFT) & mask, mask }
     }
 
+    /// What agrees with the upper half of a raw word.
+    #[inline]
+    pub(super) fn raw(raw: u64) -> Self {
+        let mask = u64::MAX << u32::BITS;
+        Self { bits: raw & mask, mask }
+    }
+
     /// The upper halves: the tag is in them.
     #[inline]
     pub(super) fn upper(self) -> (u32, u32) {

@@ -22,15 +22,19 @@ impl Stage {
         self.known = shape::known(precision);
     }
 
-    /// Puts a slot into its home bucket, or the next that has room. There has to be one.
+    /// Puts slots into their home buckets, or the next that have room. There has to be room.
     #[inline]
-    pub(super) fn place(&mut self, slot: Slot) {
-        let mut bucket = shape::home(slot.tag(), self.known, self.counts.len());
-        while usize::from(self.counts[bucket]) == SLOTS {
-            bucket = if bucket + 1 < self.counts.len() { bucket + 1 } else { 0 };
+    pub(super) fn place(&mut self, slots: impl Iterator<Item = Slot>) {
+        let (buckets, _) = self.words.as_chunks_mut::<SLOTS>();
+        let counts = &mut self.counts[..buckets.len()];
+        for slot in slots {
+            let mut at = shape::home(slot.tag(), self.known, counts.len());
+            while usize::from(counts[at]) == SLOTS {
+                at = if at + 1 < counts.len() { at + 1 } else { 0 };
+            }
+            buckets[at][usize::from(counts[at]) % SLOTS] = slot.raw();
+            counts[at] += 1;
         }
-        self.words[bucket * SLOTS + usize::from(self.counts[bucket])] = slot.raw();
-        self.counts[bucket] += 1;
     }
 
     /// Takes over a subtable of the same size that is laid out already.

@@ -141,6 +141,10 @@ pub(super) fn check_inside(table: &Table, hash_of: impl Fn(Slot) -> u64) -> usiz
                         words[at].iter().all(|&raw| raw != EMPTY),
                         "a hole before a displaced slot"
                     );
+                    assert!(
+                        view.is_passed(at, view.bucket(at).unwrap()),
+                        "a bucket without its mark"
+                    );
                     at = view.after(at);
                 }
             }

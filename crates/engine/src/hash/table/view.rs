@@ -13,9 +13,11 @@ use super::slot::Sought;
 pub(super) struct Outdated;
 
 /// A subtable.
+#[derive(Clone, Copy)]
 pub(super) struct View<'t> {
     table: &'t Table,
     entry: &'t Entry,
+    index: usize,
     head: Head,
     directory_depth: u32,
 }
@@ -25,11 +27,9 @@ impl<'t> View<'t> {
     #[inline]
     pub(super) fn of(table: &'t Table, hash: u64) -> Result<Self, Outdated> {
         let directory_depth = table.directory.depth();
-        let entry = table
-            .directory
-            .entry(directory_depth, shape::index(hash, directory_depth))
-            .ok_or(Outdated)?;
-        Ok(Self { table, entry, head: entry.head(), directory_depth })
+        let index = shape::index(hash, directory_depth);
+        let entry = table.directory.entry(directory_depth, index).ok_or(Outdated)?;
+        Ok(Self { table, entry, index, head: entry.head(), directory_depth })
     }
 
     #[inline]
@@ -55,6 +55,16 @@ impl<'t> View<'t> {
         (shape::home(tag, known, self.head.buckets()), Sought::new(tag, known))
     }
 
+    /// Whether a search passes a bucket, as the [marks](super::marks) tell, or else the bucket itself.
+    #[inline(always)]
+    pub(super) fn is_passed(&self, at: usize, bucket: Bucket<'_>) -> bool {
+        let marks = self.table.directory.marks(self.directory_depth, self.index);
+        match marks.and_then(|marks| marks.is_passed(self.head, at)) {
+            Some(passed) => passed,
+            None => bucket.is_full(),
+        }
+    }
+
     /// The bucket a search goes to next.
     #[inline]
     pub(super) fn after(&self, bucket: usize) -> usize {
@@ -73,9 +83,10 @@ impl<'t> View<'t> {
         self.table.arena.bucket(page, at % PAGE).ok_or(Outdated)
     }
 
-    /// The number of a page of a large subtable, from its index pages.
+    /// The number of a page of a large subtable, from its index pages. Takes a copy, so that who does not come here
+    /// need not have the view in memory.
     #[cold]
-    fn indexed(&self, page: usize) -> Result<u32, Outdated> {
+    fn indexed(self, page: usize) -> Result<u32, Outdated> {
         let mut span = shape::index_span(self.head.buckets());
         let root = page / span;
         if root >= ROOTS {

@@ -106,9 +106,7 @@ impl WalkPlace {
             self.words.iter_mut().filter(|raw| left_out(raw)).for_each(|raw| *raw = VACATED);
             // Without the vacated words some buckets are no longer full, and what was beyond them moves up.
             self.stage.begin(buckets, precision);
-            for slot in self.words.iter().filter_map(|&raw| Slot::from_raw(raw)) {
-                self.stage.place(slot);
-            }
+            self.stage.place(self.words.iter().filter_map(|&raw| Slot::from_raw(raw)));
             self.words.clear();
             self.words.extend(self.stage.words());
         }

@@ -10,6 +10,7 @@ use std::sync::atomic::{Ordering, fence};
 use super::arena::Arena;
 use super::bucket::SLOTS;
 use super::entry::{Head, Roots};
+use super::marks::Passed;
 use super::pool::Pool;
 use super::shape::{self, FANOUT, FULL, LARGEST, MIN_PRECISION, PAGE, ROOTS, TAG_BITS, TAG_MASK};
 use super::slot::Slot;
@@ -162,14 +163,11 @@ impl Writer {
 
     fn rebuild(&mut self, table: &Table, hash: u64, head: Head, buckets: usize) {
         self.stage.begin(buckets, head.precision());
-        self.slots
-            .iter()
-            .filter_map(|&raw| Slot::from_raw(raw))
-            .for_each(|slot| self.stage.place(slot));
-        let roots = write(&self.stage, &mut self.pool, &mut self.pages, &table.arena);
+        self.stage.place(self.slots.iter().filter_map(|&raw| Slot::from_raw(raw)));
+        let laid = lay_out(&self.stage, &mut self.pool, &mut self.pages, &table.arena);
         let prefix = shape::prefix(hash, head.depth());
         let head = Head::new(head.depth(), head.precision(), buckets);
-        put(table, &mut self.counts, prefix, head, &roots, self.slots.len());
+        put(table, &mut self.counts, prefix, head, &laid, self.slots.len());
     }
 
     /// The hashes of all slots, if the split has to fill the tags again. An error if one of the
@@ -202,21 +200,23 @@ impl Writer {
         let halves = [(1, upper), (0, self.slots.len() - upper)].map(|(side, used)| {
             let buckets = shape::size(used);
             self.stage.begin(buckets, precision);
-            for (index, slot) in slots.clone().filter(|(_, slot)| side_of(slot) == side) {
-                let tag = match hashes {
-                    Some(hashes) => shape::tag(hashes[index], depth),
-                    None => (slot.tag() << 1) & TAG_MASK,
-                };
-                self.stage.place(slot.with_tag(tag));
+            let half = slots.clone().filter(|(_, slot)| side_of(slot) == side);
+            match hashes {
+                Some(hashes) => self.stage.place(
+                    half.map(|(index, slot)| slot.with_tag(shape::tag(hashes[index], depth))),
+                ),
+                None => self
+                    .stage
+                    .place(half.map(|(_, slot)| slot.with_tag((slot.tag() << 1) & TAG_MASK))),
             }
-            let roots = write(&self.stage, &mut self.pool, &mut self.pages, &table.arena);
+            let laid = lay_out(&self.stage, &mut self.pool, &mut self.pages, &table.arena);
             let prefix = low | (side << (u64::BITS - depth));
-            (prefix, Head::new(depth, precision, buckets), roots, used)
+            (prefix, Head::new(depth, precision, buckets), laid, used)
         });
         // The upper half first: while it is published and the lower one is not, a walk that comes to the lower
         // half still finds the whole.
-        for (prefix, head, roots, used) in &halves {
-            put(table, &mut self.counts, *prefix, *head, roots, *used);
+        for (prefix, head, laid, used) in &halves {
+            put(table, &mut self.counts, *prefix, *head, laid, *used);
         }
         self.subtables += 1;
     }
@@ -225,9 +225,21 @@ impl Writer {
 /// A record's key cannot be read.
 struct Unreadable;
 
+/// Where a subtable was laid out.
+struct Laid {
+    roots: Roots,
+    passed: Passed,
+}
+
+/// Writes what is on the stage into free pages.
+fn lay_out(stage: &Stage, pool: &mut Pool, pages: &mut Vec<u32>, arena: &Arena) -> Laid {
+    let roots = write(stage, pool, pages, arena);
+    Laid { roots, passed: Passed::of(stage.counts()) }
+}
+
 /// Puts a subtable in place of what the directory has.
-fn put(table: &Table, counts: &mut [Count], prefix: u64, head: Head, roots: &Roots, used: usize) {
-    table.directory.publish(prefix, head, roots);
+fn put(table: &Table, counts: &mut [Count], prefix: u64, head: Head, laid: &Laid, used: usize) {
+    table.directory.publish(prefix, head, &laid.roots, laid.passed);
     let index = shape::index(prefix, table.directory.depth_again());
     counts[index] = Count { used: used as u32, vacated: 0 };
 }
