@@ -21,6 +21,7 @@ pub mod fuzzing;
 mod holds;
 mod key_range;
 mod levels;
+mod load;
 mod manifest;
 mod memtable;
 mod merge;

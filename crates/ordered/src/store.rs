@@ -14,7 +14,7 @@ pub(crate) use range::compact_range;
 
 use crate::{
     Admission, Backlog, BlockCache, Damage, Edit, Error, FileName, Hold, Manifest, ManifestPlace,
-    Pause, Pressure, Result, State, Style, Tree, TreeAdded, TreeOptions, Work,
+    Pause, Pressure, Result, State, Tree, TreeAdded, TreeOptions, Work,
     holds::{Holds, Horizon},
     manifest::TreeState,
     site::Site,
@@ -35,7 +35,7 @@ use std::{
 /// The caller's root file, which says which manifest a store has.
 pub trait ManifestRoot: Debug + Send + Sync {
     /// Makes the root name this manifest, durably, before it returns. The manifest and its name are
-    /// durable already.
+    /// durable already. Called while an edit is written, so it must not call the store.
     ///
     /// # Errors
     /// Why it could not, in words. Nobody knows then which manifest the root names, and the store
@@ -416,18 +416,12 @@ impl Store {
     #[must_use]
     pub fn backlog(&self) -> Backlog {
         let mut backlog = Backlog::default();
-        for tree in self.core.all_trees() {
-            let (active, sealed) = tree.memory_bytes();
-            backlog.memtable_bytes += active + sealed;
+        for tree in self.core.trees.read().values() {
             let view = tree.view.load();
-            backlog.debt_bytes += tree.debt_bytes(&view);
-            if !matches!(tree.options.style, Style::Fifo { .. }) {
-                let tables = view.version.levels.level(0).len() as u64;
-                // Pressure is set for the usual number of tables; a tree may allow for more.
-                let usual = TreeOptions::default().level0_tables;
-                let tables = tables * usual / tree.options.level0_tables;
-                backlog.level0_tables = backlog.level0_tables.max(tables);
-            }
+            let sealed = view.sealed.iter().map(|sealed| sealed.memtable.memory_bytes());
+            backlog.memtable_bytes += (view.active.memory_bytes() + sealed.sum::<usize>()) as u64;
+            backlog.debt_bytes += view.version.debt_bytes;
+            backlog.level0_tables = backlog.level0_tables.max(view.version.strain_tables);
         }
         backlog
     }
