@@ -7,9 +7,11 @@
 //! Locks, in the order in which they may be taken: the log (held while an edit is synced), a tree's
 //! writer, what is running in a tree, the list of trees. Readers take none.
 
+mod frozen;
 mod opening;
 mod range;
 
+pub use frozen::Frozen;
 pub(crate) use range::compact_range;
 
 use crate::{
@@ -41,6 +43,17 @@ pub trait ManifestRoot: Debug + Send + Sync {
     /// Why it could not, in words. Nobody knows then which manifest the root names, and the store
     /// stops writing.
     fn set_manifest(&self, place: ManifestPlace) -> Result<(), String>;
+
+    /// Makes durable what the caller's log has of the records that were applied. Called before a table
+    /// with some of them becomes part of a tree: otherwise a power cut could leave records that the log
+    /// has lost, beside a state that lacks what came before them. Nothing to do for who applies durable
+    /// records only.
+    ///
+    /// # Errors
+    /// Why it could not, in words. The store stops writing then.
+    fn sync_log(&self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// How a store works.
@@ -221,6 +234,11 @@ impl StoreCore {
         let former = std::mem::replace(&mut log.manifest, manifest);
         self.site.graves.push(FileName::Manifest(former.place().number));
         Ok(())
+    }
+
+    /// Asks the caller to make its log durable, before records that came from it are in a table.
+    pub(crate) fn sync_log(&self) -> Result<()> {
+        self.root.sync_log().map_err(|what| Error::Root { what })
     }
 
     /// Whether this very tree is still there.

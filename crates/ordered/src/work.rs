@@ -218,6 +218,10 @@ impl Work {
         };
         let highest = memtables().filter_map(|memtable| memtable.seqs()).map(|seqs| seqs.1).max();
         let outputs = write(site, plan, inputs, &horizon)?;
+        if let Err(error) = self.store.sync_log() {
+            site.discard(outputs.iter().map(|table| table.number));
+            return Err(error);
+        }
         let edit = Edit {
             tables_added: added(tree.id, 0, &outputs),
             flushed_through: highest.map(|seq| (tree.id, seq)).into_iter().collect(),
