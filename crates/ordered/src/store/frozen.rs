@@ -37,12 +37,7 @@ impl Frozen {
     ///
     /// # Errors
     /// If the file system refuses.
-    pub fn write_manifest(
-        &self,
-        disk: &dyn Disk,
-        dir: &Path,
-        least: u64,
-    ) -> Result<ManifestPlace> {
+    pub fn write_manifest(&self, disk: &dyn Disk, dir: &Path, least: u64) -> Result<ManifestPlace> {
         let number = self.state.next_number.max(least);
         let state = State { next_number: number + 1, ..self.state.clone() };
         Ok(Manifest::create(disk, dir, self.database_id, number, &state)?.place())
