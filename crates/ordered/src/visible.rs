@@ -234,7 +234,7 @@ impl<C: Cursor> Visible<C> {
     fn find_back(&mut self) -> Result<()> {
         let mut unseen = 0;
         while let Some(entry) = self.all.entry() {
-            if *entry.key < *self.from {
+            if is_before(entry.key, &self.from) {
                 break;
             }
             if entry.seq <= self.as_of.seq {
@@ -313,6 +313,13 @@ impl Around {
         }
         self.seq
     }
+}
+
+/// Whether a key comes before a bound. An empty bound is not compared: where a vector has no memory, the
+/// comparison of the C library may touch a page that is not there, which takes long to be passed over.
+#[inline]
+fn is_before(key: &[u8], bound: &[u8]) -> bool {
+    !bound.is_empty() && key < bound
 }
 
 #[inline]
