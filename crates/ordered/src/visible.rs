@@ -302,8 +302,9 @@ fn is_live(entry: &Entry<'_>, as_of: AsOf, removals: &Removals, removed: &mut Ar
 impl Around {
     /// The newest removal over a key that a reader sees.
     fn over(&mut self, key: &[u8], seq: u64, removals: &Removals) -> Option<u64> {
-        let holds =
-            self.is_known && *self.from <= *key && self.to.as_ref().is_none_or(|to| *key < **to);
+        let holds = self.is_known
+            && !is_before(key, &self.from)
+            && self.to.as_ref().is_none_or(|to| *key < **to);
         if !holds {
             let around = removals.around(key, seq);
             self.is_known = true;
