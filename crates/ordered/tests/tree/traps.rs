@@ -439,6 +439,8 @@ fn memory_that_runs_short_has_memtables_sealed() {
         }
     }
     assert!(most <= 5 << 20, "{most} bytes in memory");
+    let stats = store.stats();
+    assert!(stats.delays + stats.refusals > 0, "{stats:?}");
     assert!(tree.stats().flushes >= 1);
 }
 
