@@ -14,6 +14,8 @@ mod cursor;
 mod entry;
 mod error;
 mod filter;
+#[doc(hidden)]
+pub mod fuzzing;
 mod number;
 mod table;
 

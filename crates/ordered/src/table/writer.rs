@@ -18,7 +18,7 @@ use annals_disk::Disk;
 use std::path::Path;
 
 /// How large index blocks become.
-const INDEX_BLOCK_BYTES: usize = 4096;
+const INDEX_BLOCK_BYTES: usize = 1024;
 /// Index blocks have so many entries at least, however long their keys, so that each level of the
 /// index is smaller than the one below.
 const FANOUT_MIN: usize = 8;
