@@ -1,6 +1,8 @@
 //! Reading every byte of a table.
 
-use super::{Table, envelope::BlockKind, handle::Child, header::HEADER_BYTES, reader::Node};
+use super::{
+    Table, envelope::BlockKind, handle::Child, header::HEADER_BYTES, ranges, reader::Node,
+};
 use crate::{Error, Result, block::Layout};
 use std::{cell::Cell, path::PathBuf};
 
@@ -127,7 +129,10 @@ impl Table {
                 }
             }
             BlockKind::Filter | BlockKind::Properties => {}
-            BlockKind::Ranges => drop(self.range_removals()?),
+            BlockKind::Ranges => {
+                let body = self.blocks.unpack(at, envelope, span)?;
+                ranges::decode(&body).ok_or_else(broken)?;
+            }
         }
         run.done.blocks_count += 1;
         Ok(span.end())
