@@ -133,7 +133,7 @@ impl StoreConfig {
 /// assert_eq!(tree.flushed_through(), 1);
 /// let now = AsOf { seq: u64::MAX, now_ms: 0 };
 /// assert_eq!(tree.get(b"key", now)?, Some(b"value".to_vec()));
-/// # annals_ordered::Result::Ok(())
+/// # Ok::<(), annals_ordered::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Store {
