@@ -6,7 +6,8 @@ use ::annals::{Database, Durability, HashKeyspace};
 
 use crate::Result;
 use crate::data::{Key, Value};
-use crate::engine::{Engine, Mode, ReadJob, Reader};
+use crate::engine::{Engine, Kind, Mode, ReadJob, Reader};
+use crate::group::Group;
 
 /// A database with one hash keyspace.
 pub(crate) struct Annals {
@@ -16,10 +17,12 @@ pub(crate) struct Annals {
 
 impl Engine for Annals {
     const NAME: &'static str = "annals";
+    const KIND: Kind = Kind::Hash;
     const PACKAGE: &'static str = "annals";
     const BUFFERED: &'static str = "`Durability::Buffered`";
     const SYNC: &'static str = "`Durability::Sync`";
     const SETTINGS: &'static str = "one hash keyspace, defaults otherwise";
+    const GROUPS: &'static [Group] = Group::UNORDERED;
 
     fn open(dir: &Path, mode: Mode) -> Result<Self> {
         let durability = match mode {
