@@ -43,10 +43,11 @@ impl Watch {
     pub(crate) fn start(dir: PathBuf) -> Self {
         let (stop, stopped) = mpsc::channel();
         let thread = thread::spawn(move || {
-            let mut most = 0;
+            let mut most = allocated_bytes(&dir)?;
             loop {
+                let goes_on = stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout);
                 most = most.max(allocated_bytes(&dir)?);
-                if stopped.recv_timeout(EVERY) != Err(RecvTimeoutError::Timeout) {
+                if !goes_on {
                     return Ok(most);
                 }
             }
@@ -76,5 +77,12 @@ mod tests {
         thread::sleep(EVERY / 2);
         fs::remove_file(&file).expect("removed");
         assert_eq!(watch.most_bytes().expect("watched"), before);
+
+        let watch = Watch::start(dir.path().to_owned());
+        thread::sleep(EVERY / 2);
+        fs::write(&file, vec![1; 1 << 17]).expect("a file");
+        let after = allocated_bytes(dir.path()).expect("its blocks");
+        assert!(after > before);
+        assert_eq!(watch.most_bytes().expect("watched"), after, "the present is part of it");
     }
 }

@@ -2,7 +2,7 @@
 
 mod encode;
 mod flush;
-mod mapped;
+pub(crate) mod mapped;
 mod sorted;
 mod stream;
 mod table;

@@ -32,10 +32,11 @@ impl Watch {
     pub(crate) fn start() -> Self {
         let (stop, stopped) = mpsc::channel();
         let thread = thread::spawn(move || {
-            let mut most = 0;
+            let mut most = anonymous_bytes()?;
             loop {
+                let goes_on = stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout);
                 most = most.max(anonymous_bytes()?);
-                if stopped.recv_timeout(EVERY) != Err(RecvTimeoutError::Timeout) {
+                if !goes_on {
                     return Ok(most);
                 }
             }

@@ -10,7 +10,7 @@ pub(super) fn show(value: f64, unit: Unit) -> String {
         Unit::Ms => format!("{} ms", digits(value)),
         Unit::BytesPerKey => format!("{} B", digits(value)),
         Unit::Bytes => bytes(value),
-        Unit::Us if value >= 10_000.0 => format!("{} ms", digits(value / 1e3)),
+        Unit::Us if value >= 1_000.0 => format!("{} ms", digits(value / 1e3)),
         Unit::Us => format!("{} µs", digits(value)),
         Unit::Times => times(value),
         Unit::Lost | Unit::Count => format!("{value}"),

@@ -8,8 +8,9 @@ use crate::child::Task;
 use crate::data::{KEY_BYTES, VALUE_BYTES, is_value, mix, random_key, value};
 use crate::emit::emit;
 use crate::engine::{Engine, Mode, ReadJob, Reader};
+use crate::file_writes::FileWrites;
 use crate::latency::Latencies;
-use crate::{Result, disk_use, file_writes, timing};
+use crate::{Result, disk_use, timing};
 
 /// When slow engines are cut short: what is measured is told for each byte that was written.
 const CAP: Duration = Duration::from_secs(300);
@@ -24,7 +25,7 @@ pub(super) fn run<E: Engine>(task: &Task) -> Result<()> {
 
     let mut versions = vec![0u32; task.keys as usize];
     let mut latencies = Latencies::new();
-    let before = file_writes::written_bytes()?;
+    let before = FileWrites::now()?;
     let watch = disk_use::Watch::start(task.dir.clone());
     let timed = timing::up_to(overwrites, CAP, |index| {
         let index = mix(index ^ SALT) % task.keys;
@@ -53,7 +54,7 @@ pub(super) fn run<E: Engine>(task: &Task) -> Result<()> {
     db.read(&mut Check { versions: &versions })?;
     db.close()?;
     // What was in memory is written at the end, so that no engine gains by holding it back.
-    let written = file_writes::written_bytes()? - before;
+    let written = FileWrites::now()?.since(before);
     emit("churn.write", written as f64 / (timed.ops as f64 * record_bytes))
 }
 
