@@ -15,6 +15,15 @@ pub(crate) struct Annals {
     keyspace: HashKeyspace,
 }
 
+/// Opens a database that commits as `mode` says.
+pub(super) fn open_database(dir: &Path, mode: Mode) -> Result<Database> {
+    let durability = match mode {
+        Mode::Buffered => Durability::Buffered,
+        Mode::Sync => Durability::Sync,
+    };
+    Ok(Database::builder().durability(durability).open(dir)?)
+}
+
 impl Engine for Annals {
     const NAME: &'static str = "annals";
     const KIND: Kind = Kind::Hash;
@@ -25,11 +34,7 @@ impl Engine for Annals {
     const GROUPS: &'static [Group] = Group::UNORDERED;
 
     fn open(dir: &Path, mode: Mode) -> Result<Self> {
-        let durability = match mode {
-            Mode::Buffered => Durability::Buffered,
-            Mode::Sync => Durability::Sync,
-        };
-        let db = Database::builder().durability(durability).open(dir)?;
+        let db = open_database(dir, mode)?;
         let keyspace = db.hash_keyspace("bench")?;
         Ok(Self { db, keyspace })
     }
