@@ -2,8 +2,9 @@
 //! through one durable log.
 //!
 //! This crate is the front door: it re-exports the vocabulary of a user and nothing else. Today it
-//! holds hash keyspaces: point look-ups straight from the log, atomic batches across keyspaces,
-//! snapshots, a change feed, backups and verification.
+//! holds hash keyspaces (point look-ups straight from the log), ordered keyspaces (sorted keys, ranges
+//! and prefixes, larger than memory), atomic batches across keyspaces of both kinds, snapshots, a change
+//! feed, backups and verification.
 //!
 //! ```
 //! use annals::{Database, Durability};
@@ -38,14 +39,19 @@ pub use annals_engine::{
 
 // Keyspaces.
 pub use annals_engine::{
-    CasOutcome, Commit, Entry, Guard, HashKeyspace, Iter, KEY_BYTES_MAX, KEYSPACE_NAME_BYTES_MAX,
-    KeyspaceKind, KeyspaceOptions, Snapshot, VALUE_BYTES_MAX, WriteBatch, WriteOptions,
+    AnyKeyspace, CasOutcome, Commit, Entry, Guard, HashKeyspace, Iter, KEY_BYTES_MAX,
+    KEYSPACE_NAME_BYTES_MAX, Keys, KeyspaceKind, KeyspaceOptions, OrderedEntry, OrderedKeyspace,
+    OrderedSnapshot, Range, Snapshot, VALUE_BYTES_MAX, Value, WriteBatch, WriteOptions,
 };
+
+// How ordered keyspaces keep their tables.
+pub use annals_engine::{Compression, LEVELS, Style, TreeOptions};
 
 // Changes and care.
 pub use annals_engine::{
-    BackupReport, CHECKPOINT_VERSION, Change, ChangeKind, Changes, CheckpointReport, CompactReport,
-    Damage, KeyspaceStats, LogStats, SnapshotStats, Stats, VerifyReport,
+    BackupReport, CHECKPOINT_VERSION, CacheStats, Change, ChangeKind, Changes, CheckpointReport,
+    CompactReport, Damage, KeyspaceStats, LevelStats, LogStats, SnapshotStats, Stats, TableStats,
+    TreeStats, VerifyReport,
 };
 
 /// The seam between the engine and the world, for tests that simulate power cuts and full disks.

@@ -1,13 +1,72 @@
 //! Several writes, in any keyspaces, that happen together or not at all.
 
 use crate::{
-    Commit, Durability, Error, HashKeyspace, Result,
+    Commit, Durability, Error, HashKeyspace, OrderedKeyspace, Result,
+    catalog::Keyspace,
     commit::{BatchTargets, check_key, check_value, keep_frame, take_frame},
     hash::hash_key,
     open::Open,
+    ordered::ends_of,
 };
-use annals_journal::{Draft, FrameBuilder, Kind};
-use std::sync::Arc;
+use annals_journal::{Draft, FrameBuilder, KEY_BYTES_MAX, Kind};
+use std::{
+    ops::{Bound, RangeBounds},
+    sync::Arc,
+};
+
+/// A handle of a keyspace of any kind, for what all kinds have in common.
+pub trait AnyKeyspace: sealed::Sealed {}
+
+mod sealed {
+    use super::{Arc, Keyspace, Open};
+
+    #[allow(unreachable_pub, reason = "seals a public trait")]
+    pub trait Sealed {
+        #[doc(hidden)]
+        fn target(&self) -> Target<'_>;
+    }
+
+    /// What a batch needs of a handle.
+    #[allow(unreachable_pub, reason = "seals a public trait")]
+    #[allow(missing_debug_implementations, reason = "nobody gets one")]
+    pub struct Target<'a> {
+        pub(super) open: &'a Arc<Open>,
+        pub(super) keyspace: &'a Arc<Keyspace>,
+        /// When a record that is written now expires, in milliseconds since 1970.
+        pub(super) expires_ms: Option<u64>,
+    }
+}
+
+macro_rules! any_keyspace {
+    ($handle:ty) => {
+        impl AnyKeyspace for $handle {}
+
+        impl sealed::Sealed for $handle {
+            fn target(&self) -> sealed::Target<'_> {
+                let (open, keyspace) = self.parts();
+                sealed::Target { open, keyspace, expires_ms: self.default_expiry() }
+            }
+        }
+    };
+}
+
+any_keyspace!(HashKeyspace);
+any_keyspace!(OrderedKeyspace);
+
+macro_rules! any_pointer {
+    ($pointer:ty) => {
+        impl<K: AnyKeyspace + ?Sized> AnyKeyspace for $pointer {}
+
+        impl<K: AnyKeyspace + ?Sized> sealed::Sealed for $pointer {
+            fn target(&self) -> sealed::Target<'_> {
+                (**self).target()
+            }
+        }
+    };
+}
+
+any_pointer!(&K);
+any_pointer!(Arc<K>);
 
 /// Several writes that happen together or not at all. Made by
 /// [`Database::batch`](crate::Database::batch).
@@ -49,39 +108,79 @@ impl WriteBatch {
     /// keyspace belongs to another database. The batch is then as it was.
     pub fn insert(
         &mut self,
-        keyspace: &HashKeyspace,
+        keyspace: &(impl AnyKeyspace + ?Sized),
         key: impl AsRef<[u8]>,
         value: impl AsRef<[u8]>,
     ) -> Result<()> {
-        let expires_ms = keyspace.default_expiry();
-        self.push(keyspace, Kind::Put, key.as_ref(), value.as_ref(), expires_ms)
+        self.push(keyspace, Kind::Put, key.as_ref(), value.as_ref())
     }
 
     /// Will remove `key` from `keyspace`, if it is there.
     ///
     /// # Errors
     /// As [`insert`](Self::insert).
-    pub fn remove(&mut self, keyspace: &HashKeyspace, key: impl AsRef<[u8]>) -> Result<()> {
-        self.push(keyspace, Kind::Remove, key.as_ref(), &[], None)
+    pub fn remove(
+        &mut self,
+        keyspace: &(impl AnyKeyspace + ?Sized),
+        key: impl AsRef<[u8]>,
+    ) -> Result<()> {
+        self.push(keyspace, Kind::Remove, key.as_ref(), &[])
+    }
+
+    /// Will remove all keys in `range` from `keyspace` that are there then, those that this batch wrote
+    /// before included.
+    ///
+    /// ```
+    /// let db = annals_engine::Database::open_in_memory()?;
+    /// let scores = db.ordered_keyspace("scores")?;
+    /// scores.insert_many([("a", "1"), ("b", "2")])?;
+    /// let mut batch = db.batch();
+    /// batch.remove_range::<&str>(&scores, ..)?;
+    /// batch.insert(&scores, "c", "3")?;
+    /// batch.commit()?;
+    /// assert_eq!(scores.len()?, 1);
+    /// # Ok::<(), annals_engine::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert). A range without an end takes some 130 KiB of the batch: give one if
+    /// you can.
+    pub fn remove_range<K: AsRef<[u8]>>(
+        &mut self,
+        keyspace: &OrderedKeyspace,
+        range: impl RangeBounds<K>,
+    ) -> Result<()> {
+        let (from, to): (Bound<&[u8]>, Bound<&[u8]>) =
+            (range.start_bound().map(AsRef::as_ref), range.end_bound().map(AsRef::as_ref));
+        let Some((from, to)) = ends_of(from, to)? else { return Ok(()) };
+        if let Some(to) = to {
+            return self.push(keyspace, Kind::RemoveRange, &from, &to);
+        }
+        // The last key there can be is not in front of it.
+        let last = vec![0xff; KEY_BYTES_MAX];
+        self.push(keyspace, Kind::RemoveRange, &from, &last)?;
+        self.push(keyspace, Kind::Remove, &last, &[])
     }
 
     fn push(
         &mut self,
-        keyspace: &HashKeyspace,
+        keyspace: &(impl AnyKeyspace + ?Sized),
         kind: Kind,
         key: &[u8],
         value: &[u8],
-        expires_ms: Option<u64>,
     ) -> Result<()> {
         check_key(key)?;
         check_value(value)?;
-        if !keyspace.is_of(&self.core) {
-            return Err(Error::ForeignKeyspace { name: keyspace.name().to_owned() });
-        }
         let target = keyspace.target();
+        if !Arc::ptr_eq(target.open, &self.core) {
+            return Err(Error::ForeignKeyspace { name: target.keyspace.name.clone() });
+        }
+        let expires_ms = target.expires_ms.filter(|_| kind == Kind::Put);
+        let target = target.keyspace;
         let space = target.id;
         self.frame.push(&Draft { kind, space, key, value, expires_ms, aligned: false })?;
-        self.targets.push(target, hash_key(self.core.hash_seed, key));
+        let hash = if target.is_ordered() { 0 } else { hash_key(self.core.hash_seed, key) };
+        self.targets.push(target, hash);
         Ok(())
     }
 

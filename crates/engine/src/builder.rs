@@ -27,13 +27,18 @@ pub struct Builder {
 pub(crate) struct Config {
     pub(crate) checkpoint_every_bytes: u64,
     pub(crate) compact_below: f64,
+    pub(crate) memory_bytes: u64,
 }
 
 impl Default for Builder {
     fn default() -> Self {
         Self {
             journal: JournalConfig::default(),
-            engine: Config { checkpoint_every_bytes: 32 << 20, compact_below: 0.5 },
+            engine: Config {
+                checkpoint_every_bytes: 32 << 20,
+                compact_below: 0.5,
+                memory_bytes: 96 << 20,
+            },
             create: true,
             read_only: false,
             disk: None,
@@ -86,6 +91,15 @@ impl Builder {
     #[must_use]
     pub fn compact_below(mut self, share: f64) -> Self {
         self.engine.compact_below = share.clamp(0.0, 1.0);
+        self
+    }
+
+    /// How much memory ordered keyspaces may take together, in bytes: two thirds for what is not in tables
+    /// yet, where writers wait if flushes are behind, and one third for decompressed blocks of tables.
+    /// Nothing of it is taken before it is needed. At least 64 KiB. Default 96 MiB.
+    #[must_use]
+    pub fn memory_bytes(mut self, bytes: u64) -> Self {
+        self.engine.memory_bytes = bytes.max(64 << 10);
         self
     }
 

@@ -3,8 +3,9 @@
 //! A [`Catalog`] never changes; a change makes a new one. A snapshot is therefore one pointer to
 //! the catalog it saw, and with it to the views it saw.
 
-use crate::{Error, Result, hash::HashView};
+use crate::{Error, Result, hash::HashView, ordered::TreeView};
 use annals_journal::{Current, Pin};
+use annals_ordered::Tree;
 use std::{
     collections::BTreeMap,
     sync::{
@@ -24,12 +25,15 @@ pub enum KeyspaceKind {
     /// Point look-ups without a copy.
     #[default]
     Hash,
+    /// Sorted keys: ranges and prefixes, and more data than memory.
+    Ordered,
 }
 
 impl std::fmt::Display for KeyspaceKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Hash => f.write_str("hash"),
+            Self::Ordered => f.write_str("ordered"),
         }
     }
 }
@@ -67,10 +71,27 @@ pub(crate) struct Keyspace {
     pub(crate) options: KeyspaceOptions,
     /// The current view; clearing puts an empty one in its place.
     pub(crate) view: Current<HashView>,
+    /// The current tree of an ordered keyspace, whose `view` stays empty.
+    pub(crate) tree: Current<TreeView>,
     pub(crate) dropped: AtomicBool,
 }
 
 impl Keyspace {
+    /// Whether it is an ordered one.
+    #[inline]
+    pub(crate) fn is_ordered(&self) -> bool {
+        self.options.kind == KeyspaceKind::Ordered
+    }
+
+    /// Whether it is of this kind.
+    pub(crate) fn check_kind(&self, kind: KeyspaceKind) -> Result<()> {
+        let found = self.options.kind;
+        if found == kind {
+            return Ok(());
+        }
+        Err(Error::WrongKind { name: self.name.clone(), found })
+    }
+
     /// Whether `view` is the current one still. Nobody tells a former one where records have been
     /// moved; a segment that it points to may be used again, and have anything at that place. Asked
     /// after an acquire fence that follows the look at the record.
@@ -100,6 +121,28 @@ impl Keyspace {
 pub(crate) struct Listed {
     pub(crate) keyspace: Arc<Keyspace>,
     pub(crate) view: Arc<HashView>,
+    pub(crate) tree: Arc<TreeView>,
+}
+
+impl Listed {
+    /// A keyspace with these views.
+    pub(crate) fn new(
+        id: u32,
+        name: String,
+        options: KeyspaceOptions,
+        view: Arc<HashView>,
+        tree: Arc<TreeView>,
+    ) -> Self {
+        let keyspace = Arc::new(Keyspace {
+            id,
+            name,
+            options,
+            view: Current::new(Arc::clone(&view)),
+            tree: Current::new(Arc::clone(&tree)),
+            dropped: AtomicBool::new(false),
+        });
+        Self { keyspace, view, tree }
+    }
 }
 
 /// One state of the catalog.
@@ -127,23 +170,21 @@ impl Catalog {
         self.by_id.values()
     }
 
-    /// The catalog after `change`. Applying a change twice is harmless: replay may do so.
-    pub(crate) fn with(&self, change: &Change) -> Self {
+    /// The catalog after `change`, where `trees` finds trees of ordered keyspaces. Applying a change
+    /// twice is harmless: replay may do so.
+    pub(crate) fn with(&self, change: &Change, trees: impl Fn(u32) -> Option<Tree>) -> Self {
         let mut next = self.clone();
         match change {
             Change::Create { id, name, options } => {
                 if next.by_id.contains_key(id) || *id < next.next_id {
                     return next;
                 }
-                let view = Arc::new(HashView::default());
-                let keyspace = Arc::new(Keyspace {
-                    id: *id,
-                    name: name.clone(),
-                    options: *options,
-                    view: Current::new(Arc::clone(&view)),
-                    dropped: AtomicBool::new(false),
-                });
-                next.insert(Listed { keyspace, view });
+                let tree = match options.kind {
+                    KeyspaceKind::Hash => TreeView::default(),
+                    KeyspaceKind::Ordered => TreeView { id: *id, tree: trees(*id) },
+                };
+                let (name, view) = (name.clone(), Arc::new(HashView::default()));
+                next.insert(Listed::new(*id, name, *options, view, Arc::new(tree)));
             }
             Change::Drop { id } => {
                 if let Some(listed) = next.by_id.remove(id) {
@@ -157,8 +198,27 @@ impl Catalog {
                     listed.keyspace.view.replace(Arc::clone(&listed.view));
                 }
             }
+            Change::Renew { id, tree } => {
+                if *tree < next.next_id {
+                    return next;
+                }
+                next.next_id = *tree + 1;
+                if let Some(listed) = next.by_id.get_mut(id) {
+                    listed.tree = Arc::new(TreeView { id: *tree, tree: trees(*tree) });
+                    listed.keyspace.tree.replace(Arc::clone(&listed.tree));
+                }
+            }
         }
         next
+    }
+
+    /// Gives ordered keyspaces the trees that `trees` finds.
+    pub(crate) fn attach(&mut self, trees: impl Fn(u32) -> Option<Tree>) {
+        for listed in self.by_id.values_mut().filter(|listed| listed.keyspace.is_ordered()) {
+            let id = listed.tree.id;
+            listed.tree = Arc::new(TreeView { id, tree: trees(id) });
+            listed.keyspace.tree.replace(Arc::clone(&listed.tree));
+        }
     }
 
     /// Adds a keyspace that a checkpoint or a change describes.
@@ -172,15 +232,32 @@ impl Catalog {
 /// A change to the catalog, as a record carries it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    Create { id: u32, name: String, options: KeyspaceOptions },
-    Drop { id: u32 },
-    Clear { id: u32 },
+    Create {
+        id: u32,
+        name: String,
+        options: KeyspaceOptions,
+    },
+    Drop {
+        id: u32,
+    },
+    Clear {
+        id: u32,
+    },
+    /// Clears an ordered keyspace: from now on its records are in this tree, whose number was that of
+    /// no keyspace and of no tree.
+    Renew {
+        id: u32,
+        tree: u32,
+    },
 }
 
 impl Change {
     pub(crate) fn id(&self) -> u32 {
         match self {
-            Self::Create { id, .. } | Self::Drop { id } | Self::Clear { id } => *id,
+            Self::Create { id, .. }
+            | Self::Drop { id }
+            | Self::Clear { id }
+            | Self::Renew { id, .. } => *id,
         }
     }
 
@@ -201,6 +278,11 @@ impl Change {
                 out.push(3);
                 out.extend_from_slice(&id.to_le_bytes());
             }
+            Self::Renew { id, tree } => {
+                out.push(4);
+                out.extend_from_slice(&id.to_le_bytes());
+                out.extend_from_slice(&tree.to_le_bytes());
+            }
         }
         out
     }
@@ -219,6 +301,10 @@ impl Change {
             }
             (2, []) => Some(Self::Drop { id }),
             (3, []) => Some(Self::Clear { id }),
+            (4, tree) => {
+                let tree = u32::from_le_bytes(tree.try_into().ok()?);
+                (tree < u32::MAX).then_some(Self::Renew { id, tree })
+            }
             _ => None,
         }
     }
@@ -230,6 +316,7 @@ const OPTIONS_BYTES: usize = 9;
 pub(crate) fn encode_options(options: &KeyspaceOptions, out: &mut Vec<u8>) {
     out.push(match options.kind {
         KeyspaceKind::Hash => 1,
+        KeyspaceKind::Ordered => 2,
     });
     let ttl_ms = options.ttl.map_or(u64::MAX, |ttl| ttl.as_millis() as u64);
     out.extend_from_slice(&ttl_ms.to_le_bytes());
@@ -240,6 +327,7 @@ pub(crate) fn decode_options(bytes: &[u8]) -> Option<(KeyspaceOptions, &[u8])> {
     let (kind, ttl) = head.split_first()?;
     let kind = match kind {
         1 => KeyspaceKind::Hash,
+        2 => KeyspaceKind::Ordered,
         _ => return None,
     };
     let ttl_ms = u64::from_le_bytes(ttl.try_into().ok()?);
@@ -272,7 +360,14 @@ mod tests {
     fn changes_round_trip_and_cuts_are_refused() {
         let options = KeyspaceOptions::default().ttl(Duration::from_millis(5));
         let create = Change::Create { id: 7, name: "sessions".into(), options };
-        for change in [create.clone(), Change::Drop { id: 1 }, Change::Clear { id: u32::MAX }] {
+        let ordered = KeyspaceOptions { kind: KeyspaceKind::Ordered, ttl: None };
+        for change in [
+            create.clone(),
+            Change::Create { id: 8, name: "scores".into(), options: ordered },
+            Change::Drop { id: 1 },
+            Change::Clear { id: u32::MAX },
+            Change::Renew { id: 8, tree: 9 },
+        ] {
             assert_eq!(Change::decode(&change.encode()), Some(change));
         }
         let bytes = create.encode();

@@ -24,7 +24,7 @@ pub struct Change {
     pub kind: ChangeKind,
     /// The key; empty for changes to a whole keyspace.
     pub key: Vec<u8>,
-    /// The value it wrote.
+    /// The value it wrote; of a removed range the first key behind it.
     pub value: Option<Vec<u8>>,
     /// When the record expires, in milliseconds since 1970.
     pub expires_ms: Option<u64>,
@@ -46,6 +46,8 @@ pub enum ChangeKind {
     DropKeyspace,
     /// Removed all records of a keyspace.
     ClearKeyspace,
+    /// Removed all keys from the key on that are lower than the value.
+    RemoveRange,
 }
 
 impl std::fmt::Display for ChangeKind {
@@ -56,6 +58,7 @@ impl std::fmt::Display for ChangeKind {
             Self::CreateKeyspace => "create keyspace",
             Self::DropKeyspace => "drop keyspace",
             Self::ClearKeyspace => "clear keyspace",
+            Self::RemoveRange => "remove range",
         })
     }
 }
@@ -130,13 +133,18 @@ impl Changes {
                 let header = frame.header();
                 let last = Seq(header.next_seq().0.saturating_sub(1));
                 for (_, _, record) in frame.records().filter(|(_, _, record)| record.seq >= from) {
-                    let value = (record.kind == Kind::Put).then(|| record.value.to_vec());
+                    let has_value = matches!(record.kind, Kind::Put | Kind::RemoveRange);
+                    let value = has_value.then(|| record.value.to_vec());
                     let (kind, keyspace, key) = match record.kind {
                         Kind::Put => {
                             (ChangeKind::Insert, name_of(core, names, record.space), record.key)
                         }
                         Kind::Remove => {
                             (ChangeKind::Remove, name_of(core, names, record.space), record.key)
+                        }
+                        Kind::RemoveRange => {
+                            let name = name_of(core, names, record.space);
+                            (ChangeKind::RemoveRange, name, record.key)
                         }
                         Kind::Catalog => match CatalogChange::decode(record.value) {
                             Some(CatalogChange::Create { id, name, .. }) => {
@@ -146,7 +154,7 @@ impl Changes {
                             Some(CatalogChange::Drop { id }) => {
                                 (ChangeKind::DropKeyspace, name_of(core, names, id), &[][..])
                             }
-                            Some(CatalogChange::Clear { id }) => {
+                            Some(CatalogChange::Clear { id } | CatalogChange::Renew { id, .. }) => {
                                 (ChangeKind::ClearKeyspace, name_of(core, names, id), &[][..])
                             }
                             None => continue,

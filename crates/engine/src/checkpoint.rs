@@ -10,16 +10,17 @@ mod format;
 
 use crate::{
     Error, Result,
-    catalog::{Catalog, Keyspace, Listed},
+    catalog::{Catalog, Listed},
     core::Core,
     hash::HashView,
+    ordered::TreeView,
 };
 use annals_disk::Access;
-use annals_journal::{Current, Opening, RootCheckpoint, Seq, checkpoint_name};
+use annals_journal::{Opening, RootCheckpoint, Seq, checkpoint_name};
 use format::{Section, SectionReader, SectionWriter};
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicBool},
+    sync::Arc,
 };
 
 pub use format::CHECKPOINT_VERSION;
@@ -58,8 +59,11 @@ pub(crate) fn write(core: &Core, drop_slots: &[u32]) -> Result<CheckpointReport>
     let (replay_from, next_seq, begun_bytes, catalog) = {
         let writer = journal.quiesce();
         let catalog = core.catalog.load_full();
+        core.trees.seal_all();
         (writer.end(), writer.next_seq(), journal.appended_bytes(), catalog)
     };
+    // Replay begins behind what ordered keyspaces had in memory: it has to be in tables by then.
+    core.trees.flush_through(core, next_seq)?;
     let number = core.maintenance.next_checkpoint(journal);
     let path = journal.dir().join(checkpoint_name(number));
     let written = write_file(core, &catalog, number, &path).and_then(|written| {
@@ -88,7 +92,13 @@ fn write_file(core: &Core, catalog: &Catalog, number: u64, path: &Path) -> Resul
     out.section(&Section::Catalog { clock_ms: core.clock.now_ms(), next_id: catalog.next_id })
         .map_err(Error::disk)?;
     let mut keys_count = 0;
-    for Listed { keyspace, view } in catalog.iter() {
+    for Listed { keyspace, view, tree } in catalog.iter() {
+        if keyspace.is_ordered() {
+            let (name, options) = (keyspace.name.clone(), keyspace.options);
+            let section = Section::Ordered { id: keyspace.id, tree: tree.id, name, options };
+            out.section(&section).map_err(Error::disk)?;
+            continue;
+        }
         let live = view.lasting_bytes();
         let mut expiries = view.expiries();
         expiries.sort_unstable();
@@ -158,14 +168,12 @@ pub(crate) fn read(
             Section::Keyspace { id, name, options, live, expiries } => {
                 let table = reader.table(&slot_known)?;
                 let view = Arc::new(HashView::restored(table, expiries, &live));
-                let keyspace = Arc::new(Keyspace {
-                    id,
-                    name,
-                    options,
-                    view: Current::new(Arc::clone(&view)),
-                    dropped: AtomicBool::new(false),
-                });
-                loaded.catalog.insert(Listed { keyspace, view });
+                let tree = Arc::default();
+                loaded.catalog.insert(Listed::new(id, name, options, view, tree));
+            }
+            Section::Ordered { id, tree, name, options } => {
+                let tree = Arc::new(TreeView { id: tree, tree: None });
+                loaded.catalog.insert(Listed::new(id, name, options, Arc::default(), tree));
             }
         }
     }

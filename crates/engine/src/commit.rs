@@ -2,7 +2,7 @@
 //! durability outside of it.
 
 use crate::{
-    Durability, Error, Result,
+    Durability, Error, KeyspaceKind, Result,
     catalog::Keyspace,
     core::Core,
     hash::{Applying, Approach, Changing, HashView, Placed, Undo},
@@ -13,8 +13,10 @@ use annals_journal::{
 use std::{cell::Cell, sync::Arc};
 
 mod lone;
+mod ordered;
 
 pub(crate) use lone::Lone;
+pub(crate) use ordered::record as tree_record;
 
 /// A commit that went through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,9 +74,22 @@ pub(crate) fn check_value(value: &[u8]) -> Result<()> {
 /// The keyspace and key hash of each record of a frame.
 pub(crate) trait Targets {
     fn target(&self, index: usize) -> (&Keyspace, u64);
+
+    /// Each keyspace once.
+    fn keyspaces(&self) -> impl Iterator<Item = &Keyspace>;
+
+    /// Whether some are of the kind.
+    fn have(&self, kind: KeyspaceKind) -> bool {
+        self.keyspaces().any(|keyspace| keyspace.options.kind == kind)
+    }
 }
 
 impl Targets for (&Keyspace, u64) {
+    #[inline]
+    fn keyspaces(&self) -> impl Iterator<Item = &Keyspace> {
+        std::iter::once(self.0)
+    }
+
     fn target(&self, _: usize) -> (&Keyspace, u64) {
         *self
     }
@@ -106,6 +121,10 @@ impl BatchTargets {
 }
 
 impl Targets for BatchTargets {
+    fn keyspaces(&self) -> impl Iterator<Item = &Keyspace> {
+        self.keyspaces.iter().map(|keyspace| &**keyspace)
+    }
+
     #[inline]
     fn target(&self, index: usize) -> (&Keyspace, u64) {
         let (keyspace, hash) = self.records[index];
@@ -146,14 +165,21 @@ const RECORD_AHEAD: usize = 16;
 impl Core {
     /// Commits `frame`, whose records go where `targets` says, if `precondition` holds under the
     /// writer lock; `None` if it does not.
-    pub(crate) fn commit<T: Targets + ?Sized>(
+    pub(crate) fn commit<T: Targets>(
         &self,
         frame: &mut FrameBuilder<'_>,
         targets: &T,
         durability: Option<Durability>,
         mut precondition: impl FnMut(&Writer<'_>) -> Result<bool>,
     ) -> Result<Option<Commit>> {
-        self.warm_up(targets, frame.count());
+        let (any_hash, any_ordered) =
+            (targets.have(KeyspaceKind::Hash), targets.have(KeyspaceKind::Ordered));
+        if any_hash {
+            self.warm_up(targets, frame.count());
+        }
+        if any_ordered {
+            self.trees.admit(self, frame.len_bytes());
+        }
         let mut writer = loop {
             let writer = self.journal.writer(frame.len_bytes(), frame.count())?;
             if self.snapshots.count() == 0 || frame.has_room_for_previous() {
@@ -165,6 +191,9 @@ impl Core {
         for index in 0..frame.count() {
             targets.target(index).0.check_alive()?;
         }
+        if any_ordered {
+            self.trees.check()?;
+        }
         if !precondition(&writer)? {
             drop(writer);
             self.note_past();
@@ -174,7 +203,16 @@ impl Core {
             self.note_previous(frame, targets);
         }
         let appended = writer.append(frame)?;
-        let last_seq = self.apply(frame, targets, &appended);
+        if any_ordered {
+            self.apply_ordered(frame, targets, &appended)?;
+        }
+        let last_seq = if any_hash {
+            self.apply(frame, targets, &appended)
+        } else {
+            let last_seq = appended.first_seq.plus(frame.count() as u64 - 1);
+            self.show(last_seq);
+            last_seq
+        };
         self.conclude(writer, &appended, last_seq, durability).map(Some)
     }
 
@@ -201,7 +239,7 @@ impl Core {
     /// of the first records, then the records found there, so that the processor waits for them
     /// side by side. What comes later in a long frame is fetched while applying.
     #[inline]
-    fn warm_up<T: Targets + ?Sized>(&self, targets: &T, count: usize) {
+    fn warm_up<T: Targets>(&self, targets: &T, count: usize) {
         let pin = pin();
         let mut view = LastView::new(&pin);
         let mut places = [Approach::default(); PLACE_AHEAD];
@@ -216,7 +254,7 @@ impl Core {
 
     /// Fills in where the versions lie that the frame's records replace.
     #[cold]
-    fn note_previous<T: Targets + ?Sized>(&self, frame: &mut FrameBuilder<'_>, targets: &T) {
+    fn note_previous<T: Targets>(&self, frame: &mut FrameBuilder<'_>, targets: &T) {
         for index in 0..frame.count() {
             let (keyspace, hash) = targets.target(index);
             let record = frame.record(index);
@@ -231,13 +269,8 @@ impl Core {
         }
     }
 
-    /// Applies an appended frame to the views and lets readers see it.
-    fn apply<T: Targets + ?Sized>(
-        &self,
-        frame: &FrameBuilder<'_>,
-        targets: &T,
-        appended: &Appended,
-    ) -> Seq {
+    /// Applies an appended frame to the hash views and lets readers see it.
+    fn apply<T: Targets>(&self, frame: &FrameBuilder<'_>, targets: &T, appended: &Appended) -> Seq {
         let count = frame.count();
         let last_seq = appended.first_seq.plus(count as u64 - 1);
         let snapshots_live = self.snapshots.count() > 0;
@@ -280,7 +313,11 @@ impl Core {
             {
                 self.journal.prefetch(Address::unpack(address));
             }
-            let view = view.of(targets.target(index).0);
+            let keyspace = targets.target(index).0;
+            if keyspace.is_ordered() {
+                continue;
+            }
+            let view = view.of(keyspace);
             if changing.as_ref().is_some_and(|changing| !std::ptr::eq(changing.view(), view)) {
                 // Let go of before the next one is asked for: it may be asked for again.
                 changing = None;

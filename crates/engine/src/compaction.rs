@@ -36,6 +36,13 @@ pub(crate) fn run_due(core: &Core) -> Result<CompactReport> {
 
 /// Compacts everything that has anything to give. The caller holds the maintenance lock.
 pub(crate) fn run_all(core: &Core) -> Result<CompactReport> {
+    // What ordered keyspaces have in no table yet keeps its segments.
+    let next_seq = {
+        let writer = core.journal.quiesce();
+        core.trees.seal_all();
+        writer.next_seq()
+    };
+    core.trees.flush_through(core, next_seq)?;
     core.journal.roll()?;
     compact(core, 0.99)
 }
@@ -50,20 +57,46 @@ fn candidates(core: &Core) -> Vec<Candidate> {
             live[slot] += bytes;
         }
     }
+    // Records of ordered keyspaces are needed until tables have them, and are never moved: replay would
+    // not come across them. Asked after the segments, so that what those have when they are complete
+    // has been applied.
+    let segments = core.journal.segments();
+    let unflushed_from = core.trees.unflushed_from();
+    let is_unflushed = |info: &SegmentInfo| {
+        info.kind == SegmentKind::Log
+            && unflushed_from
+                .is_some_and(|from| end_of(info, &segments).is_none_or(|end| from < end))
+    };
     let zombies = core.maintenance.zombies.lock();
     let leaving = |slot| zombies.iter().any(|(_, slots)| slots.contains(&slot));
     let held_from = core.journal.oldest_hold().map(|(_, position)| position.ordinal);
-    core.journal
-        .segments()
-        .into_iter()
+    segments
+        .iter()
         .filter(|info| !leaving(info.slot))
-        .map(|info| Candidate {
-            live_bytes: live.get(info.slot as usize).copied().unwrap_or(0),
-            held: info.kind == SegmentKind::Log
-                && held_from.is_some_and(|ordinal| info.ordinal >= ordinal),
-            info,
+        .map(|info| {
+            let unflushed = is_unflushed(info);
+            let live_bytes = live.get(info.slot as usize).copied().unwrap_or(0);
+            Candidate {
+                live_bytes: if unflushed { info.content_bytes } else { live_bytes },
+                held: unflushed
+                    || info.kind == SegmentKind::Log
+                        && held_from.is_some_and(|ordinal| info.ordinal >= ordinal),
+                info: info.clone(),
+            }
         })
         .collect()
+}
+
+/// Up to, and without, which number a segment of the chain reaches at most; the last one has no end yet.
+fn end_of(info: &SegmentInfo, segments: &[SegmentInfo]) -> Option<Seq> {
+    let later =
+        |other: &&SegmentInfo| other.kind == SegmentKind::Log && other.ordinal > info.ordinal;
+    segments.iter().filter(later).map(|other| other.base_seq).min()
+}
+
+/// Bytes of the log that are needed.
+pub(crate) fn live_bytes(core: &Core) -> u64 {
+    candidates(core).iter().map(|candidate| candidate.live_bytes).sum()
 }
 
 fn compact(core: &Core, below: f64) -> Result<CompactReport> {
@@ -243,6 +276,10 @@ impl Run<'_> {
             return Fate::Moves;
         }
         let Some(listed) = catalog.by_id(record.space) else { return Fate::Goes };
+        if listed.keyspace.is_ordered() {
+            // Its tables have it, or the segment would not have been chosen.
+            return Fate::Goes;
+        }
         let packed = address.pack();
         let current =
             listed.view.table.find(hash, |slot| (slot.address() == packed).then_some(())).is_some();

@@ -2,7 +2,7 @@
 
 use crate::{
     catalog::Catalog, clock::Clock, hash::Undo, history::History, maintenance::Maintenance,
-    snapshot::Snapshots,
+    ordered::Trees, snapshot::Snapshots,
 };
 use annals_journal::{Journal, Recovery, Seq};
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -31,6 +31,10 @@ pub(crate) struct Core {
     /// The latest time at which a reader was told so.
     seen_ms: AtomicU64,
     pub(crate) maintenance: Maintenance,
+    /// What ordered keyspaces have.
+    pub(crate) trees: Trees,
+    /// Held by who changes the catalog, also while making what the change needs on disk.
+    pub(crate) changing: Mutex<()>,
     pub(crate) recovery: Recovery,
     /// Held while a read-only handle applies what the writer did.
     pub(crate) following: Mutex<()>,
@@ -48,6 +52,7 @@ impl Core {
         maintenance: Maintenance,
     ) -> Self {
         let clock = Clock::new(Arc::clone(journal.disk()), clock_ms);
+        let trees = Trees::new(maintenance.config.memory_bytes);
         let visible = AtomicU64::new(journal.next_seq().0.saturating_sub(1));
         Self {
             journal,
@@ -63,6 +68,8 @@ impl Core {
             noted_ms: AtomicU64::new(0),
             seen_ms: AtomicU64::new(0),
             maintenance,
+            trees,
+            changing: Mutex::new(()),
             recovery: Recovery::default(),
             following: Mutex::new(()),
             superseded: AtomicBool::new(false),

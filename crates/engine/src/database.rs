@@ -1,14 +1,16 @@
 //! The handle of an open database.
 
 use crate::{
-    Builder, Changes, Error, HashKeyspace, KeyspaceKind, KeyspaceOptions, Result, Snapshot,
-    WriteBatch,
-    catalog::{Change, check_name},
+    Builder, Changes, Error, HashKeyspace, KeyspaceKind, KeyspaceOptions, OrderedKeyspace, Result,
+    Snapshot, TreeOptions, WriteBatch,
+    catalog::{Change, Keyspace, check_name},
     loading,
     open::Open,
+    ordered::Trees,
 };
 use annals_disk::Holder;
 use annals_journal::{Recovery, Seq};
+use annals_ordered::View;
 use std::{path::Path, sync::Arc, time::Duration};
 
 /// An open database. Cheap to clone; clones are the same database, which is closed when the last
@@ -44,7 +46,7 @@ pub struct KeyspaceInfo {
     pub kind: KeyspaceKind,
     /// How long its records live that do not say otherwise.
     pub ttl: Option<Duration>,
-    /// How many records it has.
+    /// How many records it has; of ordered keyspaces an estimate, and 0 in a read-only handle.
     pub len: u64,
 }
 
@@ -125,12 +127,75 @@ impl Database {
         }
     }
 
-    /// Creates the keyspace `name`: a commit with the database's durability.
+    /// The ordered keyspace `name`, created with default options if it is not there.
+    ///
+    /// ```
+    /// use annals_engine::{Database, ErrorKind};
+    /// let db = Database::open_in_memory()?;
+    /// db.ordered_keyspace("scores")?.insert("ada", "12")?;
+    /// let refused = db.hash_keyspace("scores").unwrap_err();
+    /// assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    /// # Ok::<(), annals_engine::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// [`Error::KeyspaceExists`], [`Error::InvalidName`], and those of writing.
+    /// [`Error::InvalidName`], [`Error::WrongKind`], and those of writing.
+    pub fn ordered_keyspace(&self, name: &str) -> Result<OrderedKeyspace> {
+        match self.open_ordered_keyspace(name) {
+            Err(Error::UnknownKeyspace { .. }) => {}
+            other => return other,
+        }
+        match self.create_ordered_keyspace(name, KeyspaceOptions::default(), TreeOptions::default())
+        {
+            // Somebody else was faster.
+            Err(Error::KeyspaceExists { .. }) => self.open_ordered_keyspace(name),
+            other => other,
+        }
+    }
+
+    /// Creates the ordered keyspace `name`, whose tables are kept as `tables` says: a commit with the
+    /// database's durability. The kind that `options` name does not matter.
+    ///
+    /// # Errors
+    /// [`Error::KeyspaceExists`], [`Error::InvalidName`], `InvalidInput` for options out of range, and
+    /// those of writing.
+    pub fn create_ordered_keyspace(
+        &self,
+        name: &str,
+        options: KeyspaceOptions,
+        tables: TreeOptions,
+    ) -> Result<OrderedKeyspace> {
+        check_name(name)?;
+        tables.validate()?;
+        self.core.create_ordered(name, options, tables)?;
+        Trees::spawn(self.core.core());
+        self.open_ordered_keyspace(name)
+    }
+
+    /// The ordered keyspace `name`.
+    ///
+    /// # Errors
+    /// [`Error::UnknownKeyspace`], [`Error::WrongKind`], [`Error::OrderedReadOnly`] in a read-only
+    /// handle.
+    pub fn open_ordered_keyspace(&self, name: &str) -> Result<OrderedKeyspace> {
+        let keyspace = self.find_keyspace(name)?;
+        keyspace.check_kind(KeyspaceKind::Ordered)?;
+        if self.core.read_only {
+            return Err(Error::OrderedReadOnly { name: name.to_owned() });
+        }
+        Ok(OrderedKeyspace::new(Arc::clone(&self.core), keyspace))
+    }
+
+    /// Creates the hash keyspace `name`: a commit with the database's durability.
+    ///
+    /// # Errors
+    /// [`Error::KeyspaceExists`], [`Error::InvalidName`], [`Error::WrongKind`] if the options name
+    /// another kind, and those of writing.
     pub fn create_keyspace(&self, name: &str, options: KeyspaceOptions) -> Result<HashKeyspace> {
         check_name(name)?;
+        if options.kind != KeyspaceKind::Hash {
+            return Err(Error::WrongKind { name: name.to_owned(), found: options.kind });
+        }
         self.core.change_catalog(|catalog| {
             if catalog.by_name(name).is_some() {
                 return Err(Error::KeyspaceExists { name: name.to_owned() });
@@ -140,18 +205,23 @@ impl Database {
         self.open_keyspace(name)
     }
 
-    /// The keyspace `name`.
+    /// The hash keyspace `name`.
     ///
     /// # Errors
-    /// [`Error::UnknownKeyspace`].
+    /// [`Error::UnknownKeyspace`], [`Error::WrongKind`].
     pub fn open_keyspace(&self, name: &str) -> Result<HashKeyspace> {
+        let keyspace = self.find_keyspace(name)?;
+        keyspace.check_kind(KeyspaceKind::Hash)?;
+        Ok(HashKeyspace::new(Arc::clone(&self.core), keyspace))
+    }
+
+    fn find_keyspace(&self, name: &str) -> Result<Arc<Keyspace>> {
         check_name(name)?;
         self.core.follow_if_read_only()?;
         let found = self.core.newest(|core| {
             core.catalog.load().by_name(name).map(|listed| Arc::clone(&listed.keyspace))
         });
-        let keyspace = found.ok_or_else(|| Error::UnknownKeyspace { name: name.to_owned() })?;
-        Ok(HashKeyspace::new(Arc::clone(&self.core), keyspace))
+        found.ok_or_else(|| Error::UnknownKeyspace { name: name.to_owned() })
     }
 
     /// All keyspaces, by name.
@@ -164,7 +234,10 @@ impl Database {
             .map(|listed| {
                 let keyspace = Arc::clone(&listed.keyspace);
                 let (name, id, options) = (keyspace.name.clone(), keyspace.id, keyspace.options);
-                let len = HashKeyspace::new(Arc::clone(&self.core), keyspace).len();
+                let len = match &listed.tree.tree {
+                    Some(tree) => tree.with_view(View::len_estimate),
+                    None => HashKeyspace::new(Arc::clone(&self.core), keyspace).len(),
+                };
                 KeyspaceInfo { name, id, kind: options.kind, ttl: options.ttl, len }
             })
             .collect();
@@ -267,6 +340,12 @@ impl Database {
     /// What the work ran into.
     pub fn tick(&self) -> Result<()> {
         self.core.journal.tick()?;
+        if !self.core.read_only
+            && self.core.journal.poisoned().is_none()
+            && !self.core.journal.is_closed()
+        {
+            Trees::run_all(&self.core)?;
+        }
         crate::maintenance::run_once(&self.core)
     }
 

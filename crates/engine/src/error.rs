@@ -24,9 +24,32 @@ pub enum Error {
     #[error(transparent)]
     Journal(#[from] annals_journal::Error),
 
+    /// The tables of ordered keyspaces, or one of their files.
+    #[error(transparent)]
+    Tables(#[from] annals_ordered::Error),
+
+    /// The keyspace is of another kind than it was asked for.
+    #[error("the keyspace `{name}` is of the kind `{found}`; open it as that")]
+    WrongKind {
+        /// Its name.
+        name: String,
+        /// Its kind.
+        found: crate::KeyspaceKind,
+    },
+
+    /// A read-only handle was asked for an ordered keyspace.
+    #[error(
+        "the ordered keyspace `{name}` cannot be read beside a writer yet; open the database for writing"
+    )]
+    OrderedReadOnly {
+        /// Its name.
+        name: String,
+    },
+
     /// No keyspace has this name.
     #[error(
-        "there is no keyspace `{name}`; `keyspaces` lists those there are, `hash_keyspace` makes one"
+        "there is no keyspace `{name}`; `keyspaces` lists those there are, `hash_keyspace` or \
+         `ordered_keyspace` makes one"
     )]
     UnknownKeyspace {
         /// The name asked for.
@@ -183,6 +206,7 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         use annals_journal::Error as Log;
+        use annals_ordered::Error as Tables;
         match self {
             Self::Journal(error) => match error {
                 Log::Disk(error) if error.is_not_found() => ErrorKind::NotFound,
@@ -200,11 +224,29 @@ impl Error {
                 Log::Gone { .. } => ErrorKind::NotFound,
                 _ => ErrorKind::Io,
             },
+            Self::Tables(error) => match error {
+                Tables::Damaged { .. }
+                | Tables::NotATable { .. }
+                | Tables::Foreign { .. }
+                | Tables::OtherTable { .. }
+                | Tables::Missing { .. }
+                | Tables::Contradiction { .. } => ErrorKind::Corrupt,
+                Tables::Version { .. } | Tables::ByteOrder { .. } | Tables::Codec { .. } => {
+                    ErrorKind::Version
+                }
+                Tables::TooLarge { .. } | Tables::Config { .. } => ErrorKind::InvalidInput,
+                Tables::Stopped { .. } => ErrorKind::Poisoned,
+                Tables::Cancelled => ErrorKind::Closed,
+                Tables::Dropped { .. } => ErrorKind::NotFound,
+                _ => ErrorKind::Io,
+            },
+            Self::OrderedReadOnly { .. } => ErrorKind::ReadOnly,
             Self::UnknownKeyspace { .. }
             | Self::KeyspaceDropped { .. }
             | Self::HistoryGone { .. } => ErrorKind::NotFound,
             Self::KeyspaceExists { .. } => ErrorKind::AlreadyExists,
             Self::ForeignKeyspace { .. }
+            | Self::WrongKind { .. }
             | Self::InvalidName { .. }
             | Self::KeyTooLong { .. }
             | Self::ValueTooLong { .. }

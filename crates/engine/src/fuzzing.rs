@@ -14,7 +14,8 @@ pub fn catalog(bytes: &[u8]) {
 #[must_use]
 pub fn sample_changes() -> Vec<Vec<u8>> {
     let create = Change::Create { id: 7, name: "sessions".into(), options: Default::default() };
-    [create, Change::Drop { id: 7 }, Change::Clear { id: 7 }].map(|c| c.encode()).to_vec()
+    let renew = Change::Renew { id: 7, tree: 8 };
+    [create, Change::Drop { id: 7 }, Change::Clear { id: 7 }, renew].map(|c| c.encode()).to_vec()
 }
 
 /// A checkpoint file.

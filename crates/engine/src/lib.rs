@@ -45,6 +45,7 @@ mod holder;
 mod loading;
 mod maintenance;
 mod open;
+mod ordered;
 mod replay;
 mod replayed;
 mod snapshot;
@@ -61,20 +62,25 @@ pub use database::{Database, KeyspaceInfo};
 pub use error::{Error, ErrorKind, Result};
 
 // Keyspaces.
+pub use annals_ordered::{Compression, LEVELS, Style, TreeOptions};
 pub use catalog::{KEYSPACE_NAME_BYTES_MAX, KeyspaceKind, KeyspaceOptions};
 pub use hash::{CasOutcome, Entry, Guard, HashKeyspace, Iter, WriteOptions};
 
+pub use ordered::{Keys, OrderedEntry, OrderedKeyspace, OrderedSnapshot, Range, Value};
+
 // Commits and states.
 pub use annals_journal::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
-pub use batch::WriteBatch;
+pub use batch::{AnyKeyspace, WriteBatch};
 pub use changes::{Change, ChangeKind, Changes};
 pub use commit::Commit;
 pub use snapshot::Snapshot;
 
 // Care.
 pub use annals_journal::Damage;
+pub use annals_ordered::{CacheStats, LevelStats, TreeStats};
 pub use backup::BackupReport;
 pub use checkpoint::{CHECKPOINT_VERSION, CheckpointReport};
 pub use compaction::CompactReport;
+pub use ordered::TableStats;
 pub use stats::{KeyspaceStats, LogStats, SnapshotStats, Stats};
 pub use verify::VerifyReport;

@@ -7,10 +7,12 @@ use crate::{
     core::Core,
     maintenance::{self, Maintenance},
     open::Open,
+    ordered::{Trees, place_of},
     replayed::Replayed,
 };
 use annals_disk::Disk;
 use annals_journal::{Journal, Opening, Root};
+use annals_ordered::{FileName, read_manifest};
 use std::{path::Path, sync::Arc};
 
 pub(crate) fn open(builder: Builder, disk: Arc<dyn Disk>, dir: &Path) -> Result<Database> {
@@ -56,6 +58,7 @@ fn retry_missing(mut open: impl FnMut() -> Result<Core>) -> Result<Core> {
 fn start(core: Core, builder: Builder) -> Database {
     let core = Arc::new(core);
     maintenance::spawn(&core);
+    Trees::spawn(&core);
     Database { core: Arc::new(Open::new(core, builder)) }
 }
 
@@ -98,26 +101,61 @@ fn load(mut opening: Opening, builder: &Builder) -> Result<Core> {
         let (path, offset) = (opening.path_of(address.slot), u64::from(address.offset));
         return Err(Error::UnknownRecord { path, offset });
     }
+    check_tables(&opening)?;
     let opened = opening.finish()?;
     catalog.next_id = catalog.next_id.max(1);
     let maintenance = Maintenance::new(builder.engine);
     maintenance.note_opened(replayed.bytes, file_bytes);
     let mut core = Core::new(opened.journal, hash_seed, read_only, catalog, clock_ms, maintenance);
     core.recovery = opened.recovery;
+    if !read_only {
+        core.trees.open(&core.journal)?;
+        let mut catalog = Catalog::clone(&core.catalog.load());
+        catalog.attach(|id| core.trees.tree(id));
+        core.catalog.store(Arc::new(catalog));
+    }
     if whole {
-        core.apply_whole(&mut replayed);
+        core.apply_whole(&mut replayed)?;
     } else {
-        core.apply_replayed(&replayed);
+        core.apply_replayed(&replayed)?;
+    }
+    if !read_only {
+        core.trees.settle(&core)?;
     }
     Ok(core)
 }
 
+/// Looks whether the manifest can be read and all tables are there, before anything is changed. Their
+/// bytes are checked when they are read.
+fn check_tables(opening: &Opening) -> Result<()> {
+    let Some(manifest) = opening.root().manifest else { return Ok(()) };
+    let (disk, dir) = (&**opening.disk(), opening.dir());
+    let id = opening.root().database_id;
+    let read = read_manifest(disk, dir, id, place_of(manifest))?;
+    for (tree, state) in &read.state.trees {
+        for (_, table) in state.levels.tables() {
+            let path = FileName::Table(table.number).path(dir);
+            if disk.len(&path).map_err(Error::disk)?.is_none() {
+                let range = &table.range;
+                let what = format!("it held keys {range} of the tree with the number {tree}");
+                return Err(annals_ordered::Error::Missing { path, what }.into());
+            }
+        }
+    }
+    Ok(())
+}
+
 pub(crate) fn close(core: &Core) -> Result<()> {
     core.maintenance.stop();
+    core.trees.stop_flushing();
     // Other handles may be writing a checkpoint, compacting or backing up at this moment.
     let _exclusive = core.maintenance.exclusive.lock();
     if !core.read_only && core.journal.poisoned().is_none() && !core.journal.is_closed() {
-        checkpoint::write(core, &[])?;
+        // Compactions go on meanwhile; none of them is waited for.
+        let written = checkpoint::write(core, &[]);
+        core.trees.stop();
+        written?;
     }
+    core.trees.stop();
     Ok(core.journal.close()?)
 }

@@ -198,6 +198,7 @@ pub(crate) fn tidy(core: &Core) {
                 view.change(core).bury(oldest);
             }
             listed.keyspace.view.tidy();
+            listed.keyspace.tree.tidy();
         }
     }
     core.note_past();

@@ -2,38 +2,78 @@
 //! in a read-only handle.
 
 use crate::{
-    Error, Result,
-    catalog::Change,
+    Error, KeyspaceKind, KeyspaceOptions, Result,
+    catalog::{Change, Keyspace},
+    commit::tree_record,
     core::Core,
     hash::{Applying, HashView, Placed, hash_key},
     replayed::{Changed, Pending, Replayed, in_runs},
 };
-use annals_journal::{Address, Followed, FrameView, Kind, Record, Seq};
+use annals_journal::{Address, Draft, Followed, FrameBuilder, FrameView, Kind, Record, Seq};
+use annals_ordered::TreeOptions;
 use std::{collections::HashMap, sync::Arc};
 
 /// How many records ahead of the one that is applied what it has to be compared with is fetched.
 const LOOK_AHEAD: usize = 12;
+/// More than any change to the catalog takes.
+const ROOM_BYTES: usize = 1024;
 
 impl Core {
     /// Applies what follows a checkpoint, in the order of the log.
-    pub(crate) fn apply_replayed(&self, replayed: &Replayed) {
+    ///
+    /// # Errors
+    /// If what ordered keyspaces have cannot be flushed to make room.
+    pub(crate) fn apply_replayed(&self, replayed: &Replayed) -> Result<()> {
         let mut applied = 0;
         for Changed { change, after, .. } in &replayed.changes {
-            self.apply_run(&replayed.records[applied..*after]);
+            self.apply_run(&replayed.records[applied..*after])?;
             self.apply_change(change);
             applied = *after;
         }
-        self.apply_run(&replayed.records[applied..]);
+        self.apply_run(&replayed.records[applied..])
     }
 
-    fn apply_run(&self, records: &[Pending]) {
+    fn apply_run(&self, records: &[Pending]) -> Result<()> {
         let catalog = self.catalog.load();
+        if catalog.iter().any(|listed| listed.keyspace.is_ordered()) {
+            let is_ordered = |pending: &&Pending| {
+                catalog.by_id(pending.space).is_some_and(|listed| listed.keyspace.is_ordered())
+            };
+            self.apply_to_trees(records.iter().filter(is_ordered))?;
+        }
         in_runs(records, |space, run| {
-            if let Some(listed) = catalog.by_id(space) {
+            if let Some(listed) = catalog.by_id(space)
+                && !listed.keyspace.is_ordered()
+            {
                 let mut changing = listed.view.change(self);
                 self.each_warm(&listed.view, run, |pending| changing.replay(pending));
             }
         });
+        Ok(())
+    }
+
+    /// Brings records to the trees of their keyspaces again, in the order of their numbers. What tables
+    /// have already is passed over, and so is what was of trees that are gone.
+    fn apply_to_trees<'a>(&self, records: impl Iterator<Item = &'a Pending>) -> Result<()> {
+        /// So many records are applied before looking whether memory runs short.
+        const SOME: usize = 1 << 10;
+        let catalog = self.catalog.load();
+        let now_ms = self.clock.now_ms();
+        for (index, pending) in records.enumerate() {
+            let Some(listed) = catalog.by_id(pending.space) else { continue };
+            let Some(tree) = &listed.tree.tree else { continue };
+            let address = pending.address();
+            let Some(guard) = self.journal.guard(address.slot) else { continue };
+            let Ok(Record { kind, key, value, expires_ms, seq, .. }) = guard.record(address.offset)
+            else {
+                continue;
+            };
+            tree.apply(tree_record(kind, key, value, expires_ms, seq), now_ms)?;
+            if index % SOME == SOME - 1 {
+                self.trees.flush_some(self)?;
+            }
+        }
+        Ok(())
     }
 
     /// Goes through a run of one view. Its places in the table lie side by side; the records found
@@ -60,7 +100,9 @@ impl Core {
                 }
             }
             Kind::Put | Kind::Remove => {
-                if let Some(listed) = self.catalog.load().by_id(record.space) {
+                if let Some(listed) = self.catalog.load().by_id(record.space)
+                    && !listed.keyspace.is_ordered()
+                {
                     let placed = Placed::of(&record, address, len, hash);
                     listed.view.change(self).apply(&placed, how);
                 }
@@ -71,16 +113,20 @@ impl Core {
     }
 
     fn apply_change(&self, change: &Change) {
-        self.catalog.store(Arc::new(self.catalog.load().with(change)));
+        let next = self.catalog.load().with(change, |id| self.trees.tree(id));
+        self.catalog.store(Arc::new(next));
     }
 
     /// Rebuilds all views from the whole log. Its records come in no particular order, so the
     /// catalog is settled first, and of each key the record with the highest number wins.
-    pub(crate) fn apply_whole(&self, replayed: &mut Replayed) {
+    ///
+    /// # Errors
+    /// As [`apply_replayed`](Self::apply_replayed).
+    pub(crate) fn apply_whole(&self, replayed: &mut Replayed) -> Result<()> {
         replayed.changes.sort_by_key(|changed| changed.seq);
         let mut cleared: HashMap<u32, Seq> = HashMap::new();
         for Changed { seq, change, .. } in &replayed.changes {
-            if let Change::Clear { id } = change {
+            if let Change::Clear { id } | Change::Renew { id, .. } = change {
                 cleared.insert(*id, *seq);
             }
             self.apply_change(change);
@@ -89,6 +135,9 @@ impl Core {
         let catalog = self.catalog.load();
         in_runs(&replayed.records, |space, run| {
             let Some(listed) = catalog.by_id(space) else { return };
+            if listed.keyspace.is_ordered() {
+                return;
+            }
             let cleared_at = cleared.get(&space);
             let mut changing = listed.view.change(self);
             self.each_warm(&listed.view, run, |pending| {
@@ -103,6 +152,63 @@ impl Core {
         for listed in catalog.iter() {
             listed.view.change(self).bury(None);
         }
+        let mut of_trees = Vec::new();
+        for pending in &replayed.records {
+            let listed = catalog.by_id(pending.space);
+            if listed.is_none_or(|listed| !listed.keyspace.is_ordered()) {
+                continue;
+            }
+            let address = pending.address();
+            let seq = self
+                .journal
+                .guard(address.slot)
+                .and_then(|guard| guard.record(address.offset).ok().map(|record| record.seq));
+            let cleared_at = cleared.get(&pending.space);
+            if let Some(seq) = seq.filter(|seq| cleared_at.is_none_or(|at| at < seq)) {
+                of_trees.push((seq, pending));
+            }
+        }
+        of_trees.sort_unstable_by_key(|(seq, _)| *seq);
+        self.apply_to_trees(of_trees.into_iter().map(|(_, pending)| pending))
+    }
+
+    /// Creates an ordered keyspace: its tree is durable before the log names it.
+    pub(crate) fn create_ordered(
+        &self,
+        name: &str,
+        options: KeyspaceOptions,
+        tree_options: TreeOptions,
+    ) -> Result<()> {
+        let _changing = self.changing.lock();
+        let id = {
+            let catalog = self.catalog.load();
+            if catalog.by_name(name).is_some() {
+                return Err(Error::KeyspaceExists { name: name.to_owned() });
+            }
+            catalog.next_id
+        };
+        // Whether anything can be written at all.
+        drop(self.journal.writer(ROOM_BYTES, 1)?);
+        self.trees.make(self, id, tree_options)?;
+        let options = KeyspaceOptions { kind: KeyspaceKind::Ordered, ..options };
+        self.log_change(|_| Ok(Change::Create { id, name: name.to_owned(), options }))
+    }
+
+    /// Clears an ordered keyspace: an empty tree takes the place of the one it has.
+    pub(crate) fn clear_ordered(&self, keyspace: &Keyspace) -> Result<()> {
+        let _changing = self.changing.lock();
+        let (before, next_id) = {
+            let catalog = self.catalog.load();
+            let listed = catalog.by_id(keyspace.id);
+            let Some(listed) = listed else { return keyspace.check_alive() };
+            (Arc::clone(&listed.tree), catalog.next_id)
+        };
+        let options = *before.of(&keyspace.name)?.options();
+        drop(self.journal.writer(ROOM_BYTES, 1)?);
+        self.trees.make(self, next_id, options)?;
+        self.log_change(|_| Ok(Change::Renew { id: keyspace.id, tree: next_id }))?;
+        self.trees.retire(self, before.id);
+        Ok(())
     }
 
     /// Makes a change to the catalog that `decide` finds right under the writer lock.
@@ -110,9 +216,26 @@ impl Core {
         &self,
         decide: impl FnOnce(&crate::catalog::Catalog) -> Result<Change>,
     ) -> Result<()> {
-        use annals_journal::{Draft, FrameBuilder};
-        /// More than any change to the catalog takes.
-        const ROOM_BYTES: usize = 1024;
+        let _changing = self.changing.lock();
+        let mut dropped = None;
+        self.log_change(|catalog| {
+            let change = decide(catalog)?;
+            if let Change::Drop { id } = change {
+                let listed = catalog.by_id(id).filter(|listed| listed.keyspace.is_ordered());
+                dropped = listed.map(|listed| listed.tree.id);
+            }
+            Ok(change)
+        })?;
+        if let Some(tree) = dropped {
+            self.trees.retire(self, tree);
+        }
+        Ok(())
+    }
+
+    fn log_change(
+        &self,
+        decide: impl FnOnce(&crate::catalog::Catalog) -> Result<Change>,
+    ) -> Result<()> {
         let mut writer = self.journal.writer(ROOM_BYTES, 1)?;
         let change = decide(&self.catalog.load())?;
         let (value, key) = (change.encode(), change.id().to_le_bytes());
@@ -166,7 +289,10 @@ impl Core {
         };
         for (address, _, record) in frame.records() {
             let hash = hash_key(self.hash_seed, record.key);
-            if snapshots_live && let Some(listed) = self.catalog.load().by_id(record.space) {
+            if snapshots_live
+                && let Some(listed) = self.catalog.load().by_id(record.space)
+                && !listed.keyspace.is_ordered()
+            {
                 self.note_history(&listed.view, address, &record, hash);
             }
             self.apply_at(address, hash, how);

@@ -5,13 +5,14 @@
 //! the tables, and compacted segments stay mapped.
 
 use crate::{
-    Error, Guard, Iter, Result,
+    Error, Guard, Iter, KeyspaceKind, Result,
     catalog::{Catalog, Listed},
     core::Core,
     hash::{Hit, hash_key},
     open::Open,
 };
 use annals_journal::Seq;
+use annals_ordered::Hold;
 use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
@@ -105,6 +106,8 @@ struct State {
     seq: Seq,
     time_ms: u64,
     ticket: u64,
+    /// Keeps the versions that it sees of ordered keyspaces.
+    _hold: Option<Hold>,
 }
 
 impl Drop for State {
@@ -132,11 +135,12 @@ impl Snapshot {
         let writer = core.journal.quiesce();
         let (catalog, seq) = (core.catalog.load_full(), core.visible_seq());
         let ticket = core.snapshots.add(seq);
+        let time_ms = core.clock.now_ms();
+        let _hold = core.trees.store().map(|store| store.hold(seq.0, time_ms));
         drop(writer);
         drop(following);
         let (_open, core) = (Arc::clone(open), Arc::clone(core));
-        let time_ms = core.clock.now_ms();
-        Self { state: Arc::new(State { _open, core, catalog, seq, time_ms, ticket }) }
+        Self { state: Arc::new(State { _open, core, catalog, seq, time_ms, ticket, _hold }) }
     }
 
     /// The number of the last record this state holds.
@@ -154,17 +158,24 @@ impl Snapshot {
         names
     }
 
-    fn listed(&self, keyspace: &str) -> Result<&Listed> {
+    pub(crate) fn listed(&self, keyspace: &str) -> Result<&Listed> {
         let found = self.state.catalog.by_name(keyspace);
         found.ok_or_else(|| Error::UnknownKeyspace { name: keyspace.to_owned() })
     }
 
-    /// The value of `key` in `keyspace`.
+    fn listed_hash(&self, keyspace: &str) -> Result<&Listed> {
+        let listed = self.listed(keyspace)?;
+        listed.keyspace.check_kind(KeyspaceKind::Hash)?;
+        Ok(listed)
+    }
+
+    /// The value of `key` in the hash keyspace `keyspace`; see [`ordered`](Self::ordered) for the others.
     ///
     /// # Errors
-    /// [`Error::UnknownKeyspace`] if this state has no such keyspace, or damage.
+    /// [`Error::UnknownKeyspace`] if this state has no such keyspace, [`Error::WrongKind`] if it is of
+    /// another kind, or damage.
     pub fn get(&self, keyspace: &str, key: impl AsRef<[u8]>) -> Result<Option<Guard<'_>>> {
-        let hit = self.look_up(self.listed(keyspace)?, key.as_ref())?;
+        let hit = self.look_up(self.listed_hash(keyspace)?, key.as_ref())?;
         Ok(hit.map(Hit::into_value))
     }
 
@@ -179,7 +190,7 @@ impl Snapshot {
     /// # Errors
     /// As [`get`](Self::get).
     pub fn contains(&self, keyspace: &str, key: impl AsRef<[u8]>) -> Result<bool> {
-        Ok(self.look_up(self.listed(keyspace)?, key.as_ref())?.is_some())
+        Ok(self.look_up(self.listed_hash(keyspace)?, key.as_ref())?.is_some())
     }
 
     /// All records of `keyspace` as this state has them, in no particular order. The iterator
@@ -188,12 +199,17 @@ impl Snapshot {
     /// # Errors
     /// [`Error::UnknownKeyspace`] if this state has no such keyspace.
     pub fn iter(&self, keyspace: &str) -> Result<Iter<'_>> {
-        let listed = self.listed(keyspace)?.clone();
+        let listed = self.listed_hash(keyspace)?.clone();
         Ok(Iter::new(&self.state.core, listed, self.clone()))
     }
 
     pub(crate) fn core(&self) -> &Arc<Core> {
         &self.state.core
+    }
+
+    /// What it sees: records up to this number, at this time.
+    pub(crate) fn moment(&self) -> (Seq, u64) {
+        (self.state.seq, self.state.time_ms)
     }
 
     pub(crate) fn sight(&self) -> crate::hash::Sight {

@@ -1,7 +1,8 @@
 //! Figures about an open database.
 
-use crate::{Database, KeyspaceKind, core::Core};
+use crate::{Database, KeyspaceKind, TableStats, TreeStats, compaction, core::Core};
 use annals_journal::{Position, SegmentKind, Seq};
+use annals_ordered::{Tree, View};
 
 /// Figures about an open database.
 ///
@@ -28,6 +29,8 @@ pub struct Stats {
     pub log: LogStats,
     /// The keyspaces, by name.
     pub keyspaces: Vec<KeyspaceStats>,
+    /// The tables of all ordered keyspaces, if there are any.
+    pub tables: Option<TableStats>,
     /// What live snapshots hold back.
     pub snapshots: SnapshotStats,
     /// Memory beyond the log's mapped pages, in bytes: tables and bookkeeping.
@@ -49,7 +52,8 @@ pub struct LogStats {
     pub content_bytes: u64,
     /// Bytes of files, reserved space included.
     pub file_bytes: u64,
-    /// Bytes of records that are current.
+    /// Bytes of records that are current; of segments with records of ordered keyspaces that are in no
+    /// table yet, all bytes.
     pub live_bytes: u64,
     /// The end of the log.
     pub end: Position,
@@ -76,14 +80,17 @@ pub struct KeyspaceStats {
     pub name: String,
     /// What it is good at.
     pub kind: KeyspaceKind,
-    /// Records.
+    /// Records; of an ordered keyspace an estimate.
     pub len: u64,
     /// Removed keys that snapshots keep in the table.
     pub removed_kept_count: u64,
-    /// Bytes of its records in the log that are current, or kept for snapshots or for a rebuild.
+    /// Bytes of its records in the log that are current, or kept for snapshots or for a rebuild. Of an
+    /// ordered keyspace always 0: see `live_bytes` of the log.
     pub live_bytes: u64,
-    /// Memory of its table, in bytes.
+    /// Memory of its table, or of what is not in tables yet, in bytes.
     pub memory_bytes: u64,
+    /// Levels, sizes and amplification of an ordered keyspace.
+    pub tree: Option<TreeStats>,
 }
 
 /// What live snapshots hold back.
@@ -126,13 +133,24 @@ fn stats(core: &Core) -> Stats {
         .iter()
         .map(|listed| {
             let live_bytes = listed.view.needed_bytes().iter().sum();
+            let tree = listed.tree.tree.as_ref();
+            let len = match tree {
+                Some(tree) => tree.with_view(View::len_estimate),
+                None => listed.view.len(|| core.visible_seq()),
+            };
+            let tree = tree.map(Tree::stats);
+            let memory_bytes = match &tree {
+                Some(tree) => tree.memtable_bytes + tree.sealed_bytes,
+                None => listed.view.memory_bytes() as u64,
+            };
             KeyspaceStats {
                 name: listed.keyspace.name.clone(),
                 kind: listed.keyspace.options.kind,
-                len: listed.view.len(|| core.visible_seq()),
+                len,
                 removed_kept_count: listed.view.table.dead_len() as u64,
                 live_bytes,
-                memory_bytes: listed.view.memory_bytes() as u64,
+                memory_bytes,
+                tree,
             }
         })
         .collect();
@@ -157,7 +175,7 @@ fn stats(core: &Core) -> Stats {
             recycled_count: journal.recycled_count(),
             content_bytes: used.iter().map(|info| info.content_bytes).sum(),
             file_bytes: segments.iter().map(|info| info.file_bytes).sum(),
-            live_bytes: keyspaces.iter().map(|keyspace| keyspace.live_bytes).sum(),
+            live_bytes: compaction::live_bytes(core),
             end: journal.end(),
             synced: journal.synced(),
             syncs_count: journal.syncs_count(),
@@ -173,7 +191,10 @@ fn stats(core: &Core) -> Stats {
             held_segments_count: held.len() as u64,
             held_bytes: held.iter().map(|info| info.content_bytes).sum(),
         },
-        memory_bytes: tables + journal.memory_bytes() as u64,
+        memory_bytes: tables
+            + core.trees.stats().map_or(0, |tables| tables.cache.used_bytes)
+            + journal.memory_bytes() as u64,
+        tables: core.trees.stats(),
         keyspaces,
         poisoned: journal.poisoned().map(|cause| cause.to_string()),
     }

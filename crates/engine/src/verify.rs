@@ -7,6 +7,7 @@ use crate::{
 };
 use annals_disk::Access;
 use annals_journal::{Address, Damage, ROOT_NAME, Root, checkpoint_name};
+use annals_ordered::KeyRange;
 
 /// What verification found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,6 +71,7 @@ impl Database {
         };
         verify_root(core, &mut report)?;
         verify_keys(core, &mut report);
+        verify_tables(core, &mut report)?;
         Ok(report)
     }
 }
@@ -138,6 +140,49 @@ fn verify_keys(core: &Core, report: &mut VerifyReport) {
             }
         }
     }
+}
+
+/// Reads every byte of the tables of ordered keyspaces, and of their manifest.
+fn verify_tables(core: &Core, report: &mut VerifyReport) -> Result<()> {
+    let Some(store) = core.trees.store() else { return Ok(()) };
+    let catalog = core.catalog.load();
+    let name_of = |tree: u32| {
+        let listed = catalog.iter().find(|listed| listed.tree.id == tree);
+        listed.map_or_else(
+            || "a keyspace that is gone".to_owned(),
+            |listed| format!("the keyspace `{}`", listed.keyspace.name),
+        )
+    };
+    let damages = &mut report.damages;
+    let read = store.verify(&mut |tree, damage| {
+        let name = name_of(tree);
+        let keys = match (damage.from, damage.to) {
+            (Some(from), Some(to)) => KeyRange::closed(&from, &to).to_string(),
+            _ => "some keys".to_owned(),
+        };
+        let what = format!("{}; this concerns keys {keys} of {name}", damage.what);
+        damages.push(Damage { path: damage.path, offset: damage.offset, what });
+    });
+    match read {
+        Ok(()) => {}
+        Err(annals_ordered::Error::Damaged { path, offset, what }) => {
+            report.damages.push(Damage { path, offset, what: what.to_owned() });
+        }
+        Err(
+            error @ (annals_ordered::Error::Missing { .. }
+            | annals_ordered::Error::Contradiction { .. }),
+        ) => {
+            let path = core.journal.dir().join(ROOT_NAME);
+            report.damages.push(Damage { path, offset: 0, what: error.to_string() });
+        }
+        Err(error) => return Err(error.into()),
+    }
+    for tree in store.trees() {
+        let levels = tree.stats().levels;
+        report.bytes += levels.iter().map(|level| level.bytes).sum::<u64>();
+        report.records_count += levels.iter().map(|level| level.entries).sum::<u64>();
+    }
+    Ok(())
 }
 
 fn named(error: annals_journal::Error) -> Option<Damage> {

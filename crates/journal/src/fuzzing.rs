@@ -245,6 +245,7 @@ pub fn sample_root() -> Vec<u8> {
         unseen_readers: false,
         copy: false,
         checkpoint: None,
+        manifest: None,
         segments: vec![segment],
     };
     root.encode()

@@ -64,6 +64,7 @@ impl Journal {
             copy: false,
             unseen_readers: false,
             checkpoint: None,
+            manifest: None,
             segments: Vec::new(),
         };
         crate::takeover::create(disk, dir, config, lock, root)

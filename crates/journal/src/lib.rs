@@ -87,8 +87,8 @@ pub use lock::{LOCK_NAME, lock};
 pub use opening::{Opening, Recovery};
 pub use readers::{READERS_NAME, enter as read_lock, make_readers_file};
 pub use root::{
-    ROOT_NAME, ROOT_TEMPORARY, ROOT_VERSION, Root, RootCheckpoint, RootSegment, checkpoint_name,
-    is_data_file_name, segment_file_name,
+    ROOT_NAME, ROOT_TEMPORARY, ROOT_VERSION, Root, RootCheckpoint, RootManifest, RootSegment,
+    checkpoint_name, is_data_file_name, segment_file_name,
 };
 pub use takeover::COPY_TEMPORARY;
 
@@ -111,5 +111,5 @@ pub use value::ValueGuard;
 
 // Keeping and letting go.
 pub use holds::Hold;
-pub use reclaim::SegmentInfo;
+pub use reclaim::{RootKeeper, SegmentInfo};
 pub use verify::{Damage, LogReport};

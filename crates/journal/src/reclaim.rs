@@ -9,7 +9,7 @@ use crate::{
     Journal, Position, Result, Root, Seq,
     format::{SegmentKind, segment_name},
     recycle,
-    root::{RootCheckpoint, checkpoint_name},
+    root::{RootCheckpoint, RootManifest, checkpoint_name},
     segment::Segment,
     shared::Shared,
     space,
@@ -205,6 +205,18 @@ impl Journal {
         self.shared.root.lock().checkpoint
     }
 
+    /// The manifest of sorted tables that the root names now.
+    #[must_use]
+    pub fn manifest(&self) -> Option<RootManifest> {
+        self.shared.root.lock().manifest
+    }
+
+    /// What keeps the tables' manifest in the root.
+    #[must_use]
+    pub fn root_keeper(&self) -> RootKeeper {
+        RootKeeper { shared: Arc::clone(&self.shared) }
+    }
+
     /// The oldest position that a [`Hold`](crate::Hold) keeps, and who keeps it.
     #[must_use]
     pub fn oldest_hold(&self) -> Option<(String, Position)> {
@@ -221,5 +233,38 @@ impl Journal {
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         self.shared.segments.iter().map(|guard| guard.segment().memory_bytes()).sum()
+    }
+}
+
+/// Names a manifest of sorted tables in the root, and syncs the log for them. It may outlive the
+/// journal, and then refuses.
+#[derive(Debug)]
+pub struct RootKeeper {
+    shared: Arc<Shared>,
+}
+
+impl RootKeeper {
+    /// Makes the root name `manifest`, durably.
+    ///
+    /// # Errors
+    /// If the journal takes no writes, or the root cannot be written: nobody knows then which
+    /// manifest it names.
+    pub fn set_manifest(&self, manifest: RootManifest) -> Result<()> {
+        let shared = &*self.shared;
+        let mut root = shared.root.lock();
+        shared.check_writable()?;
+        let mut next = shared.current_root(&root);
+        next.manifest = Some(manifest);
+        next.write(&*shared.disk, &shared.dir)?;
+        *root = next;
+        Ok(())
+    }
+
+    /// Syncs everything appended so far.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`](crate::Error::Poisoned) if a sync failed, now or earlier.
+    pub fn sync(&self) -> Result<()> {
+        self.shared.sync_to(self.shared.appended.position())
     }
 }

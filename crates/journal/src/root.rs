@@ -26,9 +26,13 @@ pub const ROOT_TEMPORARY: &str = "annals.root.tmp";
 const MAGIC: [u8; 8] = *b"ANNALSRT";
 /// Why a path cannot be a database.
 pub(crate) const NO_DIRECTORY: &str = "it is a file or lies below one; name a directory";
-/// The version of the root format that this build writes.
-pub const ROOT_VERSION: u16 = 1;
+/// The latest version of the root format that this build writes: for databases with sorted tables. The
+/// root of a database without any has version 1, so that builds which know no tables go on reading it.
+pub const ROOT_VERSION: u16 = 2;
+const VERSION_WITHOUT_MANIFEST: u16 = 1;
+/// Bytes before the entries in version 1, and what version 2 has between those and the entries.
 const FIXED_BYTES: usize = 112;
+const MANIFEST_BYTES: usize = 16;
 const FLAG_CHECKPOINT: u64 = 1;
 const FLAG_COPY: u64 = 2;
 const FLAG_UNSEEN_READERS: u64 = 4;
@@ -62,6 +66,15 @@ pub struct RootCheckpoint {
     pub next_seq: Seq,
 }
 
+/// A manifest of sorted tables as the root names it. The journal knows no more of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RootManifest {
+    /// The number in its file's name.
+    pub number: u64,
+    /// Its file is known to be synced up to this length in bytes.
+    pub synced_bytes: u64,
+}
+
 /// The root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Root {
@@ -88,6 +101,8 @@ pub struct Root {
     pub unseen_readers: bool,
     /// The latest checkpoint.
     pub checkpoint: Option<RootCheckpoint>,
+    /// The manifest of the sorted tables, if the database has had any.
+    pub manifest: Option<RootManifest>,
     /// All segments.
     pub segments: Vec<RootSegment>,
 }
@@ -118,12 +133,17 @@ pub fn is_data_file_name(name: &str) -> bool {
 }
 
 impl Root {
+    /// The version of the format it is written in: the lowest that says all of it.
+    fn version(&self) -> u16 {
+        if self.manifest.is_some() { ROOT_VERSION } else { VERSION_WITHOUT_MANIFEST }
+    }
+
     /// The root in bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![0; FIXED_BYTES];
         out[0..8].copy_from_slice(&MAGIC);
-        out[8..10].copy_from_slice(&ROOT_VERSION.to_le_bytes());
+        out[8..10].copy_from_slice(&self.version().to_le_bytes());
         out[10..12].copy_from_slice(&ENDIAN_MARK.to_le_bytes());
         out[12..16].copy_from_slice(&self.epoch.to_le_bytes());
         let mut put = |at: usize, value: u64| out[at..at + 8].copy_from_slice(&value.to_le_bytes());
@@ -146,6 +166,10 @@ impl Root {
             put(96, checkpoint.next_seq.0);
         }
         put(104, self.segments.len() as u64);
+        if let Some(manifest) = self.manifest {
+            out.extend_from_slice(&manifest.number.to_le_bytes());
+            out.extend_from_slice(&manifest.synced_bytes.to_le_bytes());
+        }
         for segment in &self.segments {
             out.extend_from_slice(&segment.generation.to_le_bytes());
             out.extend_from_slice(&segment.slot.to_le_bytes());
@@ -177,13 +201,21 @@ impl Root {
         if u16_at(bytes, 10) == ENDIAN_MARK.swap_bytes() {
             return Err(Error::ByteOrder { path: path.to_owned() });
         }
-        if intact && found != ROOT_VERSION {
+        if intact && !(VERSION_WITHOUT_MANIFEST..=ROOT_VERSION).contains(&found) {
             return Err(Error::Version { path: path.to_owned(), found, expected: ROOT_VERSION });
         }
         if !intact {
             return Err(damaged(0, "the root does not match its checksum"));
         }
-        let entries = &bytes[FIXED_BYTES..bytes.len() - 4];
+        let rest = &bytes[FIXED_BYTES..bytes.len() - 4];
+        let manifest_bytes = if found == VERSION_WITHOUT_MANIFEST { 0 } else { MANIFEST_BYTES };
+        let Some((manifest, entries)) = rest.split_at_checked(manifest_bytes) else {
+            return Err(damaged(bytes.len(), "the root is cut off"));
+        };
+        let manifest = (!manifest.is_empty()).then(|| RootManifest {
+            number: u64_at(manifest, 0),
+            synced_bytes: u64_at(manifest, 8),
+        });
         let count = u64_at(bytes, 104);
         if count.checked_mul(ENTRY_BYTES as u64) != Some(entries.len() as u64) {
             return Err(damaged(104, "the root's segment count does not match its length"));
@@ -219,6 +251,7 @@ impl Root {
                 replay_from: Position::from_u64(u64_at(bytes, 88)),
                 next_seq: Seq(u64_at(bytes, 96)),
             }),
+            manifest,
             segments,
         };
         // What is decoded is what was encoded: no byte of the file is without meaning.
@@ -334,6 +367,7 @@ mod tests {
                 replay_from: Position { ordinal: 4, offset: 64 },
                 next_seq: Seq(8),
             }),
+            manifest: Some(RootManifest { number: 11, synced_bytes: 12 }),
             segments: vec![RootSegment {
                 generation: 5,
                 slot: 0,
@@ -347,15 +381,24 @@ mod tests {
     #[test]
     fn roots_round_trip_and_every_flip_and_cut_is_found() {
         let path = Path::new("annals.root");
-        let bytes = root().encode();
-        assert_eq!(Root::decode(&bytes, path).unwrap(), root());
-        for at in 0..bytes.len() {
-            for bit in 0..8 {
-                let mut bad = bytes.clone();
-                bad[at] ^= 1 << bit;
-                assert!(Root::decode(&bad, path).is_err(), "byte {at} bit {bit}");
+        for root in [root(), Root { manifest: None, ..root() }] {
+            let bytes = root.encode();
+            assert_eq!(Root::decode(&bytes, path).unwrap(), root);
+            for at in 0..bytes.len() {
+                for bit in 0..8 {
+                    let mut bad = bytes.clone();
+                    bad[at] ^= 1 << bit;
+                    assert!(Root::decode(&bad, path).is_err(), "byte {at} bit {bit}");
+                }
+                assert!(Root::decode(&bytes[..at], path).is_err(), "cut at {at}");
             }
-            assert!(Root::decode(&bytes[..at], path).is_err(), "cut at {at}");
         }
+    }
+
+    #[test]
+    fn a_database_without_tables_has_a_root_that_older_builds_read() {
+        let bytes = Root { manifest: None, ..root() }.encode();
+        assert_eq!((bytes[8], bytes.len()), (1, FIXED_BYTES + ENTRY_BYTES + 4));
+        assert_eq!(root().encode()[8], 2);
     }
 }

@@ -194,7 +194,8 @@ impl Running {
             let shares = compaction.inputs.iter().any(|(_, table)| running.takes(table.number));
             let same_level = (0..=compaction.output)
                 .any(|level| compaction.enters(level) && running.enters(level));
-            !shares && !(same_level && running.span.overlaps(&compaction.span))
+            let meets = same_level && running.span.overlaps(&compaction.span);
+            !shares && !meets
         })
     }
 }

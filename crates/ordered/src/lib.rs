@@ -21,6 +21,7 @@ pub mod fuzzing;
 mod holds;
 mod key_range;
 mod levels;
+mod load;
 mod manifest;
 mod memtable;
 mod merge;
@@ -66,7 +67,7 @@ pub use removals::{RangeRemoval, Removals, Removed};
 pub use retain::{Fate, KeyRetention, Retention};
 pub use site::Pause;
 pub use stats::{LevelStats, StoreStats, TreeStats};
-pub use store::{ManifestRoot, Store, StoreConfig};
+pub use store::{Frozen, ManifestRoot, Store, StoreConfig};
 pub use table::{
     Damage, Found, KEY_BYTES_MAX, Properties, Reading, Sought, Table, TableCursor, TableIdentity,
     TableNotes, TableOptions, TableWriter, VALUE_BYTES_MAX, Verified, Written,

@@ -53,7 +53,7 @@ use tree::Tree;
 /// let mut cursor = memtable.cursor();
 /// cursor.to_last()?;
 /// assert_eq!(cursor.entry(), Some(put(1, b"old")));
-/// # annals_ordered::Result::Ok(())
+/// # Ok::<(), annals_ordered::Error>(())
 /// ```
 pub struct Memtable {
     tree: Tree,

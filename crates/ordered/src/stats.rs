@@ -124,7 +124,7 @@ impl Tree {
             moves: count(&counts.moves),
             compaction_read_bytes: count(&counts.read_bytes),
             compaction_written_bytes: count(&counts.written_bytes),
-            debt_bytes: core.debt_bytes(&view),
+            debt_bytes: view.version.debt_bytes,
             read_amplification: runs as u64,
         }
     }

@@ -7,14 +7,16 @@
 //! Locks, in the order in which they may be taken: the log (held while an edit is synced), a tree's
 //! writer, what is running in a tree, the list of trees. Readers take none.
 
+mod frozen;
 mod opening;
 mod range;
 
+pub use frozen::Frozen;
 pub(crate) use range::compact_range;
 
 use crate::{
     Admission, Backlog, BlockCache, Damage, Edit, Error, FileName, Hold, Manifest, ManifestPlace,
-    Pause, Pressure, Result, State, Style, Tree, TreeAdded, TreeOptions, Work,
+    Pause, Pressure, Result, State, Tree, TreeAdded, TreeOptions, Work,
     holds::{Holds, Horizon},
     manifest::TreeState,
     site::Site,
@@ -35,12 +37,23 @@ use std::{
 /// The caller's root file, which says which manifest a store has.
 pub trait ManifestRoot: Debug + Send + Sync {
     /// Makes the root name this manifest, durably, before it returns. The manifest and its name are
-    /// durable already.
+    /// durable already. Called while an edit is written, so it must not call the store.
     ///
     /// # Errors
     /// Why it could not, in words. Nobody knows then which manifest the root names, and the store
     /// stops writing.
     fn set_manifest(&self, place: ManifestPlace) -> Result<(), String>;
+
+    /// Makes durable what the caller's log has of the records that were applied. Called before a table
+    /// with some of them becomes part of a tree: otherwise a power cut could leave records that the log
+    /// has lost, beside a state that lacks what came before them. Nothing to do for who applies durable
+    /// records only.
+    ///
+    /// # Errors
+    /// Why it could not, in words. The store stops writing then.
+    fn sync_log(&self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// How a store works.
@@ -221,6 +234,11 @@ impl StoreCore {
         let former = std::mem::replace(&mut log.manifest, manifest);
         self.site.graves.push(FileName::Manifest(former.place().number));
         Ok(())
+    }
+
+    /// Asks the caller to make its log durable, before records that came from it are in a table.
+    pub(crate) fn sync_log(&self) -> Result<()> {
+        self.root.sync_log().map_err(|what| Error::Root { what })
     }
 
     /// Whether this very tree is still there.
@@ -416,18 +434,12 @@ impl Store {
     #[must_use]
     pub fn backlog(&self) -> Backlog {
         let mut backlog = Backlog::default();
-        for tree in self.core.all_trees() {
-            let (active, sealed) = tree.memory_bytes();
-            backlog.memtable_bytes += active + sealed;
+        for tree in self.core.trees.read().values() {
             let view = tree.view.load();
-            backlog.debt_bytes += tree.debt_bytes(&view);
-            if !matches!(tree.options.style, Style::Fifo { .. }) {
-                let tables = view.version.levels.level(0).len() as u64;
-                // Pressure is set for the usual number of tables; a tree may allow for more.
-                let usual = TreeOptions::default().level0_tables;
-                let tables = tables * usual / tree.options.level0_tables;
-                backlog.level0_tables = backlog.level0_tables.max(tables);
-            }
+            let sealed = view.sealed.iter().map(|sealed| sealed.memtable.memory_bytes());
+            backlog.memtable_bytes += (view.active.memory_bytes() + sealed.sum::<usize>()) as u64;
+            backlog.debt_bytes += view.version.debt_bytes;
+            backlog.level0_tables = backlog.level0_tables.max(view.version.strain_tables);
         }
         backlog
     }

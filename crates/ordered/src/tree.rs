@@ -1,12 +1,11 @@
 //! A tree: sorted keys with their versions, in memtables and in tables.
 
 use crate::{
-    AsOf, Entry, Error, KeyRange, MemtableWriter, RangeRemoval, Result, Style, TreeCursor,
-    TreeOptions, View,
+    AsOf, Entry, Error, KeyRange, MemtableWriter, RangeRemoval, Result, TreeCursor, TreeOptions,
+    View,
     compaction::{
         Running,
         choice::{Ask, choose},
-        targets::Targets,
     },
     manifest::TreeState,
     store::StoreCore,
@@ -117,7 +116,7 @@ impl TreeCore {
             database_id,
             active: Arc::clone(writer.memtable.memtable()),
             sealed: Vec::new(),
-            version: Arc::new(Version::new(state.levels.clone(), None, files)),
+            version: Arc::new(Version::new(state.levels.clone(), &state.options, None, files)),
         };
         Self {
             id,
@@ -159,6 +158,10 @@ impl TreeCore {
         fresh: &[Arc<TableFile>],
         flushed: &[Arc<Sealed>],
     ) {
+        let version = |view: &View| {
+            let (levels, former) = (state.levels.clone(), Some(&*view.version));
+            Arc::new(Version::new(levels, &self.options, former, fresh))
+        };
         let former = self.view.rcu(|view| View {
             database_id: view.database_id,
             active: Arc::clone(&view.active),
@@ -168,7 +171,7 @@ impl TreeCore {
                 .filter(|sealed| !flushed.iter().any(|done| Arc::ptr_eq(done, sealed)))
                 .cloned()
                 .collect(),
-            version: Arc::new(Version::new(state.levels.clone(), Some(&view.version), fresh)),
+            version: version(view),
         });
         let kept: std::collections::HashSet<u64> =
             state.levels.tables().map(|(_, table)| table.number).collect();
@@ -191,15 +194,6 @@ impl TreeCore {
         let view = self.view.load();
         let sealed = view.sealed.iter().map(|sealed| sealed.memtable.memory_bytes() as u64);
         (view.active.memory_bytes() as u64, sealed.sum())
-    }
-
-    /// How far compactions are behind, in bytes.
-    pub(crate) fn debt_bytes(&self, view: &View) -> u64 {
-        match self.options.style {
-            Style::Leveled => Targets::of(&view.version.levels, &self.options)
-                .debt_bytes(&view.version.levels, &self.options),
-            Style::Tiered | Style::Fifo { .. } => 0,
-        }
     }
 
     /// Whether a compaction could be begun now.
@@ -283,6 +277,13 @@ impl Tree {
     #[must_use]
     pub fn view(&self) -> Arc<View> {
         self.core.view.load_full()
+    }
+
+    /// Runs `read` with the memtables and tables of this moment. Cheaper than [`view`](Self::view)
+    /// where many threads read, for who does not keep them.
+    #[inline]
+    pub fn with_view<R>(&self, read: impl FnOnce(&View) -> R) -> R {
+        read(&self.core.view.load())
     }
 
     /// The value of `key` as of `as_of`, which somebody holds, or whose number is

@@ -1,7 +1,10 @@
 //! What tables a tree has: its levels with their open files. A version is never changed; readers
 //! keep the one they began with, and with it all its files.
 
-use crate::{LEVELS, Levels, TableInfo, table_file::TableFile};
+use crate::{
+    LEVELS, Levels, Style, TableInfo, TreeOptions, compaction::targets::Targets,
+    table_file::TableFile,
+};
 use std::{collections::HashMap, sync::Arc};
 
 /// The tables of a tree.
@@ -16,6 +19,10 @@ pub(crate) struct Version {
     pub(crate) removals: u64,
     /// Whether any table has removed ranges.
     pub(crate) has_range_removals: bool,
+    /// How far compactions are behind, in bytes. Every commit asks.
+    pub(crate) debt_bytes: u64,
+    /// How many tables level 0 has, as if it were compacted from the usual number on.
+    pub(crate) strain_tables: u64,
 }
 
 impl Version {
@@ -25,6 +32,7 @@ impl Version {
     /// If a file is in neither.
     pub(crate) fn new(
         levels: Arc<Levels>,
+        options: &TreeOptions,
         former: Option<&Self>,
         fresh: &[Arc<TableFile>],
     ) -> Self {
@@ -43,7 +51,19 @@ impl Version {
             |count: fn(&TableInfo) -> u64| levels.tables().map(|(_, table)| count(table)).sum();
         let (entries, removals) = (sum(|table| table.entries), sum(|table| table.removals));
         let has_range_removals = levels.tables().any(|(_, table)| table.range_removals > 0);
-        Self { levels, files, entries, removals, has_range_removals }
+        let debt_bytes = match options.style {
+            Style::Leveled => Targets::of(&levels, options).debt_bytes(&levels, options),
+            Style::Tiered | Style::Fifo { .. } => 0,
+        };
+        let strain_tables = match options.style {
+            Style::Leveled | Style::Tiered => {
+                let usual = TreeOptions::default().level0_tables;
+                levels.level(0).len() as u64 * usual / options.level0_tables
+            }
+            // They are not to be merged.
+            Style::Fifo { .. } => 0,
+        };
+        Self { levels, files, entries, removals, has_range_removals, debt_bytes, strain_tables }
     }
 
     /// The files of a level, in its order.

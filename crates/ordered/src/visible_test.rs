@@ -136,7 +136,8 @@ fn an_error_leaves_it_outside() {
         all.moves_left = moves_left;
         let as_of = AsOf { seq: 15, now_ms: 0 };
         let mut visible = Visible::new(all, Removals::default(), as_of, &[], None);
-        let moves: [fn(&mut Visible<TestRun>) -> Result<()>; 6] = [
+        type Go = fn(&mut Visible<TestRun>) -> Result<()>;
+        let moves: [Go; 6] = [
             Visible::to_first,
             Visible::advance,
             Visible::retreat,

@@ -218,12 +218,16 @@ impl Work {
         };
         let highest = memtables().filter_map(|memtable| memtable.seqs()).map(|seqs| seqs.1).max();
         let outputs = write(site, plan, inputs, &horizon)?;
+        if let Err(error) = self.store.sync_log() {
+            site.discard(outputs.iter().map(|table| table.number));
+            return Err(error);
+        }
         let edit = Edit {
             tables_added: added(tree.id, 0, &outputs),
             flushed_through: highest.map(|seq| (tree.id, seq)).into_iter().collect(),
             ..Edit::default()
         };
-        self.commit(tree, edit, &outputs, &flush.memtables)?;
+        commit(&self.store, tree, edit, &outputs, &flush.memtables)?;
         Counts::add(&tree.counts.flushes, 1);
         count_bytes(&tree.counts.flushed_bytes, &outputs);
         Ok(())
@@ -254,7 +258,7 @@ impl Work {
                 edit.tables_added = added(tree.id, compaction.output, &outputs);
             }
         }
-        self.commit(tree, edit, &outputs, &[])?;
+        commit(&self.store, tree, edit, &outputs, &[])?;
         let counts = &tree.counts;
         match compaction.action {
             Action::Merge => {
@@ -267,30 +271,29 @@ impl Work {
         }
         Ok(())
     }
+}
 
-    /// Opens what was written, writes the edit, and lets readers see it. What was written is removed
-    /// again if the edit is known not to be there.
-    fn commit(
-        &self,
-        tree: &Arc<TreeCore>,
-        edit: Edit,
-        outputs: &[Arc<TableInfo>],
-        flushed: &[Arc<Sealed>],
-    ) -> Result<()> {
-        let store = &self.store;
-        let done = open_all(store, tree.id, outputs).and_then(|fresh| {
-            let check = |_: &crate::State| {
-                if store.has_tree(tree) { Ok(()) } else { Err(Error::Dropped { tree: tree.id }) }
-            };
-            store.commit_checked(edit, check, |state| {
-                tree.install(&state.trees[&tree.id], &fresh, flushed);
-            })
-        });
-        if let Err(Error::Shape(_) | Error::Dropped { .. } | Error::Stopped { .. }) = &done {
-            store.site.discard(outputs.iter().map(|table| table.number));
-        }
-        done
+/// Opens what was written, writes the edit, and lets readers see it. What was written is removed
+/// again if the edit is known not to be there.
+pub(crate) fn commit(
+    store: &StoreCore,
+    tree: &Arc<TreeCore>,
+    edit: Edit,
+    outputs: &[Arc<TableInfo>],
+    flushed: &[Arc<Sealed>],
+) -> Result<()> {
+    let done = open_all(store, tree.id, outputs).and_then(|fresh| {
+        let check = |_: &crate::State| {
+            if store.has_tree(tree) { Ok(()) } else { Err(Error::Dropped { tree: tree.id }) }
+        };
+        store.commit_checked(edit, check, |state| {
+            tree.install(&state.trees[&tree.id], &fresh, flushed);
+        })
+    });
+    if let Err(Error::Shape(_) | Error::Dropped { .. } | Error::Stopped { .. }) = &done {
+        store.site.discard(outputs.iter().map(|table| table.number));
     }
+    done
 }
 
 /// Opens tables that were written just now.
@@ -309,7 +312,7 @@ fn open_all(
     outputs.iter().map(open).collect()
 }
 
-fn added(tree: u32, level: usize, tables: &[Arc<TableInfo>]) -> Vec<TableAdded> {
+pub(crate) fn added(tree: u32, level: usize, tables: &[Arc<TableInfo>]) -> Vec<TableAdded> {
     tables.iter().map(|table| TableAdded { tree, level, table: Arc::clone(table) }).collect()
 }
 

@@ -1,5 +1,7 @@
 //! Memtables against a plain sorted map, and under readers that look while it is written to.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use annals_ordered::{Cursor, Entry, EntryKind, MemtableCursor, MemtableWriter, RangeRemoval};
 use proptest::prelude::*;
 use std::{

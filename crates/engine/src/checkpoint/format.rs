@@ -6,7 +6,7 @@
 //! with the bytes that are there.
 
 use crate::{
-    catalog::{KeyspaceOptions, check_name, decode_options, encode_options},
+    catalog::{KeyspaceKind, KeyspaceOptions, check_name, decode_options, encode_options},
     hash::table::{Group, PackedGroup, TAG_BYTES, Table, TableError, TableLoader, WalkPlace},
 };
 use annals_disk::{File, Result as DiskResult};
@@ -27,6 +27,7 @@ const BLOCK_KEYSPACE: u8 = 2;
 const BLOCK_GROUPS: u8 = 3;
 const BLOCK_TABLE_END: u8 = 4;
 const BLOCK_END: u8 = 5;
+const BLOCK_ORDERED: u8 = 6;
 
 /// A part of a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub(super) enum Section {
         /// When records expire, with the hashes of their keys.
         expiries: Vec<(u64, u64)>,
     },
+    /// An ordered keyspace; its records are in a tree.
+    Ordered { id: u32, tree: u32, name: String, options: KeyspaceOptions },
 }
 
 type Fault = (usize, &'static str);
@@ -115,6 +118,13 @@ impl SectionWriter {
                     self.block.extend_from_slice(&hash.to_le_bytes());
                 }
                 self.flush(BLOCK_KEYSPACE)
+            }
+            Section::Ordered { id, tree, name, options } => {
+                self.block.extend_from_slice(&id.to_le_bytes());
+                self.block.extend_from_slice(&tree.to_le_bytes());
+                encode_options(options, &mut self.block);
+                self.block.extend_from_slice(name.as_bytes());
+                self.flush(BLOCK_ORDERED)
             }
         }
     }
@@ -244,6 +254,7 @@ impl<'a> SectionReader<'a> {
             BLOCK_END => return Err((self.at, "there are bytes behind the end of the file")),
             BLOCK_CATALOG => decode_catalog(body),
             BLOCK_KEYSPACE => decode_keyspace(body),
+            BLOCK_ORDERED => decode_ordered(body),
             _ => None,
         };
         section.map(Some).ok_or((start, "a block is not of the kind its place asks for"))
@@ -318,6 +329,9 @@ fn decode_catalog(body: &[u8]) -> Option<Section> {
 fn decode_keyspace(body: &[u8]) -> Option<Section> {
     let (id, rest) = body.split_first_chunk::<4>()?;
     let (options, rest) = decode_options(rest)?;
+    if options.kind != KeyspaceKind::Hash {
+        return None;
+    }
     let (lens, rest) = rest.split_first_chunk::<12>()?;
     let len =
         |at: usize| lens[at..at + 4].try_into().map(|raw| u32::from_le_bytes(raw) as usize).ok();
@@ -334,4 +348,15 @@ fn decode_keyspace(body: &[u8]) -> Option<Section> {
     let expiries =
         rest.chunks_exact(16).map(|pair| (number(&pair[..8]), number(&pair[8..]))).collect();
     Some(Section::Keyspace { id: u32::from_le_bytes(*id), name, options, live, expiries })
+}
+
+fn decode_ordered(body: &[u8]) -> Option<Section> {
+    let (id, rest) = body.split_first_chunk::<4>()?;
+    let (tree, rest) = rest.split_first_chunk::<4>()?;
+    let (options, name) = decode_options(rest)?;
+    let (id, tree) = (u32::from_le_bytes(*id), u32::from_le_bytes(*tree));
+    let name = std::str::from_utf8(name).ok()?.to_owned();
+    check_name(&name).ok()?;
+    let fits = options.kind == KeyspaceKind::Ordered && tree < u32::MAX;
+    fits.then_some(Section::Ordered { id, tree, name, options })
 }

@@ -91,12 +91,9 @@ impl HashKeyspace {
         Self { core, keyspace }
     }
 
-    pub(crate) fn is_of(&self, core: &Arc<Open>) -> bool {
-        Arc::ptr_eq(&self.core, core)
-    }
-
-    pub(crate) fn target(&self) -> &Arc<Keyspace> {
-        &self.keyspace
+    /// The database and the keyspace that it is a handle of.
+    pub(crate) fn parts(&self) -> (&Arc<Open>, &Arc<Keyspace>) {
+        (&self.core, &self.keyspace)
     }
 
     /// Its name.

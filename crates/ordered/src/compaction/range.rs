@@ -2,7 +2,7 @@
 //! it lies in one level and was written since it was asked for.
 
 use super::{Compaction, Reason, choice::Ask, targets::Targets};
-use crate::{KeyRange, LEVELS, TableInfo};
+use crate::{KeyRange, TableInfo};
 use std::sync::Arc;
 
 /// One piece takes tables of a sorted level up to this many tables' size.
@@ -67,13 +67,12 @@ impl RangeCompaction {
 
     fn piece(&self, ask: &Ask<'_>, old: &[&Arc<TableInfo>], last: bool) -> Next {
         let mut inputs: Vec<(usize, Arc<TableInfo>)> = Vec::new();
-        let output;
-        if self.level == 0 {
+        let output = if self.level == 0 {
             let newest = old.first().map_or(0, |table| table.highest_seq);
             // Everything of level 0 that is not newer, so that nothing older stays behind.
             let taken = ask.levels.level(0).iter().filter(|table| table.highest_seq <= newest);
             inputs.extend(taken.map(|table| (0, table.clone())));
-            output = Targets::of(ask.levels, ask.options).base;
+            Targets::of(ask.levels, ask.options).base
         } else {
             let limit = ask.options.table_bytes.saturating_mul(PIECE_TABLES);
             let mut bytes = 0;
@@ -84,9 +83,9 @@ impl RangeCompaction {
                 bytes += table.bytes;
                 inputs.push((self.level, (*table).clone()));
             }
-            output = if last { self.level } else { self.level + 1 };
-        }
-        match Compaction::into_level(ask.levels, Reason::Range, output.min(LEVELS - 1), inputs) {
+            if last { self.level } else { self.level + 1 }
+        };
+        match Compaction::into_level(ask.levels, Reason::Range, output, inputs) {
             Some(compaction) if ask.running.admits(&compaction) => Next::Piece(compaction),
             _ => Next::Wait,
         }
@@ -96,7 +95,7 @@ impl RangeCompaction {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Levels, TreeOptions, compaction::Running, table_info::tests::table};
+    use crate::{LEVELS, Levels, TreeOptions, compaction::Running, table_info::tests::table};
 
     #[test]
     fn all_of_a_range_comes_to_lie_in_one_level_and_the_rest_stays() {

@@ -161,7 +161,7 @@ fn a_last_edit_is_torn_unless_something_says_that_it_was_synced() {
     }
     // The edit before, however little of it is left, is damage: a later one was begun.
     let middle = sample(1).len() - 64;
-    let mut bad = after.clone();
+    let mut bad = after;
     bad[middle..start].fill(0);
     bad[end - WORD_BYTES..].fill(0);
     assert!(

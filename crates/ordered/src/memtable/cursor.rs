@@ -46,7 +46,7 @@ impl MemtableCursor {
     }
 
     /// Goes to the first version of the leaf behind this one.
-    fn to_next_leaf(&mut self) {
+    fn enter_next(&mut self) {
         if self.leaf.high == 0 {
             self.record = 0;
             return;
@@ -59,7 +59,7 @@ impl MemtableCursor {
     }
 
     /// Goes to the last version of the leaf in front of this one.
-    fn to_previous_leaf(&mut self) {
+    fn enter_previous(&mut self) {
         if self.leaf.low == 0 {
             self.record = 0;
             return;
@@ -107,7 +107,7 @@ impl Cursor for MemtableCursor {
         if place < leaf.sorted.len() {
             self.stand(place);
         } else {
-            self.to_next_leaf();
+            self.enter_next();
         }
         Ok(())
     }
@@ -118,7 +118,7 @@ impl Cursor for MemtableCursor {
         self.enter(leaf);
         let node = self.table.tree.node(leaf.node);
         match node.rank::<true>(leaf.sorted, &self.table.tree.bytes, target, 0) {
-            0 => self.to_previous_leaf(),
+            0 => self.enter_previous(),
             place => self.stand(place - 1),
         }
         Ok(())
@@ -132,7 +132,7 @@ impl Cursor for MemtableCursor {
         if self.place + 1 < self.leaf.sorted.len() {
             self.stand(self.place + 1);
         } else {
-            self.to_next_leaf();
+            self.enter_next();
         }
         Ok(())
     }
@@ -145,7 +145,7 @@ impl Cursor for MemtableCursor {
         if self.place > 0 {
             self.stand(self.place - 1);
         } else {
-            self.to_previous_leaf();
+            self.enter_previous();
         }
         Ok(())
     }

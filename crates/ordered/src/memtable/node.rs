@@ -196,6 +196,7 @@ impl<'t> Node<'t> {
         let mut low = before.max(first);
         let mut high = low;
         while high < len && self.word(sorted.slot(high)) == word {
+            bytes.prefetch(self.record(sorted.slot(high)));
             high += 1;
         }
         while low < high {

@@ -89,7 +89,7 @@ impl Tree {
     }
 
     /// The place in an inner node on the way down, and what the node's order was.
-    #[inline]
+    #[inline(always)]
     pub(super) fn place(&self, node: Node<'_>, sorted: Sorted, way: Way<'_>) -> usize {
         // The first child's range begins where the node's does: at or before whatever is looked for here.
         match way {
@@ -101,7 +101,7 @@ impl Tree {
     }
 
     /// The child on the way down, its place, and the order that it was found with.
-    #[inline]
+    #[inline(always)]
     fn child(&self, node: Node<'_>, way: Way<'_>) -> (u32, usize, Sorted) {
         let mut sorted = node.sorted();
         loop {
@@ -118,7 +118,7 @@ impl Tree {
     }
 
     /// Goes down to a leaf.
-    #[inline]
+    #[inline(always)]
     pub(super) fn descend(&self, way: Way<'_>) -> Leaf {
         let root = self.root();
         let mut number = root.node;

@@ -78,12 +78,13 @@ impl MemtableWriter {
     #[inline]
     pub fn put(&mut self, entry: &Entry<'_>) {
         let target = Target { key: entry.key, seq: entry.seq };
-        // Before the record is written, so that the memory comes while it is.
-        if !self.is_directly_behind(target) {
+        // Before the record is written, so that the leaf comes closer while it is.
+        let behind = self.last.filter(|&last| self.is_directly_behind(target, last));
+        if behind.is_none() {
             self.descend(target);
         }
         let record = record::append(&mut self.appender, entry);
-        if self.insert(record, target) {
+        if self.insert(record, target, behind) {
             self.table.count(entry);
         }
     }
@@ -96,8 +97,7 @@ impl MemtableWriter {
 
     /// Whether the path to the last record leads to where this one goes, too.
     #[inline]
-    fn is_directly_behind(&self, target: Target<'_>) -> bool {
-        let Some(last) = self.last else { return false };
+    fn is_directly_behind(&self, target: Target<'_>, last: Last) -> bool {
         let word = word(target.key, last.skip);
         if word < last.word || last.end.is_some_and(|end| word >= end) {
             return false;
@@ -136,15 +136,23 @@ impl MemtableWriter {
         self.path.push(step);
     }
 
-    /// Puts a record into the leaf that the path leads to. False if it is there already.
+    /// Puts a record into the leaf that the path leads to. False if it is there already. `behind` says that
+    /// it comes behind the last record.
     #[inline]
-    fn insert(&mut self, record: u32, target: Target<'_>) -> bool {
+    fn insert(&mut self, record: u32, target: Target<'_>, behind: Option<Last>) -> bool {
         let tree = &self.table.tree;
-        let step = self.path[self.path.len() - 1];
-        let node = tree.node(step.node);
+        let depth = self.path.len() - 1;
+        let node = tree.node(self.path[depth].node);
         let sorted = node.sorted();
-        let place = node.rank::<false>(sorted, &tree.bytes, target, 0);
         let word = word(target.key, node.skip());
+        let at_end = |last: Last| {
+            sorted.len() > 0 && node.record(sorted.slot(sorted.len() - 1)) == last.record
+        };
+        let place = if behind.is_some_and(at_end) {
+            sorted.len()
+        } else {
+            node.rank::<false>(sorted, &tree.bytes, target, 0)
+        };
         if place < sorted.len() {
             let slot = sorted.slot(place);
             if node.word(slot) == word
@@ -161,13 +169,14 @@ impl MemtableWriter {
             self.note_last(record, target);
             return true;
         }
-        let before = node.record(sorted.slot(SLOTS - 1));
-        let in_order = place == SLOTS && self.last.is_some_and(|last| last.record == before);
-        self.split(self.path.len() - 1, place, &slot, None, in_order);
+        let in_order = place == SLOTS && self.last.is_some_and(at_end);
+        self.split(depth, place, &slot, None, in_order);
         self.last = None;
         if in_order {
             // The next one goes to the new leaf, most likely.
-            self.descend(target);
+            if self.path.is_empty() {
+                self.descend(target);
+            }
             self.note_last(record, target);
         }
         true
@@ -212,14 +221,17 @@ impl MemtableWriter {
         let node = tree.node(step.node);
         let skip = node.skip();
         let sorted = node.sorted();
-        if in_order && place == SLOTS && replaced.is_none() {
+        if in_order && place == SLOTS {
             // What comes next comes behind, most likely: the node stays full, and its range ends here.
             let begin = slot.record;
             let mut slots: [_; SLOTS] =
                 std::array::from_fn(|at| node.slot(sorted.slot(at), is_leaf));
+            if let Some((at, child)) = replaced {
+                slots[at].child = child;
+            }
             // Only now it is known where that is, and so how much its keys have in common.
             let closer = tree.refine(&mut slots, step.low, begin, skip);
-            let left = (closer != skip)
+            let left = (closer != skip || replaced.is_some())
                 .then(|| node::build(&tree.nodes, &mut self.room, is_leaf, closer, &slots));
             let right = node::build(&tree.nodes, &mut self.room, is_leaf, skip, &[*slot]);
             self.add_to_parent(depth, left, slot, skip, right, true);
@@ -245,11 +257,13 @@ impl MemtableWriter {
         };
         let left = build(lower, step.low, middle.record);
         let right = build(upper, middle.record, step.high);
-        self.add_to_parent(depth, Some(left), &middle, skip, right, in_order);
+        self.add_to_parent(depth, Some(left), &middle, skip, right, false);
+        self.path.clear();
     }
 
     /// Makes known a node that takes over the upper part of the range of the one at a depth of the path,
     /// from the record of the slot `middle` on, and one that takes over the lower part, unless that stays.
+    /// What comes in order has the path lead to the upper one from then on, or has none.
     fn add_to_parent(
         &mut self,
         depth: usize,
@@ -259,6 +273,7 @@ impl MemtableWriter {
         right: u32,
         in_order: bool,
     ) {
+        let begin = middle.record;
         let tree = &self.table.tree;
         let middle = |in_parent| Slot {
             // The same offset in both spares a look at the key.
@@ -275,6 +290,7 @@ impl MemtableWriter {
             let right = middle(0);
             let node = node::build(&tree.nodes, &mut self.room, false, 0, &[left, right]);
             tree.set_root(Root { node, height: tree.root().height + 1 });
+            self.path.clear();
             return;
         }
         let step = self.path[depth - 1];
@@ -284,11 +300,15 @@ impl MemtableWriter {
         if sorted.len() == SLOTS {
             let replaced = left.map(|left| (step.place, left));
             self.split(depth - 1, step.place + 1, &slot, replaced, in_order);
-            return;
+        } else {
+            node.add(step.place + 1, &slot, false);
+            if let Some(left) = left {
+                node.replace_child(sorted.slot(step.place), left);
+            }
+            self.path[depth - 1].place += 1;
         }
-        node.add(step.place + 1, &slot, false);
-        if let Some(left) = left {
-            node.replace_child(sorted.slot(step.place), left);
+        if in_order && let Some(step) = self.path.get_mut(depth) {
+            *step = Step { node: right, place: 0, low: begin, high: step.high };
         }
     }
 

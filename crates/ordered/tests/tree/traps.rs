@@ -441,3 +441,45 @@ fn memory_that_runs_short_has_memtables_sealed() {
     assert!(most <= 5 << 20, "{most} bytes in memory");
     assert!(tree.stats().flushes >= 1);
 }
+
+#[test]
+fn sorted_input_goes_straight_to_the_deepest_level_where_that_is_free() {
+    let (disk, store, tree) = begun(17);
+    let mut log = Log::default();
+    let load = |log: &mut Log, numbers: std::ops::Range<u64>, value: &[u8]| {
+        let keys: Vec<_> = numbers.map(|number| format!("{number:05}").into_bytes()).collect();
+        for key in &keys {
+            log.state.insert(key.clone(), (value.to_vec(), None));
+        }
+        // One number for all, and none left for records that the log would bring again.
+        log.changes.push(Change::RemoveRange { from: vec![], to: vec![] });
+        let count = tree.load(log.seq(), keys.iter().map(|key| (key, value)), 0).unwrap();
+        assert_eq!(count, keys.len() as u64);
+    };
+    load(&mut log, 0..1000, b"first");
+    let stats = tree.stats();
+    assert!(stats.levels[LEVELS - 1].tables > 3 && stats.levels[0].tables == 0, "{stats:?}");
+    check(&tree, &log.state, newest(0), "loaded");
+    // Beside it, and over it with something in memory.
+    load(&mut log, 2000..2100, b"second");
+    assert_eq!(tree.stats().levels[0].tables, 0);
+    log.write(&tree, &[Change::put(b"00500", b"in memory")], 0).unwrap();
+    let hold = store.hold(log.seq(), 0);
+    let before = log.state.clone();
+    load(&mut log, 400..600, b"third");
+    assert!(tree.stats().levels[0].tables > 0);
+    check(&tree, &log.state, newest(0), "loaded over others");
+    check(&tree, &before, AsOf { seq: hold.seq(), now_ms: 0 }, "as it was");
+    drop(hold);
+    work(&store, 0).unwrap();
+    check(&tree, &log.state, newest(0), "compacted");
+    let old = tree.load(1, [(b"a", b"b")], 0).unwrap_err();
+    assert!(matches!(old, Error::Shape(_)), "{old}");
+    let files_before = files(&disk);
+    let wrong = tree.load(log.seq() + 1, [(b"b", b""), (b"a", b"")], 0).unwrap_err();
+    assert!(matches!(wrong, Error::OutOfOrder { .. }), "{wrong}");
+    assert_eq!(files(&disk), files_before, "nothing is left of it");
+    let disk = disk.restart();
+    let (_, _, tree) = reopened(&disk);
+    check(&tree, &log.state, newest(0), "after a power cut");
+}

@@ -1,0 +1,24 @@
+//! Ordered keyspaces: sorted keys, ranges and prefixes, and more data than memory.
+//!
+//! Records go to the log like all others, and from there into a [tree](annals_ordered::Tree): to its
+//! memtable at once, to its tables later. What the tables have, the log need not have.
+//! `trees` is the store of all trees with what the engine adds to it, `keyspace` and `writing` are
+//! the handle, `range` walks through keys.
+
+mod keyspace;
+mod range;
+mod snapshot;
+mod threads;
+mod trees;
+mod value;
+mod view;
+mod writing;
+
+pub use keyspace::OrderedKeyspace;
+pub use range::{Keys, Range};
+pub use snapshot::OrderedSnapshot;
+pub use trees::TableStats;
+pub(crate) use trees::{Trees, place_of};
+pub use value::{OrderedEntry, Value};
+pub(crate) use view::TreeView;
+pub(crate) use writing::ends_of;

@@ -1,0 +1,304 @@
+//! The handle of an ordered keyspace, and reading from it.
+
+use super::{
+    OrderedEntry, Range, Value,
+    range::{Keeper, Span},
+};
+use crate::{
+    Error, Result,
+    catalog::{Keyspace, KeyspaceOptions},
+    core::Core,
+    open::Open,
+};
+use annals_journal::pin;
+use annals_ordered::{AsOf, KeyRange, Tree, TreeOptions, View};
+use std::{
+    ops::{Bound, RangeBounds},
+    sync::Arc,
+    time::Duration,
+};
+
+/// A named map with sorted keys, which may be larger than memory. Cheap to clone; clones and other
+/// handles of the same keyspace see the same records.
+///
+/// Keys are any bytes up to 64 KiB, the empty key included, and are ordered byte by byte; values are any
+/// bytes up to 1 GiB.
+///
+/// ```
+/// let db = annals_engine::Database::open_in_memory()?;
+/// let scores = db.ordered_keyspace("scores")?;
+/// scores.insert("2026-11-20/ada", "12")?;
+/// scores.insert("2026-11-21/ada", "15")?;
+/// scores.insert("2026-11-21/charles", "9")?;
+///
+/// assert_eq!(scores.get("2026-11-20/ada")?.as_deref(), Some(&b"12"[..]));
+/// let today: Vec<_> = scores.prefix("2026-11-21/")?.collect::<Result<_, _>>()?;
+/// assert_eq!((today.len(), today[1].value()), (2, &b"9"[..]));
+/// assert_eq!(scores.range(.."2026-11-21")?.count(), 1);
+/// assert_eq!(scores.last()?.expect("there are some").key(), b"2026-11-21/charles");
+/// # Ok::<(), annals_engine::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct OrderedKeyspace {
+    pub(super) core: Arc<Open>,
+    pub(super) keyspace: Arc<Keyspace>,
+}
+
+/// The two ends of a range of keys.
+pub(crate) fn bounds<'b, K: AsRef<[u8]> + 'b>(
+    range: &'b impl RangeBounds<K>,
+) -> (Bound<&'b [u8]>, Bound<&'b [u8]>) {
+    (range.start_bound().map(AsRef::as_ref), range.end_bound().map(AsRef::as_ref))
+}
+
+impl OrderedKeyspace {
+    pub(crate) fn new(core: Arc<Open>, keyspace: Arc<Keyspace>) -> Self {
+        Self { core, keyspace }
+    }
+
+    /// The database and the keyspace that it is a handle of.
+    pub(crate) fn parts(&self) -> (&Arc<Open>, &Arc<Keyspace>) {
+        (&self.core, &self.keyspace)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.keyspace.name
+    }
+
+    /// Its options.
+    #[must_use]
+    pub fn options(&self) -> KeyspaceOptions {
+        self.keyspace.options
+    }
+
+    /// How it keeps its tables.
+    ///
+    /// # Errors
+    /// [`Error::KeyspaceDropped`], [`Error::OrderedReadOnly`].
+    pub fn table_options(&self) -> Result<TreeOptions> {
+        self.with_tree(|tree| Ok(*tree.options()))
+    }
+
+    pub(crate) fn default_expiry(&self) -> Option<u64> {
+        self.expiry(None)
+    }
+
+    pub(super) fn expiry(&self, ttl: Option<Duration>) -> Option<u64> {
+        let ttl = ttl.or(self.keyspace.options.ttl)?;
+        let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+        Some(self.core.clock.now_ms().saturating_add(ttl_ms))
+    }
+
+    /// Runs `read` with the current tree.
+    #[inline]
+    fn with_tree<R>(&self, read: impl FnOnce(&Tree) -> Result<R>) -> Result<R> {
+        self.keyspace.check_alive()?;
+        let pin = pin();
+        read(self.keyspace.tree.read(&pin).of(&self.keyspace.name)?)
+    }
+
+    /// What `found` makes of the value of `key`, read where it lies: no copy is made. It must not write
+    /// to this database.
+    ///
+    /// ```
+    /// let db = annals_engine::Database::open_in_memory()?;
+    /// let scores = db.ordered_keyspace("scores")?;
+    /// scores.insert("ada", "12")?;
+    /// assert_eq!(scores.get_with("ada", |value| value.len())?, Some(2));
+    /// # Ok::<(), annals_engine::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    #[inline]
+    pub fn get_with<R>(
+        &self,
+        key: impl AsRef<[u8]>,
+        found: impl FnOnce(&[u8]) -> R,
+    ) -> Result<Option<R>> {
+        self.with_tree(
+            #[inline]
+            |tree| newest(&self.core, tree, key.as_ref(), found),
+        )
+    }
+
+    /// The value of `key`. Takes no lock and waits for no writer; short values cost no allocation.
+    ///
+    /// # Errors
+    /// [`Error::KeyspaceDropped`], or damage to a table: `Corrupt` with file and offset.
+    #[inline]
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Value>> {
+        self.get_with(key, Value::of)
+    }
+
+    /// Whether `key` is there.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    #[inline]
+    pub fn contains(&self, key: impl AsRef<[u8]>) -> Result<bool> {
+        Ok(self.get_with(key, |_| ())?.is_some())
+    }
+
+    /// The values of many keys, in the order of the keys, all of one moment.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Value>>> {
+        self.with_tree(|tree| {
+            let core: &Core = &self.core;
+            tree.with_view(|view| {
+                let seq = core.visible_seq().0;
+                let get = |key: &K| look_up(core, view, key.as_ref(), seq, None, Value::of);
+                keys.iter().map(get).collect()
+            })
+        })
+    }
+
+    fn walk(&self, span: Span) -> Result<Range> {
+        self.with_tree(|tree| {
+            // The view first: it has what is visible when it is taken.
+            let view = tree.view();
+            let (seq, now_ms) = (self.core.visible_seq().0, self.core.clock.now_ms());
+            Ok(Range::new(Keeper::Database(Arc::clone(&self.core)), view, span, seq, now_ms))
+        })
+    }
+
+    /// All records in the order of their keys, as they are now.
+    ///
+    /// # Errors
+    /// [`Error::KeyspaceDropped`].
+    pub fn iter(&self) -> Result<Range> {
+        self.walk(Span::Between(Vec::new(), None))
+    }
+
+    /// The records whose keys are in `range`, in the order of their keys, as they are now.
+    ///
+    /// # Errors
+    /// [`Error::KeyspaceDropped`].
+    pub fn range<K: AsRef<[u8]>>(&self, range: impl RangeBounds<K>) -> Result<Range> {
+        let (from, to) = bounds(&range);
+        self.walk(Span::between(from, to))
+    }
+
+    /// The records whose keys begin with `prefix`, in the order of their keys, as they are now.
+    ///
+    /// # Errors
+    /// [`Error::KeyspaceDropped`].
+    pub fn prefix(&self, prefix: impl AsRef<[u8]>) -> Result<Range> {
+        self.walk(Span::Prefix(prefix.as_ref().to_vec()))
+    }
+
+    /// The first key with its value.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn first(&self) -> Result<Option<OrderedEntry>> {
+        self.iter()?.next().transpose()
+    }
+
+    /// The last key with its value.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn last(&self) -> Result<Option<OrderedEntry>> {
+        self.iter()?.next_back().transpose()
+    }
+
+    /// How many records there are: exact, and counted one by one.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn len(&self) -> Result<u64> {
+        let (mut walk, mut count) = (self.iter()?, 0);
+        while walk.next_entry()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// About how many records there are, at the cost of adding up a few numbers. Versions that were
+    /// replaced or removed count until they are compacted away.
+    ///
+    /// # Errors
+    /// [`Error::KeyspaceDropped`].
+    pub fn len_estimate(&self) -> Result<u64> {
+        self.with_tree(|tree| Ok(tree.with_view(View::len_estimate)))
+    }
+
+    /// Whether there are no records.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn is_empty(&self) -> Result<bool> {
+        Ok(self.iter()?.next_entry()?.is_none())
+    }
+
+    /// Brings all tables that may have keys of `range` down to one level, in this thread: what was
+    /// replaced, removed or has expired goes. Reads and writes go on meanwhile.
+    ///
+    /// # Errors
+    /// `ReadOnly`, `Poisoned`, or what the file system refuses, which stops all writing.
+    pub fn compact_range<K: AsRef<[u8]>>(&self, range: impl RangeBounds<K>) -> Result<()> {
+        let (from, to) = bounds(&range);
+        let range = match Span::between(from, to) {
+            Span::Between(from, Some(to)) => Some(KeyRange::until(&from, &to)),
+            Span::Between(from, None) if from.is_empty() => None,
+            Span::Between(from, None) | Span::Prefix(from) => {
+                let last = self.last()?.map(|entry| entry.key().to_vec());
+                let Some(last) = last.filter(|last| *last >= from) else { return Ok(()) };
+                Some(KeyRange::closed(&from, &last))
+            }
+        };
+        if range.as_ref().is_some_and(KeyRange::is_empty) {
+            return Ok(());
+        }
+        let tree = self.with_tree(|tree| Ok(tree.clone()))?;
+        self.core.trees.compact_range(&self.core, &tree, range.as_ref())
+    }
+
+    /// [`compact_range`](Self::compact_range) for all keys.
+    ///
+    /// # Errors
+    /// As [`compact_range`](Self::compact_range).
+    pub fn compact(&self) -> Result<()> {
+        self.compact_range::<&[u8]>(..)
+    }
+}
+
+/// What `found` makes of the newest value of `key` that everybody may see.
+#[inline]
+pub(super) fn newest<R>(
+    core: &Core,
+    tree: &Tree,
+    key: &[u8],
+    found: impl FnOnce(&[u8]) -> R,
+) -> Result<Option<R>> {
+    tree.with_view(
+        #[inline]
+        |view| look_up(core, view, key, core.visible_seq().0, None, found),
+    )
+}
+
+/// What `found` makes of the value of `key` as of `seq`, at `now_ms` or now.
+#[inline]
+pub(super) fn look_up<R>(
+    core: &Core,
+    view: &View,
+    key: &[u8],
+    seq: u64,
+    now_ms: Option<u64>,
+    found: impl FnOnce(&[u8]) -> R,
+) -> Result<Option<R>> {
+    // What is over is told apart here: that somebody was told so has to be noted.
+    let as_of = AsOf { seq, now_ms: 0 };
+    let live = view.get_with(key, as_of, |entry| {
+        let is_over = entry.expires_ms.is_some_and(|expires_ms| {
+            core.was_past(expires_ms, now_ms.unwrap_or_else(|| core.clock.now_ms()))
+        });
+        (!is_over).then(|| found(entry.value))
+    });
+    Ok(live.map_err(Error::from)?.flatten())
+}

@@ -1,0 +1,256 @@
+//! Walking through the keys of an ordered keyspace, from both ends.
+
+use super::{OrderedEntry, Value};
+use crate::{Result, Snapshot, core::Core, open::Open};
+use annals_ordered::{AsOf, TreeCursor, View, behind_prefix};
+use std::{fmt, ops::Bound, sync::Arc};
+
+/// Which keys are walked through: from the first one on, up to, and without, the second one.
+#[derive(Clone, Debug)]
+pub(super) enum Span {
+    Between(Vec<u8>, Option<Vec<u8>>),
+    Prefix(Vec<u8>),
+}
+
+impl Span {
+    /// The keys between two bounds.
+    pub(super) fn between(from: Bound<&[u8]>, to: Bound<&[u8]>) -> Self {
+        let from = match from {
+            Bound::Included(key) => key.to_vec(),
+            Bound::Excluded(key) => behind(key),
+            Bound::Unbounded => Vec::new(),
+        };
+        let to = match to {
+            Bound::Included(key) => Some(behind(key)),
+            Bound::Excluded(key) => Some(key.to_vec()),
+            Bound::Unbounded => None,
+        };
+        Self::Between(from, to)
+    }
+}
+
+/// The first key behind `key`.
+pub(super) fn behind(key: &[u8]) -> Vec<u8> {
+    let mut behind = Vec::with_capacity(key.len() + 1);
+    behind.extend_from_slice(key);
+    behind.push(0);
+    behind
+}
+
+/// What keeps open what a walk reads.
+pub(super) enum Keeper {
+    Database(Arc<Open>),
+    Snapshot(Snapshot),
+}
+
+impl Keeper {
+    fn core(&self) -> &Core {
+        match self {
+            Self::Database(open) => open.core(),
+            Self::Snapshot(snapshot) => snapshot.core(),
+        }
+    }
+}
+
+/// Records of an ordered keyspace in the order of their keys, from both ends, as they were when the walk
+/// began. Writers go on; what they do is not seen. As long as it lives, the tables that it reads stay on
+/// disk.
+///
+/// As an iterator it gives copies; [`next_entry`](Self::next_entry) and
+/// [`next_entry_back`](Self::next_entry_back) show records where they lie. After an error it has ended.
+///
+/// ```
+/// let db = annals_engine::Database::open_in_memory()?;
+/// let scores = db.ordered_keyspace("scores")?;
+/// scores.insert_many([("a", "1"), ("b", "2"), ("c", "3")])?;
+/// let mut walk = scores.range("b"..)?;
+/// assert_eq!(walk.next_entry()?, Some((&b"b"[..], &b"2"[..])));
+/// assert_eq!(walk.next_back().expect("one is left")?.key(), b"c");
+/// assert!(walk.next().is_none());
+/// # Ok::<(), annals_engine::Error>(())
+/// ```
+pub struct Range {
+    keeper: Keeper,
+    view: Arc<View>,
+    span: Span,
+    seq: u64,
+    now_ms: u64,
+    front: Option<TreeCursor>,
+    back: Option<TreeCursor>,
+    is_over: bool,
+}
+
+impl fmt::Debug for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Range").field("span", &self.span).field("seq", &self.seq).finish()
+    }
+}
+
+impl Range {
+    pub(super) fn new(keeper: Keeper, view: Arc<View>, span: Span, seq: u64, now_ms: u64) -> Self {
+        Self { keeper, view, span, seq, now_ms, front: None, back: None, is_over: false }
+    }
+
+    fn cursor(&self) -> Result<TreeCursor> {
+        // What is over is told apart here: that somebody was told so has to be noted.
+        let as_of = AsOf { seq: self.seq, now_ms: 0 };
+        Ok(match &self.span {
+            Span::Between(from, to) => self.view.cursor(from, to.as_deref(), as_of),
+            Span::Prefix(prefix) => self.view.prefix_cursor(prefix, as_of)?,
+        })
+    }
+
+    /// Goes one record on from the front; false at the end.
+    #[inline]
+    fn step(&mut self) -> Result<bool> {
+        if self.is_over {
+            return Ok(false);
+        }
+        let done = self.try_step();
+        self.is_over = !matches!(done, Ok(true));
+        done
+    }
+
+    #[inline]
+    fn try_step(&mut self) -> Result<bool> {
+        let front = match &mut self.front {
+            Some(front) => {
+                front.advance()?;
+                front
+            }
+            None => {
+                let mut front = self.cursor()?;
+                front.to_first()?;
+                self.front.insert(front)
+            }
+        };
+        while let Some(entry) = front.entry() {
+            let taken = |back: &TreeCursor| back.entry().is_some_and(|last| last.key <= entry.key);
+            if self.back.as_ref().is_some_and(taken) {
+                break;
+            }
+            if !is_past(&self.keeper, entry.expires_ms, self.now_ms) {
+                return Ok(true);
+            }
+            front.advance()?;
+        }
+        Ok(false)
+    }
+
+    /// Goes one record back from the end; false at the front.
+    fn step_back(&mut self) -> Result<bool> {
+        if self.is_over {
+            return Ok(false);
+        }
+        let done = self.try_step_back();
+        self.is_over = !matches!(done, Ok(true));
+        done
+    }
+
+    fn try_step_back(&mut self) -> Result<bool> {
+        let back = match &mut self.back {
+            Some(back) => {
+                back.retreat()?;
+                back
+            }
+            None => {
+                let mut back = self.cursor()?;
+                back.to_last()?;
+                self.back.insert(back)
+            }
+        };
+        while let Some(entry) = back.entry() {
+            let taken =
+                |front: &TreeCursor| front.entry().is_some_and(|first| entry.key <= first.key);
+            if self.front.as_ref().is_some_and(taken) {
+                break;
+            }
+            if !is_past(&self.keeper, entry.expires_ms, self.now_ms) {
+                return Ok(true);
+            }
+            back.retreat()?;
+        }
+        Ok(false)
+    }
+
+    /// The next record from the front, where it lies: no copy is made.
+    ///
+    /// # Errors
+    /// Damage to a table: `Corrupt` with file and offset.
+    #[inline]
+    pub fn next_entry(&mut self) -> Result<Option<(&[u8], &[u8])>> {
+        if !self.step()? {
+            return Ok(None);
+        }
+        let entry = self.front.as_ref().and_then(TreeCursor::entry);
+        Ok(entry.map(|entry| (entry.key, entry.value)))
+    }
+
+    /// The next record from the end, where it lies.
+    ///
+    /// # Errors
+    /// As [`next_entry`](Self::next_entry).
+    pub fn next_entry_back(&mut self) -> Result<Option<(&[u8], &[u8])>> {
+        if !self.step_back()? {
+            return Ok(None);
+        }
+        let entry = self.back.as_ref().and_then(TreeCursor::entry);
+        Ok(entry.map(|entry| (entry.key, entry.value)))
+    }
+
+    /// The keys alone, which spares copying the values.
+    #[must_use]
+    pub fn keys(self) -> Keys {
+        Keys(self)
+    }
+}
+
+/// Whether a record that says when it expires is over; if so, somebody is told of it.
+#[inline]
+fn is_past(keeper: &Keeper, expires_ms: Option<u64>, now_ms: u64) -> bool {
+    expires_ms.is_some_and(|expires_ms| keeper.core().was_past(expires_ms, now_ms))
+}
+
+impl Iterator for Range {
+    type Item = Result<OrderedEntry>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let found = self.next_entry().transpose()?;
+        Some(found.map(|(key, value)| OrderedEntry::of(key, value)))
+    }
+}
+
+impl DoubleEndedIterator for Range {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        let found = self.next_entry_back().transpose()?;
+        Some(found.map(|(key, value)| OrderedEntry::of(key, value)))
+    }
+}
+
+/// The keys of a [`Range`].
+#[derive(Debug)]
+pub struct Keys(Range);
+
+impl Iterator for Keys {
+    type Item = Result<Value>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(self.0.next_entry().transpose()?.map(|(key, _)| Value::of(key)))
+    }
+}
+
+impl DoubleEndedIterator for Keys {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        Some(self.0.next_entry_back().transpose()?.map(|(key, _)| Value::of(key)))
+    }
+}
+
+/// The first key behind all that `span` has; `None` if it has all to the last key.
+pub(super) fn end_of(span: &Span) -> Option<Vec<u8>> {
+    match span {
+        Span::Between(_, to) => to.clone(),
+        Span::Prefix(prefix) => behind_prefix(prefix),
+    }
+}

@@ -1,0 +1,377 @@
+//! The store of all trees, and what the engine adds to it: the root that names its manifest, writers
+//! that wait for flushes, and the work itself.
+
+use super::threads::Threads;
+use crate::{Error, Result, core::Core};
+use annals_journal::{Background, Journal, RootKeeper, RootManifest, Seq};
+use annals_ordered::{
+    Admission, CacheStats, ManifestPlace, ManifestRoot, Store, StoreConfig, Tree, TreeOptions, Work,
+};
+use parking_lot::{Condvar, Mutex};
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// Writers ask whether they may go on once for so many bytes of all of them.
+const STEP_BYTES: u64 = 64 << 10;
+/// How long somebody waits for a flush before looking again.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+
+/// Figures about the tables of all ordered keyspaces.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TableStats {
+    /// The cache of decompressed blocks.
+    pub cache: CacheStats,
+    /// What is in memory and not in tables yet, in bytes.
+    pub memtable_bytes: u64,
+    /// How strained the tables are: 0 if writers are not slowed, 1 if most.
+    pub strain: f64,
+    /// How often a writer waited for flushes and compactions since this opening.
+    pub stalls_count: u64,
+    /// How long those waits took together, in nanoseconds.
+    pub stalled_ns: u64,
+}
+
+/// The trees of a database; none as long as it has no ordered keyspace.
+#[derive(Debug)]
+pub(crate) struct Trees {
+    config: StoreConfig,
+    store: OnceLock<Store>,
+    pub(super) threads: Threads,
+    /// Bytes of records for trees since this opening.
+    written_bytes: AtomicU64,
+    stalls_count: AtomicU64,
+    stalled_ns: AtomicU64,
+    flushed: (Mutex<()>, Condvar),
+    is_over: AtomicBool,
+}
+
+/// What keeps the manifest's name in the root.
+#[derive(Debug)]
+struct Keeper(RootKeeper);
+
+impl ManifestRoot for Keeper {
+    fn set_manifest(&self, place: ManifestPlace) -> Result<(), String> {
+        let ManifestPlace { number, synced_bytes } = place;
+        let manifest = RootManifest { number, synced_bytes };
+        self.0.set_manifest(manifest).map_err(|error| error.to_string())
+    }
+
+    fn sync_log(&self) -> Result<(), String> {
+        self.0.sync().map_err(|error| error.to_string())
+    }
+}
+
+/// The manifest that a root names.
+pub(crate) fn place_of(manifest: RootManifest) -> ManifestPlace {
+    let RootManifest { number, synced_bytes } = manifest;
+    ManifestPlace { number, synced_bytes }
+}
+
+impl Trees {
+    pub(crate) fn new(memory_bytes: u64) -> Self {
+        // A third for the cache; of the rest, one memtable is written to while others are flushed.
+        let memtables_bytes = memory_bytes / 3 * 2;
+        let config = StoreConfig {
+            memory_bytes: memtables_bytes,
+            memtable_bytes: memtables_bytes / 4,
+            cache_bytes: memory_bytes - memtables_bytes,
+            ..StoreConfig::default()
+        };
+        Self {
+            config,
+            store: OnceLock::new(),
+            threads: Threads::default(),
+            written_bytes: AtomicU64::new(0),
+            stalls_count: AtomicU64::new(0),
+            stalled_ns: AtomicU64::new(0),
+            flushed: (Mutex::new(()), Condvar::new()),
+            is_over: AtomicBool::new(false),
+        }
+    }
+
+    /// Opens the store that the root of `journal` names, if it names one.
+    pub(crate) fn open(&self, journal: &Journal) -> Result<()> {
+        let Some(manifest) = journal.manifest() else { return Ok(()) };
+        let (disk, root) = (Arc::clone(journal.disk()), Arc::new(Keeper(journal.root_keeper())));
+        let (id, config) = (journal.database_id(), self.config.clone());
+        let store = Store::open(disk, journal.dir(), id, config, root, place_of(manifest))?;
+        drop(self.store.set(store));
+        Ok(())
+    }
+
+    /// The store, made if there is none. The caller sees to it that nobody else makes it.
+    pub(crate) fn begin(&self, journal: &Journal) -> Result<&Store> {
+        if let Some(store) = self.store.get() {
+            return Ok(store);
+        }
+        let (disk, root) = (Arc::clone(journal.disk()), Arc::new(Keeper(journal.root_keeper())));
+        let (id, config) = (journal.database_id(), self.config.clone());
+        let store = Store::create(disk, journal.dir(), id, config, root)?;
+        Ok(self.store.get_or_init(|| store))
+    }
+
+    pub(crate) fn store(&self) -> Option<&Store> {
+        self.store.get()
+    }
+
+    /// A tree by its number.
+    pub(crate) fn tree(&self, id: u32) -> Option<Tree> {
+        self.store.get()?.tree(id)
+    }
+
+    /// Makes an empty tree, durably. One of that number that somebody began and did not use goes.
+    pub(crate) fn make(&self, core: &Core, id: u32, options: TreeOptions) -> Result<()> {
+        let store = self.begin(&core.journal)?;
+        if store.tree(id).is_some() {
+            store.drop_tree(id)?;
+        }
+        store.create_tree(id, options)?;
+        Ok(())
+    }
+
+    /// Lets go of the tree of a keyspace that was dropped or cleared. The log must say so durably
+    /// before: otherwise a power cut could bring the keyspace back and not what it had.
+    pub(crate) fn retire(&self, core: &Core, id: u32) {
+        let Some(store) = self.store.get() else { return };
+        let done = core.journal.sync().map_err(Error::from);
+        if let Err(error) = done.and_then(|()| Ok(store.drop_tree(id)?)) {
+            // The next opening does it.
+            tracing::warn!(%error, tree = id, "a tree that is not needed any more stays");
+        }
+    }
+
+    /// Whether trees take records.
+    #[inline]
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.store.get() {
+            Some(store) => Ok(store.check()?),
+            None => Ok(()),
+        }
+    }
+
+    /// Has writers wait if flushes and compactions are behind. Asked before the writer lock is taken.
+    #[inline]
+    pub(crate) fn admit(&self, core: &Core, bytes: usize) {
+        let bytes = bytes as u64;
+        let before = self.written_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before / STEP_BYTES != (before + bytes) / STEP_BYTES {
+            self.admit_step(core, bytes.max(STEP_BYTES));
+        }
+    }
+
+    #[cold]
+    fn admit_step(&self, core: &Core, bytes: u64) {
+        let Some(store) = self.store.get() else { return };
+        let begun_ns = core.journal.disk().monotonic_ns();
+        let manual = core.journal.config().background == Background::Manual;
+        let mut stalled = false;
+        loop {
+            self.threads.wake();
+            match store.admit(bytes) {
+                Admission::After { delay_ns } => {
+                    if delay_ns > 0 && !manual {
+                        stalled = true;
+                        std::thread::sleep(Duration::from_nanos(delay_ns));
+                    }
+                    break;
+                }
+                Admission::Full => {
+                    stalled = true;
+                    // Who appends is told why nothing goes on.
+                    if core.journal.poisoned().is_some() || self.is_over.load(Ordering::Acquire) {
+                        break;
+                    }
+                    if manual {
+                        if !self.flush_next(core).unwrap_or(false) {
+                            break;
+                        }
+                    } else {
+                        self.wait_for_flush();
+                    }
+                }
+            }
+        }
+        if stalled {
+            let ns = core.journal.disk().monotonic_ns().saturating_sub(begun_ns);
+            self.stalls_count.fetch_add(1, Ordering::Relaxed);
+            self.stalled_ns.fetch_add(ns, Ordering::Relaxed);
+        }
+    }
+
+    fn wait_for_flush(&self) {
+        let mut guard = self.flushed.0.lock();
+        self.flushed.1.wait_for(&mut guard, LOOK_AGAIN);
+    }
+
+    /// Puts all memtables among those that are to be flushed. The caller has the writer lock.
+    pub(crate) fn seal_all(&self) {
+        for tree in self.store.get().iter().flat_map(|store| store.trees()) {
+            tree.seal();
+        }
+    }
+
+    /// The time as of which work judges what is over. It is in the log, so that once the log is synced
+    /// no clock shows an earlier one, whatever happens to this machine's.
+    fn settled_ms(core: &Core) -> u64 {
+        let log_ms = core.journal.quiesce().time_ms();
+        log_ms.min(core.clock.now_ms())
+    }
+
+    /// Does one flush, or removes files. False if there is none that nobody does already.
+    pub(crate) fn flush_next(&self, core: &Core) -> Result<bool> {
+        let Some(store) = self.store.get() else { return Ok(false) };
+        let wanted = store.seal_wanted();
+        if !wanted.is_empty() {
+            let _writer = core.journal.quiesce();
+            for tree in wanted {
+                tree.seal();
+            }
+        }
+        let next = store.next_flush(Self::settled_ms(core));
+        let done = self.run(core, next);
+        self.flushed.1.notify_all();
+        done
+    }
+
+    /// Does one compaction. False if there is none that can be done now.
+    pub(crate) fn compact_next(&self, core: &Core) -> Result<bool> {
+        let Some(store) = self.store.get() else { return Ok(false) };
+        self.run(core, store.next_compaction(Self::settled_ms(core)))
+    }
+
+    /// Does what was handed out, once the log is durable: what is written must not be younger. A
+    /// failure stops all writing.
+    fn run(&self, core: &Core, work: Option<Work>) -> Result<bool> {
+        let Some(work) = work else { return Ok(false) };
+        core.journal.sync()?;
+        match work.run() {
+            Ok(()) => Ok(true),
+            Err(annals_ordered::Error::Cancelled) => Ok(false),
+            Err(error) => {
+                core.journal.poison(&error.to_string());
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Waits until the tables have every record before `next_seq`. The memtables that have them are
+    /// sealed.
+    pub(crate) fn flush_through(&self, core: &Core, next_seq: Seq) -> Result<()> {
+        let Some(store) = self.store.get() else { return Ok(()) };
+        let is_flushed = |tree: &Tree| tree.unflushed_from().is_none_or(|from| from >= next_seq.0);
+        loop {
+            store.check()?;
+            if store.trees().iter().all(is_flushed) {
+                return Ok(());
+            }
+            if self.is_over.load(Ordering::Acquire) {
+                return Err(annals_journal::Error::Closed.into());
+            }
+            if !self.flush_next(core)? {
+                // Somebody else does it.
+                self.wait_for_flush();
+            }
+        }
+    }
+
+    /// The lowest number of a record that no table has yet: the log is needed from there on.
+    pub(crate) fn unflushed_from(&self) -> Option<Seq> {
+        let store = self.store.get()?;
+        store.trees().iter().filter_map(Tree::unflushed_from).min().map(Seq)
+    }
+
+    /// Flushes while what waits for it takes more than half of the memory for it: at opening, where
+    /// nobody else does.
+    pub(crate) fn flush_some(&self, core: &Core) -> Result<()> {
+        let Some(store) = self.store.get() else { return Ok(()) };
+        while store.backlog().memtable_bytes > self.config.memory_bytes / 2 {
+            if !self.flush_next(core)? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops trees that no keyspace has, and makes sure that each ordered keyspace has its own.
+    pub(crate) fn settle(&self, core: &Core) -> Result<()> {
+        let catalog = core.catalog.load();
+        let mut known = std::collections::BTreeSet::new();
+        for listed in catalog.iter().filter(|listed| listed.keyspace.is_ordered()) {
+            known.insert(listed.tree.id);
+            if listed.tree.tree.is_none() {
+                let what = format!("it does not name the tables of `{}`", listed.keyspace.name);
+                let path = core.journal.dir().join("annals.root");
+                return Err(annals_ordered::Error::Missing { path, what }.into());
+            }
+        }
+        for tree in self.store.get().iter().flat_map(|store| store.trees()) {
+            if !known.contains(&tree.id())
+                && let Some(store) = self.store.get()
+            {
+                store.drop_tree(tree.id())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Compacts the keys from `from` on and lower than `to` of a tree down to one level.
+    pub(crate) fn compact_range(
+        &self,
+        core: &Core,
+        tree: &Tree,
+        range: Option<&annals_ordered::KeyRange>,
+    ) -> Result<()> {
+        core.trees.check()?;
+        {
+            let _writer = core.journal.quiesce();
+            tree.seal();
+        }
+        let now_ms = Self::settled_ms(core);
+        core.journal.sync()?;
+        let done = tree.compact_range(range, now_ms);
+        self.flushed.1.notify_all();
+        match done {
+            Ok(()) => {}
+            // Nothing is wrong with the tables.
+            Err(
+                error @ (annals_ordered::Error::Cancelled
+                | annals_ordered::Error::Dropped { .. }
+                | annals_ordered::Error::Stopped { .. }),
+            ) => return Err(error.into()),
+            Err(error) => {
+                core.journal.poison(&error.to_string());
+                return Err(error.into());
+            }
+        }
+        // The files that were replaced.
+        self.threads.wake();
+        Ok(())
+    }
+
+    /// Ends all work for good.
+    pub(crate) fn stop(&self) {
+        self.is_over.store(true, Ordering::Release);
+        if let Some(store) = self.store.get() {
+            store.stop();
+        }
+        self.threads.stop_compacting();
+        self.flushed.1.notify_all();
+    }
+
+    /// Figures about the tables; none if there are none.
+    pub(crate) fn stats(&self) -> Option<TableStats> {
+        let store = self.store.get()?;
+        Some(TableStats {
+            cache: store.cache().stats(),
+            memtable_bytes: store.backlog().memtable_bytes,
+            strain: store.strain(),
+            stalls_count: self.stalls_count.load(Ordering::Relaxed),
+            stalled_ns: self.stalled_ns.load(Ordering::Relaxed),
+        })
+    }
+}
