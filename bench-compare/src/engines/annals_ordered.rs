@@ -59,6 +59,12 @@ impl Engine for AnnalsOrdered {
         Ok(self.keyspace.compact()?)
     }
 
+    fn sorted_runs(&self) -> Result<Option<u64>> {
+        let stats = self.db.stats();
+        let tree = stats.keyspaces.iter().find_map(|keyspace| keyspace.tree.as_ref());
+        Ok(tree.map(|tree| tree.read_amplification))
+    }
+
     fn close(self) -> Result<()> {
         drop(self.keyspace);
         self.db.close()?;
