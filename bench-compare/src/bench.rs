@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::child::LIMIT;
-use crate::engine::Engine;
+use crate::engine::{Engine, Kind};
 use crate::engines::{self, EngineJob, with_engine};
 use crate::group::Group;
 use crate::groups;
@@ -19,16 +19,22 @@ use crate::{Result, packages};
 
 /// Records of a full load.
 const KEYS: u64 = 1_000_000;
+/// Overwrites of a full churn.
+const CHURN: u64 = 10_000_000;
 
 /// What is to be measured.
 #[derive(Debug)]
 pub(crate) struct Plan {
     /// The engines; all when not given.
     pub(crate) engines: Option<Vec<String>>,
+    /// Whether only ordered engines run.
+    pub(crate) ordered: bool,
     /// Beginnings of names of rows or groups; all when not given.
     pub(crate) rows: Option<Vec<String>>,
     /// Records of the load.
     pub(crate) keys: u64,
+    /// Overwrites of a churn.
+    pub(crate) churn: u64,
     /// Repetitions.
     pub(crate) runs: u32,
     /// The time within which a group is repeated.
@@ -43,8 +49,10 @@ impl Default for Plan {
     fn default() -> Self {
         Self {
             engines: None,
+            ordered: false,
             rows: None,
             keys: KEYS,
+            churn: CHURN,
             runs: 3,
             budget: Duration::from_secs(8),
             cap: Duration::from_secs(10),
@@ -59,6 +67,9 @@ impl Plan {
         if !(1_000..=u64::from(u32::MAX)).contains(&self.keys) {
             return Err("--keys is from 1000 to 4294967295".into());
         }
+        if self.churn == 0 {
+            return Err("--churn is at least 1".into());
+        }
         if self.runs == 0 {
             return Err("--runs is at least 1".into());
         }
@@ -66,36 +77,61 @@ impl Plan {
             return Err("--rows names no row: see `list`".into());
         }
         for name in self.engines.iter().flatten() {
-            with_engine(name, Describe)?;
+            let engine = describe(name)?;
+            if self.ordered && !engine.kind.is_ordered() {
+                return Err(format!("{name} has no order: without --ordered it runs").into());
+            }
         }
         Ok(())
     }
 
-    /// Whether the row is asked for.
+    /// Whether the row is asked for: those of a long group only by name.
     pub(crate) fn wants(&self, row: &Row) -> bool {
-        self.rows.as_ref().is_none_or(|wanted| {
+        self.rows.as_ref().map_or(!row.group.is_long(), |wanted| {
             wanted.iter().any(|begin| {
                 row.id.starts_with(begin.as_str()) || row.group.name().starts_with(begin.as_str())
             })
         })
     }
 
-    /// Whether this is the run that results are quoted from.
-    pub(crate) fn is_full(&self) -> bool {
-        self.engines.is_none() && self.rows.is_none() && self.keys == KEYS
+    /// What the page is named after the commit: nothing for the run of all engines. Anything that may
+    /// not be quoted is `partial`.
+    pub(crate) fn suffix(&self) -> &'static str {
+        let churn = || -> bool {
+            let named = |rows: &Vec<String>| rows.iter().all(|row| row == Group::Churn.name());
+            self.rows.as_ref().is_some_and(named) && self.churn == CHURN
+        };
+        match (self.ordered, self.keys == KEYS) {
+            (false, true) if self.rows.is_none() && self.engines.is_none() => "",
+            (true, true) if self.rows.is_none() => "-ordered",
+            (true, true) if churn() => "-churn",
+            _ => PARTIAL,
+        }
     }
 
-    fn engine_names(&self) -> Vec<String> {
+    /// Whether the run may be quoted.
+    pub(crate) fn is_full(&self) -> bool {
+        self.suffix() != PARTIAL
+    }
+
+    fn engines(&self) -> Result<Vec<Description>> {
         let all = || engines::NAMES.iter().map(|name| (*name).to_owned()).collect();
-        self.engines.clone().unwrap_or_else(all)
+        let names = self.engines.clone().unwrap_or_else(all);
+        let mut engines = names.iter().map(|name| describe(name)).collect::<Result<Vec<_>>>()?;
+        engines.retain(|engine| !self.ordered || engine.kind.is_ordered());
+        Ok(engines)
     }
 }
+
+const PARTIAL: &str = "-partial";
 
 /// What is known of an engine before it runs.
 #[derive(Clone, Debug)]
 pub(crate) struct Description {
     /// Its name.
     pub(crate) name: &'static str,
+    /// How it keeps its records.
+    pub(crate) kind: Kind,
     /// Package and version, and those of a library beneath.
     pub(crate) version: String,
     /// What `Buffered` stands for.
@@ -106,7 +142,13 @@ pub(crate) struct Description {
     pub(crate) settings: &'static str,
     /// Whether `Sync` reaches the device.
     pub(crate) sync_reaches_device: bool,
-    groups: &'static [Group],
+    /// The groups it takes part in.
+    pub(crate) groups: &'static [Group],
+}
+
+/// What is known of the engine called `name`.
+pub(crate) fn describe(name: &str) -> Result<Description> {
+    with_engine(name, Describe)
 }
 
 struct Describe;
@@ -121,6 +163,7 @@ impl EngineJob for Describe {
         }
         Description {
             name: E::NAME,
+            kind: E::KIND,
             version,
             buffered: E::BUFFERED,
             sync: E::SYNC,
@@ -138,11 +181,7 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
     if !machine.durable {
         eprintln!("warning: {} does not reach a disk: see --dir", machine.file_system);
     }
-    let engines = plan
-        .engine_names()
-        .iter()
-        .map(|name| with_engine(name, Describe))
-        .collect::<Result<Vec<_>>>()?;
+    let engines = plan.engines()?;
     let mut results = Results::default();
     for group in Group::ALL {
         if !ROWS.iter().any(|row| row.group == *group && plan.wants(row)) {
@@ -171,10 +210,38 @@ fn repeat(plan: &Plan, engine: &str, group: Group, results: &mut Results) {
         // Limits are cheap, and all else is held against them.
         let over = engine != LIMIT && started.elapsed() * (done + 1) / done > plan.budget;
         // These two repeat within themselves.
-        if over || matches!(group, Group::Kill | Group::OpenClean) {
+        if over || matches!(group, Group::Kill | Group::OpenClean) || group.is_long() {
             break;
         }
     }
     let seconds = started.elapsed().as_secs_f64();
     eprintln!("{:12} {engine:12} {done} times, {seconds:.1} s", group.name());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(ordered: bool, rows: Option<&str>) -> Plan {
+        Plan { ordered, rows: rows.map(|row| vec![row.to_owned()]), ..Plan::default() }
+    }
+
+    #[test]
+    fn pages_are_named_for_what_is_on_them() {
+        assert_eq!(plan(false, None).suffix(), "");
+        assert_eq!(plan(true, None).suffix(), "-ordered");
+        assert_eq!(plan(true, Some("churn")).suffix(), "-churn");
+        assert_eq!(Plan { churn: 7, ..plan(true, Some("churn")) }.suffix(), PARTIAL);
+        assert_eq!(plan(true, Some("scan")).suffix(), PARTIAL);
+        assert_eq!(Plan { keys: 2_000, ..plan(true, None) }.suffix(), PARTIAL);
+        let some = Plan { engines: Some(vec!["fjall".to_owned()]), ..plan(false, None) };
+        assert_eq!(some.suffix(), PARTIAL);
+    }
+
+    #[test]
+    fn long_rows_run_when_they_are_named() {
+        let churn = Row::by_id("churn.write").expect("a row");
+        assert!(!plan(true, None).wants(churn));
+        assert!(plan(true, Some("churn")).wants(churn));
+    }
 }

@@ -14,15 +14,19 @@ Usage: bench-compare run [OPTIONS]   measure, and write a page with plots into r
 
 Options of run:
   --engines A,B   only these engines (default: all of this build)
-  --rows A,B      only rows whose name, or group's name, begins so (default: all)
+  --ordered       only ordered engines; the page's name ends in `-ordered`
+  --rows A,B      only rows whose name, or group's name, begins so (default: all but
+                  `churn`, which takes long)
   --keys N        records of the load (default: 1000000)
+  --churn N       overwrites of `churn` (default: 10000000)
   --runs N        repetitions a figure is the median of, as far as time allows (default: 3)
   --budget S      seconds within which a group is repeated (default: 8)
   --cap S         seconds after which a row of single commits is cut short (default: 10)
   --dir DIR       folder on the disk to measure (default: the folder for temporary files)
 
 A run that leaves out engines or rows, or has other than the default number of keys, is written
-to a page whose name ends in `-partial`.";
+to a page whose name ends in `-partial`. A run of ordered engines names those that it left out;
+`--ordered --rows churn` is written to a page whose name ends in `-churn`.";
 
 /// Does what the arguments say.
 pub(crate) fn run(args: Vec<String>) -> Result<()> {
@@ -56,8 +60,10 @@ fn plan(mut args: impl Iterator<Item = String>) -> Result<Plan> {
         let mut value = || args.next().ok_or_else(|| format!("`{option}` needs a value"));
         match option.as_str() {
             "--engines" => plan.engines = Some(names(&value()?)),
+            "--ordered" => plan.ordered = true,
             "--rows" => plan.rows = Some(names(&value()?)),
             "--keys" => plan.keys = value()?.replace('_', "").parse()?,
+            "--churn" => plan.churn = value()?.replace('_', "").parse()?,
             "--runs" => plan.runs = value()?.parse()?,
             "--budget" => plan.budget = Duration::from_secs(value()?.parse()?),
             "--cap" => plan.cap = Duration::from_secs(value()?.parse()?),

@@ -41,6 +41,41 @@ pub(crate) fn ordered_key(index: u64) -> Key {
     join(0, index)
 }
 
+/// Keys of a group.
+const GROUP_KEYS: u64 = 15;
+
+/// Keys in groups of about fifteen, which share their first eight bytes and nothing else. Groups are in
+/// random order, and so are the keys of one; each gets its keys in turn with all the others, as objects
+/// get theirs over time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Groups {
+    keys: u64,
+    /// How many groups there are.
+    pub(crate) count: u64,
+}
+
+impl Groups {
+    /// The groups of `keys` keys.
+    pub(crate) fn new(keys: u64) -> Self {
+        Self { keys, count: (keys / GROUP_KEYS).max(1) }
+    }
+
+    /// The key of `index`.
+    pub(crate) fn key(&self, index: u64) -> Key {
+        join(mix(index % self.count), mix(!index))
+    }
+
+    /// What the keys of `group` begin with.
+    pub(crate) fn prefix(&self, group: u64) -> [u8; 8] {
+        mix(group).to_be_bytes()
+    }
+
+    /// How many keys `group` has.
+    pub(crate) fn size(&self, group: u64) -> u64 {
+        self.keys / self.count + u64::from(group < self.keys % self.count)
+    }
+}
+
 fn join(high: u64, low: u64) -> Key {
     let mut key = [0; KEY_BYTES];
     key[..8].copy_from_slice(&high.to_be_bytes());
@@ -152,6 +187,19 @@ mod tests {
         let bytes = large.of(&random_key(3)).to_vec();
         assert!(large.is_of(&bytes, &random_key(3)));
         assert!(!large.is_of(&bytes, &random_key(4)));
+    }
+
+    #[test]
+    fn groups_have_the_keys_that_begin_with_their_prefixes() {
+        let groups = Groups::new(1_000);
+        assert_eq!(groups.count, 66);
+        let keys: Vec<Key> = (0..1_000).map(|index| groups.key(index)).collect();
+        for group in 0..groups.count {
+            let prefix = groups.prefix(group);
+            let size = keys.iter().filter(|key| key.starts_with(&prefix)).count() as u64;
+            assert_eq!(size, groups.size(group));
+            assert!((15..=16).contains(&size));
+        }
     }
 
     #[test]

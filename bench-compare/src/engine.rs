@@ -19,10 +19,31 @@ pub(crate) enum Mode {
     Sync,
 }
 
+/// How an engine keeps its records: who is compared with whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// By the hash of the key: no order.
+    #[allow(dead_code, reason = "a build may have no such engine")]
+    Hash,
+    /// Sorted, in pages that are changed or copied.
+    Tree,
+    /// Sorted, in tables that are merged.
+    MergeTree,
+}
+
+impl Kind {
+    /// Whether keys come back sorted.
+    pub(crate) const fn is_ordered(self) -> bool {
+        !matches!(self, Self::Hash)
+    }
+}
+
 /// One embedded engine under one configuration.
 pub(crate) trait Engine: Sized + Sync {
     /// The name in tables and on the command line.
     const NAME: &'static str;
+    /// How it keeps its records.
+    const KIND: Kind;
     /// The package whose version is reported.
     const PACKAGE: &'static str;
     /// What was configured for [`Mode::Buffered`].
@@ -61,11 +82,17 @@ pub(crate) trait Engine: Sized + Sync {
         Ok(())
     }
 
+    /// How many sorted runs a read of a key that is not there may have to ask: memtables, tables of
+    /// level 0 and deeper levels that have any. `None` where the engine does not tell, or has no runs.
+    fn sorted_runs(&self) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
     /// Closes the database cleanly.
     fn close(self) -> Result<()>;
 }
 
-/// Looks up records.
+/// Looks up records, and goes through them in order where the engine has one.
 pub(crate) trait Reader {
     /// Shows the value of `key` to `show`; `None` if there is none.
     fn get<T>(&self, key: &[u8], show: impl FnOnce(&[u8]) -> T) -> Result<Option<T>>;
@@ -80,10 +107,47 @@ pub(crate) trait Reader {
         }
         Ok(())
     }
+
+    /// Shows keys and values in order, from the first key at or behind `from` on, until `show` says
+    /// that it has seen enough or the keys end. Each call opens an iterator of its own.
+    fn scan(&self, from: &[u8], show: impl FnMut(&[u8], &[u8]) -> bool) -> Result<()> {
+        let _ = (from, show);
+        Err(NO_ORDER.into())
+    }
+
+    /// Shows, in order, all keys that begin with `prefix`, with their values. Each call opens an
+    /// iterator of its own.
+    fn scan_prefix(&self, prefix: &[u8], show: impl FnMut(&[u8], &[u8])) -> Result<()> {
+        let _ = (prefix, show);
+        Err(NO_ORDER.into())
+    }
+}
+
+const NO_ORDER: &str = "this engine has no order";
+
+/// The first key behind all that begin with `prefix`; `None` if there is none.
+#[allow(dead_code, reason = "engines with a call for prefixes do without")]
+pub(crate) fn behind_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|byte| *byte < 0xff)?;
+    let mut behind = prefix[..=last].to_vec();
+    behind[last] += 1;
+    Some(behind)
 }
 
 /// Work that needs a [`Reader`].
 pub(crate) trait ReadJob {
     /// Does the work.
     fn run<R: Reader>(&mut self, reader: &R) -> Result<()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::behind_prefix;
+
+    #[test]
+    fn what_is_behind_a_prefix() {
+        assert_eq!(behind_prefix(b"ab").as_deref(), Some(&b"ac"[..]));
+        assert_eq!(behind_prefix(b"a\xff").as_deref(), Some(&b"b"[..]));
+        assert_eq!(behind_prefix(b"\xff\xff"), None);
+    }
 }

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "annals")]
 mod annals;
+#[cfg(feature = "annals")]
+mod annals_ordered;
 #[cfg(feature = "canopydb")]
 mod canopydb;
 #[cfg(feature = "emdb")]
@@ -69,6 +71,7 @@ macro_rules! engines {
 
 engines! {
     "annals" annals::Annals,
+    "annals" annals_ordered::AnnalsOrdered,
     "emdb" emdb::Emdb,
     "heed" heed::Lmdb,
     "fjall" fjall::Fjall,

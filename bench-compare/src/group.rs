@@ -15,6 +15,8 @@ pub(crate) enum Group {
     SyncMany,
     /// Point reads.
     Get,
+    /// Scans: all, short ones, by prefix; disk after compaction.
+    Scan,
     /// Values of 64 KiB.
     Large,
     /// Opening after a clean close.
@@ -23,11 +25,30 @@ pub(crate) enum Group {
     OpenKilled,
     /// What `kill -9` takes.
     Kill,
+    /// Overwrites over and over, while compaction runs: amplification and latencies.
+    Churn,
 }
 
 impl Group {
     /// All groups, in the order they run.
     pub(crate) const ALL: &'static [Self] = &[
+        Self::Random,
+        Self::Ordered,
+        Self::Batch,
+        Self::SyncOne,
+        Self::SyncMany,
+        Self::Get,
+        Self::Scan,
+        Self::Large,
+        Self::OpenClean,
+        Self::OpenKilled,
+        Self::Kill,
+        Self::Churn,
+    ];
+
+    /// The groups that an engine without an order takes part in.
+    #[allow(dead_code, reason = "a build may have no such engine")]
+    pub(crate) const UNORDERED: &'static [Self] = &[
         Self::Random,
         Self::Ordered,
         Self::Batch,
@@ -40,6 +61,11 @@ impl Group {
         Self::Kill,
     ];
 
+    /// Whether the group takes so long that it only runs when it is named.
+    pub(crate) const fn is_long(self) -> bool {
+        matches!(self, Self::Churn)
+    }
+
     /// The name in tables and on the command line.
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -49,10 +75,12 @@ impl Group {
             Self::SyncOne => "sync-1",
             Self::SyncMany => "sync-8",
             Self::Get => "get",
+            Self::Scan => "scan",
             Self::Large => "large",
             Self::OpenClean => "open-clean",
             Self::OpenKilled => "open-killed",
             Self::Kill => "kill",
+            Self::Churn => "churn",
         }
     }
 }

@@ -15,7 +15,7 @@ use scratch::Scratch;
 
 /// Whether a hand-written loop bounds the group.
 pub(crate) const fn has_limit(group: Group) -> bool {
-    !matches!(group, Group::OpenClean | Group::OpenKilled | Group::Kill)
+    !matches!(group, Group::OpenClean | Group::OpenKilled | Group::Kill | Group::Churn)
 }
 
 /// Runs `group` on `engine` once.
@@ -27,7 +27,7 @@ pub(crate) fn run(plan: &Plan, engine: &str, group: Group, results: &mut Results
         dir: scratch.path().to_owned(),
         keys: plan.keys,
         cap: plan.cap,
-        extra: String::new(),
+        extra: if group == Group::Churn { plan.churn.to_string() } else { String::new() },
     };
     match group {
         Group::Kill => return killed::run(&task, plan.runs, results),
@@ -43,9 +43,13 @@ pub(crate) fn run(plan: &Plan, engine: &str, group: Group, results: &mut Results
         }
         _ => {
             keep(engine, group, &finish(&task)?, results);
-            if group == Group::Batch && engine != crate::child::LIMIT {
-                let bytes = disk_use::allocated_bytes(scratch.path())?;
-                results.add(engine, "disk", bytes as f64);
+            let row = match group {
+                Group::Batch => Some("disk"),
+                Group::Scan => Some("disk.compacted"),
+                _ => None,
+            };
+            if let Some(row) = row.filter(|_| engine != crate::child::LIMIT) {
+                results.add(engine, row, disk_use::allocated_bytes(scratch.path())? as f64);
             }
         }
     }

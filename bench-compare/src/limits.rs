@@ -2,10 +2,14 @@
 
 mod encode;
 mod flush;
-mod mapped;
+pub(crate) mod mapped;
+mod sorted;
 mod stream;
 mod table;
 mod write_call;
+
+#[cfg(test)]
+pub(crate) use sorted::Sorted;
 
 use crate::Result;
 use crate::child::Task;
@@ -19,6 +23,7 @@ pub(crate) fn run(task: &Task) -> Result<()> {
         "sync-1" => flush::one(task),
         "sync-8" => flush::eight(task),
         "get" => table::run(task),
+        "scan" => sorted::run(task),
         "large" => stream::run(task),
         other => Err(format!("no limit is known for `{other}`").into()),
     }

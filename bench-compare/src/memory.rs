@@ -1,6 +1,9 @@
 //! The memory of this process, as the kernel counts it.
 
 use std::fs;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crate::Result;
 
@@ -13,6 +16,39 @@ pub(crate) fn peak_bytes() -> Result<u64> {
 /// Anonymous memory now, in bytes: without the pages of mapped files.
 pub(crate) fn anonymous_bytes() -> Result<u64> {
     field("RssAnon:")
+}
+
+/// How often anonymous memory that is watched is looked at. The kernel keeps no record of its peak.
+const EVERY: Duration = Duration::from_millis(20);
+
+/// Watches the most anonymous memory that this process has.
+pub(crate) struct Watch {
+    stop: Sender<()>,
+    thread: JoinHandle<Result<u64>>,
+}
+
+impl Watch {
+    /// Watches from now on.
+    pub(crate) fn start() -> Self {
+        let (stop, stopped) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            let mut most = anonymous_bytes()?;
+            loop {
+                let goes_on = stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout);
+                most = most.max(anonymous_bytes()?);
+                if !goes_on {
+                    return Ok(most);
+                }
+            }
+        });
+        Self { stop, thread }
+    }
+
+    /// The most there was, the present included.
+    pub(crate) fn most_bytes(self) -> Result<u64> {
+        drop(self.stop);
+        self.thread.join().map_err(|_| "watching memory failed")?
+    }
 }
 
 /// How much memory is made warm, in bytes.

@@ -1,9 +1,9 @@
 //! The page of a run and its plots, written into `results/`.
 
+mod contest;
 mod figure;
 mod page;
 mod plot;
-mod ratio;
 
 use std::fs;
 use std::path::Path;
@@ -54,8 +54,7 @@ pub(crate) fn write(
     let report = Report { plan, machine, engines, results, took };
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
     fs::create_dir_all(&folder)?;
-    let suffix = if plan.is_full() { "" } else { "-partial" };
-    let name = format!("{}-{}{suffix}", machine.date, machine.commit);
+    let name = format!("{}-{}{}", machine.date, machine.commit, plan.suffix());
     let mut plots = Vec::new();
     for plot in plot::PLOTS {
         if let Some(svg) = plot.draw(&report) {

@@ -16,6 +16,12 @@ pub(crate) enum Unit {
     BytesPerKey,
     /// Bytes: less is better.
     Bytes,
+    /// Microseconds: less is better.
+    Us,
+    /// How many times as much: less is better.
+    Times,
+    /// A number of things: less is better.
+    Count,
     /// Acknowledged records lost: none is right.
     Lost,
 }
@@ -47,6 +53,8 @@ pub(crate) struct Row {
 const WRITE_CALL: &str = "the `write` call of one encoded record, nothing else";
 const TABLE_HIT: &str =
     "independent look-ups in an open table of 64-bit addresses, the value checked in one buffer";
+
+const SORTED: &str = "all records sorted in one buffer, found by halving, walked through";
 
 /// All rows, in the order of the table.
 pub(crate) const ROWS: &[Row] = &[
@@ -86,7 +94,12 @@ pub(crate) const ROWS: &[Row] = &[
     row("get.2", "get, hits, random, 2 threads", Group::Get, TABLE_HIT),
     row("get.many", "get_many of 64, hits, random", Group::Get, TABLE_HIT),
     row("get.miss", "get, misses", Group::Get, "the table alone"),
+    row("get.fresh", "get, hits, random, as the load left it", Group::Scan, ""),
     row("get.reopened", "get, hits, random, the first after reopening", Group::Get, ""),
+    row("scan.full", "full scan, entries", Group::Scan, SORTED),
+    row("scan.fresh", "full scan, entries, as the load left it", Group::Scan, ""),
+    row("scan.short", "scans of 100 entries from random keys", Group::Scan, SORTED),
+    row("scan.prefix", "scans of a prefix, 15 or 16 keys", Group::Scan, SORTED),
     row("large.write", "64 KiB values, write", Group::Large, "`write` of 64 KiB")
         .buffered()
         .unit(Unit::BytesPerSecond),
@@ -97,11 +110,35 @@ pub(crate) const ROWS: &[Row] = &[
     row("memory", "anonymous memory grown by the load", Group::Batch, "").unit(Unit::BytesPerKey),
     row("disk", "disk after load and close", Group::Batch, "keys and values alone")
         .unit(Unit::Bytes),
+    row("disk.compacted", "disk after load, compaction and close", Group::Scan, "")
+        .unit(Unit::Bytes),
+    row(
+        "memory.write.resident",
+        "peak resident memory of insert, overwrite and delete",
+        Group::Random,
+        "",
+    )
+    .unit(Unit::Bytes),
+    row("memory.write.anonymous", "the same, anonymous memory alone", Group::Random, "")
+        .unit(Unit::Bytes),
+    churn("churn.rate", "churn: overwrite, one a commit", Unit::OpsPerSecond),
+    churn("churn.p50", "churn: insert, p50", Unit::Us),
+    churn("churn.p99", "churn: insert, p99", Unit::Us),
+    churn("churn.p999", "churn: insert, p99.9", Unit::Us),
+    churn("churn.max", "churn: insert, longest", Unit::Us),
+    churn("churn.write", "churn: bytes written to files for each byte inserted", Unit::Times),
+    churn("churn.space", "churn: disk at the end for each byte of live records", Unit::Times),
+    churn("churn.space.most", "churn: the same, the most there was", Unit::Times),
+    churn("churn.runs", "churn: sorted runs at the end", Unit::Count),
     row("kill", "acknowledged records lost to kill -9", Group::Kill, "").unit(Unit::Lost),
 ];
 
 const fn row(id: &'static str, title: &'static str, group: Group, limit: &'static str) -> Row {
     Row { id, title, group, unit: Unit::OpsPerSecond, promise: None, limit }
+}
+
+const fn churn(id: &'static str, title: &'static str, unit: Unit) -> Row {
+    row(id, title, Group::Churn, "").unit(unit).buffered()
 }
 
 impl Row {

@@ -2,12 +2,14 @@
 
 mod batch;
 mod check;
+mod churn;
 mod get;
 mod large;
 mod load;
 mod open;
 mod ordered;
 mod random;
+pub(crate) mod scan;
 mod survive;
 pub(crate) mod sync;
 
@@ -24,7 +26,9 @@ pub(crate) fn run<E: Engine>(task: &Task) -> Result<()> {
         "sync-1" => sync::run::<E>(task, 1),
         "sync-8" => sync::run::<E>(task, 8),
         "get" => get::run::<E>(task),
+        "scan" => scan::run::<E>(task),
         "large" => large::run::<E>(task),
+        "churn" => churn::run::<E>(task),
         "load" => load::and_close::<E>(task),
         "load-and-wait" => load::and_wait::<E>(task),
         "open" => open::run::<E>(task),

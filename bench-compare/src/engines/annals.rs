@@ -6,7 +6,8 @@ use ::annals::{Database, Durability, HashKeyspace};
 
 use crate::Result;
 use crate::data::{Key, Value};
-use crate::engine::{Engine, Mode, ReadJob, Reader};
+use crate::engine::{Engine, Kind, Mode, ReadJob, Reader};
+use crate::group::Group;
 
 /// A database with one hash keyspace.
 pub(crate) struct Annals {
@@ -14,19 +15,26 @@ pub(crate) struct Annals {
     keyspace: HashKeyspace,
 }
 
+/// Opens a database that commits as `mode` says.
+pub(super) fn open_database(dir: &Path, mode: Mode) -> Result<Database> {
+    let durability = match mode {
+        Mode::Buffered => Durability::Buffered,
+        Mode::Sync => Durability::Sync,
+    };
+    Ok(Database::builder().durability(durability).open(dir)?)
+}
+
 impl Engine for Annals {
     const NAME: &'static str = "annals";
+    const KIND: Kind = Kind::Hash;
     const PACKAGE: &'static str = "annals";
     const BUFFERED: &'static str = "`Durability::Buffered`";
     const SYNC: &'static str = "`Durability::Sync`";
     const SETTINGS: &'static str = "one hash keyspace, defaults otherwise";
+    const GROUPS: &'static [Group] = Group::UNORDERED;
 
     fn open(dir: &Path, mode: Mode) -> Result<Self> {
-        let durability = match mode {
-            Mode::Buffered => Durability::Buffered,
-            Mode::Sync => Durability::Sync,
-        };
-        let db = Database::builder().durability(durability).open(dir)?;
+        let db = open_database(dir, mode)?;
         let keyspace = db.hash_keyspace("bench")?;
         Ok(Self { db, keyspace })
     }

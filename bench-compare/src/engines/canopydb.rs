@@ -6,7 +6,7 @@ use ::canopydb::{Database, DbOptions, EnvOptions, Tree, TreeOptions, WriteTransa
 
 use crate::Result;
 use crate::data::{Key, Value};
-use crate::engine::{Engine, Mode, ReadJob, Reader};
+use crate::engine::{Engine, Kind, Mode, ReadJob, Reader};
 
 const TREE: &[u8] = b"bench";
 
@@ -23,6 +23,7 @@ fn tree(txn: &WriteTransaction) -> Result<Tree<'_>> {
 
 impl Engine for Canopydb {
     const NAME: &'static str = "canopydb";
+    const KIND: Kind = Kind::Tree;
     const PACKAGE: &'static str = "canopydb";
     const BUFFERED: &'static str =
         "default: each commit is written to the write-ahead log, not synced";
@@ -89,5 +90,23 @@ struct TreeReader<'a>(&'a Tree<'a>);
 impl Reader for TreeReader<'_> {
     fn get<T>(&self, key: &[u8], show: impl FnOnce(&[u8]) -> T) -> Result<Option<T>> {
         Ok(self.0.get(key)?.map(|value| show(&value)))
+    }
+
+    fn scan(&self, from: &[u8], mut show: impl FnMut(&[u8], &[u8]) -> bool) -> Result<()> {
+        for record in self.0.range(from..)? {
+            let (key, value) = record?;
+            if !show(&key, &value) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn scan_prefix(&self, prefix: &[u8], mut show: impl FnMut(&[u8], &[u8])) -> Result<()> {
+        for record in self.0.prefix(&prefix)? {
+            let (key, value) = record?;
+            show(&key, &value);
+        }
+        Ok(())
     }
 }

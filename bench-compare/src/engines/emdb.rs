@@ -4,7 +4,8 @@ use std::path::Path;
 
 use crate::Result;
 use crate::data::{Key, Value};
-use crate::engine::{Engine, Mode, ReadJob, Reader};
+use crate::engine::{Engine, Kind, Mode, ReadJob, Reader};
+use crate::group::Group;
 
 /// A database with its default namespace.
 pub(crate) struct Emdb {
@@ -23,11 +24,13 @@ impl Emdb {
 
 impl Engine for Emdb {
     const NAME: &'static str = "emdb";
+    const KIND: Kind = Kind::Hash;
     const PACKAGE: &'static str = "emdb";
     const BUFFERED: &'static str = "`insert` alone (`FlushPolicy::OnEachFlush`): the journal is written with `pwrite`, not synced";
     const SYNC: &'static str = "`insert`, then `flush` (concurrent flushes share one `fdatasync`)";
     const SETTINGS: &'static str =
         "built without expiry times; reads through `get_zerocopy`; `checkpoint` before close";
+    const GROUPS: &'static [Group] = Group::UNORDERED;
 
     fn open(dir: &Path, mode: Mode) -> Result<Self> {
         Ok(Self { db: ::emdb::Emdb::open(dir.join("data.emdb"))?, mode })

@@ -9,7 +9,7 @@ use ::fjall::{
 
 use crate::Result;
 use crate::data::{Key, Value};
-use crate::engine::{Engine, Mode, ReadJob, Reader};
+use crate::engine::{Engine, Kind, Mode, ReadJob, Reader};
 
 const CACHE_BYTES: u64 = 512 << 20;
 
@@ -31,6 +31,7 @@ impl Fjall {
 
 impl Engine for Fjall {
     const NAME: &'static str = "fjall";
+    const KIND: Kind = Kind::MergeTree;
     const PACKAGE: &'static str = "fjall";
     const BUFFERED: &'static str =
         "default: each commit is written to the journal file (`PersistMode::Buffer`), not synced";
@@ -86,5 +87,23 @@ struct KeyspaceReader<'a>(&'a Keyspace);
 impl Reader for KeyspaceReader<'_> {
     fn get<T>(&self, key: &[u8], show: impl FnOnce(&[u8]) -> T) -> Result<Option<T>> {
         Ok(self.0.get(key)?.map(|value| show(&value)))
+    }
+
+    fn scan(&self, from: &[u8], mut show: impl FnMut(&[u8], &[u8]) -> bool) -> Result<()> {
+        for record in self.0.range(from..) {
+            let (key, value) = record.into_inner()?;
+            if !show(&key, &value) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn scan_prefix(&self, prefix: &[u8], mut show: impl FnMut(&[u8], &[u8])) -> Result<()> {
+        for record in self.0.prefix(prefix) {
+            let (key, value) = record.into_inner()?;
+            show(&key, &value);
+        }
+        Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! LMDB through heed: a B+tree in a memory map.
 
+use std::ops::Bound;
 use std::path::Path;
 
 use ::heed::types::Bytes;
@@ -7,7 +8,7 @@ use ::heed::{Database, Env, EnvFlags, EnvOpenOptions, RoTxn};
 
 use crate::Result;
 use crate::data::{Key, Value};
-use crate::engine::{Engine, Mode, ReadJob, Reader};
+use crate::engine::{Engine, Kind, Mode, ReadJob, Reader};
 
 /// Addresses set aside; the file behind them is sparse.
 const MAP_BYTES: usize = 16 << 30;
@@ -20,6 +21,7 @@ pub(crate) struct Lmdb {
 
 impl Engine for Lmdb {
     const NAME: &'static str = "heed";
+    const KIND: Kind = Kind::Tree;
     const PACKAGE: &'static str = "heed";
     const BUFFERED: &'static str = "LMDB, `WRITE_MAP` and `NO_SYNC`: commits change the mapped pages \
          in place and are not synced; a power cut may damage the whole file";
@@ -98,5 +100,33 @@ struct TxnReader<'a> {
 impl Reader for TxnReader<'_> {
     fn get<T>(&self, key: &[u8], show: impl FnOnce(&[u8]) -> T) -> Result<Option<T>> {
         Ok(self.tree.get(self.txn, key)?.map(show))
+    }
+
+    fn scan(&self, from: &[u8], mut show: impl FnMut(&[u8], &[u8]) -> bool) -> Result<()> {
+        // LMDB has no empty keys: nothing can be sought before the first.
+        if from.is_empty() {
+            for record in self.tree.iter(self.txn)? {
+                let (key, value) = record?;
+                if !show(key, value) {
+                    break;
+                }
+            }
+            return Ok(());
+        }
+        for record in self.tree.range(self.txn, &(Bound::Included(from), Bound::Unbounded))? {
+            let (key, value) = record?;
+            if !show(key, value) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn scan_prefix(&self, prefix: &[u8], mut show: impl FnMut(&[u8], &[u8])) -> Result<()> {
+        for record in self.tree.prefix_iter(self.txn, prefix)? {
+            let (key, value) = record?;
+            show(key, value);
+        }
+        Ok(())
     }
 }

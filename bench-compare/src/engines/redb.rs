@@ -17,7 +17,7 @@ use ::redb::{
 
 use crate::Result;
 use crate::data::{Key, Value};
-use crate::engine::{Engine, Mode, ReadJob, Reader};
+use crate::engine::{Engine, Kind, Mode, ReadJob, Reader, behind_prefix};
 
 const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("bench");
 
@@ -76,6 +76,7 @@ pub(super) fn read<J: ReadJob>(db: &Database, job: &mut J) -> Result<()> {
 
 impl Engine for Redb {
     const NAME: &'static str = "redb";
+    const KIND: Kind = Kind::Tree;
     const PACKAGE: &'static str = "redb";
     const BUFFERED: &'static str = "`Durability::Immediate` over a storage backend whose \
          `sync_data` does nothing: pages reach the kernel at each commit, and a power cut may \
@@ -126,6 +127,26 @@ struct TableReader(ReadOnlyTable<&'static [u8], &'static [u8]>);
 impl Reader for TableReader {
     fn get<T>(&self, key: &[u8], show: impl FnOnce(&[u8]) -> T) -> Result<Option<T>> {
         Ok(self.0.get(key)?.map(|value| show(value.value())))
+    }
+
+    fn scan(&self, from: &[u8], mut show: impl FnMut(&[u8], &[u8]) -> bool) -> Result<()> {
+        for record in self.0.range::<&[u8]>(from..)? {
+            let (key, value) = record?;
+            if !show(key.value(), value.value()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn scan_prefix(&self, prefix: &[u8], mut show: impl FnMut(&[u8], &[u8])) -> Result<()> {
+        let behind = behind_prefix(prefix);
+        let end = behind.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        for record in self.0.range::<&[u8]>((Bound::Included(prefix), end))? {
+            let (key, value) = record?;
+            show(key.value(), value.value());
+        }
+        Ok(())
     }
 }
 

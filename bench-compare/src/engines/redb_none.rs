@@ -7,7 +7,7 @@ use ::redb::{Builder, Database, Durability};
 use super::redb::{commit, commit_records, make_table, open_file, read};
 use crate::Result;
 use crate::data::{Key, Value};
-use crate::engine::{Engine, Mode, ReadJob};
+use crate::engine::{Engine, Kind, Mode, ReadJob};
 use crate::group::Group;
 
 /// A database with one table.
@@ -17,6 +17,7 @@ pub(crate) struct RedbNone {
 
 impl Engine for RedbNone {
     const NAME: &'static str = "redb-none";
+    const KIND: Kind = Kind::Tree;
     const PACKAGE: &'static str = "redb";
     const BUFFERED: &'static str =
         "`Durability::None`: commits stay in the process until a later `Immediate` commit or close";

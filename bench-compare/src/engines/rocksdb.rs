@@ -5,14 +5,17 @@ use std::path::Path;
 
 use ::rocksdb::{
     BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, DataBlockIndexType,
-    Options, WriteBatch, WriteOptions,
+    Options, PrefixRange, ReadOptions, WriteBatch, WriteOptions,
 };
 
 use crate::Result;
 use crate::data::{Key, Value};
-use crate::engine::{Engine, Mode, ReadJob, Reader};
+use crate::engine::{Engine, Kind, Mode, ReadJob, Reader};
 
 const CACHE_BYTES: usize = 512 << 20;
+
+/// Levels, by default.
+const LEVELS: u32 = 7;
 
 /// A database with its default column family.
 pub(crate) struct Rocksdb {
@@ -26,10 +29,16 @@ impl Rocksdb {
         options.set_sync(self.mode == Mode::Sync);
         options
     }
+
+    fn tables_of(&self, level: u32) -> Result<u64> {
+        let name = format!("rocksdb.num-files-at-level{level}");
+        Ok(self.db.property_value(&name)?.ok_or("a property is unknown")?.parse()?)
+    }
 }
 
 impl Engine for Rocksdb {
     const NAME: &'static str = "rocksdb";
+    const KIND: Kind = Kind::MergeTree;
     const PACKAGE: &'static str = "rocksdb";
     const BUFFERED: &'static str = "default: each commit is written to the log file, not synced";
     const SYNC: &'static str = "`sync = true` (concurrent writers share a sync)";
@@ -83,6 +92,18 @@ impl Engine for Rocksdb {
         Ok(())
     }
 
+    fn sorted_runs(&self) -> Result<Option<u64>> {
+        let property = |name: &str| -> Result<u64> {
+            Ok(self.db.property_int_value(name)?.ok_or("a property is unknown")?)
+        };
+        let memtables = 1 + property("rocksdb.num-immutable-mem-table")?;
+        let mut runs = memtables + self.tables_of(0)?;
+        for level in 1..LEVELS {
+            runs += u64::from(self.tables_of(level)? > 0);
+        }
+        Ok(Some(runs))
+    }
+
     fn close(self) -> Result<()> {
         Ok(self.db.flush()?)
     }
@@ -93,6 +114,30 @@ struct PinnedReader<'a>(&'a DB);
 impl Reader for PinnedReader<'_> {
     fn get<T>(&self, key: &[u8], show: impl FnOnce(&[u8]) -> T) -> Result<Option<T>> {
         Ok(self.0.get_pinned(key)?.map(|value| show(&value)))
+    }
+
+    fn scan(&self, from: &[u8], mut show: impl FnMut(&[u8], &[u8]) -> bool) -> Result<()> {
+        let mut records = self.0.raw_iterator();
+        records.seek(from);
+        while let Some((key, value)) = records.item() {
+            if !show(key, value) {
+                return Ok(());
+            }
+            records.next();
+        }
+        Ok(records.status()?)
+    }
+
+    fn scan_prefix(&self, prefix: &[u8], mut show: impl FnMut(&[u8], &[u8])) -> Result<()> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_range(PrefixRange(prefix));
+        let mut records = self.0.raw_iterator_opt(options);
+        records.seek(prefix);
+        while let Some((key, value)) = records.item() {
+            show(key, value);
+            records.next();
+        }
+        Ok(records.status()?)
     }
 
     fn get_many(&self, keys: &[Key], mut show: impl FnMut(usize, Option<&[u8]>)) -> Result<()> {

@@ -6,7 +6,7 @@ use ::sled::{Batch, Config, Db, Mode as SledMode};
 
 use crate::Result;
 use crate::data::{Key, Value};
-use crate::engine::{Engine, Mode, ReadJob, Reader};
+use crate::engine::{Engine, Kind, Mode, ReadJob, Reader};
 
 /// A database with its default tree.
 pub(crate) struct Sled {
@@ -25,6 +25,7 @@ impl Sled {
 
 impl Engine for Sled {
     const NAME: &'static str = "sled";
+    const KIND: Kind = Kind::Tree;
     const PACKAGE: &'static str = "sled";
     const BUFFERED: &'static str = "`flush_every_ms(500)`, the default: commits stay in the \
          process until then; no setting short of `flush` keeps them";
@@ -78,5 +79,23 @@ struct TreeReader<'a>(&'a Db);
 impl Reader for TreeReader<'_> {
     fn get<T>(&self, key: &[u8], show: impl FnOnce(&[u8]) -> T) -> Result<Option<T>> {
         Ok(self.0.get(key)?.map(|value| show(&value)))
+    }
+
+    fn scan(&self, from: &[u8], mut show: impl FnMut(&[u8], &[u8]) -> bool) -> Result<()> {
+        for record in self.0.range(from..) {
+            let (key, value) = record?;
+            if !show(&key, &value) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn scan_prefix(&self, prefix: &[u8], mut show: impl FnMut(&[u8], &[u8])) -> Result<()> {
+        for record in self.0.scan_prefix(prefix) {
+            let (key, value) = record?;
+            show(&key, &value);
+        }
+        Ok(())
     }
 }

@@ -12,7 +12,7 @@ use crate::row::Row;
 use crate::{Result, memory};
 
 /// A child that takes longer is given up.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// What a child printed.
 #[derive(Debug)]

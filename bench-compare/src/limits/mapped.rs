@@ -12,7 +12,7 @@ const CHUNK: usize = 1 << 20;
 
 /// Makes a file of `bytes` zeros, written out, and maps it with every page present.
 #[expect(unsafe_code, reason = "mapping a file")]
-pub(super) fn create(path: &Path, bytes: usize) -> Result<MmapMut> {
+pub(crate) fn create(path: &Path, bytes: usize) -> Result<MmapMut> {
     let mut file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
     for start in (0..bytes).step_by(CHUNK) {
         file.write_all(&vec![0; CHUNK.min(bytes - start)])?;

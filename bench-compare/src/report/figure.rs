@@ -10,7 +10,10 @@ pub(super) fn show(value: f64, unit: Unit) -> String {
         Unit::Ms => format!("{} ms", digits(value)),
         Unit::BytesPerKey => format!("{} B", digits(value)),
         Unit::Bytes => bytes(value),
-        Unit::Lost => format!("{value}"),
+        Unit::Us if value >= 1_000.0 => format!("{} ms", digits(value / 1e3)),
+        Unit::Us => format!("{} µs", digits(value)),
+        Unit::Times => times(value),
+        Unit::Lost | Unit::Count => format!("{value}"),
     }
 }
 
@@ -51,6 +54,9 @@ mod tests {
         assert_eq!(show(1_370_000.0, Unit::OpsPerSecond), "1.37 M/s");
         assert_eq!(show(0.1312, Unit::Ms), "0.13 ms");
         assert_eq!(show(3.4 * (1u64 << 30) as f64, Unit::BytesPerSecond), "3.40 GiB/s");
+        assert_eq!(show(7.25, Unit::Us), "7.25 µs");
+        assert_eq!(show(48_300.0, Unit::Us), "48.3 ms");
+        assert_eq!(show(9.0, Unit::Count), "9");
         assert_eq!(times(12.34), "12.3x");
     }
 }

@@ -2,22 +2,27 @@
 
 use std::fmt::Write;
 
+use super::contest::{Contest, contests};
 use super::figure::{bytes, show, times};
-use super::ratio::{OURS, against_best, against_limit, best_peer};
 use super::{Report, figure};
+use crate::bench::describe;
 use crate::child::LIMIT;
 use crate::data::{KEY_BYTES, LARGE_BYTES, VALUE_BYTES};
+use crate::engines::NAMES;
 use crate::group::Group;
 use crate::memory::WARM_BYTES;
 use crate::row::{Row, Unit};
 
 const NONE: &str = "–";
+const CHURNED: &str = "overwrites of `churn`";
 
 /// Writes the page; `plots` are titles and files.
 pub(super) fn page(report: &Report<'_>, plots: &[(&str, String)]) -> String {
     let mut page = String::new();
     head(&mut page, report);
-    ratios(&mut page, report);
+    for contest in contests(report) {
+        ratios(&mut page, report, &contest);
+    }
     figures(&mut page, report);
     survival(&mut page, report);
     memory(&mut page, report);
@@ -59,6 +64,16 @@ fn head(page: &mut String, report: &Report<'_>) {
     if !plan.is_full() {
         line(page, format_args!("**A partial run: not to be quoted.**\n"));
     }
+    let ran = |name: &str| report.engines.iter().any(|engine| engine.name == name);
+    let left_out: Vec<_> = NAMES
+        .iter()
+        .filter_map(|name| describe(name).ok())
+        .filter(|engine| plan.ordered && engine.kind.is_ordered() && !ran(engine.name))
+        .map(|engine| engine.name)
+        .collect();
+    if !left_out.is_empty() {
+        line(page, format_args!("Not in this run: {}.\n", left_out.join(", ")));
+    }
     header(page, &["", ""], 2);
     let durable = if machine.durable { "" } else { ", **which does not reach a disk**" };
     for (name, value) in [
@@ -81,14 +96,17 @@ fn head(page: &mut String, report: &Report<'_>) {
                 bytes(WARM_BYTES as f64)
             ),
         ),
+        (CHURNED, plan.churn.to_string()),
         ("duration", format!("{:.1} minutes", report.took.as_secs_f64() / 60.0)),
     ] {
-        cells(page, &[name.to_owned(), value]);
+        if name != CHURNED || report.rows().any(|row| row.group == Group::Churn) {
+            cells(page, &[name.to_owned(), value]);
+        }
     }
 }
 
-fn ratios(page: &mut String, report: &Report<'_>) {
-    section(page, "Ratios");
+fn ratios(page: &mut String, report: &Report<'_>, contest: &Contest) {
+    section(page, contest.title);
     line(
         page,
         format_args!(
@@ -97,26 +115,36 @@ fn ratios(page: &mut String, report: &Report<'_>) {
              nor to a power cut under `Sync`.\n"
         ),
     );
-    header(
-        page,
-        &["row", "annals", "best peer", "annals / best peer", "limit", "annals / limit"],
-        1,
+    let ours = contest.ours;
+    let (to_best, to_merge_tree, to_limit) = (
+        format!("{ours} / best peer"),
+        format!("{ours} / best merge tree"),
+        format!("{ours} / limit"),
     );
-    for row in report.rows().filter(|row| row.unit != Unit::Lost) {
-        let best = best_peer(report, row);
-        cells(
-            page,
-            &[
-                row.title.to_owned(),
-                figure_of(report, OURS, row),
-                best.map_or(NONE.to_owned(), |(name, value)| {
+    let mut names = vec!["row", ours, "best peer", &to_best];
+    if contest.names_merge_trees() {
+        names.extend(["best merge tree", &to_merge_tree]);
+    }
+    names.extend(["limit", &to_limit]);
+    header(page, &names, 1);
+    for row in contest.rows(report) {
+        let against = |peer: Option<(&str, f64)>| {
+            let ratio = peer.and_then(|(_, value)| contest.against(report, row, value));
+            [
+                peer.map_or(NONE.to_owned(), |(name, value)| {
                     format!("{name} {}", show(value, row.unit))
                 }),
-                against_best(report, row).map_or(NONE.to_owned(), times),
-                figure_of(report, LIMIT, row),
-                against_limit(report, row).map_or(NONE.to_owned(), times),
-            ],
-        );
+                ratio.map_or(NONE.to_owned(), times),
+            ]
+        };
+        let mut line = vec![row.title.to_owned(), figure_of(report, ours, row)];
+        line.extend(against(contest.best_peer(report, row)));
+        if contest.names_merge_trees() {
+            line.extend(against(contest.best_merge_tree(report, row)));
+        }
+        line.push(figure_of(report, LIMIT, row));
+        line.push(contest.against_limit(report, row).map_or(NONE.to_owned(), times));
+        cells(page, &line);
     }
 }
 
@@ -178,7 +206,7 @@ fn memory(page: &mut String, report: &Report<'_>) {
         page,
         format_args!(
             "The most that was resident (mapped files included) / anonymous memory at the end. The \
-         keys' order for random look-ups takes {} of it in the groups `random`, `get` and `large`.\n",
+         keys' order for random look-ups takes {} of it in the groups `random`, `get`, `scan`, `large` and `churn`.\n",
             bytes(report.plan.keys as f64 * 4.0)
         ),
     );

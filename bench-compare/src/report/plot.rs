@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::Report;
+use super::contest::is_ours;
 use super::figure::show;
-use super::ratio::OURS;
 use crate::child::LIMIT;
 use crate::row::{ROWS, Row};
 
@@ -26,9 +26,30 @@ pub(super) const PLOTS: &[Plot] = &[
     },
     Plot { name: "sync", title: "Writes, Sync", rows: &["sync.1", "sync.8"] },
     Plot { name: "reads", title: "Reads", rows: &["get.1", "get.2", "get.many", "get.miss"] },
+    Plot { name: "scans", title: "Scans", rows: &["scan.full", "scan.short", "scan.prefix"] },
+    Plot {
+        name: "fresh",
+        title: "Reads as the load left it, before compaction",
+        rows: &["get.fresh", "scan.fresh"],
+    },
     Plot { name: "large", title: "Values of 64 KiB", rows: &["large.write", "large.read"] },
     Plot { name: "open", title: "Opening", rows: &["open.clean", "open.killed"] },
     Plot { name: "space", title: "Memory and disk", rows: &["memory", "disk"] },
+    Plot {
+        name: "ordered-space",
+        title: "Memory while writing, disk after compaction",
+        rows: &["memory.write.resident", "memory.write.anonymous", "disk.compacted"],
+    },
+    Plot {
+        name: "churn-latency",
+        title: "Overwrites while compaction runs: rate and latencies",
+        rows: &["churn.rate", "churn.p50", "churn.p99", "churn.p999", "churn.max"],
+    },
+    Plot {
+        name: "churn-amplification",
+        title: "Overwrites while compaction runs: amplification",
+        rows: &["churn.write", "churn.space", "churn.space.most", "churn.runs"],
+    },
 ];
 
 const WIDTH: usize = 760;
@@ -97,7 +118,7 @@ fn bars<'a>(report: &'a Report<'_>, row: &Row) -> Vec<Bar<'a>> {
             let breaks = report.breaks_promise(name, row);
             let colour = match name {
                 LIMIT => LIMIT_COLOUR,
-                OURS => OURS_COLOUR,
+                ours if is_ours(ours) => OURS_COLOUR,
                 _ if breaks => BROKEN_COLOUR,
                 _ => PEER_COLOUR,
             };

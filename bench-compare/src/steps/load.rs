@@ -4,7 +4,7 @@ use std::io::{Read, stdin};
 
 use crate::Result;
 use crate::child::Task;
-use crate::data::{random_key, value};
+use crate::data::{Key, random_key, value};
 use crate::emit::emit;
 use crate::engine::{Engine, Mode};
 
@@ -13,11 +13,16 @@ const BATCH: u64 = 1_000;
 
 /// Writes `keys` records with random keys.
 pub(super) fn load<E: Engine>(db: &E, keys: u64) -> Result<()> {
+    load_keys(db, keys, random_key)
+}
+
+/// Writes `keys` records, whose keys `key` makes of their indices.
+pub(super) fn load_keys<E: Engine>(db: &E, keys: u64, key: impl Fn(u64) -> Key) -> Result<()> {
     let mut records = Vec::with_capacity(BATCH as usize);
     for first in (0..keys).step_by(BATCH as usize) {
         records.clear();
         records.extend((first..keys.min(first + BATCH)).map(|index| {
-            let key = random_key(index);
+            let key = key(index);
             (key, value(&key, 0))
         }));
         db.insert_batch(&records)?;

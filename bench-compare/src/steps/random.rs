@@ -1,17 +1,17 @@
 //! One record a commit under `Buffered`, random keys: insert, overwrite, delete.
 
 use super::check::{Expected, check};
-use crate::Result;
 use crate::child::Task;
 use crate::data::{random_key, shuffled, value};
 use crate::emit::emit;
 use crate::engine::{Engine, Mode};
-use crate::timing;
+use crate::{Result, memory, timing};
 
 /// One key in so many is looked up again after each row.
 const SAMPLE_EVERY: usize = 61;
 
 pub(super) fn run<E: Engine>(task: &Task) -> Result<()> {
+    let watch = memory::Watch::start();
     let db = E::open(&task.dir, Mode::Buffered)?;
 
     let inserted = timing::up_to(task.keys, task.cap, |index| {
@@ -33,5 +33,7 @@ pub(super) fn run<E: Engine>(task: &Task) -> Result<()> {
     let deleted = timing::up_to(inserted.ops, task.cap, |index| db.remove(&key_at(index)))?;
     emit("delete", deleted.rate())?;
     check(&db, (0..deleted.ops).step_by(SAMPLE_EVERY).map(key_at), Expected::Absent)?;
+    emit("memory.write.anonymous", watch.most_bytes()? as f64)?;
+    emit("memory.write.resident", memory::peak_bytes()? as f64)?;
     db.close()
 }
