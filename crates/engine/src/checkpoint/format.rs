@@ -336,6 +336,9 @@ fn decode_keyspace(body: &[u8]) -> Option<Section> {
     let len =
         |at: usize| lens[at..at + 4].try_into().map(|raw| u32::from_le_bytes(raw) as usize).ok();
     let (name_len, live_len, expiries_len) = (len(0)?, len(4)?, len(8)?);
+    if live_len > Address::SLOTS_MAX as usize {
+        return None;
+    }
     let (name, rest) = rest.split_at_checked(name_len)?;
     let (live, rest) = rest.split_at_checked(live_len.checked_mul(8)?)?;
     if rest.len() != expiries_len.checked_mul(16)? {
@@ -359,4 +362,34 @@ fn decode_ordered(body: &[u8]) -> Option<Section> {
     check_name(&name).ok()?;
     let fits = options.kind == KeyspaceKind::Ordered && tree < u32::MAX;
     fits.then_some(Section::Ordered { id, tree, name, options })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use annals_disk::{Disk, MemoryDisk};
+    use std::path::Path;
+
+    #[test]
+    fn counts_of_more_segments_than_there_can_be_are_damage() {
+        let disk = MemoryDisk::new();
+        let path = Path::new("file");
+        for (live_len, fits) in [(1 << 19, true), ((1 << 19) + 1, false), (1 << 20, false)] {
+            let file = disk.create(path).expect("a file in memory");
+            let mut out = SectionWriter::new(file, 7, 1).expect("a header");
+            let section = Section::Keyspace {
+                id: 1,
+                name: "a".to_owned(),
+                options: KeyspaceOptions::default(),
+                live: vec![1; live_len],
+                expiries: Vec::new(),
+            };
+            out.section(&section).expect("a section");
+            out.table(&Table::new()).expect("a table");
+            out.finish().expect("an end");
+            let region = disk.open_region(path, annals_disk::Access::Read).expect("the file");
+            let loaded = super::super::read(region.read(0, region.len()), 7, 1, &[]);
+            assert_eq!(loaded.map(|_| ()).is_ok(), fits, "{live_len} counts");
+        }
+    }
 }

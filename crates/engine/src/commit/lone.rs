@@ -5,9 +5,9 @@ use super::{Commit, Core};
 use crate::{
     Durability, Result,
     catalog::Keyspace,
-    hash::{Applying, Approach, Placed},
+    hash::{Applying, Placed},
 };
-use annals_journal::{Address, Draft, LoneFrame, pin};
+use annals_journal::{Address, Draft, LoneFrame, Writer, pin};
 
 /// A record to be committed alone.
 #[derive(Clone, Copy)]
@@ -28,38 +28,53 @@ impl Core {
         durability: Option<Durability>,
         precondition: impl FnMut(u64) -> Result<bool>,
     ) -> Option<Result<Option<Commit>>> {
+        let mut frame = LoneFrame::new();
+        let writer = match self.begin_lone(&mut frame, lone)? {
+            Ok(writer) => writer,
+            Err(error) => return Some(Err(error)),
+        };
+        Some(self.commit_held(writer, &mut frame, lone, durability, precondition))
+    }
+
+    /// Encodes the record and takes the writer lock, if this is for a frame like that. The pin ends
+    /// here: what follows may wait for a device.
+    #[inline]
+    fn begin_lone(&self, frame: &mut LoneFrame, lone: &Lone<'_>) -> Option<Result<Writer<'_>>> {
         // Encoding does not need the key's place in the table, and gives it the time to come closer.
         let pin = pin();
         let place = lone.keyspace.view.read(&pin).table.approach(lone.hash);
-        let mut frame = LoneFrame::new();
         if !frame.hold(&lone.draft) {
             return None;
         }
-        self.commit_held(&mut frame, lone, place, durability, precondition).transpose()
-    }
-
-    fn commit_held(
-        &self,
-        frame: &mut LoneFrame,
-        lone: &Lone<'_>,
-        place: Approach<'_>,
-        durability: Option<Durability>,
-        mut precondition: impl FnMut(u64) -> Result<bool>,
-    ) -> Result<Option<Option<Commit>>> {
-        let Lone { keyspace, hash, draft } = *lone;
-        let mut writer = self.journal.writer(frame.len_bytes(), 1)?;
+        let writer = match self.journal.writer(frame.len_bytes(), 1) {
+            Ok(writer) => writer,
+            Err(error) => return Some(Err(error.into())),
+        };
         if self.snapshots.count() > 0 {
-            return Ok(None);
+            return None;
         }
-        keyspace.check_alive()?;
         // What the record replaces comes closer while the frame gets its place.
         if let Some(address) = place.candidate() {
             self.journal.prefetch(Address::unpack(address));
         }
+        Some(Ok(writer))
+    }
+
+    #[inline]
+    fn commit_held(
+        &self,
+        mut writer: Writer<'_>,
+        frame: &mut LoneFrame,
+        lone: &Lone<'_>,
+        durability: Option<Durability>,
+        mut precondition: impl FnMut(u64) -> Result<bool>,
+    ) -> Result<Option<Commit>> {
+        let Lone { keyspace, hash, draft } = *lone;
+        keyspace.check_alive()?;
         if !precondition(hash)? {
             drop(writer);
             self.note_past();
-            return Ok(Some(None));
+            return Ok(None);
         }
         let appended = writer.append_lone(frame)?;
         let Draft { kind, space, key, expires_ms, .. } = draft;
@@ -68,6 +83,47 @@ impl Core {
         let placed = Placed { address, len, seq, hash, kind, space, key, expires_ms };
         keyspace.view.read(&pin()).change(self).apply(&placed, Applying::default());
         self.show(seq);
-        self.conclude(writer, &appended, seq, durability).map(|commit| Some(Some(commit)))
+        self.conclude(writer, &appended, seq, durability).map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Database, hash::HashView};
+    use annals_journal::Kind;
+    use std::{
+        sync::Arc,
+        time::{Duration, Instant},
+    };
+
+    #[test]
+    fn a_commit_is_not_pinned_while_it_waits() -> Result<()> {
+        let db = Database::open_in_memory()?;
+        let space = db.hash_keyspace("a")?;
+        let keyspace = &**space.target();
+        let draft = Draft {
+            kind: Kind::Put,
+            space: keyspace.id,
+            key: b"k",
+            value: b"v",
+            expires_ms: None,
+            aligned: false,
+        };
+        let lone = Lone { keyspace, hash: 7, draft };
+        let core = &*db.core;
+        let committed = core.commit_lone(&lone, None, |_| {
+            // From here on it waits for others only: for the device, and for who is ahead there.
+            keyspace.view.replace(Arc::new(HashView::default()));
+            // Other tests' threads are pinned for moments.
+            let begun = Instant::now();
+            while keyspace.view.tidy() > 0 {
+                assert!(begun.elapsed() < Duration::from_secs(10), "a former view is kept");
+                std::thread::yield_now();
+            }
+            Ok(true)
+        });
+        assert!(committed.is_some_and(|outcome| matches!(outcome, Ok(Some(_)))));
+        Ok(())
     }
 }

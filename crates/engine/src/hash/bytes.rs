@@ -38,6 +38,14 @@ const FIRST_SLOTS: usize = 16;
 /// As many as it takes for all slots there can be.
 const GROUPS: usize = (Address::SLOTS_MAX as usize / FIRST_SLOTS).ilog2() as usize + 1;
 
+/// The group of a slot, and its place there.
+#[inline]
+fn place(slot: u32) -> (usize, usize) {
+    let shifted = slot as usize + FIRST_SLOTS;
+    let group = (shifted.ilog2() - FIRST_SLOTS.ilog2()) as usize;
+    (group, shifted - (FIRST_SLOTS << group))
+}
+
 impl Bytes {
     /// What a checkpoint kept of current records.
     pub(super) fn restored(live: &[u64]) -> Self {
@@ -48,14 +56,21 @@ impl Bytes {
         bytes
     }
 
+    /// The counts of a slot, which are made if need be.
     #[inline]
     fn of(&self, slot: u32) -> &Counts {
-        let shifted = slot as usize + FIRST_SLOTS;
-        let group = (shifted.ilog2() - FIRST_SLOTS.ilog2()) as usize;
+        let (group, at) = place(slot);
         let slots = FIRST_SLOTS << group;
         let counts = self.groups[group]
             .get_or_init(|| std::iter::repeat_with(Counts::default).take(slots).collect());
-        &counts[shifted - slots]
+        &counts[at]
+    }
+
+    /// The counts of a slot, if there are any.
+    #[inline]
+    fn known(&self, slot: u32) -> Option<&Counts> {
+        let (group, at) = place(slot);
+        self.groups[group].get().map(|counts| &counts[at])
     }
 
     /// Counts a record of `len` bytes in. For who may change the table.
@@ -68,7 +83,8 @@ impl Bytes {
     /// Counts a record out. For who may change the table.
     #[inline]
     pub(super) fn debit(&self, need: Need, address: Address, len: u32) {
-        let count = &self.of(address.slot)[need as usize];
+        let Some(counts) = self.known(address.slot) else { return };
+        let count = &counts[need as usize];
         let left = count.load(Ordering::Relaxed).saturating_sub(u64::from(len));
         count.store(left, Ordering::Relaxed);
     }
@@ -76,7 +92,8 @@ impl Bytes {
     /// The segment in `slot` holds nothing of this view any more. The next one there starts at zero,
     /// whatever a recovery may have miscounted in this one. For who may change the table.
     pub(super) fn forget(&self, slot: u32) {
-        for count in self.of(slot) {
+        // Each keyspace is told of each segment: one that had nothing there takes no memory for it.
+        for count in self.known(slot).into_iter().flatten() {
             count.store(0, Ordering::Relaxed);
         }
     }
@@ -130,5 +147,13 @@ mod tests {
         assert_eq!(bytes.sums(&NEEDS)[48], 0);
         assert_eq!(Bytes::restored(&sums).sums(&NEEDS), sums);
         assert_eq!(Bytes::default().sums(&NEEDS), Vec::<u64>::new());
+    }
+
+    #[test]
+    fn what_counts_nothing_takes_no_memory() {
+        let bytes = Bytes::default();
+        bytes.forget(100_000);
+        bytes.debit(Need::Live, Address { slot: 100_000, offset: 64 }, 16);
+        assert_eq!(bytes.memory_bytes(), 0);
     }
 }

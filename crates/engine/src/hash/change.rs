@@ -53,7 +53,7 @@ pub(crate) struct Applying<'a> {
 }
 
 /// The right to change a view, for a run of records. Taken under the writer lock, by a follower
-/// under its own, or before the database opens.
+/// under its own, or before the database opens; to [forget slots](Changing::forget_slots), without.
 pub(crate) struct Changing<'a> {
     core: &'a Core,
     view: &'a HashView,

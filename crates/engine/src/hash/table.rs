@@ -1,9 +1,10 @@
 //! The table in memory: from the 64-bit hash of a key to the 8-byte slot that says where its newest record is.
 //!
 //! Keys are not here; they live in the log, and whoever searches brings a closure that compares. What is here is
-//! eight bytes for each key and as little around them as will do: between 9.5 and 14 bytes a key in all, at any
-//! number of keys above a few thousands, because nothing ever doubles at once; and, from some 450,000 keys on, up to
-//! two mebibytes once of a large page that is not full yet.
+//! eight bytes for each key and as little around them as will do: between 10.5 and 14 bytes a key in all, at any
+//! number of keys above some thirty thousands, because nothing ever doubles at once; and, from some 450,000 keys on, up
+//! to two mebibytes once of a large page that is not full yet. With fewer keys it is felt what the writer needs to
+//! lay out a subtable: up to 17 bytes a key at seven thousands, up to 25 at two.
 //!
 //! # Structure
 //!

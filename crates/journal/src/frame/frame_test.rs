@@ -156,3 +156,31 @@ fn a_frame_larger_than_a_segment_file_is_refused() {
     let error = check_size(3 << 30, 1 << 30).unwrap_err();
     assert!(matches!(error, crate::Error::FrameTooLarge { .. }), "{error}");
 }
+
+#[test]
+fn deeds_are_those_of_the_records() {
+    let bytes = vec![9; 40_000];
+    for with_previous in [false, true] {
+        for (key_len, value_len) in [(0, 0), (127, 127), (128, 128), (5, 16_384), (300, 20_000)] {
+            for expires_ms in [None, Some(0), Some(u64::MAX - 1)] {
+                for (space, aligned, lent) in
+                    [(1, false, true), (128, true, false), (9, true, true)]
+                {
+                    let mut builder = FrameBuilder::new();
+                    builder.reserve_previous(with_previous);
+                    let (key, value) = (&bytes[..key_len], &bytes[..value_len]);
+                    let kind = if value_len == 0 { Kind::Remove } else { Kind::Put };
+                    let draft = Draft { kind, space, key, value, expires_ms, aligned };
+                    builder.push(&draft).unwrap();
+                    if lent { builder.lend(&draft) } else { builder.push(&draft) }.unwrap();
+                    for index in 0..2 {
+                        if with_previous {
+                            builder.set_previous(index, Address { slot: 3, offset: 64 });
+                        }
+                        assert_eq!(builder.deed(index), (kind, key, expires_ms));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 
+use super::shape;
+use super::stage::Stage;
 use super::testing::{Dice, Model, check_inside, groups, mix};
 use super::{Group, PackedGroup, Slot, TAG_BYTES, Table, TableError, TableLoader};
 
@@ -238,6 +240,43 @@ fn a_full_group_is_given_room() {
     assert_eq!(table.len(), 32);
     assert!(groups(&table)[0].buckets > 4);
     assert!(table.find(u64::MAX, |_| None::<()>).is_none());
+}
+
+/// Files of an earlier build have sizes that no table grows to any more.
+#[test]
+fn sizes_between_the_steps_load_and_grow_on() {
+    for buckets in (1..=7).map(|pages| pages * 16) {
+        let count = buckets as u64 * 6;
+        let filled = |count| {
+            let mut model = Model::new(mix);
+            (0..count).for_each(|key| model.insert(key, key % 6 == 0));
+            model
+        };
+        let mut slots: Vec<_> = filled(count)
+            .slots
+            .iter()
+            .map(|(key, (address, dead))| Slot::new(shape::tag(mix(*key), 0), *address, *dead))
+            .collect();
+        slots.sort_unstable_by_key(|slot| slot.tag());
+        let mut stage = Stage::default();
+        stage.begin(buckets, 15);
+        stage.place(slots.into_iter());
+        let slots = stage.words().iter().copied().filter(|raw| *raw != 0).collect();
+        let (buckets_count, counts) = (buckets as u32, stage.counts().to_vec());
+        let group =
+            Group { prefix: 0, depth: 0, precision: 15, buckets: buckets_count, counts, slots };
+        for table in [load(&[group.clone()]), load_packed(&[group.clone()], |_| true)] {
+            let mut model = filled(count);
+            model.table = table.unwrap();
+            assert_eq!(groups(&model.table), [group.clone()]);
+            model.check();
+            for key in count..count + 1500 {
+                model.insert(key, false);
+                model.check_key(key - count);
+            }
+            model.check();
+        }
+    }
 }
 
 proptest! {

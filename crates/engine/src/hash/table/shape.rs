@@ -67,8 +67,8 @@ pub(super) fn limit(buckets: usize) -> usize {
 }
 
 /// Sizes from a page on to [`FULL`]. Each is larger by a half or so, and the last one is that much smaller than two
-/// halves of a split: a key is moved some three times while the number of keys doubles, and of the words never less
-/// than three fifths are in use.
+/// halves of a split: a key is moved some three times while the number of keys doubles, and of the words of many
+/// subtables hardly less than three fifths are in use.
 const STEPS: [usize; 5] = [PAGE, 2 * PAGE, 3 * PAGE, 5 * PAGE, FULL];
 
 /// The next larger size. A subtable that cannot split goes on in steps of a fourth.

@@ -171,7 +171,7 @@ fn memory_per_key() {
     for key in 0..3_000_000u64 {
         table.change().insert(mix(key), key + 64, false, |_| false, |address| mix(address - 64));
         let keys = key + 1;
-        if marks.contains(&keys) || (keys >= 100_000 && keys % 1000 == 0) {
+        if marks.contains(&keys) || (keys >= 35_000 && keys % 1000 == 0) {
             // From some five mebibytes on, the last large page may be in use in part.
             let spare = if keys > 450_000 { 2 << 20 } else { 0 };
             let each = table.memory_bytes().saturating_sub(spare) as f64 / keys as f64;
