@@ -1,0 +1,61 @@
+//! Traps that were found by looking for them: tables of a load among others, work that waits for what
+//! does not come, records that no table takes.
+
+use crate::support::*;
+use annals_ordered::{
+    Admission, Error, KEY_BYTES_MAX, LEVELS, Store, StoreConfig, Style, Tree, TreeOptions,
+};
+use std::sync::Arc;
+
+fn begun(seed: u64, options: TreeOptions) -> (annals_disk::SimDisk, Store, Tree) {
+    let disk = disk(seed);
+    let store = create(&disk).unwrap();
+    let tree = store.create_tree(TREE, options).unwrap();
+    (disk, store, tree)
+}
+
+fn load(log: &mut Log, tree: &Tree, numbers: std::ops::Range<u64>, value: &[u8]) {
+    let keys: Vec<_> = numbers.map(|number| format!("{number:05}").into_bytes()).collect();
+    for key in &keys {
+        log.state.insert(key.clone(), (value.to_vec(), None));
+    }
+    log.changes.push(Change::RemoveRange { from: vec![], to: vec![] });
+    tree.load(log.seq(), keys.iter().map(|key| (key, value)), 0).unwrap();
+}
+
+/// Old values, a load over them that becomes several tables of level 0 with one number, and newer tables
+/// that reach over all of those while some of them are merged.
+fn loaded_into_level_0(options: TreeOptions, old_bytes: usize, loaded: u64) {
+    let (_, store, tree) = begun(1, options);
+    let mut log = Log::default();
+    let old = |number: u64| Change::put(format!("{number:05}").as_bytes(), &vec![7; old_bytes]);
+    log.write(&tree, &(0..20).map(|n| old(n * 500)).collect::<Vec<_>>(), 0).unwrap();
+    load(&mut log, &tree, 0..loaded, b"loaded value");
+    assert!(tree.stats().levels[0].tables > 2, "{:?}", tree.stats());
+    for round in 0..12 {
+        let key = |number: u64| format!("{number:05}").into_bytes();
+        let changes = [
+            Change::put(&key(round), b"new"),
+            Change::Remove { key: key(50 + round) },
+            Change::put(&key(loaded - 1), b"new"),
+        ];
+        log.write(&tree, &changes, 0).unwrap();
+        tree.seal();
+        work(&store, 0).unwrap();
+        check(&tree, &log.state, newest(0), &format!("round {round}"));
+    }
+    assert!(tree.stats().compactions > 0);
+}
+
+#[test]
+fn tables_of_a_load_are_merged_with_newer_ones_in_a_tiered_tree() {
+    let options = TreeOptions { style: Style::Tiered, ..options() };
+    loaded_into_level_0(options, 900, 230);
+}
+
+#[test]
+fn tables_of_a_load_are_merged_with_newer_ones_where_the_oldest_go_first() {
+    let style = Style::Fifo { keep_ms: 0, bytes_max: 0 };
+    let options = TreeOptions { style, table_bytes: 8 << 10, ..options() };
+    loaded_into_level_0(options, 0, 500);
+}
