@@ -59,3 +59,29 @@ fn tables_of_a_load_are_merged_with_newer_ones_where_the_oldest_go_first() {
     let options = TreeOptions { style, table_bytes: 8 << 10, ..options() };
     loaded_into_level_0(options, 0, 500);
 }
+
+#[test]
+fn the_oldest_tables_are_dropped_while_newer_ones_are_merged() {
+    let style = Style::Fifo { keep_ms: 1000, bytes_max: 0 };
+    let (_, store, tree) = begun(2, TreeOptions { style, table_bytes: 8 << 10, ..options() });
+    let mut log = Log::default();
+    // A large one that no merge takes, and small ones behind it.
+    log.write(&tree, &[Change::put(b"a", &[7; 7000]), Change::put(b"z", b"")], 0).unwrap();
+    tree.seal();
+    for _ in 0..3 {
+        while let Some(work) = store.next_flush(0) {
+            work.run().unwrap();
+        }
+        log.write(&tree, &[Change::put(b"a", b"small"), Change::put(b"z", b"")], 500).unwrap();
+        tree.seal();
+    }
+    while let Some(work) = store.next_flush(0) {
+        work.run().unwrap();
+    }
+    let merge = store.next_compaction(500).unwrap();
+    let drop = store.next_compaction(1200).unwrap();
+    drop.run().unwrap();
+    merge.run().unwrap();
+    check(&tree, &log.state, newest(500), "");
+    assert_eq!(tree.stats().levels[0].tables, 1);
+}
