@@ -85,3 +85,37 @@ fn the_oldest_tables_are_dropped_while_newer_ones_are_merged() {
     check(&tree, &log.state, newest(500), "");
     assert_eq!(tree.stats().levels[0].tables, 1);
 }
+
+#[test]
+fn what_no_table_takes_is_refused_before_it_is_taken() {
+    let (disk, store, tree) = begun(3, options());
+    let mut log = Log::default();
+    log.write(&tree, &[Change::put(b"a", b"1")], 0).unwrap();
+    let long = vec![b'k'; KEY_BYTES_MAX + 1];
+    let wrong = [
+        Change::put(&long, b""),
+        Change::Remove { key: long.clone() },
+        Change::RemoveRange { from: b"a".to_vec(), to: long.clone() },
+    ];
+    for change in &wrong {
+        let refused = tree.apply([change.record(2)], 0);
+        assert!(matches!(refused, Err(Error::TooLarge { .. })), "{refused:?}");
+    }
+    tree.seal();
+    work(&store, 0).unwrap();
+    log.write(&tree, &[Change::put(&long[1..], b"2")], 0).unwrap();
+    tree.seal();
+    work(&store, 0).unwrap();
+    check(&tree, &log.state, newest(0), "");
+    drop((tree, store));
+    let store = open(&disk.restart_clean()).unwrap();
+    check(&store.tree(TREE).unwrap(), &log.state, newest(0), "");
+}
+
+#[test]
+fn nothing_is_written_to_a_tree_that_is_gone() {
+    let (_, store, tree) = begun(8, options());
+    store.clear_tree(TREE, 5).unwrap();
+    let refused = tree.apply([Change::put(b"a", b"1").record(9)], 0);
+    assert!(matches!(refused, Err(Error::Dropped { .. })), "{refused:?}");
+}
