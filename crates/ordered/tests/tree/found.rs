@@ -113,9 +113,60 @@ fn what_no_table_takes_is_refused_before_it_is_taken() {
 }
 
 #[test]
+fn the_number_of_a_load_is_new() {
+    let (_, _store, tree) = begun(5, options());
+    tree.load(10, [(b"a", b"1")], 0).unwrap();
+    for seq in [10, 5] {
+        let refused = tree.load(seq, [(b"a", b"2")], 0);
+        assert!(matches!(refused, Err(Error::Shape(_))), "{refused:?}");
+    }
+    assert_eq!(tree.get(b"a", newest(0)).unwrap(), Some(b"1".to_vec()));
+}
+
+#[test]
+fn a_compaction_that_was_asked_for_waits_for_a_flush_of_others() {
+    let (_, store, tree) = begun(7, options());
+    let mut log = Log::default();
+    log.write(&tree, &[Change::put(b"a", b"1")], 0).unwrap();
+    tree.seal();
+    let flush = store.next_flush(0).unwrap();
+    std::thread::scope(|scope| {
+        let tree = &tree;
+        let asked = scope.spawn(move || {
+            tree.compact_range(None, 0).unwrap();
+            tree.stats()
+        });
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        flush.run().unwrap();
+        let stats = asked.join().unwrap();
+        assert_eq!(stats.sealed_memtables, 0);
+        assert_eq!((stats.levels[0].tables, stats.levels[LEVELS - 1].tables), (0, 1), "{stats:?}");
+    });
+}
+
+#[test]
 fn nothing_is_written_to_a_tree_that_is_gone() {
     let (_, store, tree) = begun(8, options());
     store.clear_tree(TREE, 5).unwrap();
     let refused = tree.apply([Change::put(b"a", b"1").record(9)], 0);
     assert!(matches!(refused, Err(Error::Dropped { .. })), "{refused:?}");
+}
+
+#[test]
+fn what_is_asked_of_a_tree_that_is_gone_ends() {
+    for clears in [false, true] {
+        let (_, store, tree) = begun(9, options());
+        let mut log = Log::default();
+        log.write(&tree, &[Change::put(b"a", b"1")], 0).unwrap();
+        tree.seal();
+        if clears {
+            drop(store.clear_tree(TREE, 5).unwrap());
+        } else {
+            store.drop_tree(TREE).unwrap();
+        }
+        let refused = tree.compact_range(None, 0);
+        assert!(matches!(refused, Err(Error::Dropped { .. })), "{refused:?}");
+        let refused = tree.load(9, [(b"b", b"")], 0);
+        assert!(matches!(refused, Err(Error::Dropped { .. })), "{refused:?}");
+    }
 }
