@@ -170,3 +170,16 @@ fn what_is_asked_of_a_tree_that_is_gone_ends() {
         assert!(matches!(refused, Err(Error::Dropped { .. })), "{refused:?}");
     }
 }
+
+#[test]
+fn files_whose_removal_was_not_run_are_removed_later() {
+    let (disk, store, tree) = begun(10, options());
+    let mut log = Log::default();
+    log.write(&tree, &[Change::put(b"a", b"1")], 0).unwrap();
+    tree.seal();
+    tree.compact_range(None, 0).unwrap();
+    drop(store.next_flush(0).expect("the flushed table is to be removed"));
+    assert_eq!(files(&disk).len(), 3);
+    work(&store, 0).unwrap();
+    assert_eq!(files(&disk).len(), 2, "the manifest and a table");
+}
