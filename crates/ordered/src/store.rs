@@ -461,7 +461,8 @@ impl Store {
     /// Whether there is something to be done that could be begun now.
     #[must_use]
     pub fn has_work(&self, now_ms: u64) -> bool {
-        let settled_seq = self.core.horizon(now_ms).settled_seq();
+        let horizon = self.core.horizon(now_ms);
+        let (settled_seq, now_ms) = (horizon.settled_seq(), horizon.now_ms);
         let idle = self.core.check().is_err() || self.core.site.check_going_on().is_err();
         !idle
             && (!self.core.site.graves.is_empty()

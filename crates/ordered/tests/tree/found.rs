@@ -113,6 +113,20 @@ fn what_no_table_takes_is_refused_before_it_is_taken() {
 }
 
 #[test]
+fn there_is_work_only_if_there_is_some_to_be_had() {
+    let (_, store, tree) = begun(4, options());
+    let mut log = Log::default();
+    let put = |n: u8| Change::Put { key: vec![n], value: vec![], expires_ms: Some(150) };
+    log.write(&tree, &(0..9).map(put).collect::<Vec<_>>(), 100).unwrap();
+    tree.seal();
+    tree.compact_range(None, 100).unwrap();
+    work(&store, 100).unwrap();
+    let _hold = store.hold(log.seq(), 100);
+    assert!(store.next_work(200).is_none());
+    assert!(!store.has_work(200));
+}
+
+#[test]
 fn the_number_of_a_load_is_new() {
     let (_, _store, tree) = begun(5, options());
     tree.load(10, [(b"a", b"1")], 0).unwrap();
