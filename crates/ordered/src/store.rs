@@ -395,9 +395,16 @@ impl Store {
     #[must_use]
     pub fn admit(&self, commit_bytes: u64) -> Admission {
         let backlog = self.backlog();
-        if backlog.memtable_bytes > self.core.config.memory_bytes / 4 * 3 {
+        let memory_bytes = self.core.config.memory_bytes;
+        if backlog.memtable_bytes > memory_bytes / 4 * 3 {
             let trees = self.core.all_trees();
-            if let Some(largest) = trees.iter().max_by_key(|tree| tree.memory_bytes().0) {
+            let active = |tree: &Arc<TreeCore>| tree.memory_bytes().0;
+            // Where flushes that are due will give enough back, sealing more would only make a memtable,
+            // and later a table, of every few records.
+            let is_short = trees.iter().map(active).sum::<u64>() > memory_bytes / 2;
+            if let Some(largest) = trees.iter().max_by_key(|tree| active(tree))
+                && is_short
+            {
                 largest.is_seal_wanted.store(true, Ordering::Relaxed);
             }
         }

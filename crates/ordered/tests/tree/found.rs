@@ -138,6 +138,25 @@ fn the_number_of_a_load_is_new() {
 }
 
 #[test]
+fn a_slow_flush_does_not_make_a_memtable_of_every_record() {
+    let disk = disk(6);
+    let root = Arc::new(Root { disk: disk.clone() });
+    let config = StoreConfig { memory_bytes: 8 << 20, memtable_bytes: 2 << 20, ..config() };
+    let store = Store::create(Arc::new(disk), &dir(), ID, config, root).unwrap();
+    let tree = store.create_tree(TREE, TreeOptions::default()).unwrap();
+    let value = vec![7; 1000];
+    let mut seq = 0;
+    while let Admission::After { .. } = store.admit(1000) {
+        seq += 1;
+        let key: [u8; 8] = u64::to_be_bytes(seq);
+        tree.apply([Change::put(&key, &value).record(seq)], 0).unwrap();
+    }
+    let stats = tree.stats();
+    assert!(stats.sealed_memtables < 8, "{stats:?} after {seq} records");
+    assert!(seq > 6000, "{seq}");
+}
+
+#[test]
 fn a_compaction_that_was_asked_for_waits_for_a_flush_of_others() {
     let (_, store, tree) = begun(7, options());
     let mut log = Log::default();
