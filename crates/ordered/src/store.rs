@@ -313,9 +313,14 @@ impl Store {
         self.tree(id).ok_or(Error::Dropped { tree: id })
     }
 
+    /// Puts an empty tree in the place of the one that was there, if any: whoever looks for it finds
+    /// one of both.
     fn begin_tree(&self, id: u32, state: &TreeState) {
         let tree = TreeCore::new(id, self.core.site.database_id, state, &[]);
-        self.core.trees.write().insert(id, Arc::new(tree));
+        let former = self.core.trees.write().insert(id, Arc::new(tree));
+        if let Some(former) = former {
+            former.drop_files();
+        }
     }
 
     /// Ends a tree. Its files go when nobody reads them any more.
@@ -347,10 +352,7 @@ impl Store {
             flushed_through: vec![(id, seq)],
             ..Edit::default()
         };
-        self.core.commit(edit, |state| {
-            self.end_tree(id);
-            self.begin_tree(id, &state.trees[&id]);
-        })?;
+        self.core.commit(edit, |state| self.begin_tree(id, &state.trees[&id]))?;
         self.tree(id).ok_or(Error::Dropped { tree: id })
     }
 
