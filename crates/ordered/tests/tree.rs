@@ -10,6 +10,8 @@ mod support;
 mod concurrent;
 #[path = "tree/found.rs"]
 mod found;
+#[path = "tree/interleaved.rs"]
+mod interleaved;
 #[path = "tree/model.rs"]
 mod model;
 #[path = "tree/power_cut.rs"]
