@@ -118,9 +118,10 @@ impl Compaction {
         self.inputs.iter().any(|(_, table)| table.number == number)
     }
 
-    /// Whether it carries tables into `level`, or past it.
+    /// Whether it carries tables into `level`, or past it. What only drops its inputs does not.
     fn enters(&self, level: usize) -> bool {
-        level == self.output || (self.top < level && level < self.output)
+        self.action != Action::Drop
+            && (level == self.output || (self.top < level && level < self.output))
     }
 
     /// Whether the header of this module holds for it.

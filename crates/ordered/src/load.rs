@@ -50,6 +50,10 @@ impl Tree {
         self.store.check()?;
         let (store, core) = (&self.store, &self.core);
         let applied = core.view.load().newest_seq().max(self.flushed_through());
+        // Those of an earlier load are in tables only.
+        let levels = Arc::clone(&core.view.load().version.levels);
+        let in_tables = levels.tables().map(|(_, table)| table.highest_seq).max();
+        let applied = applied.max(in_tables.unwrap_or(0));
         if seq <= applied {
             let what = "the sequence number of a load";
             return Err(ShapeError::Backwards { what, from: applied, to: seq }.into());
@@ -98,6 +102,8 @@ impl Tree {
         while !self.core.view.load().sealed.is_empty() {
             self.store.check()?;
             self.store.site.check_going_on()?;
+            // A flush of a tree that was dropped does nothing, and says that it did it.
+            self.check_there()?;
             match Work::flush_of(&self.store, &self.core, now_ms) {
                 Some(work) => work.run()?,
                 None => (self.store.site.pause)(WAIT_NS),

@@ -342,9 +342,14 @@ impl Store {
         self.tree(id).ok_or(Error::Dropped { tree: id })
     }
 
+    /// Puts an empty tree in the place of the one that was there, if any: whoever looks for it finds
+    /// one of both.
     fn begin_tree(&self, id: u32, state: &TreeState) {
         let tree = TreeCore::new(id, self.core.site.database_id, state, &[]);
-        self.core.trees.write().insert(id, Arc::new(tree));
+        let former = self.core.trees.write().insert(id, Arc::new(tree));
+        if let Some(former) = former {
+            former.drop_files();
+        }
     }
 
     /// Ends a tree. Its files go when nobody reads them any more.
@@ -376,10 +381,7 @@ impl Store {
             flushed_through: vec![(id, seq)],
             ..Edit::default()
         };
-        self.core.commit(edit, |state| {
-            self.end_tree(id);
-            self.begin_tree(id, &state.trees[&id]);
-        })?;
+        self.core.commit(edit, |state| self.begin_tree(id, &state.trees[&id]))?;
         self.tree(id).ok_or(Error::Dropped { tree: id })
     }
 
@@ -424,9 +426,16 @@ impl Store {
     #[must_use]
     pub fn admit(&self, commit_bytes: u64) -> Admission {
         let backlog = self.backlog();
-        if backlog.memtable_bytes > self.core.config.memory_bytes / 4 * 3 {
+        let memory_bytes = self.core.config.memory_bytes;
+        if backlog.memtable_bytes > memory_bytes / 4 * 3 {
             let trees = self.core.all_trees();
-            if let Some(largest) = trees.iter().max_by_key(|tree| tree.memory_bytes().0) {
+            let active = |tree: &Arc<TreeCore>| tree.memory_bytes().0;
+            // Where flushes that are due will give enough back, sealing more would only make a memtable,
+            // and later a table, of every few records.
+            let is_short = trees.iter().map(active).sum::<u64>() > memory_bytes / 2;
+            if let Some(largest) = trees.iter().max_by_key(|tree| active(tree))
+                && is_short
+            {
                 largest.is_seal_wanted.store(true, Ordering::Relaxed);
             }
         }
@@ -502,7 +511,8 @@ impl Store {
     /// Whether there is something to be done that could be begun now.
     #[must_use]
     pub fn has_work(&self, now_ms: u64) -> bool {
-        let settled_seq = self.core.horizon(now_ms).settled_seq();
+        let horizon = self.core.horizon(now_ms);
+        let (settled_seq, now_ms) = (horizon.settled_seq(), horizon.now_ms);
         let idle = self.core.check().is_err() || self.core.site.check_going_on().is_err();
         !idle
             && (!self.core.site.graves.is_empty()

@@ -1,8 +1,8 @@
 //! A tree: sorted keys with their versions, in memtables and in tables.
 
 use crate::{
-    AsOf, Entry, Error, KeyRange, MemtableWriter, RangeRemoval, Result, TreeCursor, TreeOptions,
-    View,
+    AsOf, Entry, Error, KEY_BYTES_MAX, KeyRange, MemtableWriter, RangeRemoval, Result, TreeCursor,
+    TreeOptions, VALUE_BYTES_MAX, View,
     compaction::{
         Running,
         choice::{Ask, choose},
@@ -46,6 +46,22 @@ impl Record<'_> {
             Self::RemoveRange { seq, .. } => *seq,
         }
     }
+
+    /// Whether tables take it: what they do not must not come to memory, or no flush would succeed
+    /// from then on, also after the log was replayed.
+    fn check(&self) -> Result<()> {
+        let (key, value) = match self {
+            Self::Entry(entry) => (entry.key.len(), entry.value.len()),
+            Self::RemoveRange { from, to, .. } => (from.len().max(to.len()), 0),
+        };
+        for (what, bytes, limit) in [("key", key, KEY_BYTES_MAX), ("value", value, VALUE_BYTES_MAX)]
+        {
+            if bytes > limit {
+                return Err(Error::TooLarge { what, bytes: bytes as u64, limit: limit as u64 });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A tree of a [`Store`](crate::Store). Copies are of the same tree.
@@ -64,6 +80,8 @@ pub(crate) struct TreeCore {
     writer: Mutex<Writer>,
     /// The tables have all records up to this sequence number.
     pub(crate) flushed_through: AtomicU64,
+    /// Whether the store has the tree no longer: what it takes would never come to a table.
+    pub(crate) is_dropped: AtomicBool,
     /// Whether a flush has been begun and not ended.
     pub(crate) is_flushing: AtomicBool,
     /// Whether the memtable is to be sealed with the next records, however full it is.
@@ -124,6 +142,7 @@ impl TreeCore {
             view: ArcSwap::from_pointee(view),
             writer: Mutex::new(writer),
             flushed_through: AtomicU64::new(state.flushed_through),
+            is_dropped: AtomicBool::new(false),
             is_flushing: AtomicBool::new(false),
             is_seal_wanted: AtomicBool::new(false),
             running: Mutex::default(),
@@ -185,6 +204,7 @@ impl TreeCore {
 
     /// Marks all files for removal: an edit without the tree is synced.
     pub(crate) fn drop_files(&self) {
+        self.is_dropped.store(true, Ordering::Release);
         let view = self.view.load();
         view.version.files().for_each(|file| file.drop_file());
     }
@@ -228,7 +248,10 @@ impl Tree {
     /// have become visible.
     ///
     /// # Errors
-    /// [`Error::Stopped`] after background work has failed: nothing was applied then.
+    /// [`Error::Stopped`] after background work has failed, [`Error::Dropped`] if the tree is not there
+    /// any more: nothing was applied then. [`Error::TooLarge`] at the first record with a key over
+    /// [`KEY_BYTES_MAX`] or a value over [`VALUE_BYTES_MAX`]: those before it were applied, so whoever
+    /// writes several at once looks at all of them before.
     pub fn apply<'a>(
         &self,
         records: impl IntoIterator<Item = Record<'a>>,
@@ -237,6 +260,9 @@ impl Tree {
         self.store.check()?;
         let core = &self.core;
         let mut writer = core.writer.lock();
+        if core.is_dropped.load(Ordering::Acquire) {
+            return Err(Error::Dropped { tree: core.id });
+        }
         let full =
             writer.memtable.memtable().memory_bytes() as u64 >= self.store.config.memtable_bytes;
         if full || core.is_seal_wanted.load(Ordering::Relaxed) {
@@ -248,6 +274,7 @@ impl Tree {
             if record.seq() <= flushed_through {
                 continue;
             }
+            record.check()?;
             writer.oldest_ms = writer.oldest_ms.min(now_ms);
             writer.newest_ms = writer.newest_ms.max(now_ms);
             match record {
@@ -367,7 +394,7 @@ impl Tree {
 
     /// Compacts all tables that overlap `range` (`None`: all) until what they have lies in one level
     /// and was written anew, in this thread, piece by piece. Memtables that are sealed are flushed
-    /// before. Work that others have begun on the same tables is waited for; whoever has taken such
+    /// before, here or by those who have begun to. Work that others have begun on the same tables is waited for; whoever has taken such
     /// work and does not run it makes this wait for ever.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ use crate::{
     removals::Removals,
     source::Source,
     store::StoreCore,
-    table_file::TableFile,
+    table_file::{Graves, TableFile},
     tree::{Counts, TreeCore},
     version::Version,
     view::{Sealed, View},
@@ -29,7 +29,7 @@ use crate::{
 use parking_lot::MutexGuard;
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 /// One thing to be done in the background. Running it takes as long as it takes to read and write
@@ -44,9 +44,25 @@ pub struct Work {
 
 #[derive(Debug)]
 enum Kind {
-    Remove(Vec<FileName>),
+    Remove(Removal),
     Flush(Flush),
     Compact(Compact),
+}
+
+/// Files that are to be removed.
+#[derive(Debug)]
+struct Removal {
+    graves: Arc<Graves>,
+    files: Vec<FileName>,
+    is_begun: AtomicBool,
+}
+
+impl Drop for Removal {
+    fn drop(&mut self) {
+        if !*self.is_begun.get_mut() {
+            self.files.drain(..).for_each(|file| self.graves.push(file));
+        }
+    }
 }
 
 /// Memtables that are to become a table.
@@ -80,10 +96,13 @@ impl Drop for Compact {
 impl Work {
     /// Files that nobody uses any more.
     pub(crate) fn remove(store: &Arc<StoreCore>) -> Option<Self> {
-        let files = store.site.graves.take();
-        let kind = Kind::Remove(files);
-        let work = Self { store: Arc::clone(store), kind, now_ms: 0 };
-        matches!(&work.kind, Kind::Remove(files) if !files.is_empty()).then_some(work)
+        let graves = Arc::clone(&store.site.graves);
+        let files = graves.take();
+        if files.is_empty() {
+            return None;
+        }
+        let kind = Kind::Remove(Removal { graves, files, is_begun: AtomicBool::new(false) });
+        Some(Self { store: Arc::clone(store), kind, now_ms: 0 })
     }
 
     /// The flush of the tree that has most to flush.
@@ -171,7 +190,7 @@ impl Work {
     /// ([`Error::Cancelled`]) or the tree was dropped meanwhile, which is none.
     pub fn run(self) -> Result<()> {
         let done = match &self.kind {
-            Kind::Remove(files) => self.run_remove(files),
+            Kind::Remove(removal) => self.run_remove(removal),
             Kind::Flush(flush) => self.run_flush(flush),
             Kind::Compact(compact) => self.run_compact(compact),
         };
@@ -186,9 +205,10 @@ impl Work {
     }
 
     /// Removes files. One that cannot be removed is left to the next opening.
-    fn run_remove(&self, files: &[FileName]) -> Result<()> {
+    fn run_remove(&self, removal: &Removal) -> Result<()> {
         let site = &self.store.site;
-        for file in files {
+        removal.is_begun.store(true, Ordering::Relaxed);
+        for file in &removal.files {
             if let Err(error) = site.disk.remove(&file.path(&site.dir)) {
                 tracing::warn!(%error, "a file that is not needed any more stays");
             }

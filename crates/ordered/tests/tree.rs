@@ -8,6 +8,10 @@ mod support;
 
 #[path = "tree/concurrent.rs"]
 mod concurrent;
+#[path = "tree/found.rs"]
+mod found;
+#[path = "tree/interleaved.rs"]
+mod interleaved;
 #[path = "tree/model.rs"]
 mod model;
 #[path = "tree/power_cut.rs"]

@@ -20,9 +20,10 @@ impl Beneath {
         let mut beneath = Self::deeper(levels, compaction.output, &compaction.span);
         if compaction.output == 0 {
             let oldest = compaction.inputs.iter().map(|(_, table)| table.lowest_seq).min();
-            let older = levels
-                .overlapping(0, &compaction.span)
-                .filter(|table| !compaction.takes(table.number) && Some(table.lowest_seq) < oldest);
+            // As old as the oldest are tables of the same load.
+            let older = levels.overlapping(0, &compaction.span).filter(|table| {
+                !compaction.takes(table.number) && Some(table.lowest_seq) <= oldest
+            });
             beneath.unsorted = older.cloned().collect();
         }
         beneath

@@ -6,8 +6,9 @@ use crate::{
         choice::Ask,
         range::{Next, RangeCompaction},
     },
+    view::Sealed,
 };
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, atomic::Ordering};
 
 /// How long to wait for work of others before looking again, in nanoseconds.
 const WAIT_NS: u64 = 1_000_000;
@@ -15,8 +16,16 @@ const WAIT_NS: u64 = 1_000_000;
 /// See [`Tree::compact_range`].
 pub(crate) fn compact_range(tree: &Tree, range: Option<KeyRange>, now_ms: u64) -> Result<()> {
     let (store, core) = (&tree.store, &tree.core);
-    while let Some(work) = Work::flush_of(store, core, now_ms) {
-        work.run()?;
+    let asked = core.view.load().sealed.clone();
+    let waits = |sealed: &Arc<Sealed>| asked.iter().any(|asked| Arc::ptr_eq(asked, sealed));
+    while core.view.load().sealed.iter().any(waits) {
+        store.check()?;
+        store.site.check_going_on()?;
+        tree.check_there()?;
+        match Work::flush_of(store, core, now_ms) {
+            Some(work) => work.run()?,
+            None => (store.site.pause)(WAIT_NS),
+        }
     }
     // Where the oldest go first, nothing is merged but what the style merges.
     if matches!(core.options.style, Style::Fifo { .. }) {
