@@ -4,13 +4,14 @@
 //! only what is new. Files are written beside the old ones and renamed over them; the root comes
 //! last. A backup that is interrupted leaves the older one whole.
 
-use crate::{Database, Error, Result, checkpoint, core::Core};
+use crate::{Database, Error, Result, checkpoint, core::Core, ordered::place_of};
 use annals_disk::{Access, Disk};
 use annals_journal::{
-    COPY_TEMPORARY, LOCK_NAME, READERS_NAME, ROOT_NAME, ROOT_TEMPORARY, Root, RootSegment,
-    SegmentKind, Seq, checkpoint_name, is_data_file_name, lock, make_readers_file, read_lock,
-    segment_file_name,
+    COPY_TEMPORARY, LOCK_NAME, READERS_NAME, ROOT_NAME, ROOT_TEMPORARY, Root, RootManifest,
+    RootSegment, SegmentKind, Seq, checkpoint_name, is_data_file_name, lock, make_readers_file,
+    read_lock, segment_file_name,
 };
+use annals_ordered::{Damage, FileName, Frozen, ManifestPlace, State, Store, read_manifest};
 use std::{
     collections::BTreeSet,
     path::{Component, Path, PathBuf},
@@ -74,7 +75,10 @@ impl Database {
         let _exclusive = core.maintenance.exclusive.lock();
         let older = prepare_target(&*disk, target, Some(journal.database_id()))?;
         let _lock = lock(&*disk, target)?;
+        check_tables(core)?;
         checkpoint::write(core, &[])?;
+        // The tables before the log's end: what those have, the log that is copied has too.
+        let frozen = core.trees.store().map(Store::freeze);
         journal.sync()?;
         let (end, next_seq) = {
             let writer = journal.quiesce();
@@ -92,6 +96,7 @@ impl Database {
         copy.run(
             &root,
             up_to,
+            frozen.as_ref().map(Tables::Frozen),
             |entry| {
                 let guard = journal.guard(entry.slot).ok_or_else(|| {
                     missing(journal.dir().join(segment_file_name(entry.generation)))
@@ -130,9 +135,12 @@ pub(crate) fn restore(disk: &dyn Disk, backup: &Path, target: &Path) -> Result<B
     let _lock = lock(disk, target)?;
     let copy = Copy { disk, target, older: None, report: BackupReport::default() };
     let up_to = Seq(root.next_seq.0.saturating_sub(1));
+    let read = |manifest| read_manifest(disk, backup, root.database_id, place_of(manifest));
+    let state = root.manifest.map(read).transpose()?.map(|read| read.state);
     copy.run(
         &root,
         up_to,
+        state.as_ref().map(Tables::Copied),
         |entry| {
             let path = backup.join(segment_file_name(entry.generation));
             let region = disk.open_region(&path, Access::Read).map_err(Error::disk)?;
@@ -141,6 +149,21 @@ pub(crate) fn restore(disk: &dyn Disk, backup: &Path, target: &Path) -> Result<B
         },
         backup,
     )
+}
+
+/// Reads every byte of all tables.
+fn check_tables(core: &Core) -> Result<()> {
+    let Some(store) = core.trees.store() else { return Ok(()) };
+    let mut first = None;
+    store.verify(&mut |_, damage| {
+        first.get_or_insert(damage);
+    })?;
+    match first {
+        None => Ok(()),
+        Some(Damage { path, offset, what, .. }) => {
+            Err(annals_ordered::Error::Damaged { path, offset, what }.into())
+        }
+    }
 }
 
 /// Reads every frame of a segment up to `end`.
@@ -191,6 +214,7 @@ fn prepare_target(disk: &dyn Disk, target: &Path, id: Option<u64>) -> Result<Opt
     let ours = |name: &str| {
         [LOCK_NAME, READERS_NAME, COPY_TEMPORARY, ROOT_TEMPORARY].contains(&name)
             || is_data_file_name(name)
+            || FileName::parse(name).is_some()
     };
     match entries.iter().find(|entry| entry.is_dir || !ours(&entry.name)) {
         Some(entry) => Err(refuse(format!("it is not empty: it holds `{}`", entry.name))),
@@ -210,6 +234,15 @@ fn fold(path: &Path) -> PathBuf {
     })
 }
 
+/// Where the tables of a copy come from.
+#[derive(Clone, Copy)]
+enum Tables<'a> {
+    /// From a store that goes on.
+    Frozen(&'a Frozen),
+    /// From a backup, whose manifest says this.
+    Copied(&'a State),
+}
+
 struct Copy<'a> {
     disk: &'a dyn Disk,
     target: &'a Path,
@@ -222,6 +255,7 @@ impl Copy<'_> {
         mut self,
         root: &Root,
         up_to: Seq,
+        tables: Option<Tables<'_>>,
         content: impl Fn(&RootSegment) -> Result<Vec<u8>>,
         source: &Path,
     ) -> Result<BackupReport> {
@@ -230,9 +264,13 @@ impl Copy<'_> {
         let was_there = self.disk.len(&readers).is_ok_and(|len| len.is_some());
         let unseen = self.older.as_ref().is_some_and(|older| older.unseen_readers || !was_there);
         let made = make_readers_file(self.disk, self.target);
-        let root = &Root { unseen_readers: unseen || !made, ..root.clone() };
+        let mut root = Root { unseen_readers: unseen || !made, ..root.clone() };
         for entry in &root.segments {
-            self.segment(entry, root, &content)?;
+            self.segment(entry, &root, &content)?;
+        }
+        let mut named = BTreeSet::new();
+        if let Some(tables) = tables {
+            root.manifest = Some(self.tables(tables, root.manifest, source, &mut named)?);
         }
         if let Some(checkpoint) = root.checkpoint {
             let name = checkpoint_name(checkpoint.number);
@@ -241,11 +279,74 @@ impl Copy<'_> {
             self.write(&name, region.read(0, region.len()), 0)?;
         }
         root.write(self.disk, self.target)?;
-        self.remove_rest(root)?;
-        self.report.files_count = 1 + root.segments.len() as u64;
+        let tables_count = named.len() as u64;
+        self.remove_rest(&root, named)?;
+        self.report.files_count = 1 + root.segments.len() as u64 + tables_count;
         self.report.files_count += u64::from(root.checkpoint.is_some());
         self.report.up_to = up_to;
         Ok(self.report)
+    }
+
+    /// Copies the tables, and a manifest that names them. Notes the names of their files.
+    fn tables(
+        &mut self,
+        tables: Tables<'_>,
+        manifest: Option<RootManifest>,
+        source: &Path,
+        named: &mut BTreeSet<String>,
+    ) -> Result<RootManifest> {
+        let state = match tables {
+            Tables::Frozen(frozen) => frozen.state(),
+            Tables::Copied(state) => state,
+        };
+        let all = state.trees.values().flat_map(|tree| tree.levels.tables());
+        for (_, table) in all {
+            let name = FileName::Table(table.number).name();
+            self.file(&name, source)?;
+            named.insert(name);
+        }
+        let place = match (tables, manifest) {
+            (Tables::Copied(_), Some(manifest)) => {
+                let name = FileName::Manifest(manifest.number).name();
+                self.file(&name, source)?;
+                named.insert(name);
+                return Ok(manifest);
+            }
+            // An older copy goes on naming its own until the root is replaced.
+            (tables, _) => {
+                let entries = self.disk.list(self.target).map_err(Error::disk)?;
+                let numbers = entries.iter().filter_map(|entry| FileName::parse(&entry.name));
+                let least = numbers.map(|file| file.number() + 1).max().unwrap_or(1);
+                match tables {
+                    Tables::Frozen(frozen) => {
+                        frozen.write_manifest(self.disk, self.target, least)?
+                    }
+                    Tables::Copied(_) => {
+                        let what = "it names no manifest".to_owned();
+                        let path = source.join(ROOT_NAME);
+                        return Err(annals_ordered::Error::Missing { path, what }.into());
+                    }
+                }
+            }
+        };
+        let ManifestPlace { number, synced_bytes } = place;
+        named.insert(FileName::Manifest(number).name());
+        Ok(RootManifest { number, synced_bytes })
+    }
+
+    /// Copies a file that never changes, unless it is there already.
+    fn file(&mut self, name: &str, source: &Path) -> Result<()> {
+        let region =
+            self.disk.open_region(&source.join(name), Access::Read).map_err(Error::disk)?;
+        let bytes = region.read(0, region.len());
+        if let Ok(there) = self.disk.open_region(&self.target.join(name), Access::Read)
+            && there.len() == bytes.len()
+            && there.read(0, bytes.len()) == bytes
+        {
+            self.report.reused_bytes += bytes.len() as u64;
+            return Ok(());
+        }
+        self.write(name, bytes, 0)
     }
 
     fn segment(
@@ -298,12 +399,12 @@ impl Copy<'_> {
     }
 
     /// Removes what an older or an interrupted backup left and the new root does not name.
-    fn remove_rest(&self, root: &Root) -> Result<()> {
-        let mut named: BTreeSet<String> =
-            root.segments.iter().map(|entry| segment_file_name(entry.generation)).collect();
+    fn remove_rest(&self, root: &Root, mut named: BTreeSet<String>) -> Result<()> {
+        named.extend(root.segments.iter().map(|entry| segment_file_name(entry.generation)));
         named.extend(root.checkpoint.map(|checkpoint| checkpoint_name(checkpoint.number)));
         for entry in self.disk.list(self.target).map_err(Error::disk)? {
             let ours = is_data_file_name(&entry.name)
+                || FileName::parse(&entry.name).is_some()
                 || [COPY_TEMPORARY, ROOT_TEMPORARY].contains(&&*entry.name);
             if ours && !named.contains(&entry.name) {
                 self.disk.remove(&self.target.join(&entry.name)).map_err(Error::disk)?;

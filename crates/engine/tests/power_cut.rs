@@ -4,6 +4,7 @@
 //! and a model. The machine crashes at any operation, recovery is crashed again, and what is found
 //! then must be the model after one of its commits, none older than the durability promised, in
 //! all keyspaces at once. Numbers are never used twice and frames that were cut off never return.
+//! Keyspaces are of both kinds, so flushes, compactions and manifests are cut too.
 //! Records expire by a clock that is also set back: what was seen expired stays expired. Other
 //! processes read meanwhile, between any two operations of the writer, and outlive it: each sees the
 //! commits in their order, whole, and never goes back.
@@ -20,6 +21,8 @@ mod canaries;
 mod check;
 #[path = "power_cut/faults.rs"]
 mod faults;
+#[path = "power_cut/handle.rs"]
+mod handle;
 #[path = "power_cut/model.rs"]
 mod model;
 #[path = "power_cut/process.rs"]

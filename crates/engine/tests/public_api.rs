@@ -3,11 +3,13 @@
 #![allow(unused_imports, reason = "that the paths exist is the test")]
 
 use annals_engine::{
-    Background, BackupReport, Builder, CHECKPOINT_VERSION, CasOutcome, Change, ChangeKind, Changes,
-    CheckpointReport, Commit, CompactReport, Damage, Database, Durability, Entry, Error, ErrorKind,
-    Guard, HashKeyspace, Holder, Iter, KEY_BYTES_MAX, KEYSPACE_NAME_BYTES_MAX, KeyspaceInfo,
-    KeyspaceKind, KeyspaceOptions, KeyspaceStats, LogStats, Position, Recovery, Result, Seq,
-    Snapshot, SnapshotStats, Stats, VALUE_BYTES_MAX, VerifyReport, WriteBatch, WriteOptions,
+    AnyKeyspace, Background, BackupReport, Builder, CHECKPOINT_VERSION, CacheStats, CasOutcome,
+    Change, ChangeKind, Changes, CheckpointReport, Commit, CompactReport, Compression, Damage,
+    Database, Durability, Entry, Error, ErrorKind, Guard, HashKeyspace, Holder, Iter,
+    KEY_BYTES_MAX, KEYSPACE_NAME_BYTES_MAX, Keys, KeyspaceInfo, KeyspaceKind, KeyspaceOptions,
+    KeyspaceStats, LEVELS, LevelStats, LogStats, OrderedEntry, OrderedKeyspace, OrderedSnapshot,
+    Position, Range, Recovery, Result, Seq, Snapshot, SnapshotStats, Stats, Style, TableStats,
+    TreeOptions, TreeStats, VALUE_BYTES_MAX, Value, VerifyReport, WriteBatch, WriteOptions,
     data_dir,
 };
 
@@ -17,6 +19,11 @@ fn what_is_shared_between_threads_may_be() {
     fn cloned<T: Clone + Send + Sync + 'static>() {}
     cloned::<Database>();
     cloned::<HashKeyspace>();
+    cloned::<OrderedKeyspace>();
+    cloned::<OrderedSnapshot>();
+    cloned::<Value>();
+    cloned::<OrderedEntry>();
+    shared::<Range>();
     cloned::<Snapshot>();
     cloned::<Builder>();
     cloned::<Error>();

@@ -20,7 +20,7 @@ fn a_reader_whose_way_back_leads_to_another_record_searches_again() -> Result<()
     let core = &**db.core;
     let listed = core.catalog.load().by_name("keys").map(|listed| Arc::clone(&listed.keyspace));
     let (space, pin) = (listed.expect("it was made").id, annals_journal::pin());
-    let view = keys.target().view.read(&pin);
+    let view = keys.parts().1.view.read(&pin);
     let slot_of = |key: &[u8]| {
         let of_key = |slot: Slot| core.same_key(slot, space, key).map(|_| slot);
         view.table.find(hash_key(core.hash_seed, key), of_key).expect("it was stored")

@@ -93,7 +93,7 @@ impl World {
                 let current = self.current(*space, &bytes)?;
                 let (value, state, logged) = self.one_more(*space, &bytes, 20)?;
                 self.commit(state, &logged, None, |_| {
-                    let before = handle.fetch_update(&bytes, |_| Some(value.to_vec()))?;
+                    let before = handle.fetch_update(&bytes, &value)?;
                     assert_eq!(before.as_deref(), current.as_deref());
                     Ok(None)
                 })

@@ -3,6 +3,7 @@
 
 use crate::{
     check,
+    handle::hash_only,
     model::{Contents, Crash, Level, Model, State, difference, visible},
     process::{Life, ProcessDisk},
     random::Random,
@@ -46,6 +47,7 @@ pub(crate) struct Setup {
     pub(crate) level: Level,
     pub(crate) checkpoint_every_bytes: u64,
     pub(crate) compact_below: f64,
+    pub(crate) memory_bytes: u64,
 }
 
 impl Setup {
@@ -54,11 +56,17 @@ impl Setup {
             level: random.pick(&[Level::Buffered, Level::Interval, Level::Interval, Level::Sync]),
             checkpoint_every_bytes: random.pick(&[4 << 10, 40 << 10, 1 << 30]),
             compact_below: random.pick(&[0.0, 0.5, 0.9]),
+            memory_bytes: random.pick(&[64 << 10, 96 << 20]),
         }
     }
 
     pub(crate) fn fixed() -> Self {
-        Self { level: Level::Interval, checkpoint_every_bytes: 1 << 30, compact_below: 0.5 }
+        Self {
+            level: Level::Interval,
+            checkpoint_every_bytes: 1 << 30,
+            compact_below: 0.5,
+            memory_bytes: 96 << 20,
+        }
     }
 
     pub(crate) fn open(self, disk: Arc<dyn Disk>, dir: &str) -> Result<Database, Error> {
@@ -72,6 +80,7 @@ impl Setup {
             .segment_bytes(64 << 10)
             .checkpoint_every_bytes(self.checkpoint_every_bytes)
             .compact_below(self.compact_below)
+            .memory_bytes(self.memory_bytes)
             .durability(self.level.durability())
     }
 
@@ -311,10 +320,13 @@ impl World {
         };
         let found = check::state(&copy)?;
         let clock_ms = copy.stats().clock_ms;
-        let differs = |from: &Arc<Contents>| difference(&visible(from, clock_ms), &found);
+        // A read-only handle sees hash keyspaces; what a backup has of others is looked at when it is
+        // used.
+        let seen = |from: &Arc<Contents>| hash_only(visible(from, clock_ms));
+        let differs = |from: &Arc<Contents>| difference(&seen(from), &found);
         let old = finished.as_ref().map(differs).unwrap_or_default();
         let new = interrupted.last().map(differs).unwrap_or_default();
-        let is_it = |contents: &Arc<Contents>| visible(contents, clock_ms) == found;
+        let is_it = |contents: &Arc<Contents>| seen(contents) == found;
         match interrupted.into_iter().rev().chain(finished).find(is_it) {
             Some(state) => {
                 // What is found after a power cut is on the device; after a kill it may be not.

@@ -1,11 +1,12 @@
 //! The commits of a simulated machine, done in the database and in the model.
 
 use crate::{
+    handle::Handle,
     model::{Contents, Level, Logged, Stored, Value},
     world::{Done, Stop, World},
 };
 use annals_engine::{
-    CasOutcome, ChangeKind, Commit, Database, Error, HashKeyspace, KeyspaceOptions, WriteOptions,
+    CasOutcome, ChangeKind, Commit, Database, Error, KeyspaceOptions, WriteOptions,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -105,8 +106,8 @@ impl World {
         vec![b'k'; usize::from(key % 3)].into_iter().chain((key > 2).then_some(key)).collect()
     }
 
-    pub(crate) fn handle(&self, db: &Database, space: u8) -> Result<HashKeyspace, Stop> {
-        db.open_keyspace(&Self::name(space)).map_err(|error| self.stop("open a keyspace", &error))
+    pub(crate) fn handle(&self, db: &Database, space: u8) -> Result<Handle, Stop> {
+        Handle::open(db, &Self::name(space)).map_err(|error| self.stop("open a keyspace", &error))
     }
 
     /// Makes the keyspace if it is not there; tells whether it had to.
@@ -119,7 +120,7 @@ impl World {
         state.insert(name.clone(), Default::default());
         let options = KeyspaceOptions { ttl: Self::ttl(space), ..KeyspaceOptions::default() };
         let logged = [Logged::change(ChangeKind::CreateKeyspace)];
-        self.commit(state, &logged, None, |db| db.create_keyspace(&name, options).map(|_| None))?;
+        self.commit(state, &logged, None, |db| Handle::create(db, &name, options).map(|()| None))?;
         Ok(true)
     }
 
@@ -206,12 +207,12 @@ impl World {
                     let stored = self.stored(*space, &value, None)?;
                     let records = state.entry(Self::name(*space)).or_default();
                     records.insert(key.clone(), stored);
-                    batch.insert(&handle, &key, &value).expect("small enough");
+                    handle.insert_in(&mut batch, &key, &value);
                     logged.push(Logged { kind: ChangeKind::Insert, key, value: Some(value) });
                 }
                 None => {
                     state.entry(Self::name(*space)).or_default().remove(&key);
-                    batch.remove(&handle, &key).expect("small enough");
+                    handle.remove_in(&mut batch, &key);
                     logged.push(Logged { kind: ChangeKind::Remove, key, value: None });
                 }
             }

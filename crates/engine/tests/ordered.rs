@@ -1,0 +1,11 @@
+//! Ordered keyspaces through the public interface: against a plain sorted map, the traps that such
+//! engines fall into, and readers beside writers.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "ordered/concurrent.rs"]
+mod concurrent;
+#[path = "ordered/model.rs"]
+mod model;
+#[path = "ordered/traps.rs"]
+mod traps;

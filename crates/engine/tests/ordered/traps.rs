@@ -1,0 +1,291 @@
+//! What such engines get wrong, one by one.
+
+use annals_disk::{SimDisk, SimOptions};
+use annals_engine::{
+    Background, ChangeKind, Database, Durability, Error, ErrorKind, KeyspaceKind, KeyspaceOptions,
+    WriteOptions,
+};
+use std::{sync::Arc, time::Duration};
+
+fn builder(disk: &SimDisk) -> annals_engine::Builder {
+    Database::builder()
+        .disk(Arc::new(disk.clone()))
+        .background(Background::Manual)
+        .segment_bytes(64 << 10)
+        .checkpoint_every_bytes(1 << 30)
+}
+
+fn open(disk: &SimDisk) -> Database {
+    builder(disk).open("db").unwrap()
+}
+
+fn machine() -> SimDisk {
+    SimDisk::new(SimOptions::seeded(1))
+}
+
+fn tables(disk: &SimDisk) -> usize {
+    use annals_disk::Disk;
+    let entries = disk.list("db".as_ref()).unwrap();
+    entries.iter().filter(|entry| entry.name.ends_with(".tbl")).count()
+}
+
+#[test]
+fn after_ten_flushes_a_reopen_replays_only_the_tail() {
+    let disk = machine();
+    let db = open(&disk);
+    let sorted = db.ordered_keyspace("sorted").unwrap();
+    for round in 0..10_u32 {
+        for number in 0..100_u32 {
+            sorted.insert((round * 1_000 + number).to_be_bytes(), [7; 300]).unwrap();
+        }
+        db.checkpoint().unwrap();
+    }
+    db.compact().unwrap();
+    let log_bytes = db.stats().log.content_bytes;
+    assert!(log_bytes < 100_000, "the log has {log_bytes} bytes of what tables have");
+    sorted.insert("tail", "1").unwrap();
+    sorted.insert("tail", "2").unwrap();
+    let disk = disk.restart_clean();
+    drop((sorted, db));
+    let db = open(&disk);
+    assert_eq!(db.recovery().records_count, 2);
+    let sorted = db.ordered_keyspace("sorted").unwrap();
+    assert_eq!(sorted.len().unwrap(), 1_001);
+    assert_eq!(sorted.get("tail").unwrap().as_deref(), Some(&b"2"[..]));
+}
+
+#[test]
+fn log_that_no_table_has_is_never_given_up() {
+    let disk = machine();
+    let db = open(&disk);
+    let (sorted, hashed) = (db.ordered_keyspace("a").unwrap(), db.hash_keyspace("b").unwrap());
+    sorted.insert("first", "1").unwrap();
+    for round in 0..40_u8 {
+        hashed.insert("same", vec![round; 20_000]).unwrap();
+        sorted.insert([round], [round; 100]).unwrap();
+        if round % 8 == 0 {
+            db.compact().unwrap();
+        }
+    }
+    let disk = disk.restart_clean();
+    drop((sorted, hashed, db));
+    let db = open(&disk);
+    assert_eq!(db.ordered_keyspace("a").unwrap().len().unwrap(), 41);
+    assert_eq!(db.hash_keyspace("b").unwrap().len(), 1);
+}
+
+#[test]
+fn a_deleted_key_stays_deleted() {
+    let disk = machine();
+    let mut db = open(&disk);
+    for round in 0..4 {
+        let sorted = db.ordered_keyspace("sorted").unwrap();
+        sorted.insert("key", "value").unwrap();
+        sorted.insert("empty", "").unwrap();
+        db.checkpoint().unwrap();
+        assert!(sorted.remove("key").unwrap());
+        if round % 2 == 0 {
+            db.checkpoint().unwrap();
+            sorted.compact().unwrap();
+        }
+        drop(sorted);
+        db.close().unwrap();
+        db = open(&disk);
+        let sorted = db.ordered_keyspace("sorted").unwrap();
+        assert!(!sorted.contains("key").unwrap());
+        assert_eq!(sorted.get("empty").unwrap().as_deref(), Some(&b""[..]));
+    }
+}
+
+#[test]
+fn a_failing_flush_stops_writes_with_its_cause_and_loses_nothing() {
+    let disk = machine();
+    let db = open(&disk);
+    let sorted = db.ordered_keyspace("sorted").unwrap();
+    let sync = WriteOptions::default().durability(Durability::Sync);
+    for number in 0..20_u8 {
+        sorted.insert_with([number], [number; 50], sync).unwrap();
+    }
+    // The disk has no room for a table; the log has its own already.
+    disk.set_capacity(0);
+    let failed = db.checkpoint();
+    disk.clear_capacity();
+    assert!(failed.is_err());
+    let refused = sorted.insert("more", "1").unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Poisoned);
+    assert_eq!(sorted.len().unwrap(), 20, "reads go on");
+    let disk = disk.restart();
+    drop((sorted, db));
+    let db = open(&disk);
+    assert_eq!(db.ordered_keyspace("sorted").unwrap().len().unwrap(), 20);
+}
+
+#[test]
+fn a_missing_table_is_named_and_nothing_is_changed() {
+    use annals_disk::Disk;
+    let disk = machine();
+    let db = open(&disk);
+    db.ordered_keyspace("sorted").unwrap().insert("key", "value").unwrap();
+    db.close().unwrap();
+    let entries = disk.list("db".as_ref()).unwrap();
+    let table = entries.iter().find(|entry| entry.name.ends_with(".tbl")).unwrap();
+    disk.remove(&std::path::Path::new("db").join(&table.name)).unwrap();
+    let error = builder(&disk).open("db").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.to_string().contains("\"key\""), "{error}");
+}
+
+#[test]
+fn a_database_without_ordered_keyspaces_has_no_tables() {
+    use annals_disk::Disk;
+    let disk = machine();
+    let db = open(&disk);
+    db.hash_keyspace("users").unwrap().insert("ada", "1815").unwrap();
+    db.close().unwrap();
+    let names = disk.list("db".as_ref()).unwrap();
+    assert!(names.iter().all(|entry| !entry.name.ends_with(".man")), "{names:?}");
+    let root = disk.read("db/annals.root".as_ref(), 1 << 20).unwrap();
+    assert_eq!(root[8], 1, "older builds read it");
+}
+
+#[test]
+fn dropping_and_clearing_give_space_back_and_snapshots_still_see() {
+    let disk = machine();
+    let db = open(&disk);
+    let (one, two) = (db.ordered_keyspace("one").unwrap(), db.ordered_keyspace("two").unwrap());
+    for number in 0..50_u8 {
+        one.insert([number], [1; 100]).unwrap();
+        two.insert([number], [2; 100]).unwrap();
+    }
+    db.checkpoint().unwrap();
+    assert_eq!(tables(&disk), 2);
+    let before = db.snapshot();
+    let walk = two.iter().unwrap();
+    one.clear().unwrap();
+    one.insert("new", "1").unwrap();
+    db.drop_keyspace("two").unwrap();
+    db.checkpoint().unwrap();
+    assert!(matches!(two.get("x"), Err(Error::KeyspaceDropped { .. })));
+    assert_eq!(walk.count(), 50);
+    assert_eq!(before.ordered("one").unwrap().iter().unwrap().count(), 50);
+    assert_eq!(before.ordered("two").unwrap().iter().unwrap().count(), 50);
+    assert_eq!(one.len().unwrap(), 1);
+    drop(before);
+    db.tick().unwrap();
+    assert_eq!(tables(&disk), 1);
+    drop((one, two));
+    db.close().unwrap();
+    let db = open(&disk);
+    assert_eq!(db.ordered_keyspace("one").unwrap().len().unwrap(), 1);
+    assert_eq!(db.keyspaces().len(), 1);
+}
+
+#[test]
+fn kinds_are_told_apart() {
+    let db = Database::open_in_memory().unwrap();
+    db.hash_keyspace("hash").unwrap();
+    db.ordered_keyspace("ordered").unwrap();
+    let error = db.ordered_keyspace("hash").unwrap_err();
+    assert!(matches!(error, Error::WrongKind { found: KeyspaceKind::Hash, .. }), "{error}");
+    let error = db.open_keyspace("ordered").unwrap_err();
+    assert!(matches!(error, Error::WrongKind { found: KeyspaceKind::Ordered, .. }), "{error}");
+    let options = KeyspaceOptions { kind: KeyspaceKind::Ordered, ttl: None };
+    assert!(matches!(db.create_keyspace("x", options), Err(Error::WrongKind { .. })));
+    assert!(matches!(db.snapshot().get("ordered", "k"), Err(Error::WrongKind { .. })));
+    assert!(matches!(db.snapshot().ordered("hash"), Err(Error::WrongKind { .. })));
+}
+
+#[test]
+fn read_only_handles_refuse_ordered_keyspaces_and_read_the_others() {
+    let disk = machine();
+    let db = open(&disk);
+    db.ordered_keyspace("sorted").unwrap().insert("a", "1").unwrap();
+    db.hash_keyspace("hashed").unwrap().insert("a", "2").unwrap();
+    db.checkpoint().unwrap();
+    let reader = builder(&disk).read_only(true).open("db").unwrap();
+    assert!(matches!(reader.ordered_keyspace("sorted"), Err(Error::OrderedReadOnly { .. })));
+    assert!(matches!(reader.snapshot().ordered("sorted"), Err(Error::OrderedReadOnly { .. })));
+    let hashed = reader.open_keyspace("hashed").unwrap();
+    assert_eq!(hashed.get("a").unwrap().as_deref(), Some(&b"2"[..]));
+    assert_eq!(reader.keyspaces().len(), 2);
+}
+
+#[test]
+fn records_expire_in_every_place() {
+    let disk = machine();
+    let db = open(&disk);
+    let options = KeyspaceOptions::default().ttl(Duration::from_millis(50));
+    let sorted = db.create_ordered_keyspace("s", options, Default::default()).unwrap();
+    sorted.insert("short", "1").unwrap();
+    let long = WriteOptions::default().ttl(Duration::from_secs(3600));
+    sorted.insert_with("long", "2", long).unwrap();
+    let before = db.snapshot();
+    disk.advance_ms(60);
+    assert!(sorted.get("short").unwrap().is_none());
+    assert_eq!(sorted.len().unwrap(), 1);
+    assert!(!sorted.remove("short").unwrap());
+    assert_eq!(before.ordered("s").unwrap().iter().unwrap().count(), 2);
+    drop(before);
+    db.checkpoint().unwrap();
+    sorted.compact().unwrap();
+    assert_eq!(sorted.iter().unwrap().count(), 1);
+    disk.set_now_ms(1);
+    drop(sorted);
+    db.close().unwrap();
+    let db = open(&disk);
+    assert_eq!(db.ordered_keyspace("s").unwrap().len().unwrap(), 1);
+}
+
+#[test]
+fn the_feed_tells_removed_ranges_and_clears() {
+    let db = Database::open_in_memory().unwrap();
+    let sorted = db.ordered_keyspace("s").unwrap();
+    sorted.insert("b", "1").unwrap();
+    sorted.remove_range("a".."c").unwrap();
+    sorted.clear().unwrap();
+    let mut feed = db.changes(db.oldest_seq()).unwrap();
+    let mut next = || feed.try_next().unwrap().unwrap();
+    assert_eq!(next().kind, ChangeKind::CreateKeyspace);
+    assert_eq!(next().kind, ChangeKind::Insert);
+    let range = next();
+    assert_eq!((range.kind, &range.key[..]), (ChangeKind::RemoveRange, &b"a"[..]));
+    assert_eq!((range.keyspace.as_deref(), range.value.as_deref()), (Some("s"), Some(&b"c"[..])));
+    assert_eq!(next().kind, ChangeKind::ClearKeyspace);
+}
+
+#[test]
+fn a_backup_has_the_tables_and_copies_only_what_is_new() {
+    let disk = machine();
+    let db = open(&disk);
+    let sorted = db.ordered_keyspace("s").unwrap();
+    for number in 0..200_u32 {
+        sorted.insert(number.to_be_bytes(), [5; 500]).unwrap();
+    }
+    let first = db.backup_to("copy").unwrap();
+    sorted.insert("late", "1").unwrap();
+    let second = db.backup_to("copy").unwrap();
+    assert!(second.reused_bytes > 100_000, "{second:?}");
+    assert!(second.copied_bytes < first.copied_bytes, "{first:?} {second:?}");
+    sorted.insert("later", "1").unwrap();
+    builder(&disk).restore("copy", "restored").unwrap();
+    for place in ["copy", "restored"] {
+        let copy = builder(&disk).open(place).unwrap();
+        assert_eq!(copy.ordered_keyspace("s").unwrap().len().unwrap(), 201, "{place}");
+        assert!(copy.verify(&mut |_| {}).unwrap().is_intact());
+    }
+}
+
+#[test]
+fn figures_tell_of_tables() {
+    let disk = machine();
+    let db = open(&disk);
+    assert!(db.stats().tables.is_none());
+    let sorted = db.ordered_keyspace("s").unwrap();
+    sorted.insert("a", [1; 1000]).unwrap();
+    assert!(db.stats().tables.unwrap().memtable_bytes >= 1000);
+    db.checkpoint().unwrap();
+    let stats = db.stats();
+    let tree = stats.keyspaces[0].tree.as_ref().unwrap();
+    assert_eq!((tree.levels[0].tables, tree.levels[0].entries, tree.flushes), (1, 1, 1));
+    assert_eq!(stats.keyspaces[0].len, 1);
+}

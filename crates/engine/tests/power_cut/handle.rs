@@ -1,0 +1,124 @@
+//! Handles of keyspaces of both kinds, for scripts that do not care which.
+
+use crate::model::{Records, State};
+use annals_engine::{
+    CasOutcome, Commit, Database, Error, HashKeyspace, KeyspaceOptions, OrderedKeyspace, Result,
+    Snapshot, TreeOptions, WriteBatch, WriteOptions,
+};
+
+pub(crate) enum Handle {
+    Hash(HashKeyspace),
+    Ordered(OrderedKeyspace),
+}
+
+/// Whether the keyspace of this name is an ordered one: those with odd numbers are.
+pub(crate) fn is_ordered(name: &str) -> bool {
+    name.starts_with("space-") && name.ends_with(['1', '3'])
+}
+
+/// What readers in other processes can see of a state.
+pub(crate) fn hash_only(mut state: State) -> State {
+    state.retain(|name, _| !is_ordered(name));
+    state
+}
+
+macro_rules! each {
+    ($self:ident, $handle:ident => $call:expr) => {
+        match $self {
+            Handle::Hash($handle) => $call,
+            Handle::Ordered($handle) => $call,
+        }
+    };
+}
+
+impl Handle {
+    pub(crate) fn open(db: &Database, name: &str) -> Result<Self> {
+        if is_ordered(name) {
+            return db.open_ordered_keyspace(name).map(Self::Ordered);
+        }
+        db.open_keyspace(name).map(Self::Hash)
+    }
+
+    pub(crate) fn create(db: &Database, name: &str, options: KeyspaceOptions) -> Result<()> {
+        if is_ordered(name) {
+            let tables = TreeOptions { level0_tables: 2, ..TreeOptions::default() };
+            return db.create_ordered_keyspace(name, options, tables).map(drop);
+        }
+        db.create_keyspace(name, options).map(drop)
+    }
+
+    pub(crate) fn insert_with(
+        &self,
+        key: &[u8],
+        value: &[u8],
+        options: WriteOptions,
+    ) -> Result<Commit> {
+        each!(self, handle => handle.insert_with(key, value, options))
+    }
+
+    pub(crate) fn remove_with(&self, key: &[u8], options: WriteOptions) -> Result<bool> {
+        each!(self, handle => handle.remove_with(key, options))
+    }
+
+    pub(crate) fn compare_and_swap(
+        &self,
+        key: &[u8],
+        expected: Option<&[u8]>,
+        new: Option<&[u8]>,
+    ) -> Result<CasOutcome> {
+        each!(self, handle => handle.compare_and_swap(key, expected, new))
+    }
+
+    pub(crate) fn fetch_update(&self, key: &[u8], new: &[u8]) -> Result<Option<Vec<u8>>> {
+        each!(self, handle => handle.fetch_update(key, |_| Some(new.to_vec())))
+    }
+
+    pub(crate) fn clear(&self) -> Result<()> {
+        each!(self, handle => handle.clear())
+    }
+
+    pub(crate) fn len(&self) -> Result<u64> {
+        match self {
+            Self::Hash(handle) => Ok(handle.len()),
+            Self::Ordered(handle) => handle.len(),
+        }
+    }
+
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        Ok(match self {
+            Self::Hash(handle) => handle.get(key)?.map(|value| value.to_vec()),
+            Self::Ordered(handle) => handle.get(key)?.map(|value| value.to_vec()),
+        })
+    }
+
+    pub(crate) fn insert_in(&self, batch: &mut WriteBatch, key: &[u8], value: &[u8]) {
+        each!(self, handle => batch.insert(handle, key, value)).expect("small enough");
+    }
+
+    pub(crate) fn remove_in(&self, batch: &mut WriteBatch, key: &[u8]) {
+        each!(self, handle => batch.remove(handle, key)).expect("small enough");
+    }
+}
+
+/// The records of an ordered keyspace as a snapshot sees them; `None` in a read-only handle.
+pub(crate) fn ordered_records(snapshot: &Snapshot, name: &str) -> Result<Option<Records>> {
+    let seen = match snapshot.ordered(name) {
+        Err(Error::OrderedReadOnly { .. }) => return Ok(None),
+        other => other?,
+    };
+    let mut records = Records::new();
+    for entry in seen.iter()? {
+        let (key, value) = entry?.to_vecs();
+        let got = seen.get(&key)?.map(|value| value.to_vec());
+        assert_eq!(got.as_ref(), Some(&value), "a snapshot's get and iteration differ");
+        assert!(
+            records.last_key_value().is_none_or(|(last, _)| *last < key),
+            "keys come out of order"
+        );
+        records.insert(key, value.into());
+    }
+    let back: Vec<_> = seen.iter()?.rev().collect::<Result<_>>()?;
+    let forward = records.iter().rev().map(|(key, value)| (&key[..], &value[..]));
+    assert!(back.iter().map(|entry| (entry.key(), entry.value())).eq(forward), "back and forth");
+    Ok(Some(records))
+}
