@@ -17,7 +17,8 @@ Errors go to standard error; with --json as one object {\"error\", \"kind\", \"e
 /// Look at, fill, check, back up and measure an Annals database.
 ///
 /// Commands that only read (get, keys, scan, stats, verify, changes, keyspace list and stats) work
-/// beside a live writer and never create or change anything.
+/// beside a live writer and never create or change anything. What they need of ordered keyspaces takes
+/// a writer's handle: nobody else may write meanwhile.
 #[derive(Debug, Parser)]
 #[command(name = "annals", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub(crate) struct CommandLine {
@@ -51,6 +52,10 @@ pub(crate) struct WritingArgs {
     /// How large the segment files are that are made from now on [default: 64MiB]
     #[arg(long, value_name = "BYTES", value_parser = units::parse_bytes)]
     pub(crate) segment_bytes: Option<u64>,
+
+    /// How much memory ordered keyspaces may take together, in commands that write [default: 96MiB]
+    #[arg(long, value_name = "BYTES", value_parser = units::parse_bytes)]
+    pub(crate) memory_bytes: Option<u64>,
 }
 
 /// The durability levels by name.
@@ -79,9 +84,9 @@ pub(crate) enum CommandArgs {
     Get(KeyArgs),
     /// Remove a key
     Delete(DeleteArgs),
-    /// List the keys, in no particular order
+    /// List the keys; of an ordered keyspace in their order
     Keys(ScanArgs),
-    /// List keys and values, in no particular order, apart by a tab
+    /// List keys and values, apart by a tab; of an ordered keyspace in the order of its keys
     Scan(ScanArgs),
     /// Load records from a file or standard input, one a line
     BatchPut(BatchPutArgs),
@@ -90,14 +95,18 @@ pub(crate) enum CommandArgs {
     Keyspace(KeyspaceCommand),
     /// Show what the database holds and what it takes
     Stats,
-    /// Read every byte and name file and offset of any damage
+    /// Read every byte and name file and offset of any damage, in tables also the keys concerned
     ///
     /// Counts the records in the log, those that were replaced or removed since and those that compaction
     /// has moved included, and the keys that the keyspaces hold now.
     Verify,
     /// Write what is in memory to checkpoint files, so that opening reads less of the log
     Checkpoint,
-    /// Rewrite segments of the log that hold mostly dead records
+    /// Rewrite segments of the log that hold mostly dead records, or the tables of an ordered keyspace
+    ///
+    /// Without a keyspace the log is compacted: segments that hold mostly records which were replaced or
+    /// removed since go. With one, its tables are merged until each key lies in one place, without what
+    /// was replaced, removed or has expired.
     Compact(CompactArgs),
     /// Copy a consistent state; into a directory with an older backup only what is new
     Backup(BackupArgs),
@@ -128,7 +137,18 @@ pub(crate) struct PutArgs {
     #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
     pub(crate) ttl: Option<Duration>,
     #[command(flatten)]
+    pub(crate) kind: KindIfMade,
+    #[command(flatten)]
     pub(crate) writing: WritingArgs,
+}
+
+/// The kind of a keyspace that may be there already.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct KindIfMade {
+    /// What the keyspace is good at, if this makes it [default: hash]; one that is there must be of
+    /// this kind
+    #[arg(long, value_enum)]
+    pub(crate) kind: Option<KindArg>,
 }
 
 #[derive(Debug, Args)]
@@ -149,16 +169,42 @@ pub(crate) struct DeleteArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct CompactArgs {
+    /// The ordered keyspace whose tables are compacted, instead of the log
+    #[arg(short, long, value_name = "KEYSPACE")]
+    pub(crate) keyspace: Option<String>,
+    /// Leave alone what lies before this key
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true, requires = "keyspace")]
+    pub(crate) from: Option<OsString>,
+    /// Leave alone this key and what lies behind it
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true, requires = "keyspace")]
+    pub(crate) to: Option<OsString>,
     #[command(flatten)]
     pub(crate) writing: WritingArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ScanArgs {
-    /// Only keys that start with these bytes; the whole keyspace is read to find them
+    /// Only keys that start with these bytes; a hash keyspace is read whole to find them
     pub(crate) prefix: Option<OsString>,
+    /// The same, for prefixes that start with a minus
+    #[arg(
+        long = "prefix",
+        value_name = "PREFIX",
+        allow_hyphen_values = true,
+        conflicts_with = "prefix"
+    )]
+    pub(crate) named_prefix: Option<OsString>,
     #[command(flatten)]
     pub(crate) keyspace: KeyspaceArg,
+    /// Begin with this key, or the next one that is there; only for ordered keyspaces
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
+    pub(crate) from: Option<OsString>,
+    /// End before this key; only for ordered keyspaces
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
+    pub(crate) to: Option<OsString>,
+    /// The last key first; only for ordered keyspaces
+    #[arg(long)]
+    pub(crate) reverse: bool,
     /// Stop after this many
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u64>,
@@ -186,6 +232,8 @@ pub(crate) struct BatchPutArgs {
     #[command(flatten)]
     pub(crate) keyspace: KeyspaceArg,
     #[command(flatten)]
+    pub(crate) kind: KindIfMade,
+    #[command(flatten)]
     pub(crate) writing: WritingArgs,
 }
 
@@ -197,9 +245,9 @@ pub(crate) enum KeyspaceCommand {
     Create {
         /// Its name
         name: String,
-        /// What it is good at
-        #[arg(long, value_enum, default_value_t = KindArg::Hash)]
-        kind: KindArg,
+        /// What it is good at [default: hash]
+        #[arg(long, value_enum)]
+        kind: Option<KindArg>,
         /// Let records expire after this long unless they say otherwise, such as 250ms, 90s, 5m,
         /// 2h or 7d; a bare number is seconds
         #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
@@ -224,8 +272,10 @@ pub(crate) enum KeyspaceCommand {
 /// The kinds of keyspaces by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum KindArg {
-    /// Point look-ups without a copy
+    /// Point look-ups without a copy; all keys are in memory
     Hash,
+    /// Keys in their order: ranges and prefixes, also of more data than memory
+    Ordered,
 }
 
 #[derive(Debug, Args)]
@@ -264,6 +314,9 @@ pub(crate) struct TourArgs {
     /// Take no more input than this into memory
     #[arg(long, value_name = "BYTES", default_value = "256MiB", value_parser = units::parse_bytes)]
     pub(crate) max_bytes: u64,
+    /// The kind of the keyspaces that hold the data [default: hash]
+    #[arg(long, value_enum)]
+    pub(crate) kind: Option<KindArg>,
     #[command(flatten)]
     pub(crate) writing: WritingArgs,
 }
@@ -282,6 +335,9 @@ pub(crate) struct BenchArgs {
     /// Stop a row after this long, however many operations are left, such as 500ms, 5s or 1m
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::parse_duration)]
     pub(crate) time_limit: Duration,
+    /// The kind of the keyspaces that are measured [default: hash]
+    #[arg(long, value_enum)]
+    pub(crate) kind: Option<KindArg>,
 }
 
 impl CommandArgs {
@@ -308,6 +364,7 @@ impl CommandLine {
         WritingArgs {
             durability: behind.durability.or(before.durability),
             segment_bytes: behind.segment_bytes.or(before.segment_bytes),
+            memory_bytes: behind.memory_bytes.or(before.memory_bytes),
         }
     }
 }

@@ -9,6 +9,7 @@ mod clock;
 mod command;
 mod failure;
 mod histogram;
+mod keyspace;
 mod lines;
 mod output;
 mod plan;
@@ -16,6 +17,7 @@ mod random;
 mod scratch;
 mod session;
 mod units;
+mod wanted;
 
 use std::process::ExitCode;
 

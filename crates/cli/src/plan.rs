@@ -1,14 +1,16 @@
 //! From what was typed to what is done: checks and conversions happen here, once.
 
 use crate::{
-    args::{CommandArgs, CommandLine, DurabilityArg, KeyspaceCommand, KindArg},
+    args::{CommandArgs, CommandLine, DurabilityArg, KeyspaceCommand, KindArg, ScanArgs},
     command::{self, Command},
     failure::{Failure, Result},
+    keyspace::KIND_IF_MADE,
     lines::KeyRule,
     output::Form,
     session::{Session, Settings},
+    wanted::{Wanted, check_bounds},
 };
-use annals::{Durability, KeyspaceOptions, Seq};
+use annals::{Durability, KeyspaceKind, KeyspaceOptions, Seq};
 use std::{ffi::OsString, path::PathBuf};
 
 /// Does what the command line asks for.
@@ -33,6 +35,7 @@ fn settings(line: &CommandLine) -> Settings {
             Some(DurabilityArg::Sync) => Durability::Sync,
         },
         segment_bytes: writing.segment_bytes,
+        memory_bytes: writing.memory_bytes,
     }
 }
 
@@ -46,6 +49,7 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
                 _ => command::Value::Given(bytes(put.value)),
             },
             ttl: put.ttl,
+            kind: put.kind.kind.map(kind),
         }),
         CommandArgs::Get(get) => {
             Box::new(command::Get { keyspace: get.keyspace.keyspace, key: bytes(get.key) })
@@ -54,18 +58,8 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
             let key = delete.key;
             Box::new(command::Delete { keyspace: key.keyspace.keyspace, key: bytes(key.key) })
         }
-        CommandArgs::Keys(keys) => Box::new(command::Scan {
-            keyspace: keys.keyspace.keyspace,
-            prefix: keys.prefix.map(bytes).unwrap_or_default(),
-            limit: keys.limit,
-            with_values: false,
-        }),
-        CommandArgs::Scan(scan) => Box::new(command::Scan {
-            keyspace: scan.keyspace.keyspace,
-            prefix: scan.prefix.map(bytes).unwrap_or_default(),
-            limit: scan.limit,
-            with_values: true,
-        }),
+        CommandArgs::Keys(keys) => Box::new(scan(keys, false)?),
+        CommandArgs::Scan(records) => Box::new(scan(records, true)?),
         CommandArgs::BatchPut(put) => Box::new(command::BatchPut {
             keyspace: put.keyspace.keyspace,
             input: input(put.file),
@@ -75,15 +69,13 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
                 KeyRule::Separator(separator(&put.separator)?)
             },
             batch: put.batch.get(),
+            kind: put.kind.kind.map(kind),
             progress_json: put.progress_json,
         }),
         CommandArgs::Keyspace(keyspace) => match keyspace {
             KeyspaceCommand::List => Box::new(command::KeyspaceList),
-            KeyspaceCommand::Create { name, kind: KindArg::Hash, ttl, .. } => {
-                let mut options = KeyspaceOptions::default();
-                if let Some(ttl) = ttl {
-                    options = options.ttl(ttl);
-                }
+            KeyspaceCommand::Create { name, kind: of, ttl, .. } => {
+                let options = KeyspaceOptions { kind: kind_or_usual(of), ttl };
                 Box::new(command::KeyspaceCreate { name, options })
             }
             KeyspaceCommand::Drop { name, .. } => Box::new(command::KeyspaceDrop { name }),
@@ -92,7 +84,14 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
         CommandArgs::Stats => Box::new(command::Stats),
         CommandArgs::Verify => Box::new(command::Verify),
         CommandArgs::Checkpoint => Box::new(command::Checkpoint),
-        CommandArgs::Compact(_) => Box::new(command::Compact),
+        CommandArgs::Compact(compact) => match compact.keyspace {
+            None => Box::new(command::CompactLog),
+            Some(keyspace) => {
+                let (from, to) = (compact.from.map(bytes), compact.to.map(bytes));
+                check_bounds(from.as_deref(), to.as_deref())?;
+                Box::new(command::CompactTables { keyspace, from, to })
+            }
+        },
         CommandArgs::Backup(backup) => Box::new(command::Backup { dir: backup.dir }),
         CommandArgs::Restore(restore) => Box::new(command::Restore { dir: restore.dir }),
         CommandArgs::Unlock => Box::new(command::Unlock),
@@ -102,7 +101,8 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
             limit: changes.limit,
         }),
         CommandArgs::Tour(tour) => {
-            Box::new(command::Tour { path: tour.path, keep: tour.keep, max_bytes: tour.max_bytes })
+            let (kind, max_bytes) = (kind_or_usual(tour.kind), tour.max_bytes);
+            Box::new(command::Tour { path: tour.path, keep: tour.keep, max_bytes, kind })
         }
         CommandArgs::Bench(bench) => Box::new(command::Bench {
             ops: bench.ops.get(),
@@ -110,8 +110,32 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
                 .map_err(|_| Failure::usage("--value-size is too large for this machine"))?,
             threads: bench.threads.get(),
             time_limit: bench.time_limit,
+            kind: kind_or_usual(bench.kind),
         }),
     })
+}
+
+fn scan(args: ScanArgs, with_values: bool) -> Result<command::Scan> {
+    let wanted = Wanted {
+        prefix: args.prefix.or(args.named_prefix).map(bytes).unwrap_or_default(),
+        from: args.from.map(bytes),
+        to: args.to.map(bytes),
+        reverse: args.reverse,
+    };
+    check_bounds(wanted.from.as_deref(), wanted.to.as_deref())?;
+    let keyspace = args.keyspace.keyspace;
+    Ok(command::Scan { keyspace, wanted, limit: args.limit, with_values })
+}
+
+fn kind(kind: KindArg) -> KeyspaceKind {
+    match kind {
+        KindArg::Hash => KeyspaceKind::Hash,
+        KindArg::Ordered => KeyspaceKind::Ordered,
+    }
+}
+
+fn kind_or_usual(said: Option<KindArg>) -> KeyspaceKind {
+    said.map_or(KIND_IF_MADE, kind)
 }
 
 fn bytes(text: OsString) -> Vec<u8> {

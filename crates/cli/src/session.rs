@@ -4,7 +4,7 @@ use crate::{
     failure::{Failure, Kind, Result},
     output::{Form, Out},
 };
-use annals::{Database, Durability, ErrorKind};
+use annals::{Database, Durability, ErrorKind, KeyspaceKind};
 use std::{
     io::{self, IsTerminal},
     path::PathBuf,
@@ -16,6 +16,7 @@ pub(crate) struct Settings {
     pub(crate) data: PathBuf,
     pub(crate) durability: Durability,
     pub(crate) segment_bytes: Option<u64>,
+    pub(crate) memory_bytes: Option<u64>,
 }
 
 /// One run of the command.
@@ -32,6 +33,15 @@ impl Session {
 
     pub(crate) fn form(&self) -> Form {
         self.out.form()
+    }
+
+    /// Tells the user something beside the result, on standard error.
+    pub(crate) fn note(&self, note: &str) {
+        if self.form() == Form::Json {
+            eprintln!("{}", serde_json::json!({ "note": note }));
+        } else {
+            eprintln!("annals: {note}");
+        }
     }
 
     /// Opens the database to write; makes it if there is none, and says so to a person.
@@ -54,6 +64,20 @@ impl Session {
     pub(crate) fn reader(&self) -> Result<Database> {
         Database::open_read_only(&self.settings.data).map_err(|error| self.settings.explain(error))
     }
+
+    /// Opens the database to read all of it, the tables of ordered keyspaces too. A handle that only
+    /// reads does not have those: if there are any, this one is a writer's. If that cannot be, the
+    /// handle is one that only reads, and comes with the reason.
+    pub(crate) fn reader_of_tables(&self) -> Result<(Database, Option<Failure>)> {
+        let db = self.reader()?;
+        if db.keyspaces().iter().all(|info| info.kind != KeyspaceKind::Ordered) {
+            return Ok((db, None));
+        }
+        match self.existing_writer() {
+            Ok(db) => Ok((db, None)),
+            Err(failure) => Ok((db, Some(failure))),
+        }
+    }
 }
 
 impl Settings {
@@ -62,6 +86,9 @@ impl Settings {
         let mut builder = Database::builder().durability(self.durability).create(create);
         if let Some(bytes) = self.segment_bytes {
             builder = builder.segment_bytes(bytes);
+        }
+        if let Some(bytes) = self.memory_bytes {
+            builder = builder.memory_bytes(bytes);
         }
         builder.open(&self.data).map_err(|error| match error.kind() {
             // Nothing was looked for: the system has no place for what should be made.

@@ -241,7 +241,7 @@ fn corrupt_is_3_and_names_file_and_offset() {
     assert_eq!(place.ok(&["get", "good"]), "untouched", "the rest stays readable");
     let ended = place.run(&["scan"]);
     assert_eq!(ended.stdout, b"good\tuntouched\n");
-    ended.fails(3, "damaged records left out: 1");
+    ended.fails(3, "damaged places left out: 1");
     ended.fails(3, name);
 }
 

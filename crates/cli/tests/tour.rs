@@ -52,6 +52,21 @@ fn a_log_file_is_toured() {
 }
 
 #[test]
+fn a_log_file_is_toured_in_keyspaces_of_the_kind_asked_for() {
+    for kind in ["hash", "ordered"] {
+        let place = Place::new();
+        let file = place.file("access.log", log());
+        let steps = place.json(&["tour", file.to_str().unwrap(), "--kind", kind]);
+        let names: Vec<&str> = steps.iter().map(|step| step["step"].as_str().unwrap()).collect();
+        assert_eq!(names, STEPS);
+        repeat(&place, &[&steps[1], &steps[2]]);
+        let data = place.path("annals-tour");
+        let listed = place.json(&["keyspace", "list", "--data", data.to_str().unwrap()]);
+        assert_eq!((listed.len(), &listed[0]["kind"]), (1, &serde_json::json!(kind)));
+    }
+}
+
+#[test]
 fn a_directory_has_commands_that_repeat_it() {
     let place = Place::new();
     fs::create_dir_all(place.path("a project/src")).unwrap();
@@ -112,11 +127,17 @@ fn nothing_to_tour_is_a_usage_error() {
 
 #[test]
 fn the_benchmark_has_its_rows() {
+    for (kind, rows_count) in [("hash", 8), ("ordered", 9)] {
+        has_its_rows(kind, rows_count);
+    }
+}
+
+fn has_its_rows(kind: &str, rows_count: usize) {
     let place = Place::new();
-    let args = ["bench", "--ops", "2000", "--value-size", "64B", "--threads", "2"];
+    let args = ["bench", "--ops", "2000", "--value-size", "64B", "--threads", "2", "--kind", kind];
     let rows = objects(&place.run(&[&args[..], &["--json"]].concat()).ok());
     let names: Vec<&str> = rows.iter().map(|row| row["what"].as_str().unwrap()).collect();
-    assert_eq!(rows.len(), 8, "{names:?}");
+    assert_eq!(rows.len(), rows_count, "{names:?}");
     for row in &rows {
         assert!(row["ops"].as_u64() > Some(0), "{row}");
         assert!(row["ops_per_second"].as_f64() > Some(0.0), "{row}");

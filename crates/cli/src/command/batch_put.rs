@@ -7,12 +7,13 @@ use super::Command;
 use crate::{
     clock::Stopwatch,
     failure::{Failure, Kind, Result},
+    keyspace::Keyspace,
     lines::{KeyRule, LineError, Lines},
     output::{Form, Progress, Report},
     session::Session,
     units,
 };
-use annals::{Database, HashKeyspace, WriteBatch};
+use annals::{Database, KeyspaceKind, WriteBatch};
 use std::{
     fs::File,
     io::{self, BufRead, BufReader},
@@ -31,6 +32,7 @@ pub(crate) struct BatchPut {
     pub(crate) rule: KeyRule,
     pub(crate) batch: u64,
     pub(crate) progress_json: bool,
+    pub(crate) kind: Option<KeyspaceKind>,
 }
 
 /// Where lines come from.
@@ -46,8 +48,8 @@ impl Command for BatchPut {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
         let (input, total_bytes) = open(&self.input)?;
         let db = session.writer()?;
-        let was_there = db.open_keyspace(&self.keyspace).is_ok();
-        let keyspace = db.hash_keyspace(&self.keyspace)?;
+        let was_there = db.keyspaces().iter().any(|info| info.name == self.keyspace);
+        let keyspace = Keyspace::open_or_make(&db, &self.keyspace, self.kind)?;
         let wanted = session.form() != Form::Json && !self.progress_json;
         let load = Load {
             db: &db,
@@ -63,7 +65,7 @@ impl Command for BatchPut {
             progress_json: self.progress_json,
         };
         let outcome = load.run(session);
-        if outcome.is_err() && !was_there && keyspace.is_empty() {
+        if outcome.is_err() && !was_there && keyspace.is_empty()? {
             // Nothing was stored: not even an empty keyspace stays. If that fails, the first
             // failure is the one to tell.
             drop(db.drop_keyspace(&self.keyspace));
@@ -102,7 +104,7 @@ fn open(input: &Input) -> Result<(Box<dyn BufRead>, Option<u64>)> {
 /// A load under way.
 struct Load<'a> {
     db: &'a Database,
-    keyspace: &'a HashKeyspace,
+    keyspace: &'a Keyspace,
     lines: Lines<Box<dyn BufRead>>,
     batch: WriteBatch,
     batch_records_max: u64,
@@ -152,8 +154,8 @@ impl Load<'_> {
             Err(error) => return Err(explain(error)),
         };
         self.value_bytes += line.value.len() as u64;
-        let put = self.batch.insert(self.keyspace, line.key, line.value);
-        put.map_err(|error| Failure::from(error).context(&self.here()))?;
+        let put = self.keyspace.insert_into(&mut self.batch, line.key, line.value);
+        put.map_err(|failure| failure.context(&self.here()))?;
         Ok(true)
     }
 

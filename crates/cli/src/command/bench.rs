@@ -9,25 +9,30 @@ use crate::{
     clock::Stopwatch,
     failure::{Failure, Kind, Result},
     histogram::Histogram,
+    keyspace::Keyspace,
     output::{Figure, Table},
     random::mix,
     scratch::Scratch,
     session::Session,
     units,
+    wanted::Wanted,
 };
-use annals::{Database, Durability, HashKeyspace};
-use std::{path::Path, thread, time::Duration};
+use annals::{Database, Durability, KeyspaceKind, WriteOptions};
+use std::{ops::ControlFlow, path::Path, thread, time::Duration};
 
 /// Records a commit in the batch row.
 const BATCH_RECORDS: u64 = 1_000;
+/// Records a scan reads in the row of short scans.
+const SCAN_RECORDS: u64 = 100;
 
-/// Measures inserts, batches and look-ups.
+/// Measures inserts, batches and look-ups, and scans where keys have an order.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bench {
     pub(crate) ops: u64,
     pub(crate) value_bytes: usize,
     pub(crate) threads: u64,
     pub(crate) time_limit: Duration,
+    pub(crate) kind: KeyspaceKind,
 }
 
 /// What a row came to.
@@ -57,7 +62,7 @@ impl Command for Bench {
         ];
         for (name, durability) in levels {
             let db = self.open(session, &scratch.path().join(name), durability)?;
-            let keyspace = db.hash_keyspace("bench")?;
+            let keyspace = Keyspace::open_or_make(&db, "bench", Some(self.kind))?;
             let outcome = self.inserts(&keyspace)?;
             db.close()?;
             table.row(row("insert", name, &outcome));
@@ -65,12 +70,15 @@ impl Command for Bench {
         for (name, durability) in levels {
             let dir = scratch.path().join(format!("batch-{name}"));
             let db = self.open(session, &dir, durability)?;
-            let keyspace = db.hash_keyspace("bench")?;
+            let keyspace = Keyspace::open_or_make(&db, "bench", Some(self.kind))?;
             let outcome = self.batches(&db, &keyspace)?;
             table.row(row("insert, batches of 1,000", name, &outcome));
             if name == "interval" {
                 table.row(row("get, hits", "-", &self.hits(&keyspace, outcome.ops)?));
                 table.row(row("get, misses", "-", &self.misses(&keyspace)?));
+                if self.kind == KeyspaceKind::Ordered {
+                    table.row(row("scans of 100", "-", &self.scans(&keyspace, outcome.ops)?));
+                }
             }
             db.close()?;
         }
@@ -86,20 +94,20 @@ impl Bench {
         settings.open(true)
     }
 
-    fn inserts(&self, keyspace: &HashKeyspace) -> Result<Outcome> {
+    fn inserts(&self, keyspace: &Keyspace) -> Result<Outcome> {
         self.measure(1, |index, value| {
             fill(value, index);
-            keyspace.insert(key(index), &*value)?;
+            keyspace.insert(&key(index), value, WriteOptions::default())?;
             Ok(1)
         })
     }
 
-    fn batches(&self, db: &Database, keyspace: &HashKeyspace) -> Result<Outcome> {
+    fn batches(&self, db: &Database, keyspace: &Keyspace) -> Result<Outcome> {
         self.measure(BATCH_RECORDS, |first, value| {
             let mut batch = db.batch();
             for index in first..self.ops.min(first + BATCH_RECORDS) {
                 fill(value, index);
-                batch.insert(keyspace, key(index), &*value)?;
+                keyspace.insert_into(&mut batch, &key(index), value)?;
             }
             let count = batch.len() as u64;
             batch.commit()?;
@@ -108,14 +116,14 @@ impl Bench {
     }
 
     /// Reads records in an order that has nothing to do with the order of writing.
-    fn hits(&self, keyspace: &HashKeyspace, stored: u64) -> Result<Outcome> {
+    fn hits(&self, keyspace: &Keyspace, stored: u64) -> Result<Outcome> {
         self.measure(1, |index, value| {
             let index = mix(index) % stored.max(1);
             fill(value, index);
-            match keyspace.get(key(index))? {
+            match keyspace.get_with(&key(index), |found| found == value)? {
                 // Of batches that ran out of time, some threads' shares may have holes.
                 None if stored < self.ops => {}
-                Some(found) if *found == **value => {}
+                Some(true) => {}
                 _ => {
                     let what = format!("record {index} does not read as it was written");
                     return Err(Failure::new(Kind::Corrupt, what));
@@ -125,11 +133,32 @@ impl Bench {
         })
     }
 
-    fn misses(&self, keyspace: &HashKeyspace) -> Result<Outcome> {
+    fn misses(&self, keyspace: &Keyspace) -> Result<Outcome> {
         self.measure(1, |index, _| {
-            if keyspace.contains(key(index | 1 << 63))? {
+            if keyspace.contains(&key(index | 1 << 63))? {
                 return Err(Failure::new(Kind::Corrupt, "a key was found that nobody wrote"));
             }
+            Ok(1)
+        })
+    }
+
+    /// Reads records in the order of their keys, from one that has nothing to do with the one before.
+    /// An operation is a scan.
+    fn scans(&self, keyspace: &Keyspace, stored: u64) -> Result<Outcome> {
+        self.measure(1, |index, _| {
+            let mut last = key(mix(index) % stored.max(1)).to_vec();
+            let wanted = Wanted { from: Some(last.clone()), ..Wanted::default() };
+            let mut left = SCAN_RECORDS;
+            keyspace.visit(&wanted, |record| {
+                let (found, _) = record?;
+                if *found < *last {
+                    return Err(Failure::new(Kind::Corrupt, "keys come out of their order"));
+                }
+                last.clear();
+                last.extend_from_slice(found);
+                left -= 1;
+                Ok(if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            })?;
             Ok(1)
         })
     }

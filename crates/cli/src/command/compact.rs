@@ -1,13 +1,22 @@
-//! `annals compact`: segments of the log that hold mostly dead records are rewritten without them.
+//! `annals compact`: segments of the log that hold mostly dead records are rewritten without them; or
+//! the tables of an ordered keyspace are merged.
 
-use super::Command;
-use crate::{clock::Stopwatch, failure::Result, output::Report, session::Session};
+use super::{Command, tables};
+use crate::{
+    clock::Stopwatch,
+    failure::Result,
+    keyspace::{self, Keyspace},
+    output::Report,
+    session::Session,
+};
+use annals::{Database, TreeStats};
+use std::ops::Bound;
 
 /// Compacts the log.
 #[derive(Debug)]
-pub(crate) struct Compact;
+pub(crate) struct CompactLog;
 
-impl Command for Compact {
+impl Command for CompactLog {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
         let db = session.existing_writer()?;
         let clock = Stopwatch::start();
@@ -22,4 +31,46 @@ impl Command for Compact {
         db.close()?;
         session.out.report(&report)
     }
+}
+
+/// Compacts the tables of an ordered keyspace that have keys from `from` on and before `to`.
+#[derive(Debug)]
+pub(crate) struct CompactTables {
+    pub(crate) keyspace: String,
+    pub(crate) from: Option<Vec<u8>>,
+    pub(crate) to: Option<Vec<u8>>,
+}
+
+impl Command for CompactTables {
+    fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
+        let db = session.existing_writer()?;
+        let keyspace = Keyspace::open(&db, &self.keyspace)?;
+        let keyspace = keyspace.ordered("compact --keyspace")?;
+        let clock = Stopwatch::start();
+        let before = tree(&db, &self.keyspace)?;
+        let from = self.from.map_or(Bound::Unbounded, Bound::Included);
+        let to = self.to.map_or(Bound::Unbounded, Bound::Excluded);
+        keyspace.compact_range((from, to))?;
+        let after = tree(&db, &self.keyspace)?;
+        let mut report = Report::default();
+        report
+            .count("before_count", tables::entries(&before))
+            .count("after_count", tables::entries(&after))
+            .bytes("before_bytes", tables::bytes(&before))
+            .bytes("after_bytes", tables::bytes(&after))
+            .count("compactions_count", after.compactions - before.compactions)
+            .bytes("read_bytes", after.compaction_read_bytes - before.compaction_read_bytes)
+            .bytes(
+                "written_bytes",
+                after.compaction_written_bytes - before.compaction_written_bytes,
+            )
+            .seconds("seconds", clock.seconds());
+        db.close()?;
+        session.out.report(&report)
+    }
+}
+
+fn tree(db: &Database, name: &str) -> Result<TreeStats> {
+    let stats = db.stats().keyspaces.into_iter().find(|stats| stats.name == name);
+    stats.and_then(|stats| stats.tree).ok_or_else(|| keyspace::unknown(db, name))
 }

@@ -1,7 +1,7 @@
 //! `annals delete`: one record less.
 
-use super::{Command, get::no_key, keyspace};
-use crate::{failure::Result, session::Session};
+use super::{Command, get::no_key};
+use crate::{failure::Result, keyspace::Keyspace, session::Session};
 
 /// Removes a key.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub(crate) struct Delete {
 impl Command for Delete {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
         let db = session.existing_writer()?;
-        let removed = keyspace::open(&db, &self.keyspace)?.remove(&self.key)?;
+        let removed = Keyspace::open(&db, &self.keyspace)?.remove(&self.key)?;
         db.close()?;
         if removed { Ok(()) } else { Err(no_key(&self.key, &self.keyspace)) }
     }

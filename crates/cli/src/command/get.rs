@@ -1,8 +1,9 @@
 //! `annals get`: one value, raw, so that it can go into a file or a pipe as it was stored.
 
-use super::{Command, keyspace};
+use super::Command;
 use crate::{
     failure::{Failure, Result},
+    keyspace::Keyspace,
     output::{Form, brief},
     session::Session,
 };
@@ -16,21 +17,19 @@ pub(crate) struct Get {
 
 impl Command for Get {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
-        let db = session.reader()?;
-        let keyspace = keyspace::open(&db, &self.keyspace)?;
-        let Some(value) = keyspace.get(&self.key)? else {
-            return Err(no_key(&self.key, &self.keyspace));
-        };
-        match session.form() {
-            Form::Json => session.out.object(|object| {
-                object.bytes("key", &self.key).bytes("value", &value);
+        let (_db, keyspace) = Keyspace::open_to_read(session, &self.keyspace)?;
+        let out = &mut session.out;
+        let written = keyspace.get_with(&self.key, |value| match out.form() {
+            Form::Json => out.object(|object| {
+                object.bytes("key", &self.key).bytes("value", value);
             }),
-            Form::Plain => session.out.raw(&value),
+            Form::Plain => out.raw(value),
             Form::Terminal => {
-                session.out.raw(&value)?;
-                session.out.raw(b"\n")
+                out.raw(value)?;
+                out.raw(b"\n")
             }
-        }
+        })?;
+        written.unwrap_or_else(|| Err(no_key(&self.key, &self.keyspace)))
     }
 }
 

@@ -1,12 +1,13 @@
 //! `annals keyspace`: the named maps of a database.
 
-use super::Command;
+use super::{Command, tables};
 use crate::{
-    failure::{Failure, Result},
-    output::{Figure, Report, Table, brief},
+    failure::Result,
+    keyspace::{self, Keyspace},
+    output::{Figure, Report, Table},
     session::Session,
 };
-use annals::{Database, ErrorKind, HashKeyspace, KeyspaceInfo, KeyspaceOptions};
+use annals::{KeyspaceKind, KeyspaceOptions};
 use std::time::Duration;
 
 /// Lists the keyspaces.
@@ -22,7 +23,11 @@ impl Command for KeyspaceList {
                 Figure::text_of(&*info.name),
                 Figure::Count(info.id.into()),
                 Figure::text_of(info.kind.to_string()),
-                Figure::Count(info.len),
+                // A handle that only reads does not see how many an ordered keyspace has.
+                match info.kind {
+                    KeyspaceKind::Hash => Figure::Count(info.len),
+                    _ => Figure::Nothing,
+                },
                 ttl(info.ttl),
             ]);
         }
@@ -40,7 +45,7 @@ pub(crate) struct KeyspaceCreate {
 impl Command for KeyspaceCreate {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
         let db = session.writer()?;
-        db.create_keyspace(&self.name, self.options)?;
+        keyspace::make(&db, &self.name, self.options)?;
         db.close()?;
         Ok(())
     }
@@ -55,7 +60,7 @@ pub(crate) struct KeyspaceDrop {
 impl Command for KeyspaceDrop {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
         let db = session.existing_writer()?;
-        open(&db, &self.name)?;
+        keyspace::find(&db, &self.name)?;
         db.drop_keyspace(&self.name)?;
         db.close()?;
         Ok(())
@@ -70,49 +75,35 @@ pub(crate) struct KeyspaceStats {
 
 impl Command for KeyspaceStats {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
-        let db = session.reader()?;
-        let info = find(&db, &self.name)?;
-        let figures = db.stats().keyspaces.into_iter().find(|stats| stats.name == self.name);
-        let figures = figures.ok_or_else(|| unknown(&db, &self.name))?;
+        let (db, _) = Keyspace::open_to_read(session, &self.name)?;
+        let info = keyspace::find(&db, &self.name)?;
+        let stats = db.stats();
+        let figures = stats.keyspaces.iter().find(|stats| stats.name == self.name);
+        let figures = figures.ok_or_else(|| keyspace::unknown(&db, &self.name))?;
         let mut report = Report::default();
         report
             .text_field("name", &*info.name)
             .count("id", info.id.into())
             .text_field("kind", info.kind.to_string())
             .add("ttl_seconds", ttl(info.ttl))
-            .count("records_count", figures.len)
-            .bytes("live_bytes", figures.live_bytes)
-            .bytes("memory_bytes", figures.memory_bytes)
-            .count("removed_kept_count", figures.removed_kept_count);
+            .count("records_count", figures.len);
+        match &figures.tree {
+            None => {
+                report
+                    .bytes("live_bytes", figures.live_bytes)
+                    .bytes("memory_bytes", figures.memory_bytes)
+                    .count("removed_kept_count", figures.removed_kept_count);
+            }
+            Some(tree) => {
+                report.add("records_estimated", Figure::Flag(true));
+                tables::add_tree(&mut report, tree);
+                if let Some(shared) = &stats.tables {
+                    tables::add_shared(report.section("shared"), shared);
+                }
+            }
+        }
         session.out.report(&report)
     }
-}
-
-fn find(db: &Database, name: &str) -> Result<KeyspaceInfo> {
-    let found = db.keyspaces().into_iter().find(|info| info.name == name);
-    found.ok_or_else(|| unknown(db, name))
-}
-
-/// The keyspace `name`, which must be there.
-pub(super) fn open(db: &Database, name: &str) -> Result<HashKeyspace> {
-    db.open_keyspace(name).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => unknown(db, name),
-        _ => error.into(),
-    })
-}
-
-/// A keyspace that is not there, with those that are.
-fn unknown(db: &Database, name: &str) -> Failure {
-    const SHOWN: usize = 10;
-    let all = db.keyspaces();
-    let shown: Vec<String> =
-        all.iter().take(SHOWN).map(|info| format!("`{}`", brief(info.name.as_bytes()))).collect();
-    let there = match (all.len(), all.len().saturating_sub(SHOWN)) {
-        (0, _) => "the database has none".to_owned(),
-        (_, 0) => format!("there is {}", shown.join(", ")),
-        (_, more) => format!("there is {} and {more} more", shown.join(", ")),
-    };
-    Failure::not_found(format!("there is no keyspace `{}`; {there}", brief(name.as_bytes())))
 }
 
 fn ttl(ttl: Option<Duration>) -> Figure {

@@ -3,10 +3,11 @@
 use super::Command;
 use crate::{
     failure::{Failure, Result},
+    keyspace::Keyspace,
     lines::LINE_BYTES_MAX,
     session::Session,
 };
-use annals::WriteOptions;
+use annals::{KeyspaceKind, WriteOptions};
 use std::{
     io::{self, Read},
     time::Duration,
@@ -19,6 +20,7 @@ pub(crate) struct Put {
     pub(crate) key: Vec<u8>,
     pub(crate) value: Value,
     pub(crate) ttl: Option<Duration>,
+    pub(crate) kind: Option<KeyspaceKind>,
 }
 
 /// Where a value comes from.
@@ -44,12 +46,12 @@ impl Command for Put {
             }
         };
         let db = session.writer()?;
-        let keyspace = db.hash_keyspace(&self.keyspace)?;
+        let keyspace = Keyspace::open_or_make(&db, &self.keyspace, self.kind)?;
         let mut options = WriteOptions::default();
         if let Some(ttl) = self.ttl {
             options = options.ttl(ttl);
         }
-        keyspace.insert_with(&self.key, &value, options)?;
+        keyspace.insert(&self.key, &value, options)?;
         db.close()?;
         Ok(())
     }

@@ -1,19 +1,19 @@
 //! `annals stats`: what a database holds and what it takes.
 
-use super::Command;
+use super::{Command, tables};
 use crate::{
     failure::Result,
     output::{Figure, Report},
     session::Session,
 };
 
-/// Shows figures of the whole database.
+/// Shows figures of the whole database. Those of ordered keyspaces are left out beside a writer.
 #[derive(Debug)]
 pub(crate) struct Stats;
 
 impl Command for Stats {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
-        let db = session.reader()?;
+        let (db, blocked) = session.reader_of_tables()?;
         let stats = db.stats();
         let (log, recovery) = (&stats.log, db.recovery());
         let records_count = stats.keyspaces.iter().map(|keyspace| keyspace.len).sum();
@@ -58,6 +58,17 @@ impl Command for Stats {
             .count("records_count", recovery.records_count)
             .bytes("torn_bytes", recovery.torn_bytes)
             .count("warnings_count", recovery.warnings.len() as u64);
-        session.out.report(&report)
+        if let Some(shared) = &stats.tables {
+            tables::add_shared(report.section("ordered"), shared);
+            let trees = stats.keyspaces.iter().filter_map(|keyspace| {
+                keyspace.tree.as_ref().map(|tree| (keyspace.name.as_str(), tree))
+            });
+            report.listing("ordered_keyspaces", tables::listed(trees));
+        }
+        session.out.report(&report)?;
+        if let Some(failure) = blocked {
+            session.note(&format!("figures of ordered keyspaces are left out: {failure}"));
+        }
+        Ok(())
     }
 }

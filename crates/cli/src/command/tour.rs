@@ -20,7 +20,7 @@ use crate::{
     scratch::Scratch,
     session::{Session, Settings},
 };
-use annals::{Database, Durability};
+use annals::{Database, Durability, KeyspaceKind};
 use input::Input;
 use std::path::{Path, PathBuf};
 use teller::Teller;
@@ -41,6 +41,7 @@ pub(crate) struct Tour {
     pub(crate) path: PathBuf,
     pub(crate) keep: bool,
     pub(crate) max_bytes: u64,
+    pub(crate) kind: KeyspaceKind,
 }
 
 /// What the steps share.
@@ -48,6 +49,8 @@ struct Stage<'a> {
     input: &'a Input,
     /// The database's settings, in the temporary directory.
     settings: Settings,
+    /// The kind of the keyspaces.
+    kind: KeyspaceKind,
     /// The temporary directory.
     scratch: &'a Path,
     teller: Teller<'a>,
@@ -58,14 +61,15 @@ impl Command for Tour {
         let clock = Stopwatch::start();
         let input = Input::read(&self.path, self.max_bytes)?;
         let read_seconds = clock.seconds();
-        let scratch = Scratch::new("tour", self.keep)?;
-        let data = scratch.path().join("data");
+        let place = Scratch::new("tour", self.keep)?;
+        let data = place.path().join("data");
         let shown = if self.keep { data.clone() } else { DATA_TO_REPEAT.into() };
         let segment_bytes = session.settings.segment_bytes.unwrap_or(SEGMENT_BYTES);
-        let durability = session.settings.durability;
-        let settings = Settings { data, durability, segment_bytes: Some(segment_bytes) };
-        let teller = Teller::new(&mut session.out, &shown, segment_bytes);
-        let mut stage = Stage { input: &input, settings, scratch: scratch.path(), teller };
+        let settings =
+            Settings { data, segment_bytes: Some(segment_bytes), ..session.settings.clone() };
+        let (kind, scratch) = (self.kind, place.path());
+        let teller = Teller::new(&mut session.out, &shown, segment_bytes, kind);
+        let mut stage = Stage { input: &input, settings, kind, scratch, teller };
 
         stage.tell_input(read_seconds)?;
         store::store(&mut stage)?;
@@ -87,7 +91,7 @@ impl Command for Tour {
         let mut end = Report::default();
         end.seconds("seconds", clock.seconds());
         if self.keep {
-            end.text_field("kept_in", scratch.path().display().to_string());
+            end.text_field("kept_in", place.path().display().to_string());
         }
         stage.teller.step("done", &end, &[])
     }
@@ -111,6 +115,25 @@ impl Stage<'_> {
     /// Opens the tour's database to write.
     fn open(&self) -> Result<Database> {
         self.settings.open(true)
+    }
+
+    /// Opens the database in `path` to look at it. A handle that only reads does not have the tables of
+    /// ordered keyspaces.
+    fn open_to_look(&self, path: &Path) -> Result<Database> {
+        Ok(match self.kind {
+            KeyspaceKind::Hash => Database::open_read_only(path)?,
+            _ => Database::builder().create(false).open(path)?,
+        })
+    }
+
+    /// Opens the backup in `path` to look at it, or, where that would change it, another copy.
+    fn look_at(&self, path: &Path) -> Result<Database> {
+        if self.kind == KeyspaceKind::Hash {
+            return self.open_to_look(path);
+        }
+        let copy = self.scratch.join("looked-at");
+        Database::restore(path, &copy)?;
+        self.open_to_look(&copy)
     }
 }
 

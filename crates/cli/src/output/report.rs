@@ -16,6 +16,10 @@ pub(crate) enum Figure {
     Seconds(f64),
     /// How many a second.
     Rate(f64),
+    /// How many times as much.
+    Times(f64),
+    /// Which part of the whole, from 0 to 1.
+    Share(f64),
     /// Yes or no.
     Flag(bool),
     /// Anything in words.
@@ -37,6 +41,8 @@ impl Figure {
             Self::Bytes(n) => units::bytes(*n),
             Self::Seconds(s) => units::seconds(*s),
             Self::Rate(n) => units::count(n.round() as u64),
+            Self::Times(n) => format!("{n:.2}"),
+            Self::Share(n) => format!("{:.1} %", n * 100.0),
             Self::Flag(yes) => if *yes { "yes" } else { "no" }.to_owned(),
             Self::Text(text) => text.clone(),
             Self::Nothing => "-".to_owned(),
@@ -51,8 +57,9 @@ impl Figure {
             Self::Bytes(_) => name.strip_suffix("_bytes"),
             Self::Seconds(_) if name == "seconds" => Some("time"),
             Self::Seconds(_) => name.strip_suffix("_seconds"),
-            Self::Rate(_) | Self::Flag(_) | Self::Text(_) => None,
-            Self::Nothing => ["_count", "_bytes", "_seconds"]
+            Self::Share(_) => name.strip_suffix("_share"),
+            Self::Rate(_) | Self::Times(_) | Self::Flag(_) | Self::Text(_) => None,
+            Self::Nothing => ["_count", "_bytes", "_seconds", "_share"]
                 .into_iter()
                 .find_map(|unit| name.strip_suffix(unit)),
         };
@@ -71,6 +78,7 @@ impl Serialize for Figure {
             Self::Count(n) | Self::Bytes(n) => to.serialize_u64(*n),
             Self::Seconds(n) => to.serialize_f64(*n),
             Self::Rate(n) => to.serialize_f64((n * 10.0).round() / 10.0),
+            Self::Times(n) | Self::Share(n) => to.serialize_f64((n * 1000.0).round() / 1000.0),
             Self::Flag(yes) => to.serialize_bool(*yes),
             Self::Text(text) => to.serialize_str(text),
             Self::Nothing => to.serialize_none(),
@@ -82,6 +90,7 @@ impl Serialize for Figure {
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     sections: Vec<Section>,
+    listings: Vec<(&'static str, Table)>,
 }
 
 #[derive(Debug)]
@@ -94,6 +103,12 @@ impl Report {
     /// Starts a section: an object of its own in JSON.
     pub(crate) fn section(&mut self, name: &'static str) -> &mut Self {
         self.sections.push(Section { name: Some(name), fields: Vec::new() });
+        self
+    }
+
+    /// Adds a table: an array of objects in JSON, and below all sections for people.
+    pub(crate) fn listing(&mut self, name: &'static str, table: Table) -> &mut Self {
+        self.listings.push((name, table));
         self
     }
 
@@ -149,10 +164,15 @@ impl Report {
                 table.row(vec![Figure::Text(label), Figure::Text(figure.text())]);
             }
         }
-        match form {
+        let shown = |table: &Table| match form {
             Form::Terminal => table.framed() + "\n",
             Form::Plain | Form::Json => table.aligned(),
+        };
+        let mut text = shown(&table);
+        for (name, listing) in &self.listings {
+            text += &format!("\n{}:\n{}", name.replace('_', " "), shown(listing));
         }
+        text
     }
 
     /// As fields of an object.
@@ -168,6 +188,9 @@ impl Report {
                     object.value(name, Fields(&section.fields));
                 }
             }
+        }
+        for (name, listing) in &self.listings {
+            object.value(name, listing);
         }
     }
 }
@@ -198,5 +221,29 @@ mod tests {
         let text = report.text(Form::Plain);
         assert!(text.contains("keys        1,000\nlog: bytes  2.0 KiB\n"), "{text}");
         assert_eq!(report.inline(), "keys 1,000 · bytes 2.0 KiB · held -");
+    }
+
+    #[test]
+    fn listings_are_arrays_in_json_and_tables_for_people() {
+        let mut levels = Table::new(&["level", "bytes"]);
+        levels.row(vec![Figure::Count(0), Figure::Bytes(2048)]);
+        levels.row(vec![Figure::Count(1), Figure::Bytes(0)]);
+        let mut report = Report::default();
+        report.add("hits_share", Figure::Share(0.98349)).add("write_times", Figure::Times(2.5));
+        report.listing("levels_of_it", levels);
+        let mut line = Vec::new();
+        let mut object = Object::open(&mut line);
+        report.fill(&mut object);
+        object.close();
+        let text = String::from_utf8(line).unwrap();
+        let levels = r#"[{"level":0,"bytes":2048},{"level":1,"bytes":0}]"#;
+        let all = format!(r#"{{"hits_share":0.983,"write_times":2.5,"levels_of_it":{levels}}}"#);
+        assert_eq!(text, all);
+        let text = report.text(Form::Plain);
+        assert!(text.contains("hits         98.3 %\nwrite times  2.50\n"), "{text}");
+        assert!(
+            text.ends_with("\nlevels of it:\nlevel    bytes\n    0  2.0 KiB\n    1      0 B\n"),
+            "{text}"
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Figure, Object};
 use comfy_table::{CellAlignment, ContentArrangement, presets};
+use serde::{Serialize, Serializer};
 
 /// The narrowest terminal that columns are fitted to.
 const WIDTH_MIN: u16 = 40;
@@ -93,6 +94,19 @@ impl Table {
 
     fn is_number(&self, column: usize) -> bool {
         self.rows.iter().all(|row| row[column].is_number())
+    }
+}
+
+impl Serialize for Table {
+    /// An array of objects.
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(self.rows())
+    }
+}
+
+impl Serialize for Row<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(self.names.iter().zip(self.figures))
     }
 }
 

@@ -2,8 +2,14 @@
 //! database.
 
 use super::{Stage, broken, store::compare, teller::quote};
-use crate::{clock::Stopwatch, command::backup, failure::Result, output::Report};
-use annals::Database;
+use crate::{
+    clock::Stopwatch,
+    command::backup,
+    failure::{Failure, Result},
+    keyspace::Keyspace,
+    output::Report,
+};
+use annals::{Database, WriteOptions};
 use std::{
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
@@ -28,7 +34,7 @@ pub(super) fn dir(stage: &Stage<'_>) -> PathBuf {
 pub(super) fn while_writing(stage: &mut Stage<'_>) -> Result<()> {
     let step = "backup while writing";
     let db = stage.open()?;
-    let keyspace = db.hash_keyspace(KEYSPACE_MEANWHILE)?;
+    let keyspace = Keyspace::open_or_make(&db, KEYSPACE_MEANWHILE, Some(stage.kind))?;
     let (stop, written) = (AtomicBool::new(false), AtomicU64::new(0));
     let target = dir(stage);
     let clock = Stopwatch::start();
@@ -38,10 +44,10 @@ pub(super) fn while_writing(stage: &mut Stage<'_>) -> Result<()> {
                 if stop.load(Ordering::Acquire) {
                     break;
                 }
-                keyspace.insert(key, value)?;
+                keyspace.insert(&key, value, WriteOptions::default())?;
                 written.fetch_add(1, Ordering::Release);
             }
-            Ok::<_, annals::Error>(())
+            Ok::<_, Failure>(())
         });
         while written.load(Ordering::Acquire) == 0 && !writer.is_finished() {
             thread::yield_now();
@@ -59,17 +65,17 @@ pub(super) fn while_writing(stage: &mut Stage<'_>) -> Result<()> {
     db.close()?;
     let written = written.into_inner();
 
-    let copy = Database::open_read_only(&target)?;
+    let copy = stage.look_at(&target)?;
     compare(&copy, stage.input, step)?;
-    let copied = copy.open_keyspace(KEYSPACE_MEANWHILE)?;
-    let count = copied.len();
+    let copied = Keyspace::open(&copy, KEYSPACE_MEANWHILE)?;
+    let count = copied.count()?;
     if count < before || count > written {
         let range = format!("{before} to {written}");
         return Err(broken(step, format!("{count} records were copied, expected {range}")));
     }
     let prefix = usize::try_from(count).unwrap_or(usize::MAX);
     for (key, value) in stage.input.endless_records().take(prefix) {
-        if copied.get(&key)?.as_deref() != Some(value) {
+        if copied.get_with(&key, |found| found == value)? != Some(true) {
             return Err(broken(step, "the backup is not a prefix of what was written"));
         }
     }

@@ -9,7 +9,6 @@ use crate::{
     output::Report,
     units,
 };
-use annals::Database;
 use std::{
     fs::{self, OpenOptions},
     io::{self, Seek, SeekFrom, Write},
@@ -21,7 +20,7 @@ const NEEDLE_BYTES_MAX: usize = 512;
 
 /// Reads every byte of the tour's database.
 pub(super) fn verify(stage: &mut Stage<'_>) -> Result<()> {
-    let db = Database::open_read_only(&stage.settings.data)?;
+    let db = stage.open_to_look(&stage.settings.data)?;
     let clock = Stopwatch::start();
     let found = db.verify(&mut |_| {})?;
     let seconds = clock.seconds();
@@ -52,7 +51,7 @@ pub(super) fn flip_and_find(stage: &mut Stage<'_>) -> Result<()> {
         place(stage, &copy)?.ok_or_else(|| broken(step, "no value in any file"))?;
     flip(&path, offset).map_err(|error| Failure::file("change", &path, &error))?;
 
-    let found = Database::open_read_only(&copy)?.verify(&mut |_| {})?;
+    let found = stage.open_to_look(&copy)?.verify(&mut |_| {})?;
     let damage = found.damages.first().ok_or_else(|| broken(step, "verify found no damage"))?;
     if damage.path != path || damage.offset > offset {
         let (named, path) = (damage.path.display(), path.display());

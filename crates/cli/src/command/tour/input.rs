@@ -166,14 +166,14 @@ impl Input {
             .chain(std::iter::once(&b"end"[..]))
     }
 
-    /// A shell command that stores it.
-    pub(super) fn store_command(&self, annals: impl Fn(&str) -> String, keyspace: &str) -> String {
+    /// A shell command that stores it; `makes` are the options that name the keyspace.
+    pub(super) fn store_command(&self, annals: impl Fn(&str) -> String, makes: &str) -> String {
         if self.is_directory {
-            let put = annals(&format!("put -k {keyspace} -- \"$f\" - < \"$f\""));
+            let put = annals(&format!("put {makes} -- \"$f\" - < \"$f\""));
             format!("{} | while IFS= read -r f; do {put} || exit; done", self.find_command())
         } else {
             let path = quote(&self.path);
-            annals(&format!("batch-put {path} --key-from-line-number -k {keyspace}"))
+            annals(&format!("batch-put {path} --key-from-line-number {makes}"))
         }
     }
 

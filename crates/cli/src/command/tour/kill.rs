@@ -5,7 +5,9 @@
 //! fed: nothing missing in the middle, nothing half written.
 
 use super::{Stage, broken};
-use crate::{clock::Stopwatch, failure::Result, output::Report, random::Random, units};
+use crate::{
+    clock::Stopwatch, failure::Result, keyspace::Keyspace, output::Report, random::Random, units,
+};
 use annals::Durability;
 use std::{
     io::{self, BufRead, BufReader, BufWriter, Write},
@@ -31,14 +33,14 @@ pub(super) fn kill(stage: &mut Stage<'_>, name: &str, durability: Durability) ->
     stage.settings.durability = durability;
     let db = stage.open()?;
     let open_seconds = clock.seconds();
-    let found = db.open_keyspace(&keyspace)?;
-    let recovered = found.len();
+    let found = Keyspace::open(&db, &keyspace)?;
+    let recovered = found.count()?;
     if recovered < acked {
         return Err(broken(&step, format!("{acked} acknowledged, {recovered} recovered")));
     }
     let count = usize::try_from(recovered).unwrap_or(usize::MAX);
     for (key, value) in stage.input.endless_records().take(count) {
-        if found.get(&key)?.as_deref() != Some(value) {
+        if found.get_with(&key, |found| found == value)? != Some(true) {
             let key = String::from_utf8_lossy(&key);
             return Err(broken(&step, format!("record {key} is not what the child was fed")));
         }
@@ -56,8 +58,9 @@ pub(super) fn kill(stage: &mut Stage<'_>, name: &str, durability: Durability) ->
         .rate("acked_per_second", units::rate(acked, alive_seconds))
         .seconds("reopen_seconds", open_seconds);
     let child = stage.teller.annals_writing(&format!(
-        "--durability {name} batch-put - --key-from-line-number --batch {BATCH_RECORDS} -k \
-         {keyspace} --progress-json > acked.txt"
+        "--durability {name} batch-put - --key-from-line-number --batch {BATCH_RECORDS} {} \
+         --progress-json > acked.txt",
+        stage.teller.makes(&keyspace)
     ));
     let feed = stage.input.endless_command();
     let count = stage.teller.annals(&format!("keys -k {keyspace} | wc -l"));
@@ -108,6 +111,7 @@ fn spawn(
     }
     command.args(["batch-put", "-", "--key-from-line-number", "--progress-json"]);
     command.args(["--batch", &BATCH_RECORDS.to_string(), "-k", keyspace]);
+    command.args(["--kind", &stage.kind.to_string()]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     match (child.stdin.take(), child.stdout.take()) {
         (Some(stdin), Some(stdout)) => Ok((child, stdin, stdout)),

@@ -4,6 +4,7 @@ use super::{KEYSPACE, Stage, broken, input::Input};
 use crate::{
     clock::Stopwatch,
     failure::Result,
+    keyspace::Keyspace,
     output::{Report, brief},
     units,
 };
@@ -16,12 +17,12 @@ const BATCH_BYTES: usize = 16 << 20;
 /// Stores every record of the input.
 pub(super) fn store(stage: &mut Stage<'_>) -> Result<()> {
     let db = stage.open()?;
-    let keyspace = db.hash_keyspace(KEYSPACE)?;
+    let keyspace = Keyspace::open_or_make(&db, KEYSPACE, Some(stage.kind))?;
     let clock = Stopwatch::start();
     let mut commits_count = 0;
     let mut batch = db.batch();
     for (key, value) in stage.input.records() {
-        batch.insert(&keyspace, key, value)?;
+        keyspace.insert_into(&mut batch, key, value)?;
         if batch.len() >= BATCH_RECORDS || batch.len_bytes() >= BATCH_BYTES {
             std::mem::replace(&mut batch, db.batch()).commit()?;
             commits_count += 1;
@@ -44,7 +45,8 @@ pub(super) fn store(stage: &mut Stage<'_>) -> Result<()> {
         .seconds("seconds", seconds)
         .rate("records_per_second", units::rate(records_count, seconds))
         .seconds("close_seconds", close_seconds);
-    let command = stage.input.store_command(|rest| stage.teller.annals_writing(rest), KEYSPACE);
+    let makes = stage.teller.makes(KEYSPACE);
+    let command = stage.input.store_command(|rest| stage.teller.annals_writing(rest), &makes);
     stage.teller.step("store", &report, &[command])
 }
 
@@ -80,18 +82,18 @@ fn read_all(stage: &mut Stage<'_>, step: &str) -> Result<()> {
 /// Reads every record of the input from `db` and compares it; seconds and bytes, or which record
 /// is wrong.
 pub(super) fn compare(db: &Database, input: &Input, step: &str) -> Result<(f64, u64)> {
-    let keyspace = db.open_keyspace(KEYSPACE)?;
+    let keyspace = Keyspace::open(db, KEYSPACE)?;
     let clock = Stopwatch::start();
     let mut bytes = 0;
     for (key, value) in input.records() {
-        match keyspace.get(key)? {
-            Some(found) if *found == **value => bytes += found.len() as u64,
-            Some(_) => return Err(broken(step, format!("`{}` has another value", brief(key)))),
+        match keyspace.get_with(key, |found| found == value)? {
+            Some(true) => bytes += value.len() as u64,
+            Some(false) => return Err(broken(step, format!("`{}` has another value", brief(key)))),
             None => return Err(broken(step, format!("`{}` is missing", brief(key)))),
         }
     }
     let seconds = clock.seconds();
-    let (found, wanted) = (keyspace.len(), input.records().len() as u64);
+    let (found, wanted) = (keyspace.count()?, input.records().len() as u64);
     if found != wanted {
         return Err(broken(step, format!("{found} records instead of {wanted}")));
     }

@@ -2,8 +2,10 @@
 
 use crate::{
     failure::Result,
+    keyspace::KIND_IF_MADE,
     output::{Form, Out, Report},
 };
+use annals::KeyspaceKind;
 use std::path::Path;
 
 /// Prints steps as they are done.
@@ -11,13 +13,29 @@ pub(super) struct Teller<'a> {
     out: &'a mut Out,
     data: String,
     segment_bytes: u64,
+    kind: KeyspaceKind,
     number: u32,
 }
 
 impl<'a> Teller<'a> {
-    /// `data` is the database's directory in the commands, `segment_bytes` what it is written with.
-    pub(super) fn new(out: &'a mut Out, data: &Path, segment_bytes: u64) -> Self {
-        Self { out, data: quote(data), segment_bytes, number: 0 }
+    /// `data` is the database's directory in the commands, `segment_bytes` what it is written with,
+    /// `kind` that of its keyspaces.
+    pub(super) fn new(
+        out: &'a mut Out,
+        data: &Path,
+        segment_bytes: u64,
+        kind: KeyspaceKind,
+    ) -> Self {
+        Self { out, data: quote(data), segment_bytes, kind, number: 0 }
+    }
+
+    /// The options of a command that makes a keyspace.
+    pub(super) fn makes(&self, keyspace: &str) -> String {
+        if self.kind == KIND_IF_MADE {
+            format!("-k {keyspace}")
+        } else {
+            format!("-k {keyspace} --kind {}", self.kind)
+        }
     }
 
     /// The start of a command on the tour's database.

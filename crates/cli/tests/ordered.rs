@@ -1,0 +1,391 @@
+//! Ordered keyspaces: which kind a keyspace is of, ranges and their order, figures of levels,
+//! compaction, damage in tables, backups; and all that reads, beside a live writer.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::{Place, first_ack, objects};
+use serde_json::{Value, json};
+use std::{fs, os::unix::fs::FileExt, path::PathBuf};
+
+/// Loads `count` records into an ordered keyspace `k`, in an order that is not that of their keys.
+fn load(place: &Place, count: u64, round: u64) {
+    // 7919 has no factor in common with the counts that tests use.
+    let lines: String = (0..count)
+        .map(|n| n * 7919 % count)
+        .map(|n| format!("key-{n:06},round {round} of {n} {}\n", "abcdefghij".repeat(5)))
+        .collect();
+    place.run_with(&["batch-put", "-", "-k", "k", "--kind", "ordered"], lines.as_bytes()).ok();
+}
+
+/// The keys that a listing shows, in its order.
+fn keys(place: &Place, args: &[&str]) -> Vec<String> {
+    let listed = place.json(&[&["keys", "-k", "k"], args].concat());
+    listed.iter().map(|object| object["key"].as_str().unwrap().to_owned()).collect()
+}
+
+fn stats(place: &Place, keyspace: &str) -> Value {
+    place.json(&["keyspace", "stats", keyspace]).remove(0)
+}
+
+/// The tables of the database.
+fn tables(place: &Place) -> Vec<PathBuf> {
+    let files = fs::read_dir(place.data()).unwrap().map(|entry| entry.unwrap().path());
+    let mut tables: Vec<_> =
+        files.filter(|path| path.extension() == Some("tbl".as_ref())).collect();
+    tables.sort();
+    tables
+}
+
+#[test]
+fn commands_take_a_keyspace_as_what_the_catalog_says() {
+    let place = Place::new();
+    place.ok(&["keyspace", "create", "tree", "--kind", "ordered"]);
+    place.ok(&["keyspace", "create", "heap", "--kind", "hash"]);
+    place.ok(&["keyspace", "create", "brief", "--kind", "ordered", "--ttl", "30m"]);
+    let listed = place.json(&["keyspace", "list"]);
+    let kinds: Vec<_> = listed.iter().map(|info| (&info["name"], &info["kind"])).collect();
+    let wanted = [("brief", "ordered"), ("heap", "hash"), ("tree", "ordered")];
+    assert_eq!(kinds.len(), wanted.len());
+    for ((name, kind), wanted) in kinds.iter().zip(wanted) {
+        assert_eq!((name.as_str().unwrap(), kind.as_str().unwrap()), wanted);
+    }
+    assert_eq!(listed[0]["ttl_seconds"], 1800.0);
+    assert!(place.ok(&["keyspace", "list"]).contains("ordered"));
+
+    for keyspace in ["tree", "heap"] {
+        place.ok(&["put", "ada", "1815", "-k", keyspace]);
+        place.run_with(&["put", "empty", "-", "-k", keyspace], b"").ok();
+        place.run_with(&["batch-put", "-", "-k", keyspace], b"b,2\na,1\n").ok();
+        assert_eq!(place.ok(&["get", "ada", "-k", keyspace]), "1815");
+        assert_eq!(place.ok(&["get", "empty", "-k", keyspace]), "", "an empty value is a value");
+        let got = place.json(&["get", "a", "-k", keyspace]);
+        assert_eq!(got, [json!({"key": "a", "value": "1"})]);
+        place.ok(&["delete", "ada", "-k", keyspace]);
+        place.run(&["get", "ada", "-k", keyspace]).fails(1, "no key `ada`");
+        place.run(&["delete", "ada", "-k", keyspace]).fails(1, "no key `ada`");
+        let listed = common::sorted(&place.json(&["keys", "-k", keyspace]), "key");
+        assert_eq!(listed, ["a", "b", "empty"]);
+    }
+    let changes = place.json(&["changes"]);
+    let of_tree = |change: &&Value| change["keyspace"] == "tree" && change["kind"] == "insert";
+    assert_eq!(changes.iter().filter(of_tree).count(), 4);
+
+    place.ok(&["keyspace", "drop", "tree"]);
+    place.run(&["get", "a", "-k", "tree"]).fails(1, "tree");
+    place.ok(&["keyspace", "create", "tree", "--kind", "ordered"]);
+    place.run(&["get", "a", "-k", "tree"]).fails(1, "no key");
+}
+
+#[test]
+fn a_keyspace_is_made_of_the_kind_asked_for_and_stays_it() {
+    let place = Place::new();
+    place.ok(&["put", "a", "1", "-k", "tree", "--kind", "ordered"]);
+    place.ok(&["put", "a", "1", "-k", "heap", "--kind", "hash"]);
+    place.ok(&["put", "b", "2", "-k", "tree"]);
+    place.ok(&["put", "c", "3", "-k", "tree", "--kind", "ordered"]);
+    place.run(&["put", "d", "4", "-k", "tree", "--kind", "hash"]).fails(2, "of kind ordered");
+    let load = ["batch-put", "-", "-k", "heap", "--kind", "ordered"];
+    place.run_with(&load, b"d,4\n").fails(2, "of kind hash");
+    assert_eq!(
+        (&stats(&place, "tree")["kind"], &stats(&place, "heap")["kind"]),
+        (&json!("ordered"), &json!("hash"))
+    );
+    place.run(&["get", "d", "-k", "tree"]).fails(1, "no key");
+    // A load that stores nothing leaves no keyspace of this kind either.
+    let load = ["batch-put", "-", "-k", "new", "--kind", "ordered"];
+    place.run_with(&load, b"no separator\n").fails(2, "line 1");
+    assert_eq!(place.json(&["keyspace", "list"]).len(), 2);
+}
+
+#[test]
+fn listings_have_an_order_and_bounds() {
+    let place = Place::new();
+    load(&place, 500, 0);
+    let all: Vec<String> = (0..500).map(|n| format!("key-{n:06}")).collect();
+    assert_eq!(keys(&place, &[]), all);
+    let backwards: Vec<String> = all.iter().rev().cloned().collect();
+    assert_eq!(keys(&place, &["--reverse"]), backwards);
+    assert_eq!(keys(&place, &["--from", "key-000498"]), all[498..]);
+    assert_eq!(keys(&place, &["--to", "key-000002"]), all[..2]);
+    assert_eq!(keys(&place, &["--from", "key-00010", "--to", "key-000103"]), all[100..103]);
+    assert_eq!(
+        keys(&place, &["--from", "key-000100", "--to", "key-000103", "--reverse"]),
+        backwards[397..400]
+    );
+    assert_eq!(keys(&place, &["key-0001"]), all[100..200]);
+    assert_eq!(keys(&place, &["--prefix", "key-0001"]), all[100..200]);
+    assert_eq!(
+        keys(&place, &["key-0001", "--from", "key-000198", "--to", "key-000300"]),
+        all[198..200]
+    );
+    assert_eq!(
+        keys(&place, &["key-0001", "--reverse", "--limit", "2"]),
+        ["key-000199", "key-000198"]
+    );
+    assert_eq!(keys(&place, &["--limit", "3"]), all[..3]);
+    let none: [&[&str]; 5] = [
+        &["--limit", "0"],
+        &["--from", "x"],
+        &["--to", "a", "--reverse"],
+        &["--from", "key-000100", "--to", "key-000100"],
+        &["key-0001", "--from", "key-000300"],
+    ];
+    for args in none {
+        assert_eq!(keys(&place, args), [""; 0], "{args:?}");
+    }
+    let value = format!("round 0 of 7 {}", "abcdefghij".repeat(5));
+    let scan = ["scan", "-k", "k", "--from", "key-000007", "--limit", "1"];
+    assert_eq!(place.json(&scan), [json!({"key": "key-000007", "value": value})]);
+    assert_eq!(place.ok(&scan), format!("key-000007\t{value}\n"));
+    // What a table has is listed as what memory has.
+    place.ok(&["checkpoint"]);
+    load(&place, 20, 1);
+    assert_eq!(keys(&place, &["--from", "key-000010", "--limit", "20"]), all[10..30]);
+    assert_eq!(place.ok(&["keys", "-k", "k", "--reverse", "--limit", "1"]), "key-000499\n");
+}
+
+#[test]
+fn an_order_is_asked_only_of_what_has_one() {
+    let place = Place::new();
+    place.ok(&["put", "a", "1", "-k", "heap", "--kind", "hash"]);
+    place.ok(&["put", "a", "1", "-k", "tree", "--kind", "ordered"]);
+    for args in [
+        &["scan", "-k", "heap", "--from", "a"][..],
+        &["scan", "-k", "heap", "--to", "a"],
+        &["keys", "-k", "heap", "--reverse"],
+        &["compact", "--keyspace", "heap"],
+        &["compact", "--keyspace", "heap", "--from", "a"],
+    ] {
+        let ended = place.run(args);
+        ended.fails(2, "`heap` is a hash keyspace");
+        ended.fails(2, "--kind ordered");
+        assert_eq!(ended.stdout, b"");
+        let ended = place.run(&[&["--json"], args].concat());
+        assert_eq!((ended.code, &objects(&ended.stderr)[0]["kind"]), (2, &json!("usage")));
+    }
+    for args in [
+        &["scan", "-k", "tree", "--from", "b", "--to", "a"][..],
+        &["compact", "-k", "tree", "--from", "b", "--to", "a"],
+    ] {
+        place.run(args).fails(2, "--from is behind --to");
+    }
+    for args in [&["compact", "--from", "a"][..], &["scan", "a", "--prefix", "b", "-k", "tree"]] {
+        assert_eq!(place.run(args).code, 2, "{args:?}");
+    }
+    place.run(&["compact", "-k", "none"]).fails(1, "no keyspace `none`");
+}
+
+#[test]
+fn records_of_an_ordered_keyspace_expire() {
+    let place = Place::new();
+    place.ok(&["put", "soon", "v", "--ttl", "1ms", "-k", "k", "--kind", "ordered"]);
+    place.ok(&["put", "later", "v", "--ttl", "1h", "-k", "k"]);
+    std::thread::sleep(std::time::Duration::from_millis(5));
+    place.run(&["get", "soon", "-k", "k"]).fails(1, "soon");
+    assert_eq!(place.ok(&["get", "later", "-k", "k"]), "v");
+    assert_eq!(keys(&place, &[]), ["later"]);
+}
+
+#[test]
+fn figures_tell_the_levels() {
+    let place = Place::new();
+    load(&place, 3_000, 0);
+    place.ok(&["checkpoint"]);
+    let figures = stats(&place, "k");
+    assert_eq!((&figures["kind"], &figures["records_count"]), (&json!("ordered"), &json!(3_000)));
+    let levels = figures["levels"].as_array().unwrap();
+    assert_eq!(levels[0]["level"], 0);
+    let sum = |field: &str| levels.iter().map(|level| level[field].as_u64().unwrap()).sum::<u64>();
+    assert_eq!((sum("tables_count"), sum("entries_count")), (tables(&place).len() as u64, 3_000));
+    assert_eq!(figures["tables_bytes"], sum("bytes"));
+    let files = tables(&place).iter().map(|path| path.metadata().unwrap().len()).sum::<u64>();
+    assert_eq!(sum("bytes"), files);
+    for field in ["read_amplification", "space_amplification"] {
+        assert!(figures[field].as_f64() >= Some(1.0), "{field} in {figures}");
+    }
+    // What is counted from the opening on is nothing in a handle that was just opened.
+    assert_eq!(figures["write_amplification"], Value::Null, "{figures}");
+    assert_eq!(figures["shared"]["cache_hits_share"], Value::Null, "{figures}");
+    assert_eq!(figures["shared"]["stalls_count"], 0, "{figures}");
+    let text = place.ok(&["keyspace", "stats", "k"]);
+    assert!(text.contains("levels:\nlevel  tables"), "{text}");
+
+    place.ok(&["put", "k", "v", "-k", "heap", "--kind", "hash"]);
+    let all = &place.json(&["stats"])[0];
+    assert_eq!((&all["keyspaces_count"], &all["records_count"]), (&json!(2), &json!(3_001)));
+    for field in ["memtables_bytes", "cache_bytes", "stalls_count"] {
+        assert!(all["ordered"][field].as_u64().is_some(), "ordered.{field} in {all}");
+    }
+    let listed = all["ordered_keyspaces"].as_array().unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!((&listed[0]["name"], &listed[0]["tables_bytes"]), (&json!("k"), &json!(files)));
+    assert!(stats(&place, "heap").get("levels").is_none());
+}
+
+#[test]
+fn compaction_of_a_keyspace_leaves_one_version_of_each_key() {
+    let place = Place::new();
+    for round in 0..4 {
+        load(&place, 3_000, round);
+        place.ok(&["checkpoint"]);
+    }
+    let report = &place.json(&["compact", "--keyspace", "k"])[0];
+    assert!(report["after_bytes"].as_u64() < report["before_bytes"].as_u64(), "{report}");
+    let figures = stats(&place, "k");
+    let levels = figures["levels"].as_array().unwrap();
+    let full: Vec<_> = levels.iter().filter(|level| level["tables_count"] != 0).collect();
+    assert_eq!((full.len(), &full[0]["entries_count"]), (1, &json!(3_000)), "{figures}");
+    assert_eq!(figures["tables_bytes"], report["after_bytes"]);
+    assert!(place.ok(&["get", "key-002999", "-k", "k"]).starts_with("round 3 "));
+
+    // Of a part only what lies in it is rewritten.
+    load(&place, 3_000, 4);
+    place.ok(&["delete", "key-000007", "-k", "k"]);
+    let part = ["compact", "-k", "k", "--from", "key-000000", "--to", "key-000010"];
+    let report = &place.json(&part)[0];
+    assert!(report["after_bytes"].as_u64() > Some(0), "{report}");
+    assert_eq!(keys(&place, &[]).len(), 2_999);
+    place.run(&["get", "key-000007", "-k", "k"]).fails(1, "no key");
+    assert!(place.ok(&["get", "key-000006", "-k", "k"]).starts_with("round 4 "));
+    assert_eq!(place.json(&["verify"])[0]["damages_count"], 0);
+}
+
+#[test]
+fn verify_names_damage_in_tables_with_the_keys_concerned() {
+    let place = Place::new();
+    load(&place, 3_000, 0);
+    place.ok(&["compact", "-k", "k"]);
+    let intact = &place.json(&["verify"])[0];
+    assert_eq!((&intact["damages_count"], &intact["tables_read"]), (&json!(0), &json!(true)));
+
+    let table = tables(&place).pop().unwrap();
+    let content = fs::read(&table).unwrap();
+    let value = b"round 0 of 1234 ";
+    let at = content.windows(value.len()).position(|bytes| bytes == value);
+    let at = at.expect("values lie plain in tables") as u64;
+    let file = fs::OpenOptions::new().write(true).open(&table).unwrap();
+    file.write_all_at(b"\0", at).unwrap();
+
+    let ended = place.run(&["--json", "verify"]);
+    assert_eq!(ended.code, 3);
+    let lines = objects(std::str::from_utf8(&ended.stdout).unwrap());
+    assert_eq!(lines.last().unwrap()["damages_count"], 1, "{lines:?}");
+    let damage = &lines[0];
+    assert_eq!(damage["path"].as_str().map(std::path::Path::new), Some(&*table));
+    let offset = damage["offset"].as_u64().unwrap();
+    assert!(offset <= at && at - offset < 8192, "{offset} is named, {at} was changed");
+    let what = damage["what"].as_str().unwrap();
+    assert!(what.contains("of the keyspace `k`"), "{what}");
+    let named: Vec<&str> = what.split('"').filter(|part| part.starts_with("key-")).collect();
+    assert!(named[0] <= "key-001234" && "key-001234" <= named[1], "{what}");
+    assert!(named[0] > "key-001000" && named[1] < "key-001500", "only what is concerned: {what}");
+    let ended = place.run(&["verify"]);
+    ended.fails(3, "damaged");
+    let text = String::from_utf8(ended.stdout).unwrap();
+    assert!(text.contains(&format!("byte {offset}")) && text.contains(named[0]), "{text}");
+
+    place
+        .run(&["get", "key-001234", "-k", "k"])
+        .fails(3, table.file_name().unwrap().to_str().unwrap());
+    assert!(
+        place.ok(&["get", "key-000001", "-k", "k"]).starts_with("round 0"),
+        "the rest is there"
+    );
+    assert!(place.ok(&["get", "key-002999", "-k", "k"]).starts_with("round 0"));
+    for args in [&["keys", "-k", "k"][..], &["keys", "-k", "k", "--reverse"]] {
+        let ended = place.run(args);
+        ended.fails(3, "damaged");
+        let listed = String::from_utf8(ended.stdout.clone()).unwrap();
+        assert!(!listed.contains("key-001234\n"));
+        let count = listed.lines().count();
+        assert!((2_800..3_000).contains(&count), "all but one block is listed: {count}, {args:?}");
+    }
+}
+
+#[test]
+fn a_missing_table_is_told_with_its_keys() {
+    let place = Place::new();
+    load(&place, 3_000, 0);
+    place.ok(&["compact", "-k", "k"]);
+    let table = tables(&place).pop().unwrap();
+    fs::remove_file(&table).unwrap();
+    let name = table.file_name().unwrap().to_str().unwrap();
+    for args in [&["get", "key-000001", "-k", "k"][..], &["put", "x", "y", "-k", "k"], &["verify"]]
+    {
+        let ended = place.run(args);
+        let told = format!("{}{}", String::from_utf8_lossy(&ended.stdout), ended.stderr);
+        assert_eq!(ended.code, 3, "{args:?}: {ended:?}");
+        assert!(told.contains(name) && told.contains("key-002999"), "{args:?}: {told}");
+    }
+}
+
+#[test]
+fn backups_carry_tables() {
+    let place = Place::new();
+    load(&place, 3_000, 0);
+    place.ok(&["compact", "-k", "k"]);
+    load(&place, 10, 1);
+    let first = &place.json(&["backup", "copy"])[0];
+    assert!(first["copied_bytes"].as_u64() > Some(0), "{first}");
+    place.ok(&["put", "later", "1", "-k", "k"]);
+    let second = &place.json(&["backup", "copy"])[0];
+    assert!(second["reused_bytes"].as_u64() > Some(0), "tables are not copied twice: {second}");
+    place.ok(&["restore", "copy", "--data", "restored"]);
+    for data in ["copy", "restored"] {
+        let at = |args: &[&str]| place.ok(&[args, &["-k", "k", "--data", data]].concat());
+        assert_eq!(at(&["keys"]).lines().count(), 3_001, "{data}");
+        assert!(at(&["get", "key-000003"]).starts_with("round 1"), "{data}");
+        assert!(at(&["get", "key-002999"]).starts_with("round 0"), "{data}");
+        assert_eq!(place.json(&["verify", "--data", data])[0]["damages_count"], 0);
+    }
+    place.ok(&["put", "z", "1", "-k", "k", "--data", "restored"]);
+    assert_eq!(
+        place.ok(&["keys", "-k", "k", "--reverse", "--limit", "1", "--data", "restored"]),
+        "z\n"
+    );
+}
+
+/// A handle that only reads does not have tables: what needs them says so and why.
+#[test]
+fn beside_a_writer_an_ordered_keyspace_is_an_error_and_the_rest_is_read() {
+    let place = Place::new();
+    load(&place, 3_000, 0);
+    place.ok(&["put", "a", "1", "-k", "heap", "--kind", "hash"]);
+    let args = ["batch-put", "-", "--batch", "1", "--progress-json", "-k", "k"];
+    let mut writer = place.spawn(&args);
+    let mut stdin = writer.child.stdin.take().unwrap();
+    first_ack(&mut writer, &mut stdin);
+    let pid = writer.child.id().to_string();
+    for args in [
+        &["get", "first", "-k", "k"][..],
+        &["keys", "-k", "k"],
+        &["scan", "-k", "k", "--reverse"],
+        &["keyspace", "stats", "k"],
+        &["verify"],
+    ] {
+        let ended = place.run(&[&["--json"], args].concat());
+        let told = objects(&ended.stderr).remove(0);
+        assert_eq!((ended.code, &told["kind"]), (5, &json!("read_only")), "{args:?}: {ended:?}");
+        let message = told["error"].as_str().unwrap();
+        assert!(message.contains("ordered keyspace") && message.contains(&pid), "{message}");
+    }
+    // The log is read all the same, and who asks for it is told what was not.
+    let ended = place.run(&["--json", "verify"]);
+    let report = objects(std::str::from_utf8(&ended.stdout).unwrap()).remove(0);
+    assert_eq!((&report["damages_count"], &report["tables_read"]), (&json!(0), &json!(false)));
+    let ended = place.run(&["--json", "stats"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(objects(&ended.stderr)[0]["note"].as_str().unwrap().contains("left out"), "{ended:?}");
+    let report = objects(std::str::from_utf8(&ended.stdout).unwrap()).remove(0);
+    assert_eq!((&report["keyspaces_count"], report.get("ordered")), (&json!(2), None));
+    // What does not need them works.
+    assert_eq!(place.ok(&["get", "a", "-k", "heap"]), "1");
+    assert_eq!(place.json(&["keyspace", "list"]).len(), 2);
+    assert!(place.json(&["changes"]).len() > 3_000);
+    place.run(&["compact", "-k", "k"]).fails(4, &pid);
+    drop(stdin);
+    assert!(writer.child.wait().unwrap().success());
+    assert_eq!(place.ok(&["get", "first", "-k", "k"]), "1");
+}
