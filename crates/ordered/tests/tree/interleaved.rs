@@ -34,7 +34,7 @@ fn key(number: u64) -> Vec<u8> {
         1 => key.push(0),
         _ => key.extend_from_slice(&[b'x'; 9]),
     }
-    if number % 11 == 0 {
+    if number.is_multiple_of(11) {
         key.truncate(1);
     }
     key
@@ -186,7 +186,7 @@ impl Run {
                 tree.seal();
             }
             48..=62 => {
-                let next = if op % 2 == 0 {
+                let next = if op.is_multiple_of(2) {
                     store.next_work(self.now_ms)
                 } else {
                     store.next_compaction(self.now_ms)
