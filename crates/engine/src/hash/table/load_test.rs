@@ -265,10 +265,13 @@ fn sizes_between_the_steps_load_and_grow_on() {
         let (buckets_count, counts) = (buckets as u32, stage.counts().to_vec());
         let group =
             Group { prefix: 0, depth: 0, precision: 15, buckets: buckets_count, counts, slots };
-        for table in [load(&[group.clone()]), load_packed(&[group.clone()], |_| true)] {
+        for table in [
+            load(std::slice::from_ref(&group)),
+            load_packed(std::slice::from_ref(&group), |_| true),
+        ] {
             let mut model = filled(count);
             model.table = table.unwrap();
-            assert_eq!(groups(&model.table), [group.clone()]);
+            assert_eq!(groups(&model.table), std::slice::from_ref(&group));
             model.check();
             for key in count..count + 1500 {
                 model.insert(key, false);
