@@ -20,10 +20,10 @@ pub(crate) enum Mode {
 }
 
 /// How an engine keeps its records: who is compared with whom.
+#[allow(dead_code, reason = "a build may have no engine of a kind")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// By the hash of the key: no order.
-    #[allow(dead_code, reason = "a build may have no such engine")]
     Hash,
     /// Sorted, in pages that are changed or copied.
     Tree,
