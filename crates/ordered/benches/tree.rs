@@ -8,7 +8,7 @@
 use annals_disk::{Disk, RealDisk};
 use annals_ordered::{
     Admission, AsOf, Entry, EntryKind, ManifestPlace, ManifestRoot, Record, Store, StoreConfig,
-    TreeOptions,
+    Tree, TreeOptions,
 };
 use std::{
     path::PathBuf,
@@ -122,19 +122,30 @@ fn main() {
     for (level, of) in stats.levels.iter().enumerate().filter(|(_, of)| of.tables > 0) {
         println!("  level {level}: {} tables, {} MiB", of.tables, of.bytes >> 20);
     }
+    read(&tree, &*disk, keys, "as it is");
+    tree.seal();
+    tree.compact_range(None, 0).unwrap();
+    read(&tree, &*disk, keys, "compacted");
+}
+
+/// How fast the tree answers.
+fn read(tree: &Tree, disk: &dyn Disk, keys: u64, state: &str) {
+    const LOOKS: u64 = 1_000_000;
+    const SCANS: u64 = 20_000;
+    let runs = tree.stats().read_amplification;
+    println!("{state}, at most {runs} runs to look at:");
     let now = AsOf { seq: u64::MAX, now_ms: 0 };
-    let look = |base: u64, name: &str| {
+    let rate = |count: u64, ns: u64| count as f64 * 1e3 / ns as f64;
+    for (name, base) in [("first hits", 0), ("hits", 0), ("misses", 1 << 40)] {
         let begun = disk.monotonic_ns();
         let mut found = 0u64;
-        for n in 0..1_000_000 {
+        for n in 0..LOOKS {
             let key = key(base + scrambled(n) % keys);
             found += u64::from(tree.get_with(&key, now, |_| ()).unwrap().is_some());
         }
-        let rate = rate(1_000_000, disk.monotonic_ns() - begun);
+        let rate = rate(LOOKS, disk.monotonic_ns() - begun);
         println!("  get, {name}: {rate:.3} M/s, {found} found");
-    };
-    look(0, "hits");
-    look(1 << 40, "misses");
+    }
     let begun = disk.monotonic_ns();
     let mut cursor = tree.cursor(&[], None, now);
     cursor.to_first().unwrap();
@@ -145,12 +156,12 @@ fn main() {
     }
     println!("  scan: {:.2} M/s of {count}", rate(count, disk.monotonic_ns() - begun));
     let begun = disk.monotonic_ns();
-    for n in 0..20_000 {
+    for n in 0..SCANS {
         cursor = tree.cursor(&key(scrambled(n) % keys), None, now);
         cursor.to_first().unwrap();
         for _ in 0..100 {
             cursor.advance().unwrap();
         }
     }
-    println!("  scans of 100: {:.1} k/s", 1e3 * rate(20_000, disk.monotonic_ns() - begun));
+    println!("  scans of 100: {:.1} k/s", 1e3 * rate(SCANS, disk.monotonic_ns() - begun));
 }

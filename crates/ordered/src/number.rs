@@ -19,7 +19,7 @@ pub(crate) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
 }
 
 /// `width` bytes at `at`; at most eight.
-#[inline]
+#[inline(always)]
 pub(crate) fn uint_at(bytes: &[u8], at: usize, width: usize) -> Option<u64> {
     let rest = bytes.get(at..)?;
     if let Some(word) = rest.first_chunk::<8>() {
@@ -31,6 +31,7 @@ pub(crate) fn uint_at(bytes: &[u8], at: usize, width: usize) -> Option<u64> {
     Some(u64::from_le_bytes(word))
 }
 
+#[inline(always)]
 fn low_bytes(width: usize) -> u64 {
     u64::MAX.checked_shr(64 - 8 * (width.min(8) as u32)).unwrap_or(0)
 }

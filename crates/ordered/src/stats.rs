@@ -1,6 +1,6 @@
 //! What there is in a store, and what was done since it was opened.
 
-use crate::{CacheStats, LEVELS, Store, Tree};
+use crate::{CacheStats, LEVELS, Store, Tree, store::Stalls};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A level of a tree.
@@ -79,14 +79,24 @@ pub struct StoreStats {
     pub memtable_bytes: u64,
     /// How strained the store is: 0 if writers are not slowed, 1 if most.
     pub strain: f64,
+    /// How many commits were asked to wait a while.
+    pub delays: u64,
+    /// How long they were asked to wait together, in nanoseconds.
+    pub delay_ns: u64,
+    /// How often a commit was told to ask again, because the memory was full.
+    pub refusals: u64,
 }
 
-pub(crate) fn of(store: &Store) -> StoreStats {
+pub(crate) fn of(store: &Store, stalls: &Stalls) -> StoreStats {
+    let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
     let trees: Vec<TreeStats> = store.trees().iter().map(Tree::stats).collect();
     StoreStats {
         memtable_bytes: trees.iter().map(|tree| tree.memtable_bytes + tree.sealed_bytes).sum(),
         cache: store.cache().stats(),
         strain: store.strain(),
+        delays: count(&stalls.delays),
+        delay_ns: count(&stalls.delay_ns),
+        refusals: count(&stalls.refusals),
         trees,
     }
 }

@@ -16,10 +16,11 @@ pub(crate) use range::compact_range;
 
 use crate::{
     Admission, Backlog, BlockCache, Damage, Edit, Error, FileName, Hold, Manifest, ManifestPlace,
-    Pause, Pressure, Result, State, Tree, TreeAdded, TreeOptions, Work,
+    Pause, Pressure, Result, State, StoreStats, Tree, TreeAdded, TreeOptions, Work,
     holds::{Holds, Horizon},
     manifest::TreeState,
     site::Site,
+    stats,
     tree::TreeCore,
 };
 use annals_disk::Disk;
@@ -30,7 +31,7 @@ use std::{
     path::Path,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -145,7 +146,7 @@ impl StoreConfig {
 /// assert_eq!(tree.flushed_through(), 1);
 /// let now = AsOf { seq: u64::MAX, now_ms: 0 };
 /// assert_eq!(tree.get(b"key", now)?, Some(b"value".to_vec()));
-/// # annals_ordered::Result::Ok(())
+/// # Ok::<(), annals_ordered::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -165,6 +166,15 @@ pub(crate) struct StoreCore {
     failure: OnceLock<Arc<Error>>,
     /// Which tree is looked at first for the next compaction.
     turn: AtomicUsize,
+    pub(crate) stalls: Stalls,
+}
+
+/// How writers were slowed since opening.
+#[derive(Debug, Default)]
+pub(crate) struct Stalls {
+    pub(crate) delays: AtomicU64,
+    pub(crate) delay_ns: AtomicU64,
+    pub(crate) refusals: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -314,6 +324,7 @@ impl Store {
             holds: Arc::default(),
             failure: OnceLock::new(),
             turn: AtomicUsize::new(0),
+            stalls: Stalls::default(),
         };
         Self { core: Arc::new(core) }
     }
@@ -419,7 +430,19 @@ impl Store {
                 largest.is_seal_wanted.store(true, Ordering::Relaxed);
             }
         }
-        self.core.pressure.admit(&backlog, commit_bytes)
+        let admission = self.core.pressure.admit(&backlog, commit_bytes);
+        let stalls = &self.core.stalls;
+        match admission {
+            Admission::After { delay_ns: 0 } => {}
+            Admission::After { delay_ns } => {
+                stalls.delays.fetch_add(1, Ordering::Relaxed);
+                stalls.delay_ns.fetch_add(delay_ns, Ordering::Relaxed);
+            }
+            Admission::Full => {
+                stalls.refusals.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        admission
     }
 
     /// The trees whose memtables are to be sealed to give memory back: the next records do it, or the
@@ -528,8 +551,8 @@ impl Store {
 
     /// What there is and what was done since opening.
     #[must_use]
-    pub fn stats(&self) -> crate::StoreStats {
-        crate::stats::of(self)
+    pub fn stats(&self) -> StoreStats {
+        stats::of(self, &self.core.stalls)
     }
 
     /// How strained the store is, from 0 to 1.

@@ -48,6 +48,8 @@ pub use sought::Sought;
 pub use verify::{Damage, Verified};
 pub use writer::{TableWriter, Written};
 
+pub(crate) use envelope::mend;
+
 /// The most bytes of a key.
 pub const KEY_BYTES_MAX: usize = 1 << 16;
 /// The most bytes of a value.

@@ -234,7 +234,7 @@ impl<C: Cursor> Visible<C> {
     fn find_back(&mut self) -> Result<()> {
         let mut unseen = 0;
         while let Some(entry) = self.all.entry() {
-            if *entry.key < *self.from {
+            if is_before(entry.key, &self.from) {
                 break;
             }
             if entry.seq <= self.as_of.seq {
@@ -302,8 +302,9 @@ fn is_live(entry: &Entry<'_>, as_of: AsOf, removals: &Removals, removed: &mut Ar
 impl Around {
     /// The newest removal over a key that a reader sees.
     fn over(&mut self, key: &[u8], seq: u64, removals: &Removals) -> Option<u64> {
-        let holds =
-            self.is_known && *self.from <= *key && self.to.as_ref().is_none_or(|to| *key < **to);
+        let holds = self.is_known
+            && !is_before(key, &self.from)
+            && self.to.as_ref().is_none_or(|to| *key < **to);
         if !holds {
             let around = removals.around(key, seq);
             self.is_known = true;
@@ -313,6 +314,13 @@ impl Around {
         }
         self.seq
     }
+}
+
+/// Whether a key comes before a bound. An empty bound is not compared: where a vector has no memory, the
+/// comparison of the C library may touch a page that is not there, which takes long to be passed over.
+#[inline]
+fn is_before(key: &[u8], bound: &[u8]) -> bool {
+    !bound.is_empty() && key < bound
 }
 
 #[inline]

@@ -10,20 +10,21 @@ use std::ops::Range;
 /// Where the columns of a block are, as byte offsets in it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layout {
-    count: usize,
-    pub(super) prefix: usize,
-    pub(super) digests: usize,
-    tails: usize,
-    codes: usize,
-    seqs: usize,
-    expiries: usize,
-    ends: usize,
-    data: usize,
+    // All columns begin less than 2^22 bytes into a block. Narrow, for layouts are handed around.
+    count: u32,
+    prefix: u32,
+    digests: u32,
+    tails: u32,
+    codes: u32,
+    seqs: u32,
+    expiries: u32,
+    ends: u32,
+    data: u32,
+    tail_len: u32,
+    stride: u32,
     modes: u8,
-    seq_width: usize,
-    expiry_width: usize,
-    tail_len: usize,
-    stride: usize,
+    seq_width: u8,
+    expiry_width: u8,
     seq_base: u64,
     expiry_base: u64,
 }
@@ -44,14 +45,14 @@ pub(crate) struct Row {
 impl Layout {
     /// The layout of a block; `None` if its head contradicts itself or its columns do not fit. What
     /// the columns say is checked where it is read.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of(block: &[u8]) -> Option<Self> {
-        let count = usize::from(u16_at(block, 0)?);
-        let prefix_len = usize::from(u16_at(block, 2)?);
+        let count = u32::from(u16_at(block, 0)?);
+        let prefix_len = u32::from(u16_at(block, 2)?);
         let (modes, widths) = (*block.get(4)?, *block.get(5)?);
         let bases = u16_at(block, 6)?;
         let (tails_kept, ends_kept) = (Lengths::from_bits(modes)?, Lengths::from_bits(modes >> 2)?);
-        let (seq_width, expiry_width) = (usize::from(widths & 15), usize::from(widths >> 4));
+        let (seq_width, expiry_width) = (widths & 15, widths >> 4);
         if count == 0 || bases > 3 || seq_width > 8 || expiry_width > 8 {
             return None;
         }
@@ -64,9 +65,9 @@ impl Layout {
             u64_at(block, at - 8)
         };
         let (seq_base, expiry_base) = (base(bases & 1 != 0)?, base(bases & 2 != 0)?);
-        let prefix = at;
+        let prefix = at as u32;
         let digests = prefix + prefix_len;
-        let tails = digests + DIGEST_BYTES * count;
+        let tails = digests + DIGEST_BYTES as u32 * count;
         let codes = tails
             + match tails_kept {
                 Lengths::Same => 0,
@@ -74,16 +75,16 @@ impl Layout {
                 Lengths::Wide => 4 * count,
             };
         let seqs = codes + if modes & 0x10 != 0 { count } else { 0 };
-        let expiries = seqs + seq_width * count;
-        let ends = expiries + expiry_width * count;
+        let expiries = seqs + u32::from(seq_width) * count;
+        let ends = expiries + u32::from(expiry_width) * count;
         let data = ends
             + match ends_kept {
                 Lengths::Same => 0,
                 Lengths::Narrow => 2 * count,
                 Lengths::Wide => 4 * count,
             };
-        let (tail_len, stride) = (u32_at(block, 8)? as usize, u32_at(block, 12)? as usize);
-        (data <= block.len()).then_some(Self {
+        let (tail_len, stride) = (u32_at(block, 8)?, u32_at(block, 12)?);
+        (data as usize <= block.len()).then_some(Self {
             count,
             prefix,
             digests,
@@ -106,28 +107,40 @@ impl Layout {
     /// How many entries there are; at least one.
     #[inline(always)]
     pub(crate) fn count(&self) -> usize {
-        self.count
+        self.count as usize
+    }
+
+    /// How long the part is that all keys begin with.
+    #[inline(always)]
+    pub(super) fn prefix_len(&self) -> usize {
+        (self.digests - self.prefix) as usize
+    }
+
+    /// The first eight bytes from the prefix on, whatever they are.
+    #[inline(always)]
+    pub(super) fn prefix_word(&self, block: &[u8]) -> Option<u64> {
+        u64_at(block, self.prefix as usize)
     }
 
     /// What all keys begin with.
     #[inline(always)]
     pub(crate) fn prefix<'a>(&self, block: &'a [u8]) -> &'a [u8] {
-        block.get(self.prefix..self.digests).unwrap_or_default()
+        block.get(self.prefix as usize..self.digests as usize).unwrap_or_default()
     }
 
     /// The column of digests.
     #[inline(always)]
     pub(super) fn digests<'a>(&self, block: &'a [u8]) -> &'a [[u8; DIGEST_BYTES]] {
-        block.get(self.digests..self.tails).unwrap_or_default().as_chunks().0
+        block.get(self.digests as usize..self.tails as usize).unwrap_or_default().as_chunks().0
     }
 
     /// How long the tail of an entry is.
     #[inline(always)]
     pub(super) fn tail_len(&self, block: &[u8], at: usize) -> Option<usize> {
         match self.modes & 3 {
-            0 => Some(self.tail_len),
-            1 => block.get(self.tails + at).copied().map(usize::from),
-            _ => u32_at(block, self.tails + 4 * at).map(|len| len as usize),
+            0 => Some(self.tail_len as usize),
+            1 => block.get(self.tails as usize + at).copied().map(usize::from),
+            _ => u32_at(block, self.tails as usize + 4 * at).map(|len| len as usize),
         }
     }
 
@@ -137,7 +150,8 @@ impl Layout {
         if self.seq_width == 0 {
             return Some(self.seq_base);
         }
-        let number = uint_at(block, self.seqs + self.seq_width * at, self.seq_width)?;
+        let width = usize::from(self.seq_width);
+        let number = uint_at(block, self.seqs as usize + width * at, width)?;
         self.seq_base.checked_add(number)
     }
 
@@ -146,13 +160,14 @@ impl Layout {
         if self.modes & 0x10 == 0 {
             Some(self.modes >> 5)
         } else {
-            block.get(self.codes + at).copied()
+            block.get(self.codes as usize + at).copied()
         }
     }
 
     #[cold]
     fn expiry(&self, block: &[u8], at: usize) -> Option<u64> {
-        let number = uint_at(block, self.expiries + self.expiry_width * at, self.expiry_width)?;
+        let width = usize::from(self.expiry_width);
+        let number = uint_at(block, self.expiries as usize + width * at, width)?;
         self.expiry_base.checked_add(number)
     }
 
@@ -160,16 +175,17 @@ impl Layout {
     #[inline(always)]
     fn bounds(&self, block: &[u8], at: usize) -> Option<Range<usize>> {
         let end_of = |at: usize| match (self.modes >> 2) & 3 {
-            1 => u16_at(block, self.ends + 2 * at).map(usize::from),
-            _ => u32_at(block, self.ends + 4 * at).map(|end| end as usize),
+            1 => u16_at(block, self.ends as usize + 2 * at).map(usize::from),
+            _ => u32_at(block, self.ends as usize + 4 * at).map(|end| end as usize),
         };
         let (start, end) = if (self.modes >> 2) & 3 == 0 {
-            let start = self.stride.checked_mul(at)?;
-            (start, start.checked_add(self.stride)?)
+            let start = (self.stride as usize).checked_mul(at)?;
+            (start, start.checked_add(self.stride as usize)?)
         } else {
             (if at == 0 { 0 } else { end_of(at - 1)? }, end_of(at)?)
         };
-        let range = self.data.checked_add(start)?..self.data.checked_add(end)?;
+        let data = self.data as usize;
+        let range = data.checked_add(start)?..data.checked_add(end)?;
         (range.start <= range.end && range.end <= block.len()).then_some(range)
     }
 
@@ -203,7 +219,7 @@ impl Layout {
     /// An entry but for its key.
     #[inline]
     pub(crate) fn row(&self, block: &[u8], at: usize) -> Option<Row> {
-        if at >= self.count {
+        if at >= self.count() {
             return None;
         }
         let (_, _, value) = self.parts(block, at)?;
@@ -213,7 +229,7 @@ impl Layout {
     /// The value of an entry.
     #[inline]
     pub(crate) fn value<'a>(&self, block: &'a [u8], at: usize) -> Option<&'a [u8]> {
-        if at >= self.count {
+        if at >= self.count() {
             return None;
         }
         block.get(self.parts(block, at)?.2)
@@ -223,17 +239,17 @@ impl Layout {
     /// caller has put there.
     #[inline]
     pub(crate) fn read(&self, block: &[u8], at: usize, key: &mut Vec<u8>) -> Option<Row> {
-        if at >= self.count {
+        if at >= self.count() {
             return None;
         }
         let (tail_len, rest, value) = self.parts(block, at)?;
-        let digest = u32_at(block, self.digests + DIGEST_BYTES * at)?.to_be_bytes();
-        key.truncate(self.digests - self.prefix);
+        let digest = u32_at(block, self.digests as usize + DIGEST_BYTES * at)?.to_be_bytes();
+        key.truncate(self.prefix_len());
         key.extend_from_slice(&digest);
         if tail_len >= DIGEST_BYTES {
             key.extend_from_slice(block.get(rest)?);
         } else {
-            key.truncate(self.digests - self.prefix + tail_len);
+            key.truncate(self.prefix_len() + tail_len);
         }
         self.row_of(block, at, value)
     }
@@ -241,8 +257,8 @@ impl Layout {
     /// Whether everything in the block agrees: sizes, kinds, and the order of the entries.
     pub(crate) fn is_sound(&self, block: &[u8]) -> bool {
         let (mut key, mut before) = (self.prefix(block).to_vec(), Vec::new());
-        let (mut end, mut seq_before) = (self.data, None);
-        for at in 0..self.count {
+        let (mut end, mut seq_before) = (self.data as usize, None);
+        for at in 0..self.count() {
             let Some(row) = self.read(block, at, &mut key) else { return false };
             if let Some(seq) = seq_before
                 && (before.cmp(&key)).then(row.seq.cmp(&seq)) != std::cmp::Ordering::Less

@@ -1,7 +1,7 @@
 //! Searching a block.
 
 use super::{DIGEST_BYTES, Layout, digest};
-use std::cmp::Ordering;
+use std::{cmp::Ordering, hint::select_unpredictable};
 
 /// Where a search in a block ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,18 +14,17 @@ pub(crate) struct Place {
     pub(crate) exact: bool,
 }
 
-/// Down to so many digests a search halves; the rest it counts through.
-const COUNTED: usize = 32;
+/// So many digests are compared at once, at the end of a search.
+const COUNTED: usize = 16;
 
 impl Layout {
     /// The first entry at or behind the version `seq` of `key`; `None` if the block contradicts
     /// itself.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn search(&self, block: &[u8], key: &[u8], seq: u64) -> Option<Place> {
-        let prefix = self.prefix(block);
         let nowhere = |at| Place { at, same_key: false, exact: false };
-        let Some(tail) = key.strip_prefix(prefix) else {
-            return Some(nowhere(if key < prefix { 0 } else { self.count() }));
+        let Some(tail) = self.tail_of(block, key) else {
+            return Some(nowhere(if key < self.prefix(block) { 0 } else { self.count() }));
         };
         let (digests, sought) = (self.digests(block), digest(tail));
         let from = rank(digests, sought);
@@ -55,9 +54,23 @@ impl Layout {
         Some(Place { at: low, same_key, exact: false })
     }
 
+    /// What a key has behind the block's prefix, if it begins with that.
+    #[inline(always)]
+    fn tail_of<'k>(&self, block: &[u8], key: &'k [u8]) -> Option<&'k [u8]> {
+        let len = self.prefix_len();
+        if len < 8
+            && let (Some(start), Some(whole)) = (key.first_chunk(), self.prefix_word(block))
+        {
+            // Most prefixes are short: as one number, what stands behind them shifted out.
+            let differ = (u64::from_le_bytes(*start) ^ whole) << 8 << (56 - 8 * len);
+            return if len == 0 || differ == 0 { key.get(len..) } else { None };
+        }
+        key.strip_prefix(self.prefix(block))
+    }
+
     /// Whether the last entry has this key; `None` if the block contradicts itself.
     pub(crate) fn ends_with_key(&self, block: &[u8], key: &[u8]) -> Option<bool> {
-        let Some(tail) = key.strip_prefix(self.prefix(block)) else { return Some(false) };
+        let Some(tail) = self.tail_of(block, key) else { return Some(false) };
         let last = self.digests(block).last()?;
         if u32::from_le_bytes(*last) != digest(tail) {
             return Some(false);
@@ -85,15 +98,38 @@ impl Layout {
 }
 
 /// How many digests are lower than the one sought.
-#[inline]
+#[inline(always)]
 fn rank(digests: &[[u8; DIGEST_BYTES]], sought: u32) -> usize {
+    let is_lower = |digest: &[u8; DIGEST_BYTES]| u32::from_le_bytes(*digest) < sought;
     let (mut from, mut len) = (0, digests.len());
+    let Some(last_window) = len.checked_sub(COUNTED) else {
+        return digests.iter().filter(|digest| is_lower(digest)).count();
+    };
     while len > COUNTED {
         let half = len / 2;
         // No branch: which way it goes nobody can foresee.
-        from += if u32::from_le_bytes(digests[from + half - 1]) < sought { half } else { 0 };
+        from += select_unpredictable(is_lower(&digests[from + half - 1]), half, 0);
         len -= half;
     }
-    let lower = |digest: &[u8; DIGEST_BYTES]| u32::from(u32::from_le_bytes(*digest) < sought);
-    from + digests[from..from + len].iter().map(lower).sum::<u32>() as usize
+    // All before the window are lower, and none behind it is.
+    let from = from.min(last_window);
+    let window = digests[from..].first_chunk::<COUNTED>();
+    from + window
+        .map_or(0, |window| window.iter().map(|d| u32::from(is_lower(d))).sum::<u32>() as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranks_of_every_length_and_place() {
+        for len in 0..150u32 {
+            let digests: Vec<_> = (0..len).map(|n| (10 + n / 3 * 2).to_le_bytes()).collect();
+            for sought in 0..120 {
+                let expected = digests.iter().filter(|d| u32::from_le_bytes(**d) < sought).count();
+                assert_eq!(rank(&digests, sought), expected, "{sought} in {len}");
+            }
+        }
+    }
 }

@@ -68,7 +68,7 @@ pub(super) enum Body {
 }
 
 /// How much of a block is fetched ahead: head and digests of a usual one.
-const AHEAD_BYTES: usize = 256;
+const AHEAD_BYTES: usize = 320;
 const CACHE_LINE_BYTES: usize = 64;
 
 impl Blocks {
@@ -154,14 +154,14 @@ impl Blocks {
     pub(super) fn prefetch(&self, handle: Handle) {
         let Ok(offset) = usize::try_from(handle.offset) else { return };
         if let Some(start) = self.raw(offset, AHEAD_BYTES) {
-            for line in start.chunks(CACHE_LINE_BYTES) {
-                prefetch(line.as_ptr());
+            for line in start.as_chunks::<CACHE_LINE_BYTES>().0 {
+                prefetch(line);
             }
         }
     }
 
     /// Where a block that is read in place is. Its checksum is found right the first time.
-    #[inline]
+    #[inline(always)]
     pub(super) fn span(&self, handle: Handle, kind: BlockKind) -> Result<Span> {
         let Some(span) = self.span_at(handle.offset) else {
             return Err(self.damaged(handle.offset, "a block leaves the file"));
@@ -219,7 +219,7 @@ impl Blocks {
     }
 
     /// The bytes of a block of entries.
-    #[inline]
+    #[inline(always)]
     pub(super) fn data(&self, handle: Handle, reading: Reading) -> Result<Body> {
         if self.is_compressed {
             return self.data_packed(handle, reading);
@@ -227,6 +227,7 @@ impl Blocks {
         Ok(Body::Mapped(self.span(handle, BlockKind::Data)?))
     }
 
+    #[cold]
     fn data_packed(&self, handle: Handle, reading: Reading) -> Result<Body> {
         let Some(span) = self.span_at(handle.offset) else {
             return Err(self.damaged(handle.offset, "a block leaves the file"));

@@ -140,6 +140,7 @@ impl Table {
         let Some(node) = self.leaf(sought)? else { return Ok(None) };
         let (key, seq) = (sought.key, sought.seq);
         let child = self.child(node, self.floor(node, key, seq)?)?;
+        self.blocks.prefetch(child.block);
         let body = self.blocks.data(child.block, Reading::Usual)?;
         let bytes = self.blocks.bytes(&body);
         let broken = || self.blocks.contradicts(child.block.offset);
@@ -218,7 +219,7 @@ impl Table {
     }
 
     /// The leaf whose blocks may have a key, if its filter does not exclude it.
-    #[inline]
+    #[inline(always)]
     fn leaf(&self, sought: &Sought<'_>) -> Result<Option<Node>> {
         let Some(mut node) = self.root else { return Ok(None) };
         let mut child = self.footer.root;
@@ -259,7 +260,7 @@ impl Table {
 
     /// Whether the filter of a leaf does not exclude a hash. A filter that is damaged excludes
     /// nothing: what it stands for is readable all the same.
-    #[inline]
+    #[inline(always)]
     fn passes(&self, leaf: Child, hash: u64) -> bool {
         let Some(filter) = leaf.filter else { return true };
         let Ok(span) = self.blocks.span(filter, BlockKind::Filter) else { return true };
@@ -267,7 +268,7 @@ impl Table {
     }
 
     /// The index block of a child.
-    #[inline]
+    #[inline(always)]
     pub(super) fn node(&self, child: Child) -> Result<Node> {
         let span = self.blocks.span(child.block, BlockKind::Index)?;
         let layout = Layout::of(self.blocks.mapped(span))
@@ -277,7 +278,7 @@ impl Table {
 
     /// The last entry of an index block that is not behind the version `seq` of `key`; the first if
     /// all are.
-    #[inline]
+    #[inline(always)]
     pub(super) fn floor(&self, node: Node, key: &[u8], seq: u64) -> Result<usize> {
         let place = node
             .layout
@@ -287,7 +288,7 @@ impl Table {
     }
 
     /// What an entry of an index block says.
-    #[inline]
+    #[inline(always)]
     pub(super) fn child(&self, node: Node, at: usize) -> Result<Child> {
         let value = node.layout.value(self.blocks.mapped(node.span), at);
         value.and_then(Child::read).ok_or_else(|| self.node_contradicts(node))

@@ -169,7 +169,7 @@ fn a_large_table_has_a_partitioned_index_and_its_filters_work() {
     let mut entries: Vec<_> = (0..100_000).map(|n| Owned::put(key(n), 0, [0; 20])).collect();
     entries.sort_by(|one, other| one.key.cmp(&other.key));
     let table = round_trip(&small_blocks(), &entries);
-    assert_eq!(table.footer.depth, 2);
+    assert_eq!(table.footer.depth, 3);
     let mut cursor = TableCursor::new(&*table, Reading::Usual);
     for entry in entries.iter().step_by(331) {
         cursor.seek(&entry.key, 0).unwrap();

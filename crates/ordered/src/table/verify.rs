@@ -1,6 +1,8 @@
 //! Reading every byte of a table.
 
-use super::{Table, envelope::BlockKind, handle::Child, header::HEADER_BYTES, reader::Node};
+use super::{
+    Table, envelope::BlockKind, handle::Child, header::HEADER_BYTES, ranges, reader::Node,
+};
 use crate::{Error, Result, block::Layout};
 use std::{cell::Cell, path::PathBuf};
 
@@ -127,7 +129,10 @@ impl Table {
                 }
             }
             BlockKind::Filter | BlockKind::Properties => {}
-            BlockKind::Ranges => drop(self.range_removals()?),
+            BlockKind::Ranges => {
+                let body = self.blocks.unpack(at, envelope, span)?;
+                ranges::decode(&body).ok_or_else(broken)?;
+            }
         }
         run.done.blocks_count += 1;
         Ok(span.end())
@@ -139,7 +144,9 @@ impl Table {
         let Some(root) = self.root else { return place };
         let mut node = root;
         for level in (0..self.footer.depth).rev() {
-            let Some(found) = self.locate_in(node, offset, &mut place) else { return place };
+            let Some(found) = self.locate_in(node, level, offset, &mut place) else {
+                return place;
+            };
             if level == 0 || found.block.offset == offset {
                 return place;
             }
@@ -151,9 +158,20 @@ impl Table {
         place
     }
 
+    /// Where the first block below an index block of a level is, or the first that can be reached.
+    fn first_below(&self, mut child: Child, level: u32) -> u64 {
+        for _ in 0..level {
+            match self.node(child).and_then(|node| self.child(node, 0)) {
+                Ok(first) => child = first,
+                Err(_) => break,
+            }
+        }
+        child.block.offset
+    }
+
     /// Narrows `place` down to the first entry of an index block that ends at or behind `offset`:
     /// whatever is below an index block stands before it in the file.
-    fn locate_in(&self, node: Node, offset: u64, place: &mut Place) -> Option<Child> {
+    fn locate_in(&self, node: Node, level: u32, offset: u64, place: &mut Place) -> Option<Child> {
         let count = node.layout.count();
         let child = |at| self.child(node, at).ok();
         let at =
@@ -168,7 +186,8 @@ impl Table {
             place.to = key(at + 1);
         }
         let candidates = [found.filter.map(|handle| handle.offset), Some(found.block.offset)];
-        let behind = candidates.into_iter().flatten().chain(child(at + 1).map(|c| c.block.offset));
+        let sibling = child(at + 1).map(|child| self.first_below(child, level));
+        let behind = candidates.into_iter().flatten().chain(sibling);
         place.next = behind.filter(|next| *next > offset).min().or(place.next);
         if found.filter.is_some_and(|filter| filter.offset == offset) {
             // No key is concerned: a filter that is damaged excludes nothing.

@@ -17,7 +17,7 @@ use annals_disk::Disk;
 use std::path::Path;
 
 /// How large index blocks become.
-const INDEX_BLOCK_BYTES: usize = 4096;
+const INDEX_BLOCK_BYTES: usize = 1024;
 /// Index blocks have so many entries at least, however long their keys, so that each level of the
 /// index is smaller than the one below.
 const FANOUT_MIN: usize = 8;
@@ -291,13 +291,11 @@ impl TableWriter {
         p.data_raw_bytes += (ENVELOPE_BYTES + body.len()) as u64;
         p.data_bytes += self.out.end() - before;
         p.data_blocks_count += 1;
-        if self.leaf_hashes.len() + self.data_hashes.len() > FILTER_KEYS_MAX
-            && !self.levels[0].block.is_empty()
-        {
+        self.leaf_hashes.append(&mut self.data_hashes);
+        self.push(0, &separator, seq, Child { block, filter: None })?;
+        if self.leaf_hashes.len() >= FILTER_KEYS_MAX {
             self.flush_node(0)?;
         }
-        self.push(0, &separator, seq, Child { block, filter: None })?;
-        self.leaf_hashes.append(&mut self.data_hashes);
         self.separator.0 = separator;
         Ok(())
     }
@@ -306,12 +304,6 @@ impl TableWriter {
     fn push(&mut self, level: usize, separator: &[u8], seq: u64, child: Child) -> Result<()> {
         if level == self.levels.len() {
             self.levels.push(Level::default());
-        }
-        let block = &self.levels[level].block;
-        if block.count() >= FANOUT_MIN
-            && block.is_full_for(separator, HANDLE_BYTES, INDEX_BLOCK_BYTES)
-        {
-            self.flush_node(level)?;
         }
         let mut value = Vec::with_capacity(2 * HANDLE_BYTES);
         child.put(&mut value);
@@ -322,6 +314,12 @@ impl TableWriter {
             expires_ms: None,
             value: &value,
         });
+        // At once, so that in the file an index block and all below it stand together: who looks for
+        // what the index knows of a damaged place relies on that.
+        let block = &self.levels[level].block;
+        if block.count() >= FANOUT_MIN && block.size_bytes() >= INDEX_BLOCK_BYTES {
+            self.flush_node(level)?;
+        }
         Ok(())
     }
 

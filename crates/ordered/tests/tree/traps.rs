@@ -383,7 +383,7 @@ fn work_keeps_to_its_rate() {
     });
     let config = annals_ordered::StoreConfig { write_bytes_per_s: 10_000, pause, ..config() };
     let root = Arc::new(Root { disk: disk.clone() });
-    let store = Store::create(Arc::new(disk.clone()), &dir(), ID, config, root).unwrap();
+    let store = Store::create(Arc::new(disk), &dir(), ID, config, root).unwrap();
     let tree = store.create_tree(TREE, options()).unwrap();
     let value = [7; 100];
     let keys: Vec<_> = (0..1000u64).map(|number| number.to_be_bytes()).collect();
@@ -414,7 +414,7 @@ fn memory_that_runs_short_has_memtables_sealed() {
     let root = Arc::new(Root { disk: disk.clone() });
     let config =
         annals_ordered::StoreConfig { memory_bytes: 4 << 20, memtable_bytes: 4 << 20, ..config() };
-    let store = Store::create(Arc::new(disk.clone()), &dir(), ID, config, root).unwrap();
+    let store = Store::create(Arc::new(disk), &dir(), ID, config, root).unwrap();
     let tree = store.create_tree(TREE, TreeOptions::default()).unwrap();
     let value = vec![7; 1000];
     let mut seq = 0;
@@ -439,6 +439,8 @@ fn memory_that_runs_short_has_memtables_sealed() {
         }
     }
     assert!(most <= 5 << 20, "{most} bytes in memory");
+    let stats = store.stats();
+    assert!(stats.delays + stats.refusals > 0, "{stats:?}");
     assert!(tree.stats().flushes >= 1);
 }
 

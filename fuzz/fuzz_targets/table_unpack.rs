@@ -1,0 +1,5 @@
+//! Any bytes into the decoder `table_unpack`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| annals_ordered::fuzzing::table_unpack(bytes));
