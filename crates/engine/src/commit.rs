@@ -293,7 +293,7 @@ impl Core {
         let undo = Arc::new(Undo::new(appended.first_seq, count));
         self.undo.store(Some(Arc::clone(&undo)));
         let how = Applying { undo: Some(&undo), keep_removed: true, unordered: false };
-        let (mut view, mut ahead) = (LastView::new(&pin), LastView::new(&pin));
+        let [mut view, mut ahead, mut announced] = [(); 3].map(|()| LastView::new(&pin));
         let mut approach = |index: usize| {
             let (keyspace, hash) = targets.target(index);
             ahead.of(keyspace).table.approach(hash)
@@ -305,6 +305,10 @@ impl Core {
         }
         let mut changing: Option<Changing<'_>> = None;
         for index in 0..count {
+            if index + 2 * PLACE_AHEAD < count {
+                let (keyspace, hash) = targets.target(index + 2 * PLACE_AHEAD);
+                announced.of(keyspace).table.announce(hash);
+            }
             if index + PLACE_AHEAD < count {
                 places[index % PLACE_AHEAD] = approach(index + PLACE_AHEAD);
             }

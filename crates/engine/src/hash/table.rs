@@ -279,6 +279,15 @@ impl Table {
         Straight::Unsure
     }
 
+    /// Asks for what leads to the home bucket of a hash to be brought closer, some time before the bucket itself is
+    /// asked for.
+    #[inline]
+    pub(crate) fn announce(&self, hash: u64) {
+        if let Some(entry) = self.directory.entry_of(hash) {
+            prefetch(entry);
+        }
+    }
+
     /// Asks for the home bucket of a hash to be brought closer, so that what comes soon finds it in the cache. A
     /// hint: nothing is validated.
     #[inline]

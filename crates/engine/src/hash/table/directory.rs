@@ -65,6 +65,13 @@ impl Directory {
         self.arrays.get(depth as usize)?.get()?.entries.get(index)
     }
 
+    /// The entry of a hash, now.
+    #[inline]
+    pub(super) fn entry_of(&self, hash: u64) -> Option<&Entry> {
+        let depth = self.depth();
+        self.entry(depth, shape::index(hash, depth))
+    }
+
     /// The marks that go with it.
     #[inline]
     pub(super) fn marks(&self, depth: u32, index: usize) -> Option<&Marks> {
