@@ -190,6 +190,10 @@ impl Catalog {
                 if let Some(listed) = next.by_id.remove(id) {
                     next.by_name.remove(&listed.keyspace.name);
                     listed.keyspace.dropped.store(true, Ordering::Release);
+                    if listed.keyspace.is_ordered() {
+                        // Handles outlive the keyspace; its files need not.
+                        listed.keyspace.tree.replace(Arc::default());
+                    }
                 }
             }
             Change::Clear { id } => {

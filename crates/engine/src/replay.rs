@@ -203,7 +203,7 @@ impl Core {
             let Some(listed) = listed else { return keyspace.check_alive() };
             (Arc::clone(&listed.tree), catalog.next_id)
         };
-        let options = *before.of(&keyspace.name)?.options();
+        let options = *before.of(keyspace)?.options();
         drop(self.journal.writer(ROOM_BYTES, 1)?);
         self.trees.make(self, next_id, options)?;
         self.log_change(|_| Ok(Change::Renew { id: keyspace.id, tree: next_id }))?;

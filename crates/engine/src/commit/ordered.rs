@@ -38,7 +38,7 @@ impl Core {
             return with_frame(|frame| {
                 frame.lend(draft)?;
                 self.commit(frame, &(keyspace, 0), durability, |_| {
-                    precondition(keyspace.tree.read(&pin()).of(&keyspace.name)?)
+                    precondition(keyspace.tree.read(&pin()).of(keyspace)?)
                 })
             });
         }
@@ -47,7 +47,7 @@ impl Core {
         keyspace.check_alive()?;
         self.trees.check()?;
         let pin = pin();
-        let tree = keyspace.tree.read(&pin).of(&keyspace.name)?;
+        let tree = keyspace.tree.read(&pin).of(keyspace)?;
         if !precondition(tree)? {
             drop(writer);
             self.note_past();
@@ -80,7 +80,7 @@ impl Core {
     ) -> Result<()> {
         for keyspace in targets.keyspaces().filter(|keyspace| keyspace.is_ordered()) {
             let pin = pin();
-            let tree = keyspace.tree.read(&pin).of(&keyspace.name)?;
+            let tree = keyspace.tree.read(&pin).of(keyspace)?;
             let own = (0..frame.count()).filter(|index| targets.target(*index).0.id == keyspace.id);
             let records = own.filter_map(|index| {
                 let annals_journal::Record { kind, key, value, expires_ms, .. } =

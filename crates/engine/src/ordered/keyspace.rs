@@ -96,7 +96,7 @@ impl OrderedKeyspace {
     fn with_tree<R>(&self, read: impl FnOnce(&Tree) -> Result<R>) -> Result<R> {
         self.keyspace.check_alive()?;
         let pin = pin();
-        read(self.keyspace.tree.read(&pin).of(&self.keyspace.name)?)
+        read(self.keyspace.tree.read(&pin).of(&self.keyspace)?)
     }
 
     /// What `found` makes of the value of `key`, read where it lies: no copy is made. It must not write

@@ -37,7 +37,7 @@ impl Snapshot {
     pub fn ordered(&self, keyspace: &str) -> Result<OrderedSnapshot> {
         let listed = self.listed(keyspace)?;
         listed.keyspace.check_kind(KeyspaceKind::Ordered)?;
-        let tree = listed.tree.of(keyspace)?.clone();
+        let tree = listed.tree.of(&listed.keyspace)?.clone();
         Ok(OrderedSnapshot { snapshot: self.clone(), tree })
     }
 }

@@ -1,6 +1,6 @@
 //! The view of an ordered keyspace.
 
-use crate::{Error, Result};
+use crate::{Error, Result, catalog::Keyspace};
 use annals_ordered::Tree;
 
 /// The tree of an ordered keyspace. Clearing the keyspace puts another one in its place; snapshots keep
@@ -14,9 +14,19 @@ pub(crate) struct TreeView {
 }
 
 impl TreeView {
-    /// The tree of the keyspace `name`.
+    /// The tree of `keyspace`, whose view this is.
     #[inline]
-    pub(crate) fn of(&self, name: &str) -> Result<&Tree> {
-        self.tree.as_ref().ok_or_else(|| Error::OrderedReadOnly { name: name.to_owned() })
+    pub(crate) fn of(&self, keyspace: &Keyspace) -> Result<&Tree> {
+        match &self.tree {
+            Some(tree) => Ok(tree),
+            None => Err(none_of(keyspace)),
+        }
     }
+}
+
+#[cold]
+fn none_of(keyspace: &Keyspace) -> Error {
+    // One that was dropped has let go of its tree.
+    let name = keyspace.name.clone();
+    keyspace.check_alive().err().unwrap_or(Error::OrderedReadOnly { name })
 }
