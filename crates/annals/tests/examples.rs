@@ -23,6 +23,9 @@ mod sessions;
 #[allow(dead_code, reason = "an example's `main` is called by its users")]
 #[path = "../examples/snapshot_report.rs"]
 mod snapshot_report;
+#[allow(dead_code, reason = "an example's `main` is called by its users")]
+#[path = "../examples/timeline.rs"]
+mod timeline;
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -58,6 +61,11 @@ fn sessions_runs() -> Outcome {
 #[test]
 fn snapshot_report_runs() -> Outcome {
     in_a_fresh_directory(snapshot_report::run)
+}
+
+#[test]
+fn timeline_runs() -> Outcome {
+    in_a_fresh_directory(timeline::run)
 }
 
 #[test]
