@@ -178,7 +178,7 @@ impl Core {
             self.warm_up(targets, frame.count());
         }
         if any_ordered {
-            self.trees.admit(self, frame.len_bytes());
+            self.trees.admit(self, frame.len_bytes())?;
         }
         let mut writer = loop {
             let writer = self.journal.writer(frame.len_bytes(), frame.count())?;

@@ -225,6 +225,7 @@ impl Error {
                 _ => ErrorKind::Io,
             },
             Self::Tables(error) => match error {
+                error if error.is_full() => ErrorKind::Full,
                 Tables::Damaged { .. }
                 | Tables::NotATable { .. }
                 | Tables::Foreign { .. }

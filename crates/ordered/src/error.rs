@@ -168,6 +168,14 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether the disk has no space.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Disk(error) if error.is_full())
+    }
+}
+
 impl From<DiskError> for Error {
     fn from(error: DiskError) -> Self {
         Self::Disk(Arc::new(error))

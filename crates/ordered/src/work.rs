@@ -197,7 +197,11 @@ impl Work {
         match done {
             Err(Error::Dropped { .. }) => Ok(()),
             Err(error) => {
-                self.store.fail(&error);
+                // A disk that is full refuses a table that nobody knows of yet: nothing has happened,
+                // and the work can be done later. What fails behind that point was noted there.
+                if !error.is_full() {
+                    self.store.fail(&error);
+                }
                 Err(error)
             }
             Ok(()) => Ok(()),

@@ -42,7 +42,7 @@ impl Core {
                 })
             });
         }
-        self.trees.admit(self, frame.len_bytes());
+        self.trees.admit(self, frame.len_bytes())?;
         let mut writer = self.journal.writer(frame.len_bytes(), 1)?;
         keyspace.check_alive()?;
         self.trees.check()?;

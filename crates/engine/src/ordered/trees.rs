@@ -47,22 +47,38 @@ pub(crate) struct Trees {
     stalls_count: AtomicU64,
     stalled_ns: AtomicU64,
     flushed: (Mutex<()>, Condvar),
+    /// Why the last work was not done, if the disk had no space for it.
+    no_space: Mutex<Option<annals_ordered::Error>>,
     is_over: AtomicBool,
 }
 
 /// What keeps the manifest's name in the root.
 #[derive(Debug)]
-struct Keeper(RootKeeper);
+struct Keeper {
+    root: RootKeeper,
+    /// Why the root could not be written.
+    failure: Mutex<Option<annals_journal::Error>>,
+}
+
+impl Keeper {
+    fn of(journal: &Journal) -> Arc<Self> {
+        Arc::new(Self { root: journal.root_keeper(), failure: Mutex::new(None) })
+    }
+}
 
 impl ManifestRoot for Keeper {
     fn set_manifest(&self, place: ManifestPlace) -> Result<(), String> {
         let ManifestPlace { number, synced_bytes } = place;
         let manifest = RootManifest { number, synced_bytes };
-        self.0.set_manifest(manifest).map_err(|error| error.to_string())
+        self.root.set_manifest(manifest).map_err(|error| {
+            let what = error.to_string();
+            *self.failure.lock() = Some(error);
+            what
+        })
     }
 
     fn sync_log(&self) -> Result<(), String> {
-        self.0.sync().map_err(|error| error.to_string())
+        self.root.sync().map_err(|error| error.to_string())
     }
 }
 
@@ -90,6 +106,7 @@ impl Trees {
             stalls_count: AtomicU64::new(0),
             stalled_ns: AtomicU64::new(0),
             flushed: (Mutex::new(()), Condvar::new()),
+            no_space: Mutex::new(None),
             is_over: AtomicBool::new(false),
         }
     }
@@ -97,7 +114,7 @@ impl Trees {
     /// Opens the store that the root of `journal` names, if it names one.
     pub(crate) fn open(&self, journal: &Journal) -> Result<()> {
         let Some(manifest) = journal.manifest() else { return Ok(()) };
-        let (disk, root) = (Arc::clone(journal.disk()), Arc::new(Keeper(journal.root_keeper())));
+        let (disk, root) = (Arc::clone(journal.disk()), Keeper::of(journal));
         let (id, config) = (journal.database_id(), self.config.clone());
         let store = Store::open(disk, journal.dir(), id, config, root, place_of(manifest))?;
         drop(self.store.set(store));
@@ -109,9 +126,12 @@ impl Trees {
         if let Some(store) = self.store.get() {
             return Ok(store);
         }
-        let (disk, root) = (Arc::clone(journal.disk()), Arc::new(Keeper(journal.root_keeper())));
+        let (disk, root) = (Arc::clone(journal.disk()), Keeper::of(journal));
         let (id, config) = (journal.database_id(), self.config.clone());
-        let store = Store::create(disk, journal.dir(), id, config, root)?;
+        let keeper = Arc::clone(&root);
+        let store = Store::create(disk, journal.dir(), id, config, root).map_err(|error| {
+            keeper.failure.lock().take().map_or(Error::Tables(error), Error::Journal)
+        })?;
         Ok(self.store.get_or_init(|| store))
     }
 
@@ -156,17 +176,21 @@ impl Trees {
 
     /// Has writers wait if flushes and compactions are behind. Asked before the writer lock is taken.
     #[inline]
-    pub(crate) fn admit(&self, core: &Core, bytes: usize) {
+    ///
+    /// # Errors
+    /// If memory is full, and cannot be flushed for want of space on the disk.
+    pub(crate) fn admit(&self, core: &Core, bytes: usize) -> Result<()> {
         let bytes = bytes as u64;
         let before = self.written_bytes.fetch_add(bytes, Ordering::Relaxed);
-        if before / STEP_BYTES != (before + bytes) / STEP_BYTES {
-            self.admit_step(core, bytes.max(STEP_BYTES));
+        if before / STEP_BYTES == (before + bytes) / STEP_BYTES {
+            return Ok(());
         }
+        self.admit_step(core, bytes.max(STEP_BYTES))
     }
 
     #[cold]
-    fn admit_step(&self, core: &Core, bytes: u64) {
-        let Some(store) = self.store.get() else { return };
+    fn admit_step(&self, core: &Core, bytes: u64) -> Result<()> {
+        let Some(store) = self.store.get() else { return Ok(()) };
         let begun_ns = core.journal.disk().monotonic_ns();
         let manual = core.journal.config().background == Background::Manual;
         let mut stalled = false;
@@ -187,10 +211,13 @@ impl Trees {
                         break;
                     }
                     if manual {
-                        if !self.flush_next(core).unwrap_or(false) {
+                        if !self.flush_next(core)? {
                             break;
                         }
                     } else {
+                        if let Some(error) = self.no_space.lock().clone() {
+                            return Err(error.into());
+                        }
                         self.wait_for_flush();
                     }
                 }
@@ -201,6 +228,7 @@ impl Trees {
             self.stalls_count.fetch_add(1, Ordering::Relaxed);
             self.stalled_ns.fetch_add(ns, Ordering::Relaxed);
         }
+        Ok(())
     }
 
     fn wait_for_flush(&self) {
@@ -245,13 +273,21 @@ impl Trees {
     }
 
     /// Does what was handed out, once the log is durable: what is written must not be younger. A
-    /// failure stops all writing.
+    /// failure stops all writing, but for want of space.
     fn run(&self, core: &Core, work: Option<Work>) -> Result<bool> {
         let Some(work) = work else { return Ok(false) };
         core.journal.sync()?;
         match work.run() {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                *self.no_space.lock() = None;
+                Ok(true)
+            }
             Err(annals_ordered::Error::Cancelled) => Ok(false),
+            Err(error) if error.is_full() => {
+                // It is tried again in the next round.
+                *self.no_space.lock() = Some(error.clone());
+                Err(error.into())
+            }
             Err(error) => {
                 core.journal.poison(&error.to_string());
                 Err(error.into())
@@ -343,6 +379,7 @@ impl Trees {
                 | annals_ordered::Error::Dropped { .. }
                 | annals_ordered::Error::Stopped { .. }),
             ) => return Err(error.into()),
+            Err(error) if error.is_full() => return Err(error.into()),
             Err(error) => {
                 core.journal.poison(&error.to_string());
                 return Err(error.into());

@@ -19,10 +19,11 @@ use std::{
 /// How often an update is tried again when others change the key in between.
 const ATTEMPTS_MAX: u32 = 1_000_000;
 
-/// The first key of a range, and the first one behind it: `None` if there is no end.
-pub(crate) type Ends = (Vec<u8>, Option<Vec<u8>>);
+/// The first key of a range, and the first one behind it.
+type Ends = (Vec<u8>, Option<Vec<u8>>);
 
-/// The ends of a range; `None` if no key can be in it.
+/// The first key of a range and the first one behind it, `None` if there is no end. `None` if no key can
+/// be in it.
 pub(crate) fn ends_of(from: Bound<&[u8]>, to: Bound<&[u8]>) -> Result<Option<Ends>> {
     let Span::Between(from, to) = Span::between(from, to) else { return Ok(None) };
     if to.as_ref().is_some_and(|to| *to <= from) {

@@ -1,6 +1,6 @@
 //! What such engines get wrong, one by one.
 
-use annals_disk::{SimDisk, SimOptions};
+use annals_disk::{Fault, SimDisk, SimOptions};
 use annals_engine::{
     Background, ChangeKind, Database, Durability, Error, ErrorKind, KeyspaceKind, KeyspaceOptions,
     WriteOptions,
@@ -106,10 +106,8 @@ fn a_failing_flush_stops_writes_with_its_cause_and_loses_nothing() {
     for number in 0..20_u8 {
         sorted.insert_with([number], [number; 50], sync).unwrap();
     }
-    // The disk has no room for a table; the log has its own already.
-    disk.set_capacity(0);
+    disk.fail_nth_at(Fault::FailWrite, ".tbl", 1);
     let failed = db.checkpoint();
-    disk.clear_capacity();
     assert!(failed.is_err());
     let refused = sorted.insert("more", "1").unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Poisoned);
@@ -118,6 +116,25 @@ fn a_failing_flush_stops_writes_with_its_cause_and_loses_nothing() {
     drop((sorted, db));
     let db = open(&disk);
     assert_eq!(db.ordered_keyspace("sorted").unwrap().len().unwrap(), 20);
+}
+
+#[test]
+fn a_full_disk_refuses_a_flush_and_nothing_else() {
+    let disk = machine();
+    let db = open(&disk);
+    let sorted = db.ordered_keyspace("sorted").unwrap();
+    sorted.insert("a", [1; 5_000]).unwrap();
+    // The log has its space already.
+    disk.set_capacity(0);
+    assert_eq!(db.checkpoint().unwrap_err().kind(), ErrorKind::Full);
+    sorted.insert("b", [2; 5_000]).unwrap();
+    disk.clear_capacity();
+    db.checkpoint().unwrap();
+    sorted.compact().unwrap();
+    assert_eq!(sorted.len().unwrap(), 2);
+    drop(sorted);
+    db.close().unwrap();
+    assert_eq!(open(&disk).ordered_keyspace("sorted").unwrap().len().unwrap(), 2);
 }
 
 #[test]
