@@ -30,6 +30,12 @@
 //! # std::fs::remove_dir_all(&folder).ok();
 //! # Ok::<(), annals::Error>(())
 //! ```
+//!
+//! # Features
+//! `zstd`: ordered keyspaces may keep their tables compressed with Zstandard, besides LZ4 (brings C
+//! sources). Not on by default; the `annals` command has it.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 // Databases.
 pub use annals_engine::{

@@ -24,6 +24,8 @@
 //! # Ok::<(), annals_engine::Error>(())
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod backup;
 mod batch;
 mod builder;

@@ -12,7 +12,9 @@ pub enum Compression {
     None,
     /// LZ4: quick both ways.
     Lz4,
-    /// Zstandard at a level from 1 (quick) to 19 (small): slower to write, smaller.
+    /// Zstandard at a level from 1 (quick) to 19 (small): slower to write, smaller. A build without the
+    /// feature `zstd` refuses it, and blocks that have it.
+    #[cfg_attr(docsrs, doc(cfg(feature = "zstd")))]
     Zstd {
         /// The level.
         level: u8,

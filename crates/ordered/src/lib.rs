@@ -7,6 +7,8 @@
 //! What this crate is not: it knows no journal. Who uses it makes records durable before they come
 //! here, and brings those again after a crash that no table holds yet.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod block;
 mod cache;
 mod compaction;
