@@ -153,6 +153,10 @@ pub enum Error {
     #[error("the work was ended because the store is being closed")]
     Cancelled,
 
+    /// A change was asked for of tables that are open for reading only.
+    #[error("the tables are open for reading only; open the database for writing")]
+    ReadOnly,
+
     /// The tree is not there any more.
     #[error("the tree {tree} was dropped")]
     Dropped {

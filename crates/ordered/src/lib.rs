@@ -69,7 +69,7 @@ pub use removals::{RangeRemoval, Removals, Removed};
 pub use retain::{Fate, KeyRetention, Retention};
 pub use site::Pause;
 pub use stats::{LevelStats, StoreStats, TreeStats};
-pub use store::{Frozen, ManifestRoot, Store, StoreConfig};
+pub use store::{Follower, Frozen, ManifestRoot, Store, StoreConfig};
 pub use table::{
     Damage, Found, KEY_BYTES_MAX, Properties, Reading, Sought, Table, TableCursor, TableIdentity,
     TableNotes, TableOptions, TableWriter, VALUE_BYTES_MAX, Verified, Written,

@@ -1,8 +1,8 @@
 //! A tree: sorted keys with their versions, in memtables and in tables.
 
 use crate::{
-    AsOf, Entry, Error, KEY_BYTES_MAX, KeyRange, MemtableWriter, RangeRemoval, Result, TreeCursor,
-    TreeOptions, VALUE_BYTES_MAX, View,
+    AsOf, Entry, Error, KEY_BYTES_MAX, KeyRange, Memtable, MemtableWriter, RangeRemoval, Result,
+    TreeCursor, TreeOptions, VALUE_BYTES_MAX, View,
     compaction::{
         Running,
         choice::{Ask, choose},
@@ -200,6 +200,46 @@ impl TreeCore {
             }
         }
         self.flushed_through.store(state.flushed_through, Ordering::Release);
+    }
+
+    /// In a store that is only read: takes over what another process made of the tree. `opened` has the
+    /// tables that the tree does not have open. Memtables with nothing that the tables lack go; one that
+    /// has some of both stays whole, so that all that came after its first record is in memory.
+    ///
+    /// Readers look at the view first and at the newest number after that, so the caller has let them see
+    /// everything that the tables have.
+    pub(crate) fn show(&self, state: &TreeState, opened: &[Arc<TableFile>]) {
+        let mut writer = self.writer.lock();
+        let is_covered = |memtable: &Memtable| {
+            memtable.seqs().is_none_or(|(_, newest)| newest <= state.flushed_through)
+        };
+        let active = writer.memtable.memtable();
+        if !active.is_empty() && is_covered(active) {
+            *writer = Writer::new();
+        }
+        let view = self.view.load();
+        let version = if Arc::ptr_eq(&view.version.levels, &state.levels) {
+            Arc::clone(&view.version)
+        } else {
+            let (levels, former) = (Arc::clone(&state.levels), Some(&*view.version));
+            Arc::new(Version::new(levels, &self.options, former, opened))
+        };
+        let sealed = view.sealed.iter().filter(|sealed| !is_covered(&sealed.memtable));
+        self.view.store(Arc::new(View {
+            database_id: view.database_id,
+            active: Arc::clone(writer.memtable.memtable()),
+            sealed: sealed.cloned().collect(),
+            version,
+        }));
+        self.flushed_through.store(state.flushed_through, Ordering::Release);
+    }
+
+    /// Whether a memtable has nothing that the tables lack once they are as `state` says.
+    pub(crate) fn would_let_go(&self, state: &TreeState) -> bool {
+        let view = self.view.load();
+        let sealed = view.sealed.iter().map(|sealed| &sealed.memtable);
+        let mut seqs = std::iter::once(&view.active).chain(sealed).filter_map(|one| one.seqs());
+        seqs.any(|(_, newest)| newest <= state.flushed_through)
     }
 
     /// Marks all files for removal: an edit without the tree is synced.
@@ -400,7 +440,7 @@ impl Tree {
     /// # Errors
     /// What the work reports, or [`Error::Stopped`].
     pub fn compact_range(&self, range: Option<&KeyRange>, now_ms: u64) -> Result<()> {
-        self.store.check()?;
+        self.store.check_ours()?;
         crate::store::compact_range(self, range.cloned(), now_ms)
     }
 
