@@ -11,7 +11,7 @@ use crate::{
 };
 use annals_journal::{Address, Draft, Followed, FrameBuilder, FrameView, Kind, Record, Seq};
 use annals_ordered::TreeOptions;
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, ops::ControlFlow, sync::Arc};
 
 /// How many records ahead of the one that is applied what it has to be compared with is fetched.
 const LOOK_AHEAD: usize = 12;
@@ -113,7 +113,9 @@ impl Core {
     }
 
     fn apply_change(&self, change: &Change) {
-        let next = self.catalog.load().with(change, |id| self.trees.tree(id));
+        let next = self.catalog.load().with(change, |id| {
+            if self.read_only { self.trees.begun_tree(self, id) } else { self.trees.tree(id) }
+        });
         self.catalog.store(Arc::new(next));
     }
 
@@ -261,12 +263,32 @@ impl Core {
     /// In a read-only handle: applies what the writer has committed since the last call. The
     /// caller holds the lock for that.
     pub(crate) fn follow(&self) -> Result<()> {
-        match self.journal.follow(&mut |frame| {
+        if self.trees.check_whole().is_err() {
+            return Err(Error::Stale);
+        }
+        // What tables lack was replaced by records, or was over at a time, that the log has by now.
+        self.trees.look(&self.journal)?;
+        let (step_bytes, mut unchecked_bytes) = (self.trees.follow_step_bytes(), 0);
+        let followed = self.journal.follow(&mut |frame| {
             self.apply_followed(frame);
-            Ok(())
-        })? {
-            Followed::UpToDate(_) => Ok(()),
-            Followed::Reload => Err(Error::Stale),
+            unchecked_bytes += u64::from(frame.header().len);
+            if unchecked_bytes < step_bytes {
+                return ControlFlow::Continue(());
+            }
+            unchecked_bytes = 0;
+            if self.trees.should_load_anew(&self.journal) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        self.trees.check_whole()?;
+        match followed {
+            Followed::UpToDate(_) => {
+                self.trees.show(self.visible_seq());
+                Ok(())
+            }
+            Followed::Stopped | Followed::Reload => Err(Error::Stale),
         }
     }
 
@@ -297,6 +319,7 @@ impl Core {
             }
             self.apply_at(address, hash, how);
         }
+        self.apply_followed_to_trees(frame);
         if count > 0 {
             self.show(Seq(frame.header().next_seq().0 - 1));
         }
@@ -304,6 +327,33 @@ impl Core {
         if !snapshots_live && count > 1 {
             for listed in self.catalog.load().iter() {
                 listed.view.change(self).bury(None);
+            }
+        }
+    }
+
+    /// Each tree takes its own together, so that none of its memtables ends in the middle of a commit.
+    fn apply_followed_to_trees(&self, frame: &FrameView<'_>) {
+        if self.trees.store().is_none() {
+            return;
+        }
+        let catalog = self.catalog.load();
+        let mut done: Vec<u32> = Vec::new();
+        for (_, _, Record { space, .. }) in frame.records() {
+            if done.contains(&space) {
+                continue;
+            }
+            done.push(space);
+            let Some(tree) = catalog.by_id(space).and_then(|listed| listed.tree.tree.as_ref())
+            else {
+                continue;
+            };
+            let own = frame.records().map(|(_, _, record)| record);
+            let own = own.filter(|record| record.space == space).filter_map(|record| {
+                let Record { kind, key, value, expires_ms, seq, .. } = record;
+                tree_record(kind, key, value, expires_ms, seq)
+            });
+            if let Err(error) = tree.apply(own, frame.header().time_ms) {
+                self.trees.lose(error.into());
             }
         }
     }

@@ -7,5 +7,7 @@
 mod concurrent;
 #[path = "ordered/model.rs"]
 mod model;
+#[path = "ordered/readers.rs"]
+mod readers;
 #[path = "ordered/traps.rs"]
 mod traps;

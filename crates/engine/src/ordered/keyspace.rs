@@ -76,9 +76,9 @@ impl OrderedKeyspace {
     /// How it keeps its tables.
     ///
     /// # Errors
-    /// [`Error::KeyspaceDropped`], [`Error::OrderedReadOnly`].
+    /// [`Error::KeyspaceDropped`].
     pub fn table_options(&self) -> Result<TreeOptions> {
-        self.with_tree(|tree| Ok(*tree.options()))
+        self.with_tree(|_, tree| Ok(*tree.options()))
     }
 
     pub(crate) fn default_expiry(&self) -> Option<u64> {
@@ -91,12 +91,29 @@ impl OrderedKeyspace {
         Some(self.core.clock.now_ms().saturating_add(ttl_ms))
     }
 
-    /// Runs `read` with the current tree.
+    /// Runs `read` with the newest state and the current tree in it.
     #[inline]
-    fn with_tree<R>(&self, read: impl FnOnce(&Tree) -> Result<R>) -> Result<R> {
+    fn with_tree<R>(&self, read: impl FnOnce(&Core, &Tree) -> Result<R>) -> Result<R> {
+        let core: &Core = &self.core;
+        if core.read_only {
+            return self.with_followed_tree(read);
+        }
         self.keyspace.check_alive()?;
         let pin = pin();
-        read(self.keyspace.tree.read(&pin).of(&self.keyspace)?)
+        read(core, self.keyspace.tree.read(&pin).of(&self.keyspace)?)
+    }
+
+    /// In a read-only handle: follows the writer first. The state that is newest then stays good for this
+    /// read, whatever comes after it.
+    #[inline(never)]
+    fn with_followed_tree<R>(&self, read: impl FnOnce(&Core, &Tree) -> Result<R>) -> Result<R> {
+        self.core.follow_if_read_only()?;
+        let (core, view) =
+            self.core.newest(|core| match core.catalog.load().by_id(self.keyspace.id) {
+                Some(listed) => Ok((core, Arc::clone(&listed.tree))),
+                None => Err(Error::KeyspaceDropped { name: self.keyspace.name.clone() }),
+            })?;
+        read(core, view.of(&self.keyspace)?)
     }
 
     /// What `found` makes of the value of `key`, read where it lies: no copy is made. It must not write
@@ -120,7 +137,7 @@ impl OrderedKeyspace {
     ) -> Result<Option<R>> {
         self.with_tree(
             #[inline]
-            |tree| newest(&self.core, tree, key.as_ref(), found),
+            |core, tree| newest(core, tree, key.as_ref(), found),
         )
     }
 
@@ -147,8 +164,7 @@ impl OrderedKeyspace {
     /// # Errors
     /// As [`get`](Self::get).
     pub fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Value>>> {
-        self.with_tree(|tree| {
-            let core: &Core = &self.core;
+        self.with_tree(|core, tree| {
             tree.with_view(|view| {
                 let seq = core.visible_seq().0;
                 let get = |key: &K| look_up(core, view, key.as_ref(), seq, None, Value::of);
@@ -158,10 +174,10 @@ impl OrderedKeyspace {
     }
 
     fn walk(&self, span: Span) -> Result<Range> {
-        self.with_tree(|tree| {
+        self.with_tree(|core, tree| {
             // The view first: it has what is visible when it is taken.
             let view = tree.view();
-            let (seq, now_ms) = (self.core.visible_seq().0, self.core.clock.now_ms());
+            let (seq, now_ms) = (core.visible_seq().0, core.clock.now_ms());
             Ok(Range::new(Keeper::Database(Arc::clone(&self.core)), view, span, seq, now_ms))
         })
     }
@@ -225,7 +241,7 @@ impl OrderedKeyspace {
     /// # Errors
     /// [`Error::KeyspaceDropped`].
     pub fn len_estimate(&self) -> Result<u64> {
-        self.with_tree(|tree| Ok(tree.with_view(View::len_estimate)))
+        self.with_tree(|_, tree| Ok(tree.with_view(View::len_estimate)))
     }
 
     /// Whether there are no records.
@@ -255,7 +271,7 @@ impl OrderedKeyspace {
         if range.as_ref().is_some_and(KeyRange::is_empty) {
             return Ok(());
         }
-        let tree = self.with_tree(|tree| Ok(tree.clone()))?;
+        let tree = self.with_tree(|_, tree| Ok(tree.clone()))?;
         self.core.trees.compact_range(&self.core, &tree, range.as_ref())
     }
 

@@ -6,8 +6,8 @@ use super::{
     range::{Keeper, Span},
 };
 use crate::{KeyspaceKind, Result, Snapshot};
-use annals_ordered::Tree;
-use std::ops::RangeBounds;
+use annals_ordered::{Tree, View};
+use std::{ops::RangeBounds, sync::Arc};
 
 /// An ordered keyspace as a [`Snapshot`] sees it.
 ///
@@ -26,6 +26,9 @@ use std::ops::RangeBounds;
 pub struct OrderedSnapshot {
     snapshot: Snapshot,
     tree: Tree,
+    /// What a read-only handle keeps: the writer knows nothing of its snapshots, and takes away what they
+    /// see.
+    kept: Option<Arc<View>>,
 }
 
 impl Snapshot {
@@ -38,7 +41,8 @@ impl Snapshot {
         let listed = self.listed(keyspace)?;
         listed.keyspace.check_kind(KeyspaceKind::Ordered)?;
         let tree = listed.tree.of(&listed.keyspace)?.clone();
-        Ok(OrderedSnapshot { snapshot: self.clone(), tree })
+        let kept = self.kept_view(tree.id());
+        Ok(OrderedSnapshot { snapshot: self.clone(), tree, kept })
     }
 }
 
@@ -51,7 +55,11 @@ impl OrderedSnapshot {
         let (seq, time_ms) = self.snapshot.moment();
         let core = self.snapshot.core();
         let key = key.as_ref();
-        self.tree.with_view(|view| look_up(core, view, key, seq.0, Some(time_ms), Value::of))
+        let get = |view: &View| look_up(core, view, key, seq.0, Some(time_ms), Value::of);
+        match &self.kept {
+            Some(view) => get(view),
+            None => self.tree.with_view(get),
+        }
     }
 
     /// Whether `key` is there.
@@ -65,7 +73,8 @@ impl OrderedSnapshot {
     fn walk(&self, span: Span) -> Range {
         let (seq, time_ms) = self.snapshot.moment();
         let keeper = Keeper::Snapshot(self.snapshot.clone());
-        Range::new(keeper, self.tree.view(), span, seq.0, time_ms)
+        let view = self.kept.clone().unwrap_or_else(|| self.tree.view());
+        Range::new(keeper, view, span, seq.0, time_ms)
     }
 
     /// All records in the order of their keys.

@@ -5,7 +5,8 @@ use super::threads::Threads;
 use crate::{Error, Result, core::Core};
 use annals_journal::{Background, Journal, RootKeeper, RootManifest, Seq};
 use annals_ordered::{
-    Admission, CacheStats, ManifestPlace, ManifestRoot, Store, StoreConfig, Tree, TreeOptions, Work,
+    Admission, CacheStats, Follower, ManifestPlace, ManifestRoot, Store, StoreConfig, Tree,
+    TreeOptions, Work,
 };
 use parking_lot::{Condvar, Mutex};
 use std::{
@@ -39,8 +40,13 @@ pub struct TableStats {
 /// The trees of a database; none as long as it has no ordered keyspace.
 #[derive(Debug)]
 pub(crate) struct Trees {
-    config: StoreConfig,
-    store: OnceLock<Store>,
+    pub(super) config: StoreConfig,
+    pub(super) memory_bytes: u64,
+    pub(super) store: OnceLock<Store>,
+    /// In a read-only handle: what moves the store on.
+    pub(super) follower: Mutex<Option<Follower>>,
+    /// In a read-only handle: why the trees lack something that the log has.
+    pub(super) lost: Mutex<Option<Error>>,
     pub(super) threads: Threads,
     /// Bytes of records for trees since this opening.
     written_bytes: AtomicU64,
@@ -89,18 +95,25 @@ pub(crate) fn place_of(manifest: RootManifest) -> ManifestPlace {
 }
 
 impl Trees {
-    pub(crate) fn new(memory_bytes: u64) -> Self {
+    /// What suits a budget of so many bytes for all of it.
+    pub(super) fn config(memory_bytes: u64) -> StoreConfig {
         // A third for the cache; of the rest, one memtable is written to while others are flushed.
         let memtables_bytes = memory_bytes / 3 * 2;
-        let config = StoreConfig {
+        StoreConfig {
             memory_bytes: memtables_bytes,
             memtable_bytes: memtables_bytes / 4,
             cache_bytes: memory_bytes - memtables_bytes,
             ..StoreConfig::default()
-        };
+        }
+    }
+
+    pub(crate) fn new(memory_bytes: u64) -> Self {
         Self {
-            config,
+            config: Self::config(memory_bytes),
+            memory_bytes,
             store: OnceLock::new(),
+            follower: Mutex::new(None),
+            lost: Mutex::new(None),
             threads: Threads::default(),
             written_bytes: AtomicU64::new(0),
             stalls_count: AtomicU64::new(0),
@@ -182,7 +195,8 @@ impl Trees {
     pub(crate) fn admit(&self, core: &Core, bytes: usize) -> Result<()> {
         let bytes = bytes as u64;
         let before = self.written_bytes.fetch_add(bytes, Ordering::Relaxed);
-        if before / STEP_BYTES == (before + bytes) / STEP_BYTES {
+        // Who only reads is refused where the log is asked.
+        if before / STEP_BYTES == (before + bytes) / STEP_BYTES || core.read_only {
             return Ok(());
         }
         self.admit_step(core, bytes.max(STEP_BYTES))
@@ -362,6 +376,9 @@ impl Trees {
         tree: &Tree,
         range: Option<&annals_ordered::KeyRange>,
     ) -> Result<()> {
+        if core.read_only {
+            return Err(annals_journal::Error::ReadOnly.into());
+        }
         core.trees.check()?;
         {
             let _writer = core.journal.quiesce();
