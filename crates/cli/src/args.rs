@@ -17,8 +17,7 @@ Errors go to standard error; with --json as one object {\"error\", \"kind\", \"e
 /// Look at, fill, check, back up and measure an Annals database.
 ///
 /// Commands that only read (get, keys, scan, stats, verify, changes, keyspace list and stats) work
-/// beside a live writer and never create or change anything. What they need of ordered keyspaces takes
-/// a writer's handle: nobody else may write meanwhile.
+/// beside a live writer and never create or change anything.
 #[derive(Debug, Parser)]
 #[command(name = "annals", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub(crate) struct CommandLine {
@@ -53,7 +52,7 @@ pub(crate) struct WritingArgs {
     #[arg(long, value_name = "BYTES", value_parser = units::parse_bytes)]
     pub(crate) segment_bytes: Option<u64>,
 
-    /// How much memory ordered keyspaces may take together, in commands that write [default: 96MiB]
+    /// How much memory ordered keyspaces may take together [default: 96MiB]
     #[arg(long, value_name = "BYTES", value_parser = units::parse_bytes)]
     pub(crate) memory_bytes: Option<u64>,
 }

@@ -390,8 +390,7 @@ fn damage_is_named_to_readers() {
     disk.set_file_bytes(path(&table), &original).unwrap();
 
     // The manifest.
-    let whole = disk.file_bytes(path(&manifest)).unwrap();
-    let mut damaged = whole.clone();
+    let mut damaged = disk.file_bytes(path(&manifest)).unwrap();
     damaged[100] ^= 1;
     disk.set_file_bytes(path(&manifest), &damaged).unwrap();
     is_named(&builder(&disk).read_only(true).open("db").unwrap_err(), &manifest);

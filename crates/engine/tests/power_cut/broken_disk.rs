@@ -12,6 +12,7 @@ pub(crate) struct BrokenDisk {
     syncs_directories: bool,
     syncs_content: bool,
     locks_readers: bool,
+    keeps_removed: bool,
 }
 
 /// A lock that keeps nobody out.
@@ -21,19 +22,31 @@ struct NoLock;
 impl Lock for NoLock {}
 
 impl BrokenDisk {
+    fn honest(sim: SimDisk) -> Self {
+        Self {
+            sim,
+            syncs_directories: true,
+            syncs_content: true,
+            locks_readers: true,
+            keeps_removed: true,
+        }
+    }
+
     pub(crate) fn without_reader_locks(sim: SimDisk) -> Arc<dyn Disk> {
-        let locks_readers = false;
-        Arc::new(Self { sim, syncs_directories: true, syncs_content: true, locks_readers })
+        Arc::new(Self { locks_readers: false, ..Self::honest(sim) })
     }
 
     pub(crate) fn without_directory_syncs(sim: SimDisk) -> Arc<dyn Disk> {
-        let locks_readers = true;
-        Arc::new(Self { sim, syncs_directories: false, syncs_content: true, locks_readers })
+        Arc::new(Self { syncs_directories: false, ..Self::honest(sim) })
     }
 
     pub(crate) fn without_syncs(sim: SimDisk) -> Arc<dyn Disk> {
-        let locks_readers = true;
-        Arc::new(Self { sim, syncs_directories: true, syncs_content: false, locks_readers })
+        Arc::new(Self { syncs_content: false, ..Self::honest(sim) })
+    }
+
+    /// Who has a table mapped that is removed reads something else from then on.
+    pub(crate) fn without_removed_tables(sim: SimDisk) -> Arc<dyn Disk> {
+        Arc::new(Self { keeps_removed: false, ..Self::honest(sim) })
     }
 
     #[allow(unsafe_code, reason = "a region is made of a raw pointer and its owner")]
@@ -123,6 +136,10 @@ impl Disk for BrokenDisk {
     }
 
     fn remove(&self, path: &Path) -> Result<()> {
+        if !self.keeps_removed && path.extension().is_some_and(|ending| ending == "tbl") {
+            let len = self.sim.len(path)?.unwrap_or(0);
+            (0..len).step_by(8).try_for_each(|offset| self.sim.flip_bit(path, offset, 0))?;
+        }
         self.sim.remove(path)
     }
 

@@ -124,6 +124,38 @@ fn a_reader_keeps_its_state_over_many_compactions() {
     assert!(world.recycled_count > 0, "once it has gone, segments are recycled");
 }
 
+/// A reader keeps a snapshot of an ordered keyspace while the writer overwrites it, flushes and compacts.
+fn beside_a_reader_of_tables(seed: u64, wrap: fn(SimDisk) -> Arc<dyn Disk>) -> Result<World, Stop> {
+    let mut world = World::new(seed, Setup::fixed(), wrap);
+    world.start()?;
+    for round in 0..5 {
+        for key in 0..8 {
+            let level = Some(Level::Sync);
+            world.step(&Step::Put { space: 1, key, len: 900, ttl_ms: None, level })?;
+        }
+        world.step(&Step::Checkpoint)?;
+        if round == 0 {
+            world.step(&Step::OpenReader)?;
+            world.step(&Step::TakeReaderSnapshot { which: 0 })?;
+        }
+        world.step(&Step::Tick { ms: 1 })?;
+    }
+    world.step(&Step::Look)?;
+    Ok(world)
+}
+
+#[test]
+fn a_reader_keeps_tables_that_are_removed() {
+    drop(settle(beside_a_reader_of_tables(1, honest)).unwrap());
+}
+
+#[test]
+fn removed_tables_that_are_lost_to_readers_are_noticed() {
+    is_found_out("tables that do not outlive their removal", |seed| {
+        settle(beside_a_reader_of_tables(seed, BrokenDisk::without_removed_tables)).map(drop)
+    });
+}
+
 #[test]
 fn frames_of_an_earlier_life_that_count_are_noticed() {
     is_found_out("frames of a recycled segment made to fit", crate::stale_frames::revive);
