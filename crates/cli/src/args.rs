@@ -144,7 +144,7 @@ pub(crate) struct PutArgs {
 /// The kind of a keyspace that may be there already.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct KindIfMade {
-    /// What the keyspace is good at, if this makes it [default: hash]; one that is there must be of
+    /// What the keyspace is good at, if this makes it [default: ordered]; one that is there must be of
     /// this kind
     #[arg(long, value_enum)]
     pub(crate) kind: Option<KindArg>,
@@ -244,7 +244,7 @@ pub(crate) enum KeyspaceCommand {
     Create {
         /// Its name
         name: String,
-        /// What it is good at [default: hash]
+        /// What it is good at [default: ordered]
         #[arg(long, value_enum)]
         kind: Option<KindArg>,
         /// Let records expire after this long unless they say otherwise, such as 250ms, 90s, 5m,
@@ -313,7 +313,7 @@ pub(crate) struct TourArgs {
     /// Take no more input than this into memory
     #[arg(long, value_name = "BYTES", default_value = "256MiB", value_parser = units::parse_bytes)]
     pub(crate) max_bytes: u64,
-    /// The kind of the keyspaces that hold the data [default: hash]
+    /// The kind of the keyspaces that hold the data [default: ordered]
     #[arg(long, value_enum)]
     pub(crate) kind: Option<KindArg>,
     #[command(flatten)]
@@ -334,7 +334,7 @@ pub(crate) struct BenchArgs {
     /// Stop a row after this long, however many operations are left, such as 500ms, 5s or 1m
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::parse_duration)]
     pub(crate) time_limit: Duration,
-    /// The kind of the keyspaces that are measured [default: hash]
+    /// The kind of the keyspaces that are measured [default: ordered]
     #[arg(long, value_enum)]
     pub(crate) kind: Option<KindArg>,
 }

@@ -15,7 +15,7 @@ use annals::{
 use std::ops::ControlFlow;
 
 /// The kind of a keyspace that is made where nothing is said about it.
-pub(crate) const KIND_IF_MADE: KeyspaceKind = KeyspaceKind::Hash;
+pub(crate) const KIND_IF_MADE: KeyspaceKind = KeyspaceKind::Ordered;
 
 /// A keyspace of either kind.
 #[derive(Debug)]
