@@ -134,13 +134,17 @@ fn load(mut opening: Opening, builder: &Builder) -> Result<Core> {
     }
     if !read_only {
         core.trees.settle(&core)?;
-    } else if core.trees.store().is_some() {
+        return Ok(core);
+    }
+    core.trees.check_whole()?;
+    if core.trees.store().is_some() {
         // The tables may have what came to the log after it was read.
         core.follow()?;
         if !core.trees.are_covered(core.visible_seq()) {
             return Err(Error::Stale);
         }
     }
+    core.trees.check_all_there(&core)?;
     Ok(core)
 }
 

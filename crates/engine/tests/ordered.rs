@@ -9,5 +9,7 @@ mod concurrent;
 mod model;
 #[path = "ordered/readers.rs"]
 mod readers;
+#[path = "ordered/slow_reader.rs"]
+mod slow_reader;
 #[path = "ordered/traps.rs"]
 mod traps;

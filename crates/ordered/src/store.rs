@@ -409,7 +409,8 @@ impl Store {
     }
 
     /// Puts an empty tree in the place of one, which has all records up to `seq` then: there is
-    /// nothing to be replayed before that. Copies of the former tree go on reading what it had.
+    /// nothing to be replayed before that. Copies of the former tree go on reading what it had. Not for trees
+    /// that other processes read: those take both for one.
     ///
     /// # Errors
     /// If there is no such tree or the manifest cannot be written.

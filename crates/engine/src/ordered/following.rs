@@ -24,15 +24,24 @@ pub(crate) fn open_to_read(
     if Root::read(&**disk, dir)?.manifest.is_none() {
         return Ok(None);
     }
+    open_named(disk, dir, database_id, memory_bytes).map(Some)
+}
+
+fn open_named(
+    disk: &Arc<dyn Disk>,
+    dir: &Path,
+    database_id: u64,
+    memory_bytes: u64,
+) -> Result<Reading> {
     let (config, place) = (Trees::config(memory_bytes), || place(&**disk, dir));
-    Store::open_read_only(Arc::clone(disk), dir, database_id, config, place).map(Some)
+    Store::open_read_only(Arc::clone(disk), dir, database_id, config, place)
 }
 
 /// The manifest that the root names now.
 fn place(disk: &dyn Disk, dir: &Path) -> Result<ManifestPlace> {
     let named = Root::read(disk, dir)?.manifest;
     named.map(place_of).ok_or_else(|| {
-        let what = "it names no manifest any more".to_owned();
+        let what = "it names no manifest, and the log has ordered keyspaces".to_owned();
         annals_ordered::Error::Missing { path: dir.join(annals_journal::ROOT_NAME), what }.into()
     })
 }
@@ -69,13 +78,11 @@ impl Trees {
     /// The tree `id`, of which the log says just now that a keyspace has it. The manifest has named it since
     /// before the log did; if it does so no more, the log will come to why.
     pub(crate) fn begun_tree(&self, core: &Core, id: u32) -> Option<Tree> {
-        self.find_begun_tree(&core.journal, id).unwrap_or_else(|error| {
-            self.lose(error);
-            None
-        })
+        let found = self.find_begun_tree(&core.journal, id);
+        found.map_err(|error| self.lose(error)).ok()
     }
 
-    fn find_begun_tree(&self, journal: &Journal, id: u32) -> Result<Option<Tree>> {
+    fn find_begun_tree(&self, journal: &Journal, id: u32) -> Result<Tree> {
         let mut follower = self.follower.lock();
         let follower = match &mut *follower {
             Some(follower) => {
@@ -85,16 +92,12 @@ impl Trees {
             none => {
                 let (disk, dir) = (journal.disk(), journal.dir());
                 let memory_bytes = self.memory_bytes;
-                let Some((store, follower)) =
-                    open_to_read(disk, dir, journal.database_id(), memory_bytes)?
-                else {
-                    return Ok(None);
-                };
+                let (store, follower) = open_named(disk, dir, journal.database_id(), memory_bytes)?;
                 drop(self.store.set(store));
                 none.insert(follower)
             }
         };
-        Ok(Some(self.tree(id).unwrap_or_else(|| follower.passing_tree(id))))
+        Ok(self.tree(id).unwrap_or_else(|| follower.passing_tree(id)))
     }
 
     /// Notes that the trees could not take what the log has: this state cannot be followed any more.
@@ -113,8 +116,12 @@ impl Trees {
     }
 
     /// Whether memory has run short on the way through the log, and the tables have by now what takes it.
-    /// They cannot be shown before the end of the log; a state that is loaded anew begins with them.
+    /// They cannot be shown before the end of the log; a state that is loaded anew begins with them. As long
+    /// as there is a feed this state is not left for that: a newer one may have less of the log.
     pub(crate) fn should_load_anew(&self, journal: &Journal) -> bool {
+        if journal.oldest_hold().is_some() {
+            return false;
+        }
         match &mut *self.follower.lock() {
             Some(follower) if follower.is_short() => {
                 // What is wrong is told where the log ends.

@@ -10,6 +10,7 @@ use annals_ordered::{
 };
 use parking_lot::{Condvar, Mutex};
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -347,10 +348,10 @@ impl Trees {
         Ok(())
     }
 
-    /// Drops trees that no keyspace has, and makes sure that each ordered keyspace has its own.
-    pub(crate) fn settle(&self, core: &Core) -> Result<()> {
+    /// Makes sure that each ordered keyspace has its tree. The numbers of those.
+    pub(crate) fn check_all_there(&self, core: &Core) -> Result<BTreeSet<u32>> {
         let catalog = core.catalog.load();
-        let mut known = std::collections::BTreeSet::new();
+        let mut known = BTreeSet::new();
         for listed in catalog.iter().filter(|listed| listed.keyspace.is_ordered()) {
             known.insert(listed.tree.id);
             if listed.tree.tree.is_none() {
@@ -359,6 +360,12 @@ impl Trees {
                 return Err(annals_ordered::Error::Missing { path, what }.into());
             }
         }
+        Ok(known)
+    }
+
+    /// Drops trees that no keyspace has, and makes sure that each ordered keyspace has its own.
+    pub(crate) fn settle(&self, core: &Core) -> Result<()> {
+        let known = self.check_all_there(core)?;
         for tree in self.store.get().iter().flat_map(|store| store.trees()) {
             if !known.contains(&tree.id())
                 && let Some(store) = self.store.get()

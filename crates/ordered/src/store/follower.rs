@@ -189,12 +189,12 @@ impl Follower {
         if !self.is_ahead {
             return Ok(());
         }
-        let mut known: BTreeSet<u64> = self.opened.keys().copied().collect();
-        for tree in self.core.all_trees() {
-            known.extend(tree.view.load().version.files().map(|file| file.info.number));
-        }
         let site = &self.core.site;
         for (&id, tree) in &self.manifest.state().trees {
+            let shown = self.tree_of(id, tree).map(|tree| Arc::clone(&tree.view.load().version));
+            let shown = shown.iter().flat_map(|version| version.files());
+            let mut known: BTreeSet<u64> = shown.map(|file| file.info.number).collect();
+            known.extend(self.opened.keys());
             for (_, info) in tree.levels.tables().filter(|(_, info)| !known.contains(&info.number))
             {
                 let (cache, graves) = (Arc::clone(&site.cache), Arc::clone(&site.graves));
@@ -207,13 +207,19 @@ impl Follower {
         Ok(())
     }
 
+    /// The tree that is shown as `id`, if it is the one that the manifest has now.
+    fn tree_of(&self, id: u32, state: &TreeState) -> Option<Arc<TreeCore>> {
+        let tree = Arc::clone(self.core.trees.read().get(&id)?);
+        (tree.options == state.options).then_some(tree)
+    }
+
     /// Makes the trees that are not there yet. One whose number was given before and never used is made
     /// anew, as it is now.
     fn begin_trees(&self) {
-        let mut trees = self.core.trees.write();
         for (&id, state) in &self.manifest.state().trees {
-            if trees.get(&id).is_none_or(|tree| tree.options != state.options) {
-                trees.insert(id, Arc::new(self.empty_tree(id, state.options)));
+            if self.tree_of(id, state).is_none() {
+                let tree = Arc::new(self.empty_tree(id, state.options));
+                self.core.trees.write().insert(id, tree);
             }
         }
     }

@@ -88,7 +88,7 @@ fn changes(numbers: &mut Numbers, now_ms: u64) -> Vec<Change> {
             value: vec![1; 30],
             expires_ms: Some(now_ms + numbers.below(40)),
         },
-        _ => Change::put(&key(numbers), &vec![numbers.below(256) as u8; 60]),
+        _ => Change::put(&key(numbers), &[numbers.below(256) as u8; 60]),
     });
     some.collect()
 }
