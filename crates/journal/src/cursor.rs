@@ -131,7 +131,11 @@ pub(crate) fn proof_of_damage(segment: &Segment, at: &Cursor, from: usize, end: 
 /// Where what the log has left from `from` on ends in a segment whose file had an earlier life: what
 /// is not zero may be of that, so only what can be told to be the log's counts. That is the header,
 /// every whole frame behind the unreadable place `at`, and at the place itself one that was begun.
+///
+/// Frames of a later opening than the log's own count too: an interrupted backup brings them, and in the
+/// epoch that this opening takes they would pass.
 pub(crate) fn end_in_recycled(segment: &Segment, at: &Cursor, from: usize) -> usize {
+    let at = &Cursor { epoch_max: u32::MAX, ..*at };
     let len = segment.region.len();
     let first = from.max(SEGMENT_HEADER_BYTES);
     let begun = FrameHeader::decode(segment.region.read(first, len - first))

@@ -147,6 +147,38 @@ fn a_torn_commit_in_a_recycled_segment_is_cut_off_and_kept_aside() {
     assert_eq!(open(&killed.restart_clean(), false).unwrap().1.last().unwrap(), b"next");
 }
 
+/// The second backup to one place copies the segment in use again; cut off before its root, it leaves
+/// frames of a later opening behind the end that the first one's root tells.
+#[test]
+fn frames_of_a_later_opening_behind_a_clean_end_are_cut_off() {
+    let disk = disk();
+    let journal = create(&disk);
+    fill(&journal, 3, 1);
+    let_go(&journal);
+    journal.reap();
+    fill(&journal, 2, 2);
+    append(&journal, b"first");
+    journal.close().unwrap();
+    let root_path = Path::new(DIR).join("annals.root");
+    let first_root = disk.read(&root_path, 1 << 20).unwrap();
+    let (opened, _) = open(&disk, false).unwrap();
+    let later = append(&opened.journal, b"later");
+    let tail = opened.journal.segments().into_iter().find(|info| info.slot == later.slot).unwrap();
+    assert!(tail.ordinal > 3, "the tail is in a file that had an earlier life");
+    opened.journal.sync().unwrap();
+
+    let mut disk = disk.restart_clean();
+    let mut root = disk.create(&root_path).unwrap();
+    root.append(&first_root).unwrap();
+    root.sync().unwrap();
+    for round in 0..3 {
+        let (opened, values) = open(&disk, false).unwrap();
+        assert_eq!(values.last().unwrap(), b"first", "opened for the {round}. time");
+        assert_eq!(opened.recovery.torn_bytes > 0, round == 0);
+        disk = disk.restart_clean();
+    }
+}
+
 #[test]
 fn a_flip_in_what_was_synced_in_a_recycled_segment_is_damage() {
     let disk = disk();

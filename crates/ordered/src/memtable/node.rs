@@ -129,6 +129,11 @@ pub(super) fn build(
     let lines = if is_leaf { LEAF } else { INNER };
     let number = room.take(groups, (lines * size_of::<Line>()) as u64) / size_of::<Line>() as u64;
     let node = at(groups, number as u32);
+    // Halves are read before they are written; memory that is read first costs a page of zeroes, and
+    // another fault, which all processors take part in, for the page that takes its place.
+    for line in &node.0[..lines] {
+        line[0].store(0, Ordering::Relaxed);
+    }
     node.set_half(RECORDS, SLOTS, skip as u32);
     for (at, slot) in slots.iter().enumerate() {
         node.fill(at, slot, is_leaf);
