@@ -36,15 +36,26 @@ pub(crate) fn run_due(core: &Core) -> Result<CompactReport> {
 
 /// Compacts everything that has anything to give. The caller holds the maintenance lock.
 pub(crate) fn run_all(core: &Core) -> Result<CompactReport> {
-    // What ordered keyspaces have in no table yet keeps its segments.
+    flush(core)?;
+    core.journal.roll()?;
+    compact(core, 0.99)
+}
+
+/// Gives up the segments that hold nothing any more, before the database closes: nobody might for long.
+/// The caller holds the maintenance lock.
+pub(crate) fn run_closing(core: &Core) -> Result<CompactReport> {
+    flush(core)?;
+    compact(core, f64::MIN_POSITIVE)
+}
+
+/// Brings to tables what ordered keyspaces have in none: it keeps its segments.
+fn flush(core: &Core) -> Result<()> {
     let next_seq = {
         let writer = core.journal.quiesce();
         core.trees.seal_all();
         writer.next_seq()
     };
-    core.trees.flush_through(core, next_seq)?;
-    core.journal.roll()?;
-    compact(core, 0.99)
+    core.trees.flush_through(core, next_seq)
 }
 
 fn candidates(core: &Core) -> Vec<Candidate> {

@@ -4,6 +4,7 @@ use crate::{
     Builder, Database, Error, Result,
     catalog::Catalog,
     checkpoint::{self, Loaded},
+    compaction,
     core::Core,
     maintenance::{self, Maintenance},
     open::Open,
@@ -151,8 +152,17 @@ pub(crate) fn close(core: &Core) -> Result<()> {
     // Other handles may be writing a checkpoint, compacting or backing up at this moment.
     let _exclusive = core.maintenance.exclusive.lock();
     if !core.read_only && core.journal.poisoned().is_none() && !core.journal.is_closed() {
-        // Compactions go on meanwhile; none of them is waited for.
-        let written = checkpoint::write(core, &[]);
+        // Compactions of tables go on meanwhile; none of them is waited for.
+        let written = match compaction::run_closing(core) {
+            // It ended with a checkpoint.
+            Ok(compacted) if compacted.segments_count > 0 => Ok(()),
+            Ok(_) => checkpoint::write(core, &[]).map(drop),
+            // Closing takes no space that is not there.
+            Err(error) => {
+                tracing::warn!(%error, "the log was not compacted before closing");
+                checkpoint::write(core, &[]).map(drop)
+            }
+        };
         core.trees.stop();
         written?;
     }

@@ -61,3 +61,25 @@ fn what_a_closed_handle_reads_is_not_written_over() {
     (0..12).for_each(|round| overwrite(&three, round));
     assert!(three.stats().log.recycled_count > 0, "nobody reads any more");
 }
+
+/// What tables have is needed no more in the log, and nobody may open the database for long.
+#[test]
+fn closing_leaves_no_segment_that_nobody_needs() {
+    let dir = tempfile::tempdir().unwrap();
+    let builder = || Database::builder().segment_bytes(64 << 10).background(Background::Manual);
+    let db = builder().open(dir.path()).unwrap();
+    let keyspace = db.ordered_keyspace("readings").unwrap();
+    for number in 0..1_000u32 {
+        keyspace.insert(number.to_be_bytes(), [7; 1_000]).unwrap();
+    }
+    let segments = || {
+        let names = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
+        names.filter(|path| path.extension().is_some_and(|extension| extension == "seg")).count()
+    };
+    assert!(segments() > 10);
+    drop(keyspace);
+    db.close().unwrap();
+    assert!(segments() <= 2, "{} segments are left", segments());
+    let db = builder().open(dir.path()).unwrap();
+    assert_eq!(db.open_ordered_keyspace("readings").unwrap().len().unwrap(), 1_000);
+}
