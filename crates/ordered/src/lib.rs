@@ -27,6 +27,7 @@ mod load;
 mod manifest;
 mod memtable;
 mod merge;
+mod near;
 mod number;
 mod options;
 mod pressure;
@@ -46,6 +47,7 @@ mod tree;
 mod version;
 mod view;
 mod visible;
+mod windows;
 mod work;
 
 pub use cache::{BlockCache, CacheStats};

@@ -140,7 +140,7 @@ impl Table {
         let Some(node) = self.leaf(sought)? else { return Ok(None) };
         let (key, seq) = (sought.key, sought.seq);
         let child = self.child(node, self.floor(node, key, seq)?)?;
-        self.blocks.prefetch(child.block);
+        self.blocks.approach_start(child.block);
         let body = self.blocks.data(child.block, Reading::Usual)?;
         let bytes = self.blocks.bytes(&body);
         let broken = || self.blocks.contradicts(child.block.offset);
@@ -232,9 +232,14 @@ impl Table {
         }
         match child {
             Some(leaf) if leaf.filter.is_some() && self.footer.depth > 1 => {
-                // On its way while the filter is asked.
-                self.blocks.prefetch(leaf.block);
-                if self.passes(leaf, sought.hash) { Ok(Some(self.node(leaf)?)) } else { Ok(None) }
+                // On its way while the filter is asked; the rest only if that lets the key pass, or the
+                // line of the filter would come behind many that most keys do not need.
+                self.blocks.approach_start(leaf.block);
+                if !self.passes(leaf, sought.hash) {
+                    return Ok(None);
+                }
+                self.blocks.approach_index(leaf.block);
+                Ok(Some(self.node(leaf)?))
             }
             Some(root) if !self.passes(root, sought.hash) => Ok(None),
             _ => Ok(Some(node)),
