@@ -23,4 +23,20 @@ pub trait Cursor {
     fn advance(&mut self) -> Result<()>;
     /// Goes one entry back.
     fn retreat(&mut self) -> Result<()>;
+
+    /// How many of the entries directly behind the place a reader may take as they are, as far as that
+    /// is easily told: each has another key than the one before it, lower than `end` (`None`: any), is
+    /// a put or a pointer that never expires, and has `seq` as its number at most. 0 is always right.
+    #[inline]
+    fn stretch(&self, seq: u64, end: Option<&[u8]>) -> usize {
+        let _ = (seq, end);
+        0
+    }
+
+    /// As [`advance`](Self::advance), to an entry that [`stretch`](Self::stretch) has counted, from one
+    /// that it has counted or was asked at.
+    #[inline]
+    fn follow(&mut self) -> Result<()> {
+        self.advance()
+    }
 }

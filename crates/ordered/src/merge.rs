@@ -3,6 +3,9 @@
 use crate::{Cursor, Entry, Result};
 use std::cmp::Ordering;
 
+/// After so many steps in one run it is likely that more follow, and worth a search how many.
+const STEADY: usize = 4;
+
 /// A cursor over the entries of several others, in order. If two have the same version of a key, the one
 /// that was given first is in front.
 ///
@@ -17,6 +20,8 @@ pub struct Merge<C> {
     /// The others that have an entry: behind the top's, or before it when the way is back. The next one
     /// is first.
     heap: Vec<usize>,
+    /// How many steps were made since the top changed.
+    steady: usize,
     /// Whether the runs without an entry ran out at the end, and not at the beginning.
     is_forward: bool,
     /// Where the merge stood when it turned round.
@@ -27,8 +32,8 @@ impl<C: Cursor> Merge<C> {
     /// A merge of these, outside of all of them. Each must be sorted, but what is in which does not matter.
     #[must_use]
     pub fn new(runs: Vec<C>) -> Self {
-        let heap = Vec::with_capacity(runs.len());
-        Self { runs, top: None, heap, is_forward: true, turned_at: Vec::new() }
+        let heap = Vec::with_capacity(runs.len().saturating_sub(1));
+        Self { runs, top: None, heap, steady: 0, is_forward: true, turned_at: Vec::new() }
     }
 
     /// The cursors that are merged.
@@ -56,6 +61,10 @@ impl<C: Cursor> Merge<C> {
         for run in &mut self.runs {
             go(run)?;
         }
+        if let [only] = &*self.runs {
+            self.top = only.entry().is_some().then_some(0);
+            return Ok(());
+        }
         self.heap.extend((0..self.runs.len()).filter(|&run| self.runs[run].entry().is_some()));
         for place in (0..self.heap.len() / 2).rev() {
             self.sink(place);
@@ -67,6 +76,7 @@ impl<C: Cursor> Merge<C> {
     /// Makes the first of the heap the top.
     fn take_top(&mut self) {
         self.top = (!self.heap.is_empty()).then(|| self.heap.swap_remove(0));
+        self.steady = 0;
         self.sink(0);
     }
 
@@ -99,7 +109,7 @@ impl<C: Cursor> Merge<C> {
         match self.heap.first() {
             None if self.runs[top].entry().is_none() => self.top = None,
             Some(&next) if self.comes_before(next, top) => self.change_top(top),
-            _ => {}
+            _ => self.steady += 1,
         }
         Ok(())
     }
@@ -108,6 +118,7 @@ impl<C: Cursor> Merge<C> {
     fn change_top(&mut self, top: usize) {
         if self.runs[top].entry().is_some() {
             self.top = Some(std::mem::replace(&mut self.heap[0], top));
+            self.steady = 0;
             self.sink(0);
         } else {
             self.take_top();
@@ -210,6 +221,30 @@ impl<C: Cursor> Cursor for Merge<C> {
         }
         let moved = self.runs[top].retreat();
         self.settle(top, moved)
+    }
+
+    /// Up to where the next one of the other runs stands.
+    #[inline]
+    fn stretch(&self, seq: u64, end: Option<&[u8]>) -> usize {
+        let Some(top) = self.top.filter(|_| self.is_forward) else { return 0 };
+        let Some(next) = self.heap.first() else { return self.runs[top].stretch(seq, end) };
+        if self.steady < STEADY {
+            return 0;
+        }
+        let Some(next) = self.runs[*next].entry() else { return 0 };
+        let end = end.map_or(next.key, |end| end.min(next.key));
+        self.runs[top].stretch(seq, Some(end))
+    }
+
+    #[inline]
+    fn follow(&mut self) -> Result<()> {
+        let Some(top) = self.top else { return Ok(()) };
+        let moved = self.runs[top].follow();
+        if moved.is_err() {
+            self.top = None;
+            self.heap.clear();
+        }
+        moved
     }
 }
 

@@ -88,6 +88,26 @@ impl Cursor for TestRun {
     fn retreat(&mut self) -> Result<()> {
         if self.at == 0 { Ok(()) } else { self.go(self.at - 1) }
     }
+
+    fn stretch(&self, seq: u64, end: Option<&[u8]>) -> usize {
+        if self.at == 0 {
+            return 0;
+        }
+        let pairs = self.entries[self.at - 1..].windows(2);
+        let is_taken = |pair: &&[Owned]| {
+            let one = &pair[1];
+            one.key != pair[0].key
+                && end.is_none_or(|end| *one.key < *end)
+                && one.kind != EntryKind::Remove
+                && one.expires_ms.is_none()
+                && one.seq <= seq
+        };
+        pairs.take_while(is_taken).count()
+    }
+
+    fn follow(&mut self) -> Result<()> {
+        self.go(self.at + 1)
+    }
 }
 
 /// Few keys, so that many have several versions.

@@ -137,7 +137,10 @@ impl View {
             if !removed.is_empty() {
                 removals.push(removed);
             }
-            runs.push(Source::Memory(memtable.cursor()));
+            // What comes into it from now on is newer than what is asked for.
+            if memtable.versions() > 0 {
+                runs.push(Source::Memory(memtable.cursor()));
+            }
         }
         let reaches =
             |range: &KeyRange| !range.ends_before(from) && to.is_none_or(|to| *range.first < *to);
@@ -265,6 +268,13 @@ impl TreeCursor {
     #[inline]
     pub fn advance(&mut self) -> Result<()> {
         self.seen.advance()
+    }
+
+    /// Goes one key on, if it is known already which entry that is, and that it never expires. `false`:
+    /// the place is the same as before, and [`advance`](Self::advance) finds the next one.
+    #[inline]
+    pub fn follow(&mut self) -> Result<bool> {
+        self.seen.follow()
     }
 
     /// Goes one key back.

@@ -3,7 +3,7 @@
 use super::{Found, Reading, Table, blocks::Body, handle::Child, reader::Node};
 use crate::{
     Cursor, Entry, Result,
-    block::{Layout, Row},
+    block::{Layout, Row, Wanted},
 };
 use std::ops::Deref;
 
@@ -83,12 +83,14 @@ impl<T: Deref<Target = Table>> TableCursor<T> {
             if self.path.len() >= self.table.footer.depth as usize {
                 return Ok(Some(child));
             }
+            self.table.blocks.approach_index(child.block);
             node = self.table.node(child)?;
         }
     }
 
     /// Opens a block of entries.
     fn open(&mut self, child: Child) -> Result<()> {
+        self.table.blocks.approach_start(child.block);
         let body = self.table.blocks.data(child.block, self.reading)?;
         let bytes = self.table.blocks.bytes(&body);
         let layout =
@@ -245,5 +247,18 @@ impl<T: Deref<Target = Table>> Cursor for TableCursor<T> {
             Some(before) => self.settle(before),
             None => self.step_block(End::Last),
         }
+    }
+
+    /// Within the block that is open.
+    fn stretch(&self, seq: u64, end: Option<&[u8]>) -> usize {
+        let (Some(_), Some((body, layout))) = (&self.row, &self.block) else { return 0 };
+        let is_all_seen = self.table.properties().largest_seq <= seq;
+        let wanted = Wanted { seq: (!is_all_seen).then_some(seq), end };
+        layout.stretch(self.table.blocks.bytes(body), self.at, wanted)
+    }
+
+    #[inline]
+    fn follow(&mut self) -> Result<()> {
+        self.settle(self.at + 1)
     }
 }
