@@ -78,6 +78,6 @@ pub use table::{
 };
 pub use table_info::TableInfo;
 pub use tree::{Record, Tree};
-pub use view::{TreeCursor, View, behind_prefix};
+pub use view::{LOOKS_AHEAD, TreeCursor, View, behind_prefix};
 pub use visible::{AsOf, Visible};
 pub use work::Work;

@@ -16,6 +16,8 @@ pub(crate) struct Version {
     /// The files, in each level in the order of `levels`.
     files: [Arc<[Arc<TableFile>]>; LEVELS],
     windows: [Windows; LEVELS],
+    /// The deepest level that has tables.
+    deepest: Option<usize>,
     /// Versions of keys in all tables, removals included.
     pub(crate) entries: u64,
     /// How many of them are removals.
@@ -68,6 +70,7 @@ impl Version {
             Style::Fifo { .. } => 0,
         };
         Self {
+            deepest: levels.deepest(),
             levels,
             files,
             windows,
@@ -100,5 +103,12 @@ impl Version {
             Some(&self.files[level][at])
         });
         newest.chain(deeper).map(|file| &**file)
+    }
+
+    /// Of the deepest level that has tables, where most keys are, the file that may know `key`.
+    pub(crate) fn deepest_of(&self, key: &[u8]) -> Option<&TableFile> {
+        let level = self.deepest.filter(|level| *level > 0)?;
+        let at = self.windows[level].find(self.levels.level(level), Worded::new(key))?;
+        Some(&self.files[level][at])
     }
 }

@@ -19,6 +19,9 @@ pub(crate) struct Sealed {
     pub(crate) newest_ms: u64,
 }
 
+/// How many keys [`View::approach`] takes: as many as the processor can wait for.
+pub const LOOKS_AHEAD: usize = 16;
+
 /// The memtables and the tables of a tree at one moment.
 ///
 /// Whoever asks as of the newest state takes a view first and looks then which sequence number is
@@ -102,6 +105,21 @@ impl View {
             }
         }
         Ok(None)
+    }
+
+    /// Asks for what look-ups of these keys will read to be brought closer to the processor: they wait
+    /// for memory together then, and not one after the other. A hint, for up to [`LOOKS_AHEAD`] keys
+    /// that are looked up next; takes about as long as looking them up where everything is close.
+    pub fn approach<K: AsRef<[u8]>>(&self, keys: &[K], seq: u64) {
+        let mut leaves = [None; LOOKS_AHEAD];
+        for (key, place) in keys.iter().zip(&mut leaves) {
+            let Some(file) = self.version.deepest_of(key.as_ref()) else { continue };
+            let sought = Sought::new(self.database_id, key.as_ref(), seq);
+            *place = file.table.approach_leaf(&sought).map(|leaf| (file, sought, leaf));
+        }
+        for (file, sought, leaf) in leaves.iter().flatten() {
+            file.table.approach_entries(sought, *leaf);
+        }
     }
 
     /// A cursor over what is seen as of `as_of` of the keys from `from` on that are lower than `to`

@@ -11,7 +11,7 @@ use crate::{
     open::Open,
 };
 use annals_journal::pin;
-use annals_ordered::{AsOf, KeyRange, Tree, TreeOptions, View};
+use annals_ordered::{AsOf, KeyRange, LOOKS_AHEAD, Tree, TreeOptions, View};
 use std::{
     ops::{Bound, RangeBounds},
     sync::Arc,
@@ -151,8 +151,16 @@ impl OrderedKeyspace {
             let core: &Core = &self.core;
             tree.with_view(|view| {
                 let seq = core.visible_seq().0;
-                let get = |key: &K| look_up(core, view, key.as_ref(), seq, None, Value::of);
-                keys.iter().map(get).collect()
+                let mut values = Vec::with_capacity(keys.len());
+                for keys in keys.chunks(LOOKS_AHEAD) {
+                    if keys.len() > 1 {
+                        view.approach(keys, seq);
+                    }
+                    for key in keys {
+                        values.push(look_up(core, view, key.as_ref(), seq, None, Value::of)?);
+                    }
+                }
+                Ok(values)
             })
         })
     }

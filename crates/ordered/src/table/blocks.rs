@@ -163,6 +163,17 @@ impl Blocks {
         self.approach(handle, INDEX_BYTES);
     }
 
+    /// Asks for the start of what stands behind a block that is read in place: the next one of its kind,
+    /// most of the time. A hint.
+    #[inline(always)]
+    pub(super) fn approach_behind(&self, body: &Body) {
+        if let Body::Mapped(span) = body
+            && let Some(start) = self.raw(span.start + span.len, START_BYTES)
+        {
+            approach(start);
+        }
+    }
+
     #[inline(always)]
     fn approach(&self, handle: Handle, bytes: usize) {
         let Ok(offset) = usize::try_from(handle.offset) else { return };

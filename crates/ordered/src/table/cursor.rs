@@ -25,6 +25,9 @@ pub struct TableCursor<T> {
     key: Vec<u8>,
 }
 
+/// Keys up to this length are put together without asking for more memory.
+const USUAL_KEY_BYTES: usize = 64;
+
 /// A place in an index block.
 #[derive(Clone, Copy, Debug)]
 struct Step {
@@ -52,7 +55,8 @@ impl<T: Deref<Target = Table>> TableCursor<T> {
     /// A cursor outside of the table.
     #[must_use]
     pub fn new(table: T, reading: Reading) -> Self {
-        Self { table, reading, path: Vec::new(), block: None, at: 0, row: None, key: Vec::new() }
+        let (path, key) = (Vec::new(), Vec::with_capacity(USUAL_KEY_BYTES));
+        Self { table, reading, path, block: None, at: 0, row: None, key }
     }
 
     /// The table.
@@ -252,6 +256,8 @@ impl<T: Deref<Target = Table>> Cursor for TableCursor<T> {
     /// Within the block that is open.
     fn stretch(&self, seq: u64, end: Option<&[u8]>) -> usize {
         let (Some(_), Some((body, layout))) = (&self.row, &self.block) else { return 0 };
+        // Whoever gets here goes through the block, and then comes there.
+        self.table.blocks.approach_behind(body);
         let is_all_seen = self.table.properties().largest_seq <= seq;
         let wanted = Wanted { seq: (!is_all_seen).then_some(seq), end };
         layout.stretch(self.table.blocks.bytes(body), self.at, wanted)

@@ -266,10 +266,16 @@ impl Table {
     /// Whether the filter of a leaf does not exclude a hash. A filter that is damaged excludes
     /// nothing: what it stands for is readable all the same.
     #[inline(always)]
-    fn passes(&self, leaf: Child, hash: u64) -> bool {
-        let Some(filter) = leaf.filter else { return true };
-        let Ok(span) = self.blocks.span(filter, BlockKind::Filter) else { return true };
-        filter::may_have(self.blocks.mapped(span), hash).unwrap_or(true)
+    pub(super) fn passes(&self, leaf: Child, hash: u64) -> bool {
+        let filter = self.filter_of(leaf);
+        filter.and_then(|filter| filter::may_have(filter, hash)).unwrap_or(true)
+    }
+
+    /// The filter of a leaf, if it has one that is intact.
+    #[inline(always)]
+    pub(super) fn filter_of(&self, leaf: Child) -> Option<&[u8]> {
+        let span = self.blocks.span(leaf.filter?, BlockKind::Filter).ok()?;
+        Some(self.blocks.mapped(span))
     }
 
     /// The index block of a child.
