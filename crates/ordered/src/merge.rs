@@ -254,14 +254,8 @@ impl<C: Cursor> Cursor for Merge<C> {
     }
 
     #[inline]
-    fn follow(&mut self) -> Result<()> {
-        let Some(top) = self.top else { return Ok(()) };
-        let moved = self.runs[top].follow();
-        if moved.is_err() {
-            self.top = None;
-            self.heap.clear();
-        }
-        moved
+    fn follow(&mut self) -> bool {
+        self.top.is_some_and(|top| self.runs[top].follow())
     }
 }
 

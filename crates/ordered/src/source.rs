@@ -171,13 +171,8 @@ impl Cursor for LevelCursor {
     }
 
     #[inline]
-    fn follow(&mut self) -> Result<()> {
-        let Some(cursor) = &mut self.open else { return Ok(()) };
-        let moved = cursor.follow();
-        if moved.is_err() {
-            self.open = None;
-        }
-        moved
+    fn follow(&mut self) -> bool {
+        self.open.as_mut().is_some_and(Cursor::follow)
     }
 }
 
@@ -228,7 +223,7 @@ impl Cursor for Source {
     }
 
     #[inline]
-    fn follow(&mut self) -> Result<()> {
+    fn follow(&mut self) -> bool {
         each!(self, cursor => cursor.follow())
     }
 }

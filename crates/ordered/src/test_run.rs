@@ -93,20 +93,23 @@ impl Cursor for TestRun {
         if self.at == 0 {
             return 0;
         }
-        let pairs = self.entries[self.at - 1..].windows(2);
-        let is_taken = |pair: &&[Owned]| {
-            let one = &pair[1];
-            one.key != pair[0].key
-                && end.is_none_or(|end| *one.key < *end)
+        let is_plain = |one: &&Owned| {
+            end.is_none_or(|end| *one.key < *end)
                 && one.kind != EntryKind::Remove
                 && one.expires_ms.is_none()
                 && one.seq <= seq
         };
-        pairs.take_while(is_taken).count()
+        self.entries[self.at..].iter().take_while(is_plain).count()
     }
 
-    fn follow(&mut self) -> Result<()> {
-        self.go(self.at + 1)
+    fn follow(&mut self) -> bool {
+        let is_new = self.entries[self.at].key != self.entries[self.at - 1].key;
+        if is_new && self.moves_left > 0 {
+            self.moves_left -= 1;
+            self.at += 1;
+            return true;
+        }
+        false
     }
 }
 

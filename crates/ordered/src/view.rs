@@ -291,7 +291,7 @@ impl TreeCursor {
     /// Goes one key on, if it is known already which entry that is, and that it never expires. `false`:
     /// the place is the same as before, and [`advance`](Self::advance) finds the next one.
     #[inline]
-    pub fn follow(&mut self) -> Result<bool> {
+    pub fn follow(&mut self) -> bool {
         self.seen.follow()
     }
 

@@ -27,7 +27,7 @@ pub struct Visible<C> {
     from: Vec<u8>,
     to: Option<Vec<u8>>,
     stand: Stand,
-    /// So many keys behind the place are seen with the entries that come next.
+    /// So many entries behind the place are plain: seen, if their keys are new.
     ahead: usize,
     /// The key of the entry, while the way is back.
     key: Vec<u8>,
@@ -161,23 +161,19 @@ impl<C: Cursor> Visible<C> {
     /// See [`Visible::to_first`].
     #[inline]
     pub fn advance(&mut self) -> Result<()> {
-        if self.follow()? { Ok(()) } else { self.advance_looking() }
+        if self.follow() { Ok(()) } else { self.advance_looking() }
     }
 
     /// Goes one key on, if that one is known to be seen with an entry that never expires; `false` if it
     /// has to be looked for: then the place is the same as before.
-    ///
-    /// # Errors
-    /// See [`Visible::to_first`].
     #[inline]
-    pub fn follow(&mut self) -> Result<bool> {
-        let Some(ahead) = self.ahead.checked_sub(1) else { return Ok(false) };
-        self.ahead = ahead;
-        let moved = self.all.follow();
-        if moved.is_err() {
-            self.leave();
+    pub fn follow(&mut self) -> bool {
+        if self.ahead == 0 {
+            return false;
         }
-        moved.map(|()| true)
+        let is_there = self.all.follow();
+        self.ahead = if is_there { self.ahead - 1 } else { 0 };
+        is_there
     }
 
     fn advance_looking(&mut self) -> Result<()> {

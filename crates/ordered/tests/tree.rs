@@ -20,3 +20,5 @@ mod power_cut;
 mod styles;
 #[path = "tree/traps.rs"]
 mod traps;
+#[path = "tree/walking.rs"]
+mod walking;

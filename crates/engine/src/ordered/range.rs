@@ -103,15 +103,9 @@ impl Range {
     /// Goes one record on from the front if the cursor knows already which one that is, and it is one
     /// that never expires; false if it does not.
     #[inline]
-    fn follow(&mut self) -> Result<bool> {
+    fn follow(&mut self) -> bool {
         // What the other end has taken has to be looked at.
-        if self.back.is_some() || self.is_over {
-            return Ok(false);
-        }
-        let Some(front) = &mut self.front else { return Ok(false) };
-        let done = front.follow();
-        self.is_over = done.is_err();
-        Ok(done?)
+        self.back.is_none() && self.front.as_mut().is_some_and(TreeCursor::follow)
     }
 
     /// Goes one record on from the front; false at the end.
@@ -191,7 +185,7 @@ impl Range {
     /// Damage to a table: `Corrupt` with file and offset.
     #[inline]
     pub fn next_entry(&mut self) -> Result<Option<(&[u8], &[u8])>> {
-        if !self.follow()? && !self.step()? {
+        if !self.follow() && !self.step()? {
             return Ok(None);
         }
         let entry = self.front.as_ref().and_then(TreeCursor::entry);

@@ -92,21 +92,22 @@ fn check(entries: &[Owned]) {
 
 /// What `stretch` says, by going through the list.
 fn expected_stretch(entries: &[Owned], at: usize, wanted: Wanted<'_>) -> usize {
-    let pairs = entries[at..].windows(2);
-    let is_taken = |pair: &&[Owned]| {
-        let one = &pair[1];
-        one.key != pair[0].key
-            && one.kind != EntryKind::Remove
+    let is_plain = |one: &&Owned| {
+        one.kind != EntryKind::Remove
             && one.expires_ms.is_none()
             && wanted.seq.is_none_or(|seq| one.seq <= seq)
             && wanted.end.is_none_or(|end| *one.key < *end)
     };
-    pairs.take_while(is_taken).count()
+    entries[at + 1..].iter().take_while(is_plain).count()
 }
 
 fn check_stretches(entries: &[Owned], seq: u64) {
     let block = encode(entries);
     let layout = Layout::of(&block).expect("a block");
+    for (at, pair) in entries.windows(2).enumerate() {
+        let is_new = layout.has_new_key(&block, at + 1, &pair[0].key);
+        assert_eq!(is_new, Some(pair[0].key != pair[1].key), "{}", at + 1);
+    }
     let ends = entries.iter().step_by(1 + entries.len() / 4).map(|entry| Some(&*entry.key));
     for end in ends.chain([None, Some(&b"the"[..])]) {
         for seq in [None, Some(seq)] {
@@ -268,6 +269,7 @@ fn look_at_all(block: &[u8]) {
             let _ = layout.search(block, &key, row.seq);
             let _ = layout.stretch(block, at, Wanted { seq: Some(9), end: Some(&key) });
             let _ = layout.stretch(block, at, Wanted { seq: None, end: None });
+            let _ = layout.has_new_key(block, at, &key);
             let _ = layout.ends_with_key(block, &key);
         }
     }

@@ -1,7 +1,7 @@
 //! Entries of a block that can be gone through without a look at what else there is.
 
 use super::{DIGEST_BYTES, Layout, code};
-use crate::{EntryKind, number::u64_at};
+use crate::EntryKind;
 
 /// What a reader takes as it is.
 #[derive(Clone, Copy, Debug)]
@@ -13,9 +13,8 @@ pub(crate) struct Wanted<'e> {
 }
 
 impl Layout {
-    /// How many entries directly behind the one at `at` are puts or pointers that never expire, are
-    /// wanted, and have each another key than the one before. Bytes that contradict themselves end
-    /// it: whoever reads on meets them.
+    /// How many entries directly behind the one at `at` are puts or pointers that never expire, and are
+    /// wanted. Bytes that contradict themselves end it: whoever reads on meets them.
     pub(crate) fn stretch(&self, block: &[u8], at: usize, wanted: Wanted<'_>) -> usize {
         let from = at + 1;
         let codes = self.codes(block);
@@ -27,34 +26,36 @@ impl Layout {
             // The highest number of all: in front of every version of that key.
             Some(end) => self.search(block, end, u64::MAX).map_or(from, |place| place.at),
         };
+        if codes.is_none() && wanted.seq.is_none() {
+            return to.saturating_sub(from);
+        }
         let is_taken = |at: usize| {
             codes.is_none_or(|codes| codes.get(at).copied().is_some_and(is_plain))
                 && (wanted.seq).is_none_or(|seq| self.seq(block, at).is_some_and(|its| its <= seq))
-                && self.has_new_key(block, at)
         };
         (from..to).take_while(|at| is_taken(*at)).count()
     }
 
-    /// Whether the key of an entry that is not the first is another than that of the one before it.
+    /// Whether the key of an entry that is not the first is another than `before`, that of the one before
+    /// it. `None` if the block contradicts itself.
     #[inline]
-    fn has_new_key(&self, block: &[u8], at: usize) -> bool {
+    pub(crate) fn has_new_key(&self, block: &[u8], at: usize, before: &[u8]) -> Option<bool> {
         let digests = self.digests(block);
-        if digests.get(at) != digests.get(at - 1) {
-            return true;
+        if digests.get(at)? != digests.get(at.checked_sub(1)?)? {
+            return Some(true);
         }
-        let (Some((len, rest)), Some((len_before, rest_before))) =
-            (self.rest(block, at), self.rest(block, at - 1))
-        else {
-            return false;
-        };
+        let (len, rest) = self.rest(block, at)?;
+        let before = before.get(self.prefix_len()..)?;
+        if len != before.len() {
+            return Some(true);
+        }
+        // Up to four bytes are all in the digests, and padded: but then the lengths tell.
+        let Some(before) = before.get(DIGEST_BYTES..) else { return Some(false) };
         // Keys that begin alike differ in their last bytes, most of them.
-        let ends = |rest: &[u8]| rest.len().checked_sub(8).and_then(|from| u64_at(rest, from));
-        len != len_before
-            || match (ends(rest), ends(rest_before)) {
-                (Some(end), Some(end_before)) if end != end_before => true,
-                // Up to four bytes are all in the digests, and padded: but then the lengths tell.
-                _ => len > DIGEST_BYTES && rest != rest_before,
-            }
+        Some(match (rest.last_chunk::<8>(), before.last_chunk::<8>()) {
+            (Some(end), Some(end_before)) if end != end_before => true,
+            _ => rest != before,
+        })
     }
 }
 

@@ -264,7 +264,20 @@ impl<T: Deref<Target = Table>> Cursor for TableCursor<T> {
     }
 
     #[inline]
-    fn follow(&mut self) -> Result<()> {
-        self.settle(self.at + 1)
+    fn follow(&mut self) -> bool {
+        let at = self.at + 1;
+        let Some((body, layout)) = &self.block else { return false };
+        let bytes = self.table.blocks.bytes(body);
+        if layout.has_new_key(bytes, at, &self.key) != Some(true) {
+            return false;
+        }
+        let Some(row) = layout.read(bytes, at, &mut self.key) else {
+            // The key as it was: the cursor has not moved.
+            self.row = layout.read(bytes, self.at, &mut self.key);
+            return false;
+        };
+        self.at = at;
+        self.row = Some(row);
+        true
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     BlockCache, Cursor, EntryKind, Error, RangeRemoval, Result,
     block::{Layout, Row},
     filter,
+    near::approach,
 };
 use annals_disk::{Access, Disk};
 use std::{path::Path, sync::Arc};
@@ -232,8 +233,10 @@ impl Table {
         }
         match child {
             Some(leaf) if leaf.filter.is_some() && self.footer.depth > 1 => {
-                // On its way while the filter is asked; the rest only if that lets the key pass, or the
-                // line of the filter would come behind many that most keys do not need.
+                // The line of the filter first: nothing else is needed of a table without the key. The
+                // start of the leaf is on its way while that is waited for.
+                let line = self.filter_of(leaf).and_then(|bytes| filter::line(bytes, sought.hash));
+                line.into_iter().for_each(|line| approach(line));
                 self.blocks.approach_start(leaf.block);
                 if !self.passes(leaf, sought.hash) {
                     return Ok(None);
