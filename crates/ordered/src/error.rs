@@ -95,10 +95,10 @@ pub enum Error {
         path: PathBuf,
     },
 
-    /// A key or a value is larger than a table takes.
+    /// A key or a value is larger than a table takes, or there is more to say than a manifest takes.
     #[error("a {what} of {bytes} bytes is larger than the {limit} bytes it may have")]
     TooLarge {
-        /// `key` or `value`.
+        /// `key`, `value` or `manifest`.
         what: &'static str,
         /// Its length in bytes.
         bytes: u64,

@@ -19,6 +19,7 @@ use crate::{
     Pause, Pressure, Result, State, StoreStats, Tree, TreeAdded, TreeOptions, Work,
     holds::{Holds, Horizon},
     manifest::TreeState,
+    referring::FormerViews,
     site::Site,
     stats,
     tree::TreeCore,
@@ -150,7 +151,7 @@ impl StoreConfig {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Store {
-    core: Arc<StoreCore>,
+    pub(crate) core: Arc<StoreCore>,
 }
 
 /// What all copies of a store share.
@@ -163,6 +164,7 @@ pub(crate) struct StoreCore {
     root: Arc<dyn ManifestRoot>,
     trees: RwLock<BTreeMap<u32, Arc<TreeCore>>>,
     pub(crate) holds: Arc<Holds>,
+    pub(crate) former: FormerViews,
     failure: OnceLock<Arc<Error>>,
     /// Which tree is looked at first for the next compaction.
     turn: AtomicUsize,
@@ -322,6 +324,7 @@ impl Store {
             root,
             trees: RwLock::new(trees),
             holds: Arc::default(),
+            former: FormerViews::default(),
             failure: OnceLock::new(),
             turn: AtomicUsize::new(0),
             stalls: Stalls::default(),
@@ -349,6 +352,7 @@ impl Store {
         let former = self.core.trees.write().insert(id, Arc::new(tree));
         if let Some(former) = former {
             former.drop_files();
+            self.core.former.retire(&former);
         }
     }
 
@@ -362,8 +366,10 @@ impl Store {
     }
 
     fn end_tree(&self, id: u32) {
-        if let Some(tree) = self.core.trees.write().remove(&id) {
+        let removed = self.core.trees.write().remove(&id);
+        if let Some(tree) = removed {
             tree.drop_files();
+            self.core.former.retire(&tree);
         }
     }
 
@@ -512,13 +518,14 @@ impl Store {
     #[must_use]
     pub fn has_work(&self, now_ms: u64) -> bool {
         let horizon = self.core.horizon(now_ms);
-        let (settled_seq, now_ms) = (horizon.settled_seq(), horizon.now_ms);
         let idle = self.core.check().is_err() || self.core.site.check_going_on().is_err();
         !idle
             && (!self.core.site.graves.is_empty()
-                || self.core.all_trees().iter().any(|tree| {
-                    Work::can_flush(tree) || tree.wants_compaction(settled_seq, now_ms)
-                }))
+                || self
+                    .core
+                    .all_trees()
+                    .iter()
+                    .any(|tree| Work::can_flush(tree) || tree.wants_compaction(&horizon)))
     }
 
     /// Has running work end soon, with [`Error::Cancelled`], and hands out none any more. What was

@@ -7,7 +7,9 @@ use crate::{
         Running,
         choice::{Ask, choose},
     },
+    holds::Horizon,
     manifest::TreeState,
+    referring::FormerViews,
     store::StoreCore,
     table_file::TableFile,
     version::Version,
@@ -152,7 +154,7 @@ impl TreeCore {
 
     /// Puts the memtable that is written to among those that are to be flushed. `false` if there is
     /// nothing in it.
-    fn seal(&self, writer: &mut Writer) -> bool {
+    fn seal(&self, writer: &mut Writer, former: &FormerViews) -> bool {
         self.is_seal_wanted.store(false, Ordering::Relaxed);
         if writer.memtable.memtable().is_empty() {
             return false;
@@ -160,7 +162,7 @@ impl TreeCore {
         let Writer { memtable, oldest_ms, newest_ms } = std::mem::replace(writer, Writer::new());
         let full = Arc::clone(memtable.memtable());
         let sealed = Arc::new(Sealed { memtable: full, oldest_ms, newest_ms });
-        self.view.rcu(|view| View {
+        former.replace(self, |view| View {
             database_id: view.database_id,
             active: Arc::clone(writer.memtable.memtable()),
             sealed: std::iter::once(&sealed).chain(&view.sealed).cloned().collect(),
@@ -176,12 +178,13 @@ impl TreeCore {
         state: &TreeState,
         fresh: &[Arc<TableFile>],
         flushed: &[Arc<Sealed>],
+        former_views: &FormerViews,
     ) {
         let version = |view: &View| {
             let (levels, former) = (state.levels.clone(), Some(&*view.version));
             Arc::new(Version::new(levels, &self.options, former, fresh))
         };
-        let former = self.view.rcu(|view| View {
+        let former = former_views.replace(self, |view| View {
             database_id: view.database_id,
             active: Arc::clone(&view.active),
             sealed: view
@@ -217,12 +220,14 @@ impl TreeCore {
     }
 
     /// Whether a compaction could be begun now.
-    pub(crate) fn wants_compaction(&self, settled_seq: u64, now_ms: u64) -> bool {
+    pub(crate) fn wants_compaction(&self, horizon: &Horizon) -> bool {
         let running = self.running.lock();
         let view = self.view.load();
         let levels = &view.version.levels;
         let options = &self.options;
-        choose(&Ask { levels, options, running: &running, settled_seq, now_ms }).is_some()
+        let (settled_seq, held_seq) = (horizon.settled_seq(), horizon.held_seq());
+        let (running, now_ms) = (&running, horizon.now_ms);
+        choose(&Ask { levels, options, running, settled_seq, held_seq, now_ms }).is_some()
     }
 }
 
@@ -266,7 +271,7 @@ impl Tree {
         let full =
             writer.memtable.memtable().memory_bytes() as u64 >= self.store.config.memtable_bytes;
         if full || core.is_seal_wanted.load(Ordering::Relaxed) {
-            core.seal(&mut writer);
+            core.seal(&mut writer, &self.store.former);
         }
         let flushed_through = core.flushed_through.load(Ordering::Relaxed);
         let mut bytes = 0;
@@ -297,7 +302,7 @@ impl Tree {
     /// Has the memtable flushed with the next work, however full it is. Called as a writer: while
     /// nobody applies, and what was applied is visible. `false` if there is nothing in it.
     pub fn seal(&self) -> bool {
-        self.core.seal(&mut self.core.writer.lock())
+        self.core.seal(&mut self.core.writer.lock(), &self.store.former)
     }
 
     /// The memtables and tables of this moment, to read from. Costs no more than a pointer.

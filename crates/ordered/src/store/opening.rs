@@ -84,6 +84,8 @@ pub(super) fn open(
         trees.insert(id, Arc::new(TreeCore::new(id, database_id, tree, &files)));
     }
     let strays = strays(&*site.disk, dir, &named)?;
+    // Nothing was changed so far, and nothing but the file system can refuse any more.
+    manifest.mend()?;
     if let Some(highest) = strays.iter().map(|file| file.number()).max()
         && highest >= state.next_number
     {

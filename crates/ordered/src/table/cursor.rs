@@ -60,6 +60,12 @@ impl<T: Deref<Target = Table>> TableCursor<T> {
         &self.table
     }
 
+    /// Where in the file the block of the entry at the place is; 0 outside.
+    pub(crate) fn block_offset(&self) -> u64 {
+        let place = self.path.last().map(|step| self.table.child(step.node, step.at));
+        place.and_then(Result::ok).map_or(0, |child| child.block.offset)
+    }
+
     /// The entry at the place, if it is a version of `key`.
     pub(super) fn found_at(self, key: &[u8]) -> Option<Found> {
         let (row, (body, _)) = (self.row?, self.block?);
