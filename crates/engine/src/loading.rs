@@ -90,7 +90,7 @@ fn load(mut opening: Opening, builder: &Builder) -> Result<Core> {
         }
         Err(error) => return Err(error),
     };
-    let Loaded { mut catalog, clock_ms: checkpoint_ms, file_bytes } = loaded;
+    let Loaded { mut catalog, clock_ms: checkpoint_ms, moved, file_bytes } = loaded;
     clock_ms = clock_ms.max(checkpoint_ms);
     let mut replayed = Replayed::new(hash_seed);
     opening.replay(whole, &mut |frame| {
@@ -109,6 +109,7 @@ fn load(mut opening: Opening, builder: &Builder) -> Result<Core> {
     maintenance.note_opened(replayed.bytes, file_bytes);
     let mut core = Core::new(opened.journal, hash_seed, read_only, catalog, clock_ms, maintenance);
     core.recovery = opened.recovery;
+    core.trees.moved.store(Arc::new(moved));
     if !read_only {
         core.trees.open(&core.journal)?;
         let mut catalog = Catalog::clone(&core.catalog.load());

@@ -6,6 +6,8 @@
 //! the handle, `range` walks through keys.
 
 mod keyspace;
+mod log_value;
+mod moved;
 mod range;
 mod snapshot;
 mod threads;
@@ -15,6 +17,8 @@ mod view;
 mod writing;
 
 pub use keyspace::OrderedKeyspace;
+pub(crate) use log_value::stays_in_log;
+pub(crate) use moved::{Moved, MovedValue};
 pub use range::{Keys, Range};
 pub use snapshot::OrderedSnapshot;
 pub use trees::TableStats;

@@ -4,9 +4,10 @@
 use crate::{
     Error, KeyspaceKind, KeyspaceOptions, Result,
     catalog::{Change, Keyspace},
-    commit::tree_record,
+    commit::{tree_record, tree_reference},
     core::Core,
     hash::{Applying, HashView, Placed, hash_key},
+    ordered::stays_in_log,
     replayed::{Changed, Pending, Replayed, in_runs},
 };
 use annals_journal::{Address, Draft, Followed, FrameBuilder, FrameView, Kind, Record, Seq};
@@ -64,11 +65,18 @@ impl Core {
             let Some(tree) = &listed.tree.tree else { continue };
             let address = pending.address();
             let Some(guard) = self.journal.guard(address.slot) else { continue };
-            let Ok(Record { kind, key, value, expires_ms, seq, .. }) = guard.record(address.offset)
-            else {
-                continue;
+            let Ok((record, bytes)) = guard.record_with_len(address.offset) else { continue };
+            let Record { kind, key, value, expires_ms, seq, .. } = record;
+            let reference = if stays_in_log(tree, kind, value) {
+                self.reference_to(address, bytes, seq)
+            } else {
+                None
             };
-            tree.apply(tree_record(kind, key, value, expires_ms, seq), now_ms)?;
+            let applied = match &reference {
+                Some(reference) => Some(tree_reference(key, reference, expires_ms, seq)),
+                None => tree_record(kind, key, value, expires_ms, seq),
+            };
+            tree.apply(applied, now_ms)?;
             if index % SOME == SOME - 1 {
                 self.trees.flush_some(self)?;
             }
@@ -169,6 +177,8 @@ impl Core {
             }
         }
         of_trees.sort_unstable_by_key(|(seq, _)| *seq);
+        let places = of_trees.iter().map(|(_, pending)| (pending.space, pending.address()));
+        self.find_moved(places);
         self.apply_to_trees(of_trees.into_iter().map(|(_, pending)| pending))
     }
 

@@ -177,12 +177,34 @@ fn verify_tables(core: &Core, report: &mut VerifyReport) -> Result<()> {
         }
         Err(error) => return Err(error.into()),
     }
+    verify_references(core, report);
     for tree in store.trees() {
         let levels = tree.stats().levels;
         report.bytes += levels.iter().map(|level| level.bytes).sum::<u64>();
         report.records_count += levels.iter().map(|level| level.entries).sum::<u64>();
     }
     Ok(())
+}
+
+/// Looks up every value that tables have left in the log.
+fn verify_references(core: &Core, report: &mut VerifyReport) {
+    for listed in core.catalog.load().iter() {
+        let Some(tree) = &listed.tree.tree else { continue };
+        let name = &listed.keyspace.name;
+        let shown = tree.each_reference(|path, offset, key, reference| {
+            report.keys_count += 1;
+            let why = match reference.map(|reference| core.resolve(key, &reference)) {
+                Some(Ok(_)) => return Ok(()),
+                Some(Err(error)) => error.to_string(),
+                None => "what stands in its place is no reference".to_owned(),
+            };
+            let key = key.escape_ascii();
+            let what = format!("the value of the key `{key}` of the keyspace `{name}`: {why}");
+            report.damages.push(Damage { path: path.to_owned(), offset, what });
+            Ok::<(), std::convert::Infallible>(())
+        });
+        let Ok(()) = shown;
+    }
 }
 
 fn named(error: annals_journal::Error) -> Option<Damage> {

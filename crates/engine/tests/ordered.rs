@@ -9,3 +9,5 @@ mod concurrent;
 mod model;
 #[path = "ordered/traps.rs"]
 mod traps;
+#[path = "ordered/values.rs"]
+mod values;

@@ -11,7 +11,7 @@ use crate::{
     open::Open,
 };
 use annals_journal::pin;
-use annals_ordered::{AsOf, KeyRange, Tree, TreeOptions, View};
+use annals_ordered::{AsOf, Entry, KeyRange, Tree, TreeOptions, View};
 use std::{
     ops::{Bound, RangeBounds},
     sync::Arc,
@@ -120,17 +120,27 @@ impl OrderedKeyspace {
     ) -> Result<Option<R>> {
         self.with_tree(
             #[inline]
-            |tree| newest(&self.core, tree, key.as_ref(), found),
+            |tree| {
+                let core: &Core = &self.core;
+                newest(core, tree, key.as_ref(), |entry| Ok(found(&core.body(entry)?)))
+            },
         )
     }
 
-    /// The value of `key`. Takes no lock and waits for no writer; short values cost no allocation.
+    /// The value of `key`. Takes no lock and waits for no writer; short values cost no allocation, and
+    /// those that stay in the log no copy.
     ///
     /// # Errors
-    /// [`Error::KeyspaceDropped`], or damage to a table: `Corrupt` with file and offset.
+    /// [`Error::KeyspaceDropped`], or damage to a table or the log: `Corrupt` with file and offset.
     #[inline]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Value>> {
-        self.get_with(key, Value::of)
+        self.with_tree(
+            #[inline]
+            |tree| {
+                let core: &Core = &self.core;
+                newest(core, tree, key.as_ref(), |entry| Value::of_entry(core, entry))
+            },
+        )
     }
 
     /// Whether `key` is there.
@@ -139,7 +149,9 @@ impl OrderedKeyspace {
     /// As [`get`](Self::get).
     #[inline]
     pub fn contains(&self, key: impl AsRef<[u8]>) -> Result<bool> {
-        Ok(self.get_with(key, |_| ())?.is_some())
+        // A value in the log is not looked at.
+        let there = |tree: &Tree| newest(&self.core, tree, key.as_ref(), |_| Ok(()));
+        Ok(self.with_tree(there)?.is_some())
     }
 
     /// The values of many keys, in the order of the keys, all of one moment.
@@ -151,7 +163,8 @@ impl OrderedKeyspace {
             let core: &Core = &self.core;
             tree.with_view(|view| {
                 let seq = core.visible_seq().0;
-                let get = |key: &K| look_up(core, view, key.as_ref(), seq, None, Value::of);
+                let value = |entry: &Entry<'_>| Value::of_entry(core, entry);
+                let get = |key: &K| look_up(core, view, key.as_ref(), seq, None, value);
                 keys.iter().map(get).collect()
             })
         })
@@ -213,7 +226,7 @@ impl OrderedKeyspace {
     /// As [`get`](Self::get).
     pub fn len(&self) -> Result<u64> {
         let (mut walk, mut count) = (self.iter()?, 0);
-        while walk.next_entry()?.is_some() {
+        while walk.next_key()?.is_some() {
             count += 1;
         }
         Ok(count)
@@ -233,7 +246,7 @@ impl OrderedKeyspace {
     /// # Errors
     /// As [`get`](Self::get).
     pub fn is_empty(&self) -> Result<bool> {
-        Ok(self.iter()?.next_entry()?.is_none())
+        Ok(self.iter()?.next_key()?.is_none())
     }
 
     /// Brings all tables that may have keys of `range` down to one level, in this thread: what was
@@ -268,13 +281,13 @@ impl OrderedKeyspace {
     }
 }
 
-/// What `found` makes of the newest value of `key` that everybody may see.
+/// What `found` makes of the newest version of `key` that everybody may see.
 #[inline]
 pub(super) fn newest<R>(
     core: &Core,
     tree: &Tree,
     key: &[u8],
-    found: impl FnOnce(&[u8]) -> R,
+    found: impl FnOnce(&Entry<'_>) -> Result<R>,
 ) -> Result<Option<R>> {
     tree.with_view(
         #[inline]
@@ -282,7 +295,7 @@ pub(super) fn newest<R>(
     )
 }
 
-/// What `found` makes of the value of `key` as of `seq`, at `now_ms` or now.
+/// What `found` makes of the version of `key` as of `seq`, at `now_ms` or now.
 #[inline]
 pub(super) fn look_up<R>(
     core: &Core,
@@ -290,7 +303,7 @@ pub(super) fn look_up<R>(
     key: &[u8],
     seq: u64,
     now_ms: Option<u64>,
-    found: impl FnOnce(&[u8]) -> R,
+    found: impl FnOnce(&Entry<'_>) -> Result<R>,
 ) -> Result<Option<R>> {
     // What is over is told apart here: that somebody was told so has to be noted.
     let as_of = AsOf { seq, now_ms: 0 };
@@ -298,7 +311,7 @@ pub(super) fn look_up<R>(
         let is_over = entry.expires_ms.is_some_and(|expires_ms| {
             core.was_past(expires_ms, now_ms.unwrap_or_else(|| core.clock.now_ms()))
         });
-        (!is_over).then(|| found(entry.value))
+        (!is_over).then(|| found(entry))
     });
-    Ok(live.map_err(Error::from)?.flatten())
+    live.map_err(Error::from)?.flatten().transpose()
 }

@@ -6,7 +6,7 @@ use super::{
     range::{Keeper, Span},
 };
 use crate::{KeyspaceKind, Result, Snapshot};
-use annals_ordered::Tree;
+use annals_ordered::{Entry, Tree, View};
 use std::ops::RangeBounds;
 
 /// An ordered keyspace as a [`Snapshot`] sees it.
@@ -46,12 +46,13 @@ impl OrderedSnapshot {
     /// The value of `key`.
     ///
     /// # Errors
-    /// Damage to a table: `Corrupt` with file and offset.
+    /// Damage to a table or the log: `Corrupt` with file and offset.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Value>> {
         let (seq, time_ms) = self.snapshot.moment();
         let core = self.snapshot.core();
         let key = key.as_ref();
-        self.tree.with_view(|view| look_up(core, view, key, seq.0, Some(time_ms), Value::of))
+        let value = |entry: &Entry<'_>| Value::of_entry(core, entry);
+        self.tree.with_view(|view| look_up(core, view, key, seq.0, Some(time_ms), value))
     }
 
     /// Whether `key` is there.
@@ -59,7 +60,10 @@ impl OrderedSnapshot {
     /// # Errors
     /// As [`get`](Self::get).
     pub fn contains(&self, key: impl AsRef<[u8]>) -> Result<bool> {
-        Ok(self.get(key)?.is_some())
+        let (seq, time_ms) = self.snapshot.moment();
+        let (core, key) = (self.snapshot.core(), key.as_ref());
+        let there = |view: &View| look_up(core, view, key, seq.0, Some(time_ms), |_| Ok(()));
+        Ok(self.tree.with_view(there)?.is_some())
     }
 
     fn walk(&self, span: Span) -> Range {

@@ -1,12 +1,13 @@
 //! The store of all trees, and what the engine adds to it: the root that names its manifest, writers
 //! that wait for flushes, and the work itself.
 
-use super::threads::Threads;
+use super::{Moved, threads::Threads};
 use crate::{Error, Result, core::Core};
 use annals_journal::{Background, Journal, RootKeeper, RootManifest, Seq};
 use annals_ordered::{
     Admission, CacheStats, ManifestPlace, ManifestRoot, Store, StoreConfig, Tree, TreeOptions, Work,
 };
+use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex};
 use std::{
     sync::{
@@ -41,6 +42,8 @@ pub struct TableStats {
 pub(crate) struct Trees {
     config: StoreConfig,
     store: OnceLock<Store>,
+    /// Where values are that were moved out of the segments to which the tables refer.
+    pub(crate) moved: ArcSwap<Moved>,
     pub(super) threads: Threads,
     /// Bytes of records for trees since this opening.
     written_bytes: AtomicU64,
@@ -101,6 +104,7 @@ impl Trees {
         Self {
             config,
             store: OnceLock::new(),
+            moved: ArcSwap::default(),
             threads: Threads::default(),
             written_bytes: AtomicU64::new(0),
             stalls_count: AtomicU64::new(0),

@@ -106,6 +106,8 @@ pub(crate) fn gone(db: &Database, contents: &Contents, clock_ms: u64) -> Result<
     for (name, records) in contents {
         let handle = match Handle::open(db, name) {
             Err(Error::OrderedReadOnly { .. }) => continue,
+            // A reader may have seen it dropped by a commit that was never acknowledged.
+            Err(Error::UnknownKeyspace { .. }) if handle::is_ordered(name) => continue,
             other => other.map_err(|error| error.to_string())?,
         };
         for (key, _) in records.iter().filter(|(_, stored)| stored.is_over(clock_ms)) {

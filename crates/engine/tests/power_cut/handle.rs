@@ -41,7 +41,10 @@ impl Handle {
 
     pub(crate) fn create(db: &Database, name: &str, options: KeyspaceOptions) -> Result<()> {
         if is_ordered(name) {
-            let tables = TreeOptions { level0_tables: 2, ..TreeOptions::default() };
+            // Most values of some hundred bytes stay in the log.
+            let separate_over_bytes = Some(200);
+            let tables =
+                TreeOptions { level0_tables: 2, separate_over_bytes, ..TreeOptions::default() };
             return db.create_ordered_keyspace(name, options, tables).map(drop);
         }
         db.create_keyspace(name, options).map(drop)
