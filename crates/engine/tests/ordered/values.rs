@@ -337,7 +337,7 @@ fn moved_values_are_found_again_without_the_checkpoint() {
     assert!(!db.recovery().warnings.is_empty());
     let sorted = keyspace(&db, "s");
     let check = |sorted: &OrderedKeyspace| {
-        let round = |number: u32| if number % 3 == 0 { 1 } else { 2 };
+        let round = |number: u32| if number.is_multiple_of(3) { 1 } else { 2 };
         assert!((0..12).all(|number| has(sorted, number, round(number))));
     };
     check(&sorted);
@@ -368,7 +368,7 @@ fn a_backup_has_the_values() {
     builder(&disk).restore("copy", "restored").unwrap();
     let copy = builder(&disk).open("restored").unwrap();
     let sorted = copy.open_ordered_keyspace("s").unwrap();
-    let round = |number: u32| if number % 3 == 0 { 1 } else { 2 };
+    let round = |number: u32| if number.is_multiple_of(3) { 1 } else { 2 };
     assert!((0..12).all(|number| has(&sorted, number, round(number))));
     assert!((20..22).all(|number| has(&sorted, number, 3)));
     assert_eq!(sorted.len().unwrap(), 14);

@@ -41,34 +41,34 @@ struct NoLock;
 impl Lock for NoLock {}
 
 impl BrokenDisk {
-    fn new(sim: SimDisk, broken: Broken) -> Arc<dyn Disk> {
+    fn made_of(sim: SimDisk, broken: Broken) -> Arc<dyn Disk> {
         Arc::new(Self { sim, broken, made: Mutex::default() })
     }
 
     pub(crate) fn without_reader_locks(sim: SimDisk) -> Arc<dyn Disk> {
-        Self::new(sim, Broken::ReaderLocks)
+        Self::made_of(sim, Broken::ReaderLocks)
     }
 
     pub(crate) fn without_directory_syncs(sim: SimDisk) -> Arc<dyn Disk> {
-        Self::new(sim, Broken::DirectorySyncs)
+        Self::made_of(sim, Broken::DirectorySyncs)
     }
 
     pub(crate) fn without_syncs(sim: SimDisk) -> Arc<dyn Disk> {
-        Self::new(sim, Broken::Syncs)
+        Self::made_of(sim, Broken::Syncs)
     }
 
     /// Tables are named by an edit before their own names are durable.
     pub(crate) fn without_directory_syncs_of_tables(sim: SimDisk) -> Arc<dyn Disk> {
-        Self::new(sim, Broken::DirectorySyncsAfter("tbl"))
+        Self::made_of(sim, Broken::DirectorySyncsAfter("tbl"))
     }
 
     pub(crate) fn without_syncs_of_tables(sim: SimDisk) -> Arc<dyn Disk> {
-        Self::new(sim, Broken::SyncsOf("tbl"))
+        Self::made_of(sim, Broken::SyncsOf("tbl"))
     }
 
     /// Edits are acted upon before they are durable: the log is let go of, and tables are removed.
     pub(crate) fn without_syncs_of_manifests(sim: SimDisk) -> Arc<dyn Disk> {
-        Self::new(sim, Broken::SyncsOf("man"))
+        Self::made_of(sim, Broken::SyncsOf("man"))
     }
 
     fn syncs_content(&self, path: &Path) -> bool {
