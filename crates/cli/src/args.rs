@@ -17,8 +17,7 @@ Errors go to standard error; with --json as one object {\"error\", \"kind\", \"e
 /// Look at, fill, check, back up and measure an Annals database.
 ///
 /// Commands that only read (get, keys, scan, stats, verify, changes, keyspace list and stats) work
-/// beside a live writer and never create or change anything. What they need of ordered keyspaces takes
-/// a writer's handle: nobody else may write meanwhile.
+/// beside a live writer and never create or change anything.
 #[derive(Debug, Parser)]
 #[command(name = "annals", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub(crate) struct CommandLine {
@@ -53,7 +52,7 @@ pub(crate) struct WritingArgs {
     #[arg(long, value_name = "BYTES", value_parser = units::parse_bytes)]
     pub(crate) segment_bytes: Option<u64>,
 
-    /// How much memory ordered keyspaces may take together, in commands that write [default: 96MiB]
+    /// How much memory ordered keyspaces may take together [default: 96MiB]
     #[arg(long, value_name = "BYTES", value_parser = units::parse_bytes)]
     pub(crate) memory_bytes: Option<u64>,
 }
@@ -145,7 +144,7 @@ pub(crate) struct PutArgs {
 /// The kind of a keyspace that may be there already.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct KindIfMade {
-    /// What the keyspace is good at, if this makes it [default: hash]; one that is there must be of
+    /// What the keyspace is good at, if this makes it [default: ordered]; one that is there must be of
     /// this kind
     #[arg(long, value_enum)]
     pub(crate) kind: Option<KindArg>,
@@ -245,7 +244,7 @@ pub(crate) enum KeyspaceCommand {
     Create {
         /// Its name
         name: String,
-        /// What it is good at [default: hash]
+        /// What it is good at [default: ordered]
         #[arg(long, value_enum)]
         kind: Option<KindArg>,
         /// Let records expire after this long unless they say otherwise, such as 250ms, 90s, 5m,
@@ -314,7 +313,7 @@ pub(crate) struct TourArgs {
     /// Take no more input than this into memory
     #[arg(long, value_name = "BYTES", default_value = "256MiB", value_parser = units::parse_bytes)]
     pub(crate) max_bytes: u64,
-    /// The kind of the keyspaces that hold the data [default: hash]
+    /// The kind of the keyspaces that hold the data [default: ordered]
     #[arg(long, value_enum)]
     pub(crate) kind: Option<KindArg>,
     #[command(flatten)]
@@ -335,7 +334,7 @@ pub(crate) struct BenchArgs {
     /// Stop a row after this long, however many operations are left, such as 500ms, 5s or 1m
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::parse_duration)]
     pub(crate) time_limit: Duration,
-    /// The kind of the keyspaces that are measured [default: hash]
+    /// The kind of the keyspaces that are measured [default: ordered]
     #[arg(long, value_enum)]
     pub(crate) kind: Option<KindArg>,
 }

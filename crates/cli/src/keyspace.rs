@@ -3,7 +3,7 @@
 mod walk;
 
 use crate::{
-    failure::{Failure, Kind, Result},
+    failure::{Failure, Result},
     output::brief,
     session::Session,
     wanted::Wanted,
@@ -15,10 +15,7 @@ use annals::{
 use std::ops::ControlFlow;
 
 /// The kind of a keyspace that is made where nothing is said about it.
-pub(crate) const KIND_IF_MADE: KeyspaceKind = KeyspaceKind::Hash;
-
-/// What a handle says of a keyspace that it cannot read because it only reads.
-const READ_ONLY: Kind = Kind::Other("read_only");
+pub(crate) const KIND_IF_MADE: KeyspaceKind = KeyspaceKind::Ordered;
 
 /// A keyspace of either kind.
 #[derive(Debug)]
@@ -93,28 +90,9 @@ impl Keyspace {
         }
     }
 
-    /// The keyspace `name`, which must be there, in a handle of its database that is fit to read it.
-    ///
-    /// A handle that only reads knows no ordered keyspaces: those are opened as a writer opens them, and
-    /// so not beside another one.
+    /// The keyspace `name`, which must be there, in a handle of its database that only reads.
     pub(crate) fn open_to_read(session: &Session, name: &str) -> Result<(Database, Self)> {
         let db = session.reader()?;
-        match Self::open(&db, name) {
-            Err(failure) if failure.kind() == READ_ONLY => {}
-            opened => return opened.map(|keyspace| (db, keyspace)),
-        }
-        drop(db);
-        let db = session.existing_writer().map_err(|failure| match failure.kind() {
-            Kind::Locked => Failure::new(
-                READ_ONLY,
-                format!(
-                    "`{}` is an ordered keyspace, which cannot be read while another process has the \
-                     database open for writing: {failure}",
-                    brief(name.as_bytes())
-                ),
-            ),
-            _ => failure,
-        })?;
         let keyspace = Self::open(&db, name)?;
         Ok((db, keyspace))
     }

@@ -4,10 +4,10 @@ use crate::{
     failure::{Failure, Kind, Result},
     output::{Form, Out},
 };
-use annals::{Database, Durability, ErrorKind, KeyspaceKind};
+use annals::{Database, Durability, ErrorKind};
 use std::{
     io::{self, IsTerminal},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 /// The options that all commands share.
@@ -35,15 +35,6 @@ impl Session {
         self.out.form()
     }
 
-    /// Tells the user something beside the result, on standard error.
-    pub(crate) fn note(&self, note: &str) {
-        if self.form() == Form::Json {
-            eprintln!("{}", serde_json::json!({ "note": note }));
-        } else {
-            eprintln!("annals: {note}");
-        }
-    }
-
     /// Opens the database to write; makes it if there is none, and says so to a person.
     pub(crate) fn writer(&self) -> Result<Database> {
         self.settings.check_place()?;
@@ -62,21 +53,7 @@ impl Session {
 
     /// Opens the database to read, beside a writer or without one. Changes nothing.
     pub(crate) fn reader(&self) -> Result<Database> {
-        Database::open_read_only(&self.settings.data).map_err(|error| self.settings.explain(error))
-    }
-
-    /// Opens the database to read all of it, the tables of ordered keyspaces too. A handle that only
-    /// reads does not have those: if there are any, this one is a writer's. If that cannot be, the
-    /// handle is one that only reads, and comes with the reason.
-    pub(crate) fn reader_of_tables(&self) -> Result<(Database, Option<Failure>)> {
-        let db = self.reader()?;
-        if db.keyspaces().iter().all(|info| info.kind != KeyspaceKind::Ordered) {
-            return Ok((db, None));
-        }
-        match self.existing_writer() {
-            Ok(db) => Ok((db, None)),
-            Err(failure) => Ok((db, Some(failure))),
-        }
+        self.settings.open_to_read(&self.settings.data)
     }
 }
 
@@ -102,6 +79,15 @@ impl Settings {
             _ if create => error.into(),
             _ => self.explain(error),
         })
+    }
+
+    /// Opens the database in `data` to read.
+    pub(crate) fn open_to_read(&self, data: &Path) -> Result<Database> {
+        let mut builder = Database::builder().read_only(true);
+        if let Some(bytes) = self.memory_bytes {
+            builder = builder.memory_bytes(bytes);
+        }
+        builder.open(data).map_err(|error| self.explain(error))
     }
 
     /// Whether there is a directory to make the database's in. Only its last part is ever made: of a

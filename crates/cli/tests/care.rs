@@ -24,11 +24,17 @@ fn keyspaces_come_and_go() {
     let listed = place.json(&["keyspace", "list"]);
     assert_eq!(sorted(&listed, "name"), ["sessions", "users"]);
     let of = |name: &str| listed.iter().find(|object| object["name"] == name).unwrap();
-    assert_eq!((&of("users")["records_count"], &of("users")["kind"]), (&json!(1), &json!("hash")));
+    assert_eq!(
+        (&of("users")["records_count"], &of("users")["kind"]),
+        (&json!(1), &json!("ordered"))
+    );
     assert_eq!(of("users")["ttl_seconds"], Value::Null);
     assert_eq!(of("sessions")["ttl_seconds"], 1800.0);
     let stats = &place.json(&["keyspace", "stats", "users"])[0];
     assert_eq!((&stats["name"], &stats["records_count"]), (&json!("users"), &json!(1)));
+    assert!(stats["memtable_bytes"].as_u64().is_some(), "{stats}");
+    let stats = &place.json(&["keyspace", "stats", "sessions"])[0];
+    assert_eq!((&stats["kind"], &stats["records_count"]), (&json!("hash"), &json!(0)));
     assert!(stats["memory_bytes"].as_u64().is_some(), "{stats}");
     let text = place.ok(&["keyspace", "list"]);
     assert!(text.starts_with("name") && text.contains("sessions"), "{text}");
@@ -58,25 +64,39 @@ fn stats_tell_what_is_there() {
 
 #[test]
 fn verify_reads_it_all() {
+    for (kind, keys_count) in [("hash", 20_000), ("ordered", 0)] {
+        verify_reads_it_all_of(kind, keys_count);
+    }
+}
+
+fn verify_reads_it_all_of(kind: &str, keys_count: u64) {
     let place = Place::new();
     let lines: String = (0..20_000).map(|n| format!("key-{n},value of {n}\n")).collect();
-    place.run_with(&["batch-put", "-"], lines.as_bytes()).ok();
+    place.run_with(&["batch-put", "-", "--kind", kind], lines.as_bytes()).ok();
     let report = &place.json(&["verify"])[0];
-    assert_eq!((&report["damages_count"], &report["keys_count"]), (&json!(0), &json!(20_000)));
-    assert!(report["segments_count"].as_u64() > Some(1), "{report}");
+    assert_eq!((&report["damages_count"], &report["keys_count"]), (&json!(0), &json!(keys_count)));
+    assert!(report["records_count"].as_u64() >= Some(20_000), "{report}");
+    assert!(report["segments_count"].as_u64() >= Some(1), "{report}");
     assert!(report["bytes"].as_u64() > Some(lines.len() as u64), "{report}");
     assert!(place.ok(&["verify"]).contains("damages "));
 }
 
 #[test]
 fn checkpoint_and_compact_keep_every_record() {
+    for (kind, keys_count) in [("hash", 3_000), ("ordered", 0)] {
+        keep_every_record(kind, keys_count);
+    }
+}
+
+/// `keys_count` is how many keys a checkpoint has of them: those of ordered keyspaces are in tables.
+fn keep_every_record(kind: &str, keys_count: u64) {
     let place = Place::new();
     for round in 0..5 {
         let lines: String = (0..3_000).map(|n| format!("key-{n},round {round} {n}\n")).collect();
-        place.run_with(&["batch-put", "-"], lines.as_bytes()).ok();
+        place.run_with(&["batch-put", "-", "--kind", kind], lines.as_bytes()).ok();
     }
     let checkpoint = &place.json(&["checkpoint"])[0];
-    assert_eq!(checkpoint["keys_count"], 3_000);
+    assert_eq!(checkpoint["keys_count"], keys_count);
     let compact = &place.json(&["compact"])[0];
     assert!(compact["after_bytes"].as_u64() <= compact["before_bytes"].as_u64(), "{compact}");
     assert_eq!(place.json(&["keys"]).len(), 3_000);

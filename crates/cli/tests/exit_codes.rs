@@ -204,7 +204,8 @@ fn usage_is_2() {
 fn corrupt_is_3_and_names_file_and_offset() {
     let place = Place::new();
     let value = "a value that can be found in a file ".repeat(20);
-    place.ok(&["put", "good", "untouched"]);
+    // Of an ordered keyspace the log has nothing that is read again: its tables have tests of their own.
+    place.ok(&["put", "good", "untouched", "--kind", "hash"]);
     place.ok(&["put", "bad", &value]);
     assert_eq!(place.json(&["verify"])[0]["damages_count"], 0);
 

@@ -19,6 +19,21 @@ fn value(key: u32, round: u32) -> Vec<u8> {
     value
 }
 
+/// What a reader that was stopped in the middle of a scan of `keyspace` lists, where `write` comes in
+/// between.
+fn scan_around(place: &Place, keyspace: &str, write: impl FnOnce()) -> Vec<String> {
+    // It prints more than a pipe takes, and so waits in the middle of its snapshot.
+    let mut reader = place.command();
+    let mut reader = reader.args(["scan", "-k", keyspace]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(reader.stdout.take().unwrap());
+    let mut listed = String::new();
+    lines.read_line(&mut listed).unwrap();
+    write();
+    lines.read_to_string(&mut listed).unwrap();
+    assert!(reader.wait().unwrap().success());
+    listed.lines().map(str::to_owned).collect()
+}
+
 /// Overwrites everything, several times, and compacts each time.
 fn overwrite(db: &Database, rounds: std::ops::Range<u32>) {
     let keyspace = db.hash_keyspace("default").unwrap();
@@ -44,22 +59,13 @@ fn a_reader_in_another_process_keeps_its_state_and_nothing_is_recycled() {
     let db = open().unwrap();
     overwrite(&db, 0..1);
 
-    // It prints more than a pipe takes, and so waits in the middle of its snapshot.
-    let mut reader = place.command();
-    let mut reader = reader.arg("scan").stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(reader.stdout.take().unwrap());
-    let mut first = String::new();
-    lines.read_line(&mut first).unwrap();
-
     let before = db.stats().log.recycled_count;
-    overwrite(&db, 1..6);
-    assert_eq!(db.stats().log.recycled_count, before, "the reader lives");
-    let mut rest = String::new();
-    lines.read_to_string(&mut rest).unwrap();
-    assert!(reader.wait().unwrap().success());
-    let read: Vec<&str> = first.lines().chain(rest.lines()).collect();
+    let read = scan_around(&place, "default", || {
+        overwrite(&db, 1..6);
+        assert_eq!(db.stats().log.recycled_count, before, "the reader lives");
+    });
     assert_eq!(read.len(), KEYS as usize);
-    for line in read {
+    for line in &read {
         let (key, found) = line.split_once('\t').unwrap();
         assert_eq!(found.as_bytes(), value(key.parse().unwrap(), 0), "key {key}");
     }
@@ -72,5 +78,30 @@ fn a_reader_in_another_process_keeps_its_state_and_nothing_is_recycled() {
     for key in 0..KEYS {
         let found = keyspace.get(format!("{key:08}")).unwrap().unwrap().to_vec();
         assert_eq!(found, value(key, 8));
+    }
+}
+
+#[test]
+fn a_scan_of_an_ordered_keyspace_stays_with_its_moment() {
+    let place = Place::new();
+    let builder = Database::builder().segment_bytes(SEGMENT_BYTES_COUNT).memory_bytes(1 << 20);
+    let db = builder.open(place.data()).unwrap();
+    let sorted = db.ordered_keyspace("sorted").unwrap();
+    let write = |round: u32| {
+        for key in 0..KEYS {
+            sorted.insert(format!("{key:08}"), value(key, round)).unwrap();
+        }
+        sorted.compact().unwrap();
+    };
+    write(0);
+    let read = scan_around(&place, "sorted", || {
+        (1..4).for_each(write);
+        sorted.remove_range("00000100".."00002000").unwrap();
+        sorted.compact().unwrap();
+    });
+    assert_eq!(read.len(), KEYS as usize);
+    for (key, line) in (0..KEYS).zip(&read) {
+        let (told, found) = line.split_once('\t').unwrap();
+        assert_eq!((told, found.as_bytes()), (&*format!("{key:08}"), &*value(key, 0)));
     }
 }

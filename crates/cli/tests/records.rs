@@ -60,9 +60,11 @@ fn listings_filter_by_prefix_and_stop_at_a_limit() {
     place.run_with(&["batch-put", "-"], lines.as_bytes()).ok();
     let keys = sorted(&place.json(&["keys"]), "key");
     assert_eq!(keys.len(), 500);
-    let mut plain: Vec<String> = place.ok(&["keys"]).lines().map(str::to_owned).collect();
-    plain.sort();
-    assert_eq!(plain, keys);
+    let plain: Vec<String> = place.ok(&["keys"]).lines().map(str::to_owned).collect();
+    assert_eq!(plain, keys, "a keyspace that is made where nothing is said is an ordered one");
+    let args = ["batch-put", "-", "-k", "heap", "--kind", "hash"];
+    place.run_with(&args, lines.as_bytes()).ok();
+    assert_eq!(sorted(&place.json(&["keys", "-k", "heap"]), "key"), keys);
     assert_eq!(
         sorted(&place.json(&["keys", "a00"]), "key"),
         ["a000", "a002", "a004", "a006", "a008"]

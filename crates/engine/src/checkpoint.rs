@@ -13,7 +13,7 @@ use crate::{
     catalog::{Catalog, Listed},
     core::Core,
     hash::HashView,
-    ordered::TreeView,
+    ordered::{Moved, MovedValue, TreeView},
 };
 use annals_disk::Access;
 use annals_journal::{Opening, RootCheckpoint, Seq, checkpoint_name};
@@ -25,6 +25,9 @@ use std::{
 
 pub use format::CHECKPOINT_VERSION;
 pub(crate) use format::mend;
+
+/// Moved values are written so many to a block.
+const MOVED_BLOCK_VALUES: usize = 1 << 14;
 
 /// What a checkpoint did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,6 +47,7 @@ pub struct CheckpointReport {
 pub(crate) struct Loaded {
     pub(crate) catalog: Catalog,
     pub(crate) clock_ms: u64,
+    pub(crate) moved: Moved,
     /// The length of its file.
     pub(crate) file_bytes: u64,
 }
@@ -66,7 +70,7 @@ pub(crate) fn write(core: &Core, drop_slots: &[u32]) -> Result<CheckpointReport>
     core.trees.flush_through(core, next_seq)?;
     let number = core.maintenance.next_checkpoint(journal);
     let path = journal.dir().join(checkpoint_name(number));
-    let written = write_file(core, &catalog, number, &path).and_then(|written| {
+    let written = write_file(core, &catalog, number, &path, drop_slots).and_then(|written| {
         // What the image refers to must not be younger than what the device holds.
         journal.sync()?;
         Ok(written)
@@ -85,7 +89,13 @@ pub(crate) fn write(core: &Core, drop_slots: &[u32]) -> Result<CheckpointReport>
 }
 
 /// Writes the file of a checkpoint durably. Returns how many keys and bytes it has.
-fn write_file(core: &Core, catalog: &Catalog, number: u64, path: &Path) -> Result<(u64, u64)> {
+fn write_file(
+    core: &Core,
+    catalog: &Catalog,
+    number: u64,
+    path: &Path,
+    drop_slots: &[u32],
+) -> Result<(u64, u64)> {
     let journal = &core.journal;
     let file = journal.disk().create(path).map_err(Error::disk)?;
     let mut out = SectionWriter::new(file, journal.database_id(), number).map_err(Error::disk)?;
@@ -106,6 +116,14 @@ fn write_file(core: &Core, catalog: &Catalog, number: u64, path: &Path) -> Resul
         let section = Section::Keyspace { id, name, options, live, expiries };
         out.section(&section).map_err(Error::disk)?;
         keys_count += out.table(&view.table).map_err(Error::disk)?;
+    }
+    // What lies in segments that the next root does not name is not needed, or was moved again.
+    let mut gone = core.maintenance.leaving();
+    gone.extend_from_slice(drop_slots);
+    let moved = core.trees.moved.load_full();
+    let values: Vec<MovedValue> = moved.outside(&gone).copied().collect();
+    for values in values.chunks(MOVED_BLOCK_VALUES) {
+        out.section(&Section::Moved { values: values.to_vec() }).map_err(Error::disk)?;
     }
     Ok((keys_count, out.finish().map_err(Error::disk)?))
 }
@@ -154,12 +172,15 @@ pub(crate) fn read(
 ) -> Result<Loaded, (usize, &'static str)> {
     let mut reader = SectionReader::new(bytes, database_id, number)?;
     let file_bytes = bytes.len() as u64;
-    let mut loaded = Loaded { catalog: Catalog::new(), clock_ms: 0, file_bytes };
+    let mut moved: Vec<MovedValue> = Vec::new();
+    let mut loaded = Loaded { catalog: Catalog::new(), file_bytes, ..Loaded::default() };
     let mut slot_known = vec![false; slots.iter().max().map_or(0, |most| *most as usize + 1)];
     for slot in slots {
         slot_known[*slot as usize] = true;
     }
-    while let Some(section) = reader.section()? {
+    loop {
+        let start = reader.at();
+        let Some(section) = reader.section()? else { break };
         match section {
             Section::Catalog { clock_ms, next_id } => {
                 loaded.clock_ms = clock_ms;
@@ -175,7 +196,21 @@ pub(crate) fn read(
                 let tree = Arc::new(TreeView { id: tree, tree: None });
                 loaded.catalog.insert(Listed::new(id, name, options, Arc::default(), tree));
             }
+            Section::Moved { values } => {
+                let known = |value: &MovedValue| {
+                    slot_known.get(value.at.slot as usize).copied().unwrap_or(false)
+                };
+                let last = moved.last().into_iter();
+                if !last.chain(&values).is_sorted_by(|one, next| one.seq < next.seq) {
+                    return Err((start, "moved values are not in the order of their numbers"));
+                }
+                if !values.iter().all(known) {
+                    return Err((start, "a moved value is in no segment of the log"));
+                }
+                moved.extend(values);
+            }
         }
     }
+    loaded.moved = Moved::new(moved);
     Ok(loaded)
 }

@@ -16,7 +16,7 @@ mod lone;
 mod ordered;
 
 pub(crate) use lone::Lone;
-pub(crate) use ordered::record as tree_record;
+pub(crate) use ordered::{record as tree_record, referring as tree_reference};
 
 /// A commit that went through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,14 +4,23 @@
 //! addresses; a checkpoint with those addresses is written; the root that names it stops naming
 //! the old segments; their files are removed. A crash before the last step but one finds the old
 //! checkpoint and the old segments, and forgets the copies.
+//!
+//! Tables of ordered keyspaces that refer to values are not written again for that: where those were moved
+//! to is in the checkpoint too (see `ordered/moved.rs`).
 
 #[cfg(test)]
 mod bytes_test;
 mod choice;
+mod victim_trees;
 
-use crate::{Result, checkpoint, core::Core, hash::hash_key};
+use crate::{
+    Result, checkpoint, core::Core, hash::hash_key, maintenance::Zombies, ordered::MovedValue,
+};
 use annals_journal::{Address, Draft, FrameBuilder, Kind, Packer, SegmentInfo, SegmentKind, Seq};
+use annals_ordered::Former;
 pub(crate) use choice::{Candidate, choose};
+use std::sync::Arc;
+use victim_trees::VictimTrees;
 
 /// What a compaction did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,12 +87,18 @@ fn candidates(core: &Core) -> Vec<Candidate> {
             && unflushed_from
                 .is_some_and(|from| end_of(info, &segments).is_none_or(|end| from < end))
     };
-    let zombies = core.maintenance.zombies.lock();
-    let leaving = |slot| zombies.iter().any(|(_, slots)| slots.contains(&slot));
+    let leaving = core.maintenance.leaving();
+    for (slot, bytes) in core.referenced_bytes(&segments, &leaving) {
+        let slot = slot as usize;
+        if live.len() <= slot {
+            live.resize(slot + 1, 0);
+        }
+        live[slot] += bytes;
+    }
     let held_from = core.journal.oldest_hold().map(|(_, position)| position.ordinal);
     segments
         .iter()
-        .filter(|info| !leaving(info.slot))
+        .filter(|info| !leaving.contains(&info.slot))
         .map(|info| {
             let unflushed = is_unflushed(info);
             let live_bytes = live.get(info.slot as usize).copied().unwrap_or(0);
@@ -147,6 +162,8 @@ fn rewrite(
         packer: core.journal.packer(victims.iter().map(|v| v.base_seq).min().unwrap_or_default()),
         frame: FrameBuilder::new(),
         moves: Vec::new(),
+        trees: VictimTrees::of(core),
+        values: Vec::new(),
         span: None,
         kept_from,
         moved_count: 0,
@@ -163,13 +180,20 @@ fn rewrite(
     // the next root. A failure means a failed sync.
     run.packer.finish().inspect_err(|error| core.journal.poison(&error.to_string()))?;
     outcome?;
+    let (values, former) = (run.values, run.trees.map(VictimTrees::into_former));
+    if !values.is_empty() {
+        core.trees.moved.rcu(|moved| Arc::new(moved.with(&values)));
+    }
     for listed in core.catalog.load().iter() {
         listed.view.change(core).forget_slots(slots);
     }
     checkpoint::write(core, slots)?;
-    // Snapshots taken from now on find the new addresses; earlier ones may hold old ones.
+    // Snapshots taken from now on find the new addresses; earlier ones may hold old ones. So may walks
+    // through tables that were replaced before values were looked for in those there are.
     let ticket = core.snapshots.next_ticket();
-    core.maintenance.zombies.lock().push((ticket, slots.to_vec()));
+    let slots = slots.to_vec();
+    let former: Former = former.unwrap_or_default();
+    core.maintenance.zombies.lock().push(Zombies { ticket, former, slots });
     crate::maintenance::tidy(core);
     let segments_count = victims.len() as u64;
     Ok(CompactReport { segments_count, before_bytes, after_bytes, moved_count })
@@ -199,6 +223,16 @@ struct Move {
     index: usize,
     /// It is current for nobody, but hides older records.
     hides: bool,
+    /// Of a value that tables refer to.
+    value: Option<ValueMove>,
+}
+
+/// What has to be noted of a value that is moved.
+#[derive(Clone, Copy)]
+struct ValueMove {
+    seq: Seq,
+    /// The segment in which it was written.
+    origin: u32,
 }
 
 /// What becomes of a record in a segment that is given up.
@@ -206,6 +240,8 @@ struct Move {
 enum Fate {
     /// It is current: it moves.
     Moves,
+    /// Tables refer to its value, as to one that was written in this segment: it moves.
+    Refers { origin: u32 },
     /// It says that a key is gone, and older records of the key may be left: it stays as a removal.
     Hides,
     /// Nobody needs it.
@@ -217,6 +253,10 @@ struct Run<'a> {
     packer: Packer<'a>,
     frame: FrameBuilder<'static>,
     moves: Vec<Move>,
+    /// What refers to values; none if there are no tables.
+    trees: Option<VictimTrees>,
+    /// Their values that were moved.
+    values: Vec<MovedValue>,
     /// The lowest and the highest number in the frame.
     span: Option<(Seq, Seq)>,
     /// The lowest number that a segment which stays may hold; removals of older keys are needed
@@ -237,7 +277,7 @@ impl Run<'_> {
                 let annals_journal::Record { kind, space, key, value, expires_ms, .. } = record;
                 let (kind, value, expires_ms) = match fate {
                     Fate::Goes => continue,
-                    Fate::Moves => (kind, value, expires_ms),
+                    Fate::Moves | Fate::Refers { .. } => (kind, value, expires_ms),
                     // Of what expired, only that it is gone is still of use.
                     Fate::Hides => (Kind::Remove, &[][..], None),
                 };
@@ -252,7 +292,12 @@ impl Run<'_> {
                 if let Some(previous) = previous {
                     self.frame.set_previous(index, previous);
                 }
+                let value = match fate {
+                    Fate::Refers { origin } => Some(ValueMove { seq: record.seq, origin }),
+                    _ => None,
+                };
                 self.moves.push(Move {
+                    value,
                     space,
                     hash,
                     from: address,
@@ -286,10 +331,12 @@ impl Run<'_> {
         if record.kind == Kind::Catalog {
             return Fate::Moves;
         }
-        let Some(listed) = catalog.by_id(record.space) else { return Fate::Goes };
+        let Some(listed) = catalog.by_id(record.space) else {
+            return self.fate_of_value(address, record);
+        };
         if listed.keyspace.is_ordered() {
             // Its tables have it, or the segment would not have been chosen.
-            return Fate::Goes;
+            return self.fate_of_value(address, record);
         }
         let packed = address.pack();
         let current =
@@ -309,6 +356,23 @@ impl Run<'_> {
         if hides && !superseded && older_left { Fate::Hides } else { Fate::Goes }
     }
 
+    /// What becomes of a record that tables have, but for its value perhaps.
+    fn fate_of_value(&self, address: Address, record: &annals_journal::Record<'_>) -> Fate {
+        let Some(trees) = &self.trees else { return Fate::Goes };
+        match trees.reference(record) {
+            // A compaction that did not come to its end may have left a copy.
+            Ok(Some(reference)) if trees.place(self.core, &reference) == Some(address) => {
+                Fate::Refers { origin: reference.segment }
+            }
+            Ok(_) => Fate::Goes,
+            Err(error) => {
+                // The rest of a damaged table can be read, or the table mended from a backup.
+                tracing::warn!(%error, "nobody can tell whether a value is needed: it stays");
+                Fate::Refers { origin: 0 }
+            }
+        }
+    }
+
     fn flush(&mut self) -> Result<()> {
         if self.frame.count() == 0 {
             return Ok(());
@@ -319,10 +383,16 @@ impl Run<'_> {
         for moves in self.moves.chunks(256) {
             let _writer = self.core.journal.quiesce();
             for one in moves {
-                let Some(listed) = catalog.by_id(one.space) else { continue };
                 let offset = base.offset + self.frame.offset(one.index);
                 let to = Address { slot: base.slot, offset };
                 let len = self.frame.record_len(one.index);
+                if let Some(ValueMove { seq, origin }) = one.value {
+                    // Where it is now is told when all are moved: nothing changes it meanwhile.
+                    self.values.push(MovedValue { seq: seq.0, origin, bytes: len, at: to });
+                    self.moved_count += 1;
+                    continue;
+                }
+                let Some(listed) = catalog.by_id(one.space) else { continue };
                 if one.hides {
                     listed.view.change(self.core).keep(to, len);
                 } else {

@@ -86,7 +86,9 @@ impl Core {
         for listed in catalog.iter() {
             // Handles of keyspaces outlive the catalog.
             listed.keyspace.view.replace(Arc::default());
+            listed.keyspace.tree.replace(Arc::default());
         }
+        self.trees.let_go();
     }
 
     /// The number of the last record that readers may see.

@@ -46,7 +46,7 @@ pub struct KeyspaceInfo {
     pub kind: KeyspaceKind,
     /// How long its records live that do not say otherwise.
     pub ttl: Option<Duration>,
-    /// How many records it has; of ordered keyspaces an estimate, and 0 in a read-only handle.
+    /// How many records it has; of ordered keyspaces an estimate.
     pub len: u64,
 }
 
@@ -175,14 +175,10 @@ impl Database {
     /// The ordered keyspace `name`.
     ///
     /// # Errors
-    /// [`Error::UnknownKeyspace`], [`Error::WrongKind`], [`Error::OrderedReadOnly`] in a read-only
-    /// handle.
+    /// [`Error::UnknownKeyspace`], [`Error::WrongKind`].
     pub fn open_ordered_keyspace(&self, name: &str) -> Result<OrderedKeyspace> {
         let keyspace = self.find_keyspace(name)?;
         keyspace.check_kind(KeyspaceKind::Ordered)?;
-        if self.core.read_only {
-            return Err(Error::OrderedReadOnly { name: name.to_owned() });
-        }
         Ok(OrderedKeyspace::new(Arc::clone(&self.core), keyspace))
     }
 

@@ -37,15 +37,6 @@ pub enum Error {
         found: crate::KeyspaceKind,
     },
 
-    /// A read-only handle was asked for an ordered keyspace.
-    #[error(
-        "the ordered keyspace `{name}` cannot be read beside a writer yet; open the database for writing"
-    )]
-    OrderedReadOnly {
-        /// Its name.
-        name: String,
-    },
-
     /// No keyspace has this name.
     #[error(
         "there is no keyspace `{name}`; `keyspaces` lists those there are, `hash_keyspace` or \
@@ -238,10 +229,10 @@ impl Error {
                 Tables::TooLarge { .. } | Tables::Config { .. } => ErrorKind::InvalidInput,
                 Tables::Stopped { .. } => ErrorKind::Poisoned,
                 Tables::Cancelled => ErrorKind::Closed,
+                Tables::ReadOnly => ErrorKind::ReadOnly,
                 Tables::Dropped { .. } => ErrorKind::NotFound,
                 _ => ErrorKind::Io,
             },
-            Self::OrderedReadOnly { .. } => ErrorKind::ReadOnly,
             Self::UnknownKeyspace { .. }
             | Self::KeyspaceDropped { .. }
             | Self::HistoryGone { .. } => ErrorKind::NotFound,

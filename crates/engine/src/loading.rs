@@ -8,7 +8,7 @@ use crate::{
     core::Core,
     maintenance::{self, Maintenance},
     open::Open,
-    ordered::{Trees, place_of},
+    ordered::{Trees, open_to_read, place_of},
     replayed::Replayed,
 };
 use annals_disk::Disk;
@@ -49,7 +49,9 @@ fn retry_missing(mut open: impl FnMut() -> Result<Core>) -> Result<Core> {
     let mut outcome = open();
     for _ in 1..ATTEMPTS {
         match &outcome {
-            Err(Error::Journal(annals_journal::Error::Missing { .. })) => outcome = open(),
+            Err(Error::Journal(annals_journal::Error::Missing { .. }) | Error::Stale) => {
+                outcome = open();
+            }
             _ => break,
         }
     }
@@ -90,8 +92,15 @@ fn load(mut opening: Opening, builder: &Builder) -> Result<Core> {
         }
         Err(error) => return Err(error),
     };
-    let Loaded { mut catalog, clock_ms: checkpoint_ms, file_bytes } = loaded;
+    let Loaded { mut catalog, clock_ms: checkpoint_ms, moved, file_bytes } = loaded;
     clock_ms = clock_ms.max(checkpoint_ms);
+    // Before the log: a reader that has followed it to its end may see what the tables have by now.
+    let reading = if read_only {
+        let (disk, dir) = (opening.disk(), opening.dir());
+        open_to_read(disk, dir, opening.root().database_id, builder.engine.memory_bytes)?
+    } else {
+        None
+    };
     let mut replayed = Replayed::new(hash_seed);
     opening.replay(whole, &mut |frame| {
         replayed.collect(frame);
@@ -102,19 +111,24 @@ fn load(mut opening: Opening, builder: &Builder) -> Result<Core> {
         let (path, offset) = (opening.path_of(address.slot), u64::from(address.offset));
         return Err(Error::UnknownRecord { path, offset });
     }
-    check_tables(&opening)?;
+    if !read_only {
+        check_tables(&opening)?;
+    }
     let opened = opening.finish()?;
     catalog.next_id = catalog.next_id.max(1);
     let maintenance = Maintenance::new(builder.engine);
     maintenance.note_opened(replayed.bytes, file_bytes);
     let mut core = Core::new(opened.journal, hash_seed, read_only, catalog, clock_ms, maintenance);
     core.recovery = opened.recovery;
-    if !read_only {
+    core.trees.moved.store(Arc::new(moved));
+    if read_only {
+        core.trees.read(reading);
+    } else {
         core.trees.open(&core.journal)?;
-        let mut catalog = Catalog::clone(&core.catalog.load());
-        catalog.attach(|id| core.trees.tree(id));
-        core.catalog.store(Arc::new(catalog));
     }
+    let mut catalog = Catalog::clone(&core.catalog.load());
+    catalog.attach(|id| core.trees.tree(id));
+    core.catalog.store(Arc::new(catalog));
     if whole {
         core.apply_whole(&mut replayed)?;
     } else {
@@ -122,7 +136,17 @@ fn load(mut opening: Opening, builder: &Builder) -> Result<Core> {
     }
     if !read_only {
         core.trees.settle(&core)?;
+        return Ok(core);
     }
+    core.trees.check_whole()?;
+    if core.trees.store().is_some() {
+        // The tables may have what came to the log after it was read.
+        core.follow()?;
+        if !core.trees.are_covered(core.visible_seq()) {
+            return Err(Error::Stale);
+        }
+    }
+    core.trees.check_all_there(&core)?;
     Ok(core)
 }
 

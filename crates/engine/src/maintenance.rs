@@ -3,6 +3,7 @@
 
 use crate::{Result, builder::Config, checkpoint, compaction, core::Core};
 use annals_journal::{Background, Journal};
+use annals_ordered::Former;
 use parking_lot::{Condvar, Mutex};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -33,9 +34,19 @@ pub(crate) struct Maintenance {
     checkpoint_tried: AtomicU64,
     /// Held by whoever writes a checkpoint or compacts.
     pub(crate) exclusive: Mutex<()>,
-    /// Segments the root does not name any more, which snapshots may still read; with the ticket
-    /// of the first snapshot that cannot.
-    pub(crate) zombies: Mutex<Vec<(u64, Vec<u32>)>>,
+    /// Segments the root does not name any more, which may still be read.
+    pub(crate) zombies: Mutex<Vec<Zombies>>,
+}
+
+/// Segments that one compaction has emptied.
+#[derive(Debug)]
+pub(crate) struct Zombies {
+    /// That of the first snapshot that cannot read them.
+    pub(crate) ticket: u64,
+    /// What of ordered keyspaces may read them.
+    pub(crate) former: Former,
+    /// Their slots.
+    pub(crate) slots: Vec<u32>,
 }
 
 #[derive(Debug, Default)]
@@ -56,6 +67,11 @@ impl Maintenance {
             exclusive: Mutex::new(()),
             zombies: Mutex::default(),
         }
+    }
+
+    /// The slots of segments that the root does not name any more.
+    pub(crate) fn leaving(&self) -> Vec<u32> {
+        self.zombies.lock().iter().flat_map(|zombies| zombies.slots.iter().copied()).collect()
     }
 
     /// Asks the thread to look.
@@ -202,9 +218,13 @@ pub(crate) fn tidy(core: &Core) {
         }
     }
     core.note_past();
-    core.maintenance.zombies.lock().retain(|(ticket, slots)| {
-        let needed = core.snapshots.any_before(*ticket);
+    core.maintenance.zombies.lock().retain(|Zombies { ticket, former, slots }| {
+        let needed = core.snapshots.any_before(*ticket) || !former.is_settled();
         if !needed {
+            // What was not moved again is not needed.
+            if core.trees.moved.load().has_any_in(slots) {
+                core.trees.moved.rcu(|moved| Arc::new(moved.without(slots)));
+            }
             core.journal.release(slots);
         }
         needed

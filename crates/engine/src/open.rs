@@ -76,7 +76,8 @@ impl Open {
     #[inline]
     pub(crate) fn follow_if_read_only(&self) -> Result<()> {
         let core = self.core();
-        if core.read_only && core.journal.may_have_more() { self.follow() } else { Ok(()) }
+        let may_have_more = || core.journal.may_have_more() || core.trees.may_have_more();
+        if core.read_only && may_have_more() { self.follow() } else { Ok(()) }
     }
 
     #[cold]
@@ -91,8 +92,11 @@ impl Open {
                 continue;
             }
             outcome = core.follow();
-            if !matches!(outcome, Err(Error::Stale)) {
-                return outcome;
+            match outcome {
+                Err(Error::Stale) => {}
+                // The writer has removed a segment since the root was read.
+                Err(Error::Journal(annals_journal::Error::Missing { .. })) => continue,
+                _ => return outcome,
             }
             match loading::load_read_only(&core, &self.builder) {
                 Ok(fresh) => {

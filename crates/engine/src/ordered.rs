@@ -2,10 +2,13 @@
 //!
 //! Records go to the log like all others, and from there into a [tree](annals_ordered::Tree): to its
 //! memtable at once, to its tables later. What the tables have, the log need not have.
-//! `trees` is the store of all trees with what the engine adds to it, `keyspace` and `writing` are
-//! the handle, `range` walks through keys.
+//! `trees` is the store of all trees with what the engine adds to it, `following` moves it on in read-only
+//! handles, `keyspace` and `writing` are the handle, `range` walks through keys.
 
+mod following;
 mod keyspace;
+mod log_value;
+mod moved;
 mod range;
 mod snapshot;
 mod threads;
@@ -14,7 +17,10 @@ mod value;
 mod view;
 mod writing;
 
+pub(crate) use following::open_to_read;
 pub use keyspace::OrderedKeyspace;
+pub(crate) use log_value::stays_in_log;
+pub(crate) use moved::{Moved, MovedValue};
 pub use range::{Keys, Range};
 pub use snapshot::OrderedSnapshot;
 pub use trees::TableStats;

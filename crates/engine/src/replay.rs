@@ -4,14 +4,15 @@
 use crate::{
     Error, KeyspaceKind, KeyspaceOptions, Result,
     catalog::{Change, Keyspace},
-    commit::tree_record,
+    commit::{tree_record, tree_reference},
     core::Core,
     hash::{Applying, HashView, Placed, hash_key},
+    ordered::stays_in_log,
     replayed::{Changed, Pending, Replayed, in_runs},
 };
 use annals_journal::{Address, Draft, Followed, FrameBuilder, FrameView, Kind, Record, Seq};
 use annals_ordered::TreeOptions;
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, ops::ControlFlow, sync::Arc};
 
 /// How many records ahead of the one that is applied what it has to be compared with is fetched.
 const LOOK_AHEAD: usize = 12;
@@ -64,11 +65,18 @@ impl Core {
             let Some(tree) = &listed.tree.tree else { continue };
             let address = pending.address();
             let Some(guard) = self.journal.guard(address.slot) else { continue };
-            let Ok(Record { kind, key, value, expires_ms, seq, .. }) = guard.record(address.offset)
-            else {
-                continue;
+            let Ok((record, bytes)) = guard.record_with_len(address.offset) else { continue };
+            let Record { kind, key, value, expires_ms, seq, .. } = record;
+            let reference = if stays_in_log(tree, kind, value) {
+                self.reference_to(address, bytes, seq)
+            } else {
+                None
             };
-            tree.apply(tree_record(kind, key, value, expires_ms, seq), now_ms)?;
+            let applied = match &reference {
+                Some(reference) => Some(tree_reference(key, reference, expires_ms, seq)),
+                None => tree_record(kind, key, value, expires_ms, seq),
+            };
+            tree.apply(applied, now_ms)?;
             if index % SOME == SOME - 1 {
                 self.trees.flush_some(self)?;
             }
@@ -113,7 +121,9 @@ impl Core {
     }
 
     fn apply_change(&self, change: &Change) {
-        let next = self.catalog.load().with(change, |id| self.trees.tree(id));
+        let next = self.catalog.load().with(change, |id| {
+            if self.read_only { self.trees.begun_tree(self, id) } else { self.trees.tree(id) }
+        });
         self.catalog.store(Arc::new(next));
     }
 
@@ -169,6 +179,8 @@ impl Core {
             }
         }
         of_trees.sort_unstable_by_key(|(seq, _)| *seq);
+        let places = of_trees.iter().map(|(_, pending)| (pending.space, pending.address()));
+        self.find_moved(places);
         self.apply_to_trees(of_trees.into_iter().map(|(_, pending)| pending))
     }
 
@@ -261,12 +273,32 @@ impl Core {
     /// In a read-only handle: applies what the writer has committed since the last call. The
     /// caller holds the lock for that.
     pub(crate) fn follow(&self) -> Result<()> {
-        match self.journal.follow(&mut |frame| {
+        if self.trees.check_whole().is_err() {
+            return Err(Error::Stale);
+        }
+        // What tables lack was replaced by records, or was over at a time, that the log has by now.
+        self.trees.look(&self.journal)?;
+        let (step_bytes, mut unchecked_bytes) = (self.trees.follow_step_bytes(), 0);
+        let followed = self.journal.follow(&mut |frame| {
             self.apply_followed(frame);
-            Ok(())
-        })? {
-            Followed::UpToDate(_) => Ok(()),
-            Followed::Reload => Err(Error::Stale),
+            unchecked_bytes += u64::from(frame.header().len);
+            if unchecked_bytes < step_bytes {
+                return ControlFlow::Continue(());
+            }
+            unchecked_bytes = 0;
+            if self.trees.should_load_anew(&self.journal) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        self.trees.check_whole()?;
+        match followed {
+            Followed::UpToDate(_) => {
+                self.trees.show(self.visible_seq());
+                Ok(())
+            }
+            Followed::Stopped | Followed::Reload => Err(Error::Stale),
         }
     }
 
@@ -297,6 +329,7 @@ impl Core {
             }
             self.apply_at(address, hash, how);
         }
+        self.apply_followed_to_trees(frame);
         if count > 0 {
             self.show(Seq(frame.header().next_seq().0 - 1));
         }
@@ -304,6 +337,33 @@ impl Core {
         if !snapshots_live && count > 1 {
             for listed in self.catalog.load().iter() {
                 listed.view.change(self).bury(None);
+            }
+        }
+    }
+
+    /// Each tree takes its own together, so that none of its memtables ends in the middle of a commit.
+    fn apply_followed_to_trees(&self, frame: &FrameView<'_>) {
+        if self.trees.store().is_none() {
+            return;
+        }
+        let catalog = self.catalog.load();
+        let mut done: Vec<u32> = Vec::new();
+        for (_, _, Record { space, .. }) in frame.records() {
+            if done.contains(&space) {
+                continue;
+            }
+            done.push(space);
+            let Some(tree) = catalog.by_id(space).and_then(|listed| listed.tree.tree.as_ref())
+            else {
+                continue;
+            };
+            let own = frame.records().map(|(_, _, record)| record);
+            let own = own.filter(|record| record.space == space).filter_map(|record| {
+                let Record { kind, key, value, expires_ms, seq, .. } = record;
+                tree_record(kind, key, value, expires_ms, seq)
+            });
+            if let Err(error) = tree.apply(own, frame.header().time_ms) {
+                self.trees.lose(error.into());
             }
         }
     }

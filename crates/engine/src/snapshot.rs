@@ -12,7 +12,7 @@ use crate::{
     open::Open,
 };
 use annals_journal::Seq;
-use annals_ordered::Hold;
+use annals_ordered::{Hold, View};
 use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
@@ -108,6 +108,8 @@ struct State {
     ticket: u64,
     /// Keeps the versions that it sees of ordered keyspaces.
     _hold: Option<Hold>,
+    /// In a read-only handle: what it sees of them, by the numbers of their trees.
+    views: BTreeMap<u32, Arc<View>>,
 }
 
 impl Drop for State {
@@ -136,11 +138,18 @@ impl Snapshot {
         let (catalog, seq) = (core.catalog.load_full(), core.visible_seq());
         let ticket = core.snapshots.add(seq);
         let time_ms = core.clock.now_ms();
-        let _hold = core.trees.store().map(|store| store.hold(seq.0, time_ms));
+        let (mut _hold, mut views) = (None, BTreeMap::new());
+        if core.read_only {
+            let trees = catalog.iter().filter_map(|listed| listed.tree.tree.as_ref());
+            views = trees.map(|tree| (tree.id(), tree.view())).collect();
+        } else {
+            _hold = core.trees.store().map(|store| store.hold(seq.0, time_ms));
+        }
         drop(writer);
         drop(following);
         let (_open, core) = (Arc::clone(open), Arc::clone(core));
-        Self { state: Arc::new(State { _open, core, catalog, seq, time_ms, ticket, _hold }) }
+        let state = State { _open, core, catalog, seq, time_ms, ticket, _hold, views };
+        Self { state: Arc::new(state) }
     }
 
     /// The number of the last record this state holds.
@@ -210,6 +219,11 @@ impl Snapshot {
     /// What it sees: records up to this number, at this time.
     pub(crate) fn moment(&self) -> (Seq, u64) {
         (self.state.seq, self.state.time_ms)
+    }
+
+    /// What it keeps of a tree, in a read-only handle.
+    pub(crate) fn kept_view(&self, tree: u32) -> Option<Arc<View>> {
+        self.state.views.get(&tree).cloned()
     }
 
     pub(crate) fn sight(&self) -> crate::hash::Sight {

@@ -84,8 +84,8 @@ pub struct KeyspaceStats {
     pub len: u64,
     /// Removed keys that snapshots keep in the table.
     pub removed_kept_count: u64,
-    /// Bytes of its records in the log that are current, or kept for snapshots or for a rebuild. Of an
-    /// ordered keyspace always 0: see `live_bytes` of the log.
+    /// Bytes of its records in the log that are current, or kept for snapshots or for a rebuild; of an
+    /// ordered keyspace those to which its tables refer.
     pub live_bytes: u64,
     /// Memory of its table, or of what is not in tables yet, in bytes.
     pub memory_bytes: u64,
@@ -120,10 +120,7 @@ impl Database {
 fn stats(core: &Core) -> Stats {
     let journal = &core.journal;
     let segments = journal.segments();
-    let zombies: Vec<u32> = {
-        let zombies = core.maintenance.zombies.lock();
-        zombies.iter().flat_map(|(_, slots)| slots.iter().copied()).collect()
-    };
+    let zombies = core.maintenance.leaving();
     let (held, current): (Vec<_>, Vec<_>) =
         segments.iter().partition(|info| zombies.contains(&info.slot));
     let (spares, used): (Vec<_>, Vec<_>) =
@@ -132,13 +129,16 @@ fn stats(core: &Core) -> Stats {
     let mut keyspaces: Vec<KeyspaceStats> = catalog
         .iter()
         .map(|listed| {
-            let live_bytes = listed.view.needed_bytes().iter().sum();
             let tree = listed.tree.tree.as_ref();
             let len = match tree {
                 Some(tree) => tree.with_view(View::len_estimate),
                 None => listed.view.len(|| core.visible_seq()),
             };
             let tree = tree.map(Tree::stats);
+            let live_bytes = match &tree {
+                Some(tree) => tree.referenced_bytes,
+                None => listed.view.needed_bytes().iter().sum(),
+            };
             let memory_bytes = match &tree {
                 Some(tree) => tree.memtable_bytes + tree.sealed_bytes,
                 None => listed.view.memory_bytes() as u64,
@@ -193,6 +193,7 @@ fn stats(core: &Core) -> Stats {
         },
         memory_bytes: tables
             + core.trees.stats().map_or(0, |tables| tables.cache.used_bytes)
+            + core.trees.moved.load().memory_bytes()
             + journal.memory_bytes() as u64,
         tables: core.trees.stats(),
         keyspaces,

@@ -154,6 +154,12 @@ fn verify_tables(core: &Core, report: &mut VerifyReport) -> Result<()> {
         )
     };
     let damages = &mut report.damages;
+    if core.read_only {
+        match core.trees.verify_manifest(&core.journal) {
+            Err(Error::Tables(error)) => note_tables(core, error, damages)?,
+            outcome => outcome?,
+        }
+    }
     let read = store.verify(&mut |tree, damage| {
         let name = name_of(tree);
         let keys = match (damage.from, damage.to) {
@@ -163,26 +169,53 @@ fn verify_tables(core: &Core, report: &mut VerifyReport) -> Result<()> {
         let what = format!("{}; this concerns keys {keys} of {name}", damage.what);
         damages.push(Damage { path: damage.path, offset: damage.offset, what });
     });
-    match read {
-        Ok(()) => {}
-        Err(annals_ordered::Error::Damaged { path, offset, what }) => {
-            report.damages.push(Damage { path, offset, what: what.to_owned() });
-        }
-        Err(
-            error @ (annals_ordered::Error::Missing { .. }
-            | annals_ordered::Error::Contradiction { .. }),
-        ) => {
-            let path = core.journal.dir().join(ROOT_NAME);
-            report.damages.push(Damage { path, offset: 0, what: error.to_string() });
-        }
-        Err(error) => return Err(error.into()),
+    if let Err(error) = read {
+        note_tables(core, error, &mut report.damages)?;
     }
+    verify_references(core, report);
     for tree in store.trees() {
         let levels = tree.stats().levels;
         report.bytes += levels.iter().map(|level| level.bytes).sum::<u64>();
         report.records_count += levels.iter().map(|level| level.entries).sum::<u64>();
     }
     Ok(())
+}
+
+/// Puts what is wrong with the manifest into the report.
+fn note_tables(core: &Core, error: annals_ordered::Error, damages: &mut Vec<Damage>) -> Result<()> {
+    use annals_ordered::Error as Tables;
+    match error {
+        Tables::Damaged { path, offset, what } => {
+            damages.push(Damage { path, offset, what: what.to_owned() });
+        }
+        error @ (Tables::Missing { .. } | Tables::Contradiction { .. }) => {
+            let path = core.journal.dir().join(ROOT_NAME);
+            damages.push(Damage { path, offset: 0, what: error.to_string() });
+        }
+        error => return Err(error.into()),
+    }
+    Ok(())
+}
+
+/// Looks up every value that tables have left in the log.
+fn verify_references(core: &Core, report: &mut VerifyReport) {
+    for listed in core.catalog.load().iter() {
+        let Some(tree) = &listed.tree.tree else { continue };
+        let name = &listed.keyspace.name;
+        let shown = tree.each_reference(|path, offset, key, reference| {
+            report.keys_count += 1;
+            let why = match reference.map(|reference| core.resolve(key, &reference)) {
+                Some(Ok(_)) => return Ok(()),
+                Some(Err(error)) => error.to_string(),
+                None => "what stands in its place is no reference".to_owned(),
+            };
+            let key = key.escape_ascii();
+            let what = format!("the value of the key `{key}` of the keyspace `{name}`: {why}");
+            report.damages.push(Damage { path: path.to_owned(), offset, what });
+            Ok::<(), std::convert::Infallible>(())
+        });
+        let Ok(()) = shown;
+    }
 }
 
 fn named(error: annals_journal::Error) -> Option<Damage> {

@@ -7,5 +7,11 @@
 mod concurrent;
 #[path = "ordered/model.rs"]
 mod model;
+#[path = "ordered/readers.rs"]
+mod readers;
+#[path = "ordered/slow_reader.rs"]
+mod slow_reader;
 #[path = "ordered/traps.rs"]
 mod traps;
+#[path = "ordered/values.rs"]
+mod values;

@@ -13,13 +13,15 @@ use crate::{
     opening::open_segment,
     shared::Shared,
 };
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
 
 /// How following went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Followed {
     /// Everything the writer has published was applied, this many frames.
     UpToDate(u64),
+    /// Who applies wanted no more; there may be more.
+    Stopped,
     /// The chain from here on is gone; open the log again and load the views anew.
     Reload,
 }
@@ -64,11 +66,14 @@ impl Journal {
         }
     }
 
-    /// Applies what the writer has published since the last call.
+    /// Applies what the writer has published since the last call, until `apply` breaks off behind a frame.
     ///
     /// # Errors
-    /// What is wrong with the files, and whatever `apply` returns.
-    pub fn follow(&self, apply: &mut dyn FnMut(&FrameView<'_>) -> Result<()>) -> Result<Followed> {
+    /// What is wrong with the files.
+    pub fn follow(
+        &self,
+        apply: &mut dyn FnMut(&FrameView<'_>) -> ControlFlow<()>,
+    ) -> Result<Followed> {
         let shared = &*self.shared;
         let mut follower = shared.follower.lock();
         let Some(cursor) = follower.as_mut() else { return Ok(Followed::UpToDate(0)) };
@@ -76,7 +81,8 @@ impl Journal {
             return Ok(Followed::UpToDate(0));
         }
         let mut frames_count = 0;
-        loop {
+        let mut is_stopped = false;
+        while !is_stopped {
             let Some(guard) = shared.chain_guard(cursor.position.ordinal) else {
                 match shared.open_next(cursor)? {
                     Next::Opened => continue,
@@ -103,7 +109,7 @@ impl Journal {
             if cursor.position.ordinal != before.position.ordinal {
                 segment.seal();
             }
-            apply(&frame)?;
+            is_stopped = apply(&frame).is_break();
             frames_count += 1;
         }
         let mut tail = shared.tail.lock();
@@ -116,7 +122,7 @@ impl Journal {
         };
         shared.appended.store(progress);
         shared.applied.store(progress);
-        Ok(Followed::UpToDate(frames_count))
+        Ok(if is_stopped { Followed::Stopped } else { Followed::UpToDate(frames_count) })
     }
 }
 

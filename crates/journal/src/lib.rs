@@ -53,6 +53,7 @@ mod format;
 mod frame;
 #[doc(hidden)]
 pub mod fuzzing;
+mod held;
 mod holds;
 mod journal;
 mod lock;
@@ -106,6 +107,7 @@ pub use current::Current;
 pub use feed::Feed;
 pub use follow::Followed;
 pub use format::{SEGMENT_VERSION, SegmentKind};
+pub use held::HeldValue;
 pub use segments::{Glance, SegmentGuard};
 pub use value::ValueGuard;
 

@@ -40,6 +40,8 @@ pub(crate) struct Segment {
     file_len: AtomicUsize,
     /// Blocks of the file up to here have been written: syncing them changes no metadata.
     written_to: AtomicUsize,
+    /// How many values are held that lie in it: none of its bytes may change, whatever the guards say.
+    held: AtomicUsize,
     /// One bit for each place a record can start at, set once the record was found intact.
     checked: OnceLock<Box<[AtomicU64]>>,
 }
@@ -85,6 +87,7 @@ impl Segment {
             leaving: AtomicBool::new(false),
             sealed_end: AtomicUsize::new(0),
             trusted_from: AtomicUsize::new(parts.trusted_from),
+            held: AtomicUsize::new(0),
             checked: OnceLock::new(),
         }
     }
@@ -114,6 +117,21 @@ impl Segment {
     #[inline]
     pub(crate) fn published(&self) -> usize {
         self.published.load(Ordering::Acquire)
+    }
+
+    /// Keeps it as it is until [`let_go`](Self::let_go). Called by who is counted in, or holds it already.
+    pub(crate) fn hold(&self) {
+        self.held.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Release: everything read was read before the count falls.
+    pub(crate) fn let_go(&self) {
+        self.held.fetch_sub(1, Ordering::Release);
+    }
+
+    /// Whether somebody holds it. Asked when nobody can be counted in any more.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held.load(Ordering::Acquire) != 0
     }
 
     /// Lets readers see the content up to `end`. The bytes below are final.

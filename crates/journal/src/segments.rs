@@ -57,7 +57,21 @@ pub struct SegmentGuard<'a> {
     place: &'a Place,
     seat: usize,
     segment: &'a Segment,
+    /// The same, as the table has it.
+    raw: Shown,
 }
+
+/// A pointer from the table.
+#[derive(Clone, Copy)]
+struct Shown(NonNull<Segment>);
+
+// SAFETY: nothing is done with it that could not be done with a reference to a segment, which is `Sync`, but
+// for sharing it, and that is what counts of an `Arc` are for.
+#[allow(unsafe_code, reason = "a pointer to a `Sync` type")]
+unsafe impl Send for Shown {}
+// SAFETY: as above.
+#[allow(unsafe_code, reason = "a pointer to a `Sync` type")]
+unsafe impl Sync for Shown {}
 
 impl fmt::Debug for SegmentGuard<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -83,6 +97,26 @@ impl<'a> SegmentGuard<'a> {
 impl SegmentGuard<'_> {
     pub(crate) fn segment(&self) -> &Segment {
         self.segment
+    }
+
+    /// The segment's number, which no other segment ever has.
+    #[inline]
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.segment.generation
+    }
+
+    /// The segment, shared: it stays in memory while it is kept. Its bytes stay as they are only while
+    /// it is [held](Segment::hold) besides.
+    #[allow(unsafe_code, reason = "one more count of what this guard keeps alive")]
+    pub(crate) fn share(&self) -> Arc<Segment> {
+        let raw = self.raw.0.as_ptr().cast_const();
+        // SAFETY: every pointer in the table came from `Arc::into_raw`, and the count that stands for
+        // it there is given back only when this guard is gone; so the count is not zero.
+        unsafe {
+            Arc::increment_strong_count(raw);
+            Arc::from_raw(raw)
+        }
     }
 
     /// The record at `offset` bytes into the segment, checked on first touch.
@@ -184,11 +218,13 @@ impl Segments {
     #[allow(unsafe_code, reason = "the count taken before the load keeps the pointee alive")]
     fn guard_at<'a>(&'a self, place: &'a Place, seat: usize) -> Option<SegmentGuard<'a>> {
         let segment = place.enter(seat)?;
+        let raw = Shown(segment);
         // SAFETY: the pointer came from `Arc::into_raw`. The reader was counted in before it was
         // loaded, with a light fence between the two; `remove` hides it, with a heavy fence, before
         // `try_free` looks at the counts. So `try_free` cannot have found the place idle while this
         // pointer was still to be had; the segment lives until the guard is counted out.
-        Some(SegmentGuard { place, seat, segment: unsafe { segment.as_ref() } })
+        let segment = unsafe { segment.as_ref() };
+        Some(SegmentGuard { place, seat, segment, raw })
     }
 
     /// Brings the record at `address` closer. A hint, without counting in: the segment may go
@@ -263,7 +299,13 @@ impl Segments {
         // SAFETY: the pointer came from `Arc::into_raw` in `insert` and was taken out of its slot
         // by `remove`, so the count it stands for is owned here. The place was seen idle after
         // that, so no reader that borrows through it is left.
-        Ok(unsafe { Arc::from_raw(removed.raw) })
+        let segment = unsafe { Arc::from_raw(removed.raw) };
+        // Values that are held share the segment, and nobody who was counted in can begin to hold one
+        // any more: what they added was added before they were counted out.
+        if segment.is_held() {
+            return Err(Removed { raw: Arc::into_raw(segment).cast_mut(), slot: removed.slot });
+        }
+        Ok(segment)
     }
 
     /// All segments, in the order of their slots.

@@ -5,8 +5,8 @@
 
 use annals_disk::MemoryDisk;
 use annals_journal::{
-    Address, Background, Config, Draft, Durability, FrameBuilder, Journal, Kind, RootCheckpoint,
-    SegmentGuard,
+    Address, Background, Config, Draft, Durability, FrameBuilder, HeldValue, Journal, Kind,
+    RootCheckpoint, SegmentGuard, Seq,
 };
 use std::{
     path::Path,
@@ -168,4 +168,43 @@ fn guards_on_their_way_between_threads_stay_whole() {
         over.store(true, Ordering::Relaxed);
     });
     assert_eq!(journal.reap(), 0, "every guard is gone, here or there");
+}
+
+fn hold(journal: &Journal, at: Address) -> HeldValue {
+    let guard = journal.guard(at.slot).unwrap();
+    let seq = guard.record(at.offset).unwrap().seq;
+    let other = Seq(seq.0 + 1);
+    assert!(journal.held_value(&guard, at.offset, b"k", other).unwrap().is_none());
+    assert!(journal.held_value(&guard, at.offset, b"l", seq).unwrap().is_none());
+    journal.held_value(&guard, at.offset, b"k", seq).unwrap().unwrap()
+}
+
+/// A value that is held keeps its segment from being used again until the last copy is gone, on
+/// whatever thread, and also when the journal is.
+#[test]
+fn a_value_that_is_held_stays_as_it_was() {
+    let journal = create();
+    for round in 0..if FEW { 3 } else { 40u8 } {
+        let at = append(&journal, &[round; 100]);
+        let held = hold(&journal, at);
+        let copy = held.clone();
+        assert_eq!(take_out(&journal, at), 1, "round {round}");
+        // Were its segment a spare by now, the log would go on in it.
+        for _ in 0..4 {
+            append(&journal, &[0xee; 100]);
+            journal.roll().unwrap();
+        }
+        drop(held);
+        assert_eq!(journal.reap(), 1, "round {round}: a copy is left");
+        assert_eq!(*copy, [round; 100]);
+        thread::scope(|scope| {
+            scope.spawn(move || drop(copy));
+        });
+        assert_eq!(journal.reap(), 0, "round {round}");
+    }
+    let at = append(&journal, &[77; 100]);
+    let held = hold(&journal, at);
+    journal.close().unwrap();
+    drop(journal);
+    assert_eq!(*held, [77; 100]);
 }

@@ -257,7 +257,7 @@ fn a_reader_follows_into_a_recycled_segment() {
         assert!(reader.journal.may_have_more());
         let mut follow = |frame: &annals_journal::FrameView<'_>| {
             values.extend(frame.records().map(|(_, _, record)| record.value.to_vec()));
-            Ok(())
+            std::ops::ControlFlow::Continue(())
         };
         reader.journal.follow(&mut follow).unwrap();
         assert_eq!(values.last().unwrap()[0], byte);

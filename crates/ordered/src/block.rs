@@ -20,9 +20,11 @@ mod block_test;
 mod builder;
 mod layout;
 mod search;
+mod stretch;
 
 pub(crate) use builder::{BlockBuilder, encode_one, shared};
 pub(crate) use layout::{Layout, Row};
+pub(crate) use stretch::Wanted;
 
 /// Bytes of a tail that stand in the column of digests.
 const DIGEST_BYTES: usize = 4;

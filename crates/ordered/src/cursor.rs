@@ -23,4 +23,21 @@ pub trait Cursor {
     fn advance(&mut self) -> Result<()>;
     /// Goes one entry back.
     fn retreat(&mut self) -> Result<()>;
+
+    /// How many of the entries directly behind the place are *plain*, as far as that is easily told:
+    /// each is a put or a pointer that never expires, has `seq` as its number at most, and a key lower
+    /// than `end` (`None`: any). 0 is always right.
+    #[inline]
+    fn stretch(&self, seq: u64, end: Option<&[u8]>) -> usize {
+        let _ = (seq, end);
+        0
+    }
+
+    /// Goes one entry on, to one that [`stretch`](Self::stretch) has counted, from one that it has
+    /// counted or was asked at. `false`: the cursor stays where it is, for the next entry has the same key
+    /// or is damaged; [`advance`](Self::advance) goes there, or tells.
+    #[inline]
+    fn follow(&mut self) -> bool {
+        false
+    }
 }

@@ -7,8 +7,8 @@ use std::cmp::Ordering;
 pub enum EntryKind {
     /// The key has this value.
     Put,
-    /// The key has a value that is kept elsewhere; the entry's value says where, in bytes that only
-    /// the owner of the tree understands.
+    /// The key has a value that is kept elsewhere; the entry's value says where: it is a
+    /// [`Reference`](crate::Reference).
     Pointer,
     /// The key is not there.
     Remove,

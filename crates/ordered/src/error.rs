@@ -95,10 +95,10 @@ pub enum Error {
         path: PathBuf,
     },
 
-    /// A key or a value is larger than a table takes.
+    /// A key or a value is larger than a table takes, or there is more to say than a manifest takes.
     #[error("a {what} of {bytes} bytes is larger than the {limit} bytes it may have")]
     TooLarge {
-        /// `key` or `value`.
+        /// `key`, `value` or `manifest`.
         what: &'static str,
         /// Its length in bytes.
         bytes: u64,
@@ -152,6 +152,10 @@ pub enum Error {
     /// The work was ended because the store is being closed. Nothing was changed.
     #[error("the work was ended because the store is being closed")]
     Cancelled,
+
+    /// A change was asked for of tables that are open for reading only.
+    #[error("the tables are open for reading only; open the database for writing")]
+    ReadOnly,
 
     /// The tree is not there any more.
     #[error("the tree {tree} was dropped")]

@@ -24,6 +24,11 @@ impl Horizon {
     pub(crate) fn settled_seq(&self) -> u64 {
         self.snapshots.first().copied().unwrap_or(u64::MAX)
     }
+
+    /// The highest number that is held.
+    pub(crate) fn held_seq(&self) -> Option<u64> {
+        self.snapshots.last().copied()
+    }
 }
 
 impl Holds {

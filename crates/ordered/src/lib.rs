@@ -27,10 +27,13 @@ mod load;
 mod manifest;
 mod memtable;
 mod merge;
+mod near;
 mod number;
 mod options;
 mod pressure;
 mod rate;
+mod reference;
+mod referring;
 mod removals;
 mod retain;
 mod site;
@@ -46,6 +49,7 @@ mod tree;
 mod version;
 mod view;
 mod visible;
+mod windows;
 mod work;
 
 pub use cache::{BlockCache, CacheStats};
@@ -65,17 +69,19 @@ pub use memtable::{Memtable, MemtableCursor, MemtableWriter};
 pub use merge::Merge;
 pub use options::{Style, TreeOptions};
 pub use pressure::{Admission, Backlog, Pressure, Span};
+pub use reference::{Reference, ReferencedBytes};
+pub use referring::{Former, Referring};
 pub use removals::{RangeRemoval, Removals, Removed};
 pub use retain::{Fate, KeyRetention, Retention};
 pub use site::Pause;
 pub use stats::{LevelStats, StoreStats, TreeStats};
-pub use store::{Frozen, ManifestRoot, Store, StoreConfig};
+pub use store::{Follower, Frozen, ManifestRoot, Store, StoreConfig};
 pub use table::{
     Damage, Found, KEY_BYTES_MAX, Properties, Reading, Sought, Table, TableCursor, TableIdentity,
     TableNotes, TableOptions, TableWriter, VALUE_BYTES_MAX, Verified, Written,
 };
 pub use table_info::TableInfo;
 pub use tree::{Record, Tree};
-pub use view::{TreeCursor, View, behind_prefix};
+pub use view::{LOOKS_AHEAD, TreeCursor, View, behind_prefix};
 pub use visible::{AsOf, Visible};
 pub use work::Work;

@@ -47,7 +47,7 @@ impl Tree {
         entries: impl IntoIterator<Item = (K, V)>,
         now_ms: u64,
     ) -> Result<u64> {
-        self.store.check()?;
+        self.store.check_ours()?;
         let (store, core) = (&self.store, &self.core);
         let applied = core.view.load().newest_seq().max(self.flushed_through());
         // Those of an earlier load are in tables only.

@@ -1,7 +1,8 @@
 //! The manifest: one append-only log of edits that says which tables make up which tree.
 //!
 //! `format` knows the bytes of its file, `edit` what one step says, `state` what all steps together
-//! mean, `scan` how a file is read and what its end tells, `log` how it is written.
+//! mean, `scan` how a file is read and what its end tells, `log` how it is written, `follow` how one
+//! is read while another process writes it.
 //!
 //! Order of durability. A table is synced, and its name is, before an edit names it. An edit is
 //! synced before anything relies on it: before a table it drops is removed, before the caller is
@@ -10,6 +11,7 @@
 //! damage. See `docs/formats/manifest.md`.
 
 mod edit;
+mod follow;
 mod format;
 pub(crate) mod fuzzing;
 mod log;
@@ -17,6 +19,7 @@ mod scan;
 mod state;
 
 pub use edit::{Edit, TableAdded, TableRemoved, TreeAdded};
+pub(crate) use follow::{Followed, Glance};
 pub use format::MANIFEST_VERSION;
 pub use log::Manifest;
 pub use scan::{ManifestRead, read_manifest};

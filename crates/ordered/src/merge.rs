@@ -1,7 +1,10 @@
 //! Several sorted runs as one.
 
-use crate::{Cursor, Entry, Result};
+use crate::{Cursor, Entry, Result, number::word_of};
 use std::cmp::Ordering;
+
+/// After so many steps in one run it is likely that more follow, and worth a search how many.
+const STEADY: usize = 4;
 
 /// A cursor over the entries of several others, in order. If two have the same version of a key, the one
 /// that was given first is in front.
@@ -16,19 +19,29 @@ pub struct Merge<C> {
     top: Option<usize>,
     /// The others that have an entry: behind the top's, or before it when the way is back. The next one
     /// is first.
-    heap: Vec<usize>,
+    heap: Vec<Head>,
+    /// How many steps were made since the top changed.
+    steady: usize,
     /// Whether the runs without an entry ran out at the end, and not at the beginning.
     is_forward: bool,
     /// Where the merge stood when it turned round.
     turned_at: Vec<u8>,
 }
 
+/// A run that has an entry.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    /// The first bytes of the entry's key: most comparisons need no more, and no look at the run.
+    word: u64,
+    run: usize,
+}
+
 impl<C: Cursor> Merge<C> {
     /// A merge of these, outside of all of them. Each must be sorted, but what is in which does not matter.
     #[must_use]
     pub fn new(runs: Vec<C>) -> Self {
-        let heap = Vec::with_capacity(runs.len());
-        Self { runs, top: None, heap, is_forward: true, turned_at: Vec::new() }
+        let heap = Vec::with_capacity(runs.len().saturating_sub(1));
+        Self { runs, top: None, heap, steady: 0, is_forward: true, turned_at: Vec::new() }
     }
 
     /// The cursors that are merged.
@@ -37,12 +50,26 @@ impl<C: Cursor> Merge<C> {
         &self.runs
     }
 
-    /// Whether the entry of one run comes before the entry of another on the way. A run without an entry
-    /// comes last.
+    /// The run as one that has an entry, if it has one.
     #[inline]
-    fn comes_before(&self, one: usize, other: usize) -> bool {
+    fn head(&self, run: usize) -> Option<Head> {
+        let entry = self.runs[run].entry()?;
+        Some(Head { word: word_of(entry.key), run })
+    }
+
+    /// Whether the entry of one run comes before the entry of another on the way.
+    #[inline]
+    fn comes_before(&self, one: Head, other: Head) -> bool {
+        if one.word != other.word {
+            return (one.word < other.word) == self.is_forward;
+        }
+        self.entry_comes_before(one.run, other.run)
+    }
+
+    /// The same for entries whose keys begin alike.
+    fn entry_comes_before(&self, one: usize, other: usize) -> bool {
         let (Some(its), Some(others)) = (self.runs[one].entry(), self.runs[other].entry()) else {
-            return self.runs[one].entry().is_some();
+            return false;
         };
         let order = its.order(&others).then(one.cmp(&other));
         order == if self.is_forward { Ordering::Less } else { Ordering::Greater }
@@ -56,7 +83,13 @@ impl<C: Cursor> Merge<C> {
         for run in &mut self.runs {
             go(run)?;
         }
-        self.heap.extend((0..self.runs.len()).filter(|&run| self.runs[run].entry().is_some()));
+        if let [only] = &*self.runs {
+            self.top = only.entry().is_some().then_some(0);
+            return Ok(());
+        }
+        for run in 0..self.runs.len() {
+            self.heap.extend(self.head(run));
+        }
         for place in (0..self.heap.len() / 2).rev() {
             self.sink(place);
         }
@@ -66,7 +99,8 @@ impl<C: Cursor> Merge<C> {
 
     /// Makes the first of the heap the top.
     fn take_top(&mut self) {
-        self.top = (!self.heap.is_empty()).then(|| self.heap.swap_remove(0));
+        self.top = (!self.heap.is_empty()).then(|| self.heap.swap_remove(0).run);
+        self.steady = 0;
         self.sink(0);
     }
 
@@ -96,22 +130,18 @@ impl<C: Cursor> Merge<C> {
             self.heap.clear();
             return moved;
         }
-        match self.heap.first() {
-            None if self.runs[top].entry().is_none() => self.top = None,
-            Some(&next) if self.comes_before(next, top) => self.change_top(top),
-            _ => {}
+        match (self.heap.first(), self.head(top)) {
+            (None, None) => self.top = None,
+            (Some(&next), Some(head)) if self.comes_before(next, head) => {
+                self.heap[0] = head;
+                self.top = Some(next.run);
+                self.steady = 0;
+                self.sink(0);
+            }
+            (_, Some(_)) => self.steady += 1,
+            (Some(_), None) => self.take_top(),
         }
         Ok(())
-    }
-
-    /// Takes the first of the heap in place of the top.
-    fn change_top(&mut self, top: usize) {
-        if self.runs[top].entry().is_some() {
-            self.top = Some(std::mem::replace(&mut self.heap[0], top));
-            self.sink(0);
-        } else {
-            self.take_top();
-        }
     }
 
     /// Turns the way round: all runs but the top go to the other side of its entry.
@@ -127,9 +157,7 @@ impl<C: Cursor> Merge<C> {
         for run in 0..self.runs.len() {
             if run != top {
                 self.turn_run(run, seq, run < top)?;
-                if self.runs[run].entry().is_some() {
-                    self.heap.push(run);
-                }
+                self.heap.extend(self.head(run));
             }
         }
         for place in (0..self.heap.len() / 2).rev() {
@@ -210,6 +238,24 @@ impl<C: Cursor> Cursor for Merge<C> {
         }
         let moved = self.runs[top].retreat();
         self.settle(top, moved)
+    }
+
+    /// Up to where the next one of the other runs stands.
+    #[inline]
+    fn stretch(&self, seq: u64, end: Option<&[u8]>) -> usize {
+        let Some(top) = self.top.filter(|_| self.is_forward) else { return 0 };
+        let Some(next) = self.heap.first() else { return self.runs[top].stretch(seq, end) };
+        if self.steady < STEADY {
+            return 0;
+        }
+        let Some(next) = self.runs[next.run].entry() else { return 0 };
+        let end = end.map_or(next.key, |end| end.min(next.key));
+        self.runs[top].stretch(seq, Some(end))
+    }
+
+    #[inline]
+    fn follow(&mut self) -> bool {
+        self.top.is_some_and(|top| self.runs[top].follow())
     }
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     MemtableWriter,
-    test_run::{Owned, TestRun, some_moves, some_versions},
+    test_run::{Owned, TestRun, some_key, some_moves, some_versions},
 };
 use proptest::prelude::*;
 
@@ -28,6 +28,45 @@ proptest! {
             step.apply(&mut one).unwrap();
             step.apply(&mut merge).unwrap();
             prop_assert_eq!(merge.entry(), one.entry(), "after {:?}", step);
+        }
+    }
+
+    #[test]
+    fn stretches_are_what_stepping_shows(
+        versions in some_versions(),
+        over in prop::collection::vec(0..60_usize, 1..60),
+        runs in 1..4_usize,
+        moves in some_moves(),
+        seq in 0..70_u64,
+        end in prop::option::of(some_key()),
+    ) {
+        let mut merge = Merge::new(spread(&versions, &over, runs));
+        for step in moves {
+            step.apply(&mut merge).unwrap();
+            let mut stepping = merge.clone();
+            let mut following = merge.clone();
+            for _ in 0..merge.stretch(seq, end.as_deref()) {
+                let before = stepping.entry().map(|entry| entry.key.to_vec());
+                stepping.advance().unwrap();
+                let entry = stepping.entry().expect("it was counted");
+                prop_assert!(end.as_deref().is_none_or(|end| entry.key < end));
+                prop_assert!(entry.seq <= seq && entry.expires_ms.is_none());
+                prop_assert_ne!(entry.kind, crate::EntryKind::Remove);
+                let is_new = before.is_some_and(|before| *before < *entry.key);
+                prop_assert_eq!(following.follow(), is_new, "after {:?}", step);
+                if !is_new {
+                    stepping.retreat().unwrap();
+                    break;
+                }
+                prop_assert_eq!(following.entry(), stepping.entry(), "after {:?}", step);
+            }
+            // Both go on alike.
+            following.advance().unwrap();
+            stepping.advance().unwrap();
+            prop_assert_eq!(following.entry(), stepping.entry());
+            following.retreat().unwrap();
+            stepping.retreat().unwrap();
+            prop_assert_eq!(following.entry(), stepping.entry());
         }
     }
 

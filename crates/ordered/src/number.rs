@@ -31,6 +31,18 @@ pub(crate) fn uint_at(bytes: &[u8], at: usize, width: usize) -> Option<u64> {
     Some(u64::from_le_bytes(word))
 }
 
+/// The first eight bytes of a key as a number: the lower of two numbers is that of the lower key. Zeroes
+/// stand behind the end of a shorter key, so keys that differ may have the same number.
+#[inline(always)]
+pub(crate) fn word_of(key: &[u8]) -> u64 {
+    if let Some(first) = key.first_chunk() {
+        return u64::from_be_bytes(*first);
+    }
+    let mut padded = [0; 8];
+    padded[..key.len()].copy_from_slice(key);
+    u64::from_be_bytes(padded)
+}
+
 #[inline(always)]
 fn low_bytes(width: usize) -> u64 {
     u64::MAX.checked_shr(64 - 8 * (width.min(8) as u32)).unwrap_or(0)

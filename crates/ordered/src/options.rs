@@ -18,7 +18,8 @@ pub enum Style {
     Fifo {
         /// How long after it came a record may be dropped, in milliseconds; 0: never.
         keep_ms: u64,
-        /// How many bytes are kept at most; 0: no limit. What is beyond is dropped, oldest first.
+        /// How many bytes are kept at most, of tables and of what they refer to; 0: no limit. What is
+        /// beyond is dropped, oldest first.
         bytes_max: u64,
     },
 }
@@ -48,6 +49,13 @@ pub struct TreeOptions {
     /// How blocks are made smaller in the deepest level, which has most of the data. Not at all by
     /// default.
     pub bottom_compression: Compression,
+    /// Values longer than this, in bytes, stay in the log of the tree's owner, and tables have
+    /// [references](crate::Reference) to them: they are not written again by every compaction, and
+    /// are read where they lie. `None`: never. 4 KiB by default, the size of a block: a value that is
+    /// longer has a block of its own anyway, so a read of it touches no more pages in the log than in
+    /// a table. In return their space comes back later: compactions have to drop the references
+    /// first, and what else is in their segments has to be moved then.
+    pub separate_over_bytes: Option<u32>,
 }
 
 impl Default for TreeOptions {
@@ -63,6 +71,7 @@ impl Default for TreeOptions {
             filter_prefix_bytes: None,
             compression: Compression::None,
             bottom_compression: Compression::None,
+            separate_over_bytes: Some(4 << 10),
         }
     }
 }
@@ -82,6 +91,7 @@ mod id {
     pub(super) const COMPRESSION: u64 = 10;
     pub(super) const BOTTOM_COMPRESSION: u64 = 11;
     pub(super) const FILTER_PREFIX: u64 = 12;
+    pub(super) const SEPARATE_OVER: u64 = 13;
 }
 
 impl TreeOptions {
@@ -105,6 +115,7 @@ impl TreeOptions {
             (id::COMPRESSION, number_of(self.compression)),
             (id::BOTTOM_COMPRESSION, number_of(self.bottom_compression)),
             (id::FILTER_PREFIX, self.filter_prefix_bytes.unwrap_or(0).into()),
+            (id::SEPARATE_OVER, self.separate_over_bytes.map_or(u64::MAX, u64::from)),
         ]
     }
 
@@ -129,6 +140,10 @@ impl TreeOptions {
                 id::FILTER_PREFIX => {
                     let bytes = u16::try_from(value).ok()?;
                     options.filter_prefix_bytes = (bytes > 0).then_some(bytes);
+                }
+                id::SEPARATE_OVER => {
+                    let over = (value != u64::MAX).then_some(value);
+                    options.separate_over_bytes = over.map(u32::try_from).transpose().ok()?;
                 }
                 _ => return None,
             }
@@ -209,20 +224,30 @@ mod tests {
 
     #[test]
     fn options_round_trip_and_unknown_ones_are_refused() {
-        for style in
-            [Style::Leveled, Style::Tiered, Style::Fifo { keep_ms: 5, bytes_max: u64::MAX }]
-        {
+        for (style, ratio) in [
+            (Style::Leveled, 7),
+            (Style::Tiered, 8),
+            (Style::Fifo { keep_ms: 5, bytes_max: u64::MAX }, 7),
+        ] {
             let options = TreeOptions {
                 style,
-                ratio: 7,
+                ratio,
                 filter_prefix_bytes: Some(9),
                 bottom_compression: Compression::Zstd { level: 5 },
+                separate_over_bytes: (ratio == 7).then_some(u32::MAX),
                 ..TreeOptions::default()
             };
             assert_eq!(TreeOptions::from_fields(options.fields()), Some(options));
         }
         assert_eq!(TreeOptions::from_fields([]), Some(TreeOptions::default()));
-        for wrong in [(0, 1), (13, 1), (id::STYLE, 4), (id::COMPRESSION, 3), (id::RATIO, 1)] {
+        for wrong in [
+            (0, 1),
+            (14, 1),
+            (id::SEPARATE_OVER, 1 << 32),
+            (id::STYLE, 4),
+            (id::COMPRESSION, 3),
+            (id::RATIO, 1),
+        ] {
             assert_eq!(TreeOptions::from_fields([wrong]), None, "{wrong:?}");
         }
     }

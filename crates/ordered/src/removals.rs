@@ -46,7 +46,9 @@ impl RangeRemoval {
 #[derive(Clone, Debug, Default)]
 pub struct Removals {
     /// Each is at least twice as large as the one behind it, as long as they are added one by one.
-    parts: Arc<[Arc<Fixed>]>,
+    /// `None` if there are none: that is what nearly every cursor has, and it costs no count that
+    /// threads share.
+    parts: Option<Arc<[Arc<Fixed>]>>,
 }
 
 /// What is removed of a key and of those around it.
@@ -62,11 +64,16 @@ pub struct Removed<'r> {
 }
 
 impl Removals {
+    #[inline]
+    fn parts(&self) -> &[Arc<Fixed>] {
+        self.parts.as_deref().unwrap_or_default()
+    }
+
     /// Whether there are none.
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.parts.is_empty()
+        self.parts.is_none()
     }
 
     /// The newest removal not newer than `seq` whose range the key is in.
@@ -74,7 +81,7 @@ impl Removals {
     #[must_use]
     pub fn newest_over(&self, key: &[u8], seq: u64) -> Option<u64> {
         let mut newest = None;
-        for part in &*self.parts {
+        for part in self.parts() {
             if part.oldest_seq() <= seq && newest < Some(part.newest_seq()) {
                 newest = newest.max(part.newest_over(key, seq));
             }
@@ -87,7 +94,7 @@ impl Removals {
     #[must_use]
     pub fn around(&self, key: &[u8], seq: u64) -> Removed<'_> {
         let mut removed = Removed { seq: None, from: None, to: None };
-        for part in &*self.parts {
+        for part in self.parts() {
             let (from, to) = part.bounds_around(key);
             removed.seq = removed.seq.max(part.newest_over(key, seq));
             removed.from = removed.from.max(from);
@@ -105,27 +112,27 @@ impl Removals {
         if removal.from >= removal.to {
             return self.clone();
         }
-        let mut parts = self.parts.to_vec();
+        let mut parts = self.parts().to_vec();
         let mut last = vec![removal];
         while parts.last().is_some_and(|part| part.removals().len() < 2 * last.len()) {
             last.extend(parts.pop().iter().flat_map(|part| part.removals().iter().cloned()));
         }
         parts.push(Arc::new(Fixed::new(last)));
-        Self { parts: parts.into() }
+        Self { parts: (!parts.is_empty()).then(|| parts.into()) }
     }
 
     /// All of several.
     #[must_use]
     pub fn union<'r>(sets: impl IntoIterator<Item = &'r Self>) -> Self {
         let mut parts: Vec<_> =
-            sets.into_iter().flat_map(|set| set.parts.iter().cloned()).collect();
+            sets.into_iter().flat_map(|set| set.parts().iter().cloned()).collect();
         parts.sort_by_key(|part| Reverse(part.removals().len()));
-        Self { parts: parts.into() }
+        Self { parts: (!parts.is_empty()).then(|| parts.into()) }
     }
 
     /// The removals, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &RangeRemoval> {
-        self.parts.iter().flat_map(|part| part.removals())
+        self.parts().iter().flat_map(|part| part.removals())
     }
 
     /// The same for whoever asks as of one of `snapshots` (in rising order) or as of now, and as few as
@@ -140,7 +147,7 @@ impl Removals {
     /// About how much memory this takes, in bytes.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        self.parts.iter().map(|part| part.memory_bytes()).sum()
+        self.parts().iter().map(|part| part.memory_bytes()).sum()
     }
 }
 
@@ -151,7 +158,7 @@ impl FromIterator<RangeRemoval> for Removals {
         if removals.is_empty() {
             return Self::default();
         }
-        Self { parts: Arc::new([Arc::new(Fixed::new(removals))]) }
+        Self { parts: (!removals.is_empty()).then(|| [Arc::new(Fixed::new(removals))].into()) }
     }
 }
 
@@ -244,7 +251,7 @@ mod tests {
             // As whoever empties a queue from its front does.
             set = set.with(RangeRemoval::new(&key(0), &key(n), n.into()));
         }
-        assert!(set.parts.len() < 16, "{} parts", set.parts.len());
+        assert!(set.parts().len() < 16, "{} parts", set.parts().len());
         assert!(set.memory_bytes() < 10_000 * 1024, "{} bytes", set.memory_bytes());
         for n in (0..10_000).step_by(97) {
             assert_eq!(set.newest_over(&key(n), u64::MAX), Some(10_000));

@@ -165,6 +165,15 @@ impl Cursor for LevelCursor {
         let done = moved.and_then(|()| self.last_before(self.at));
         self.outside_after(done)
     }
+
+    fn stretch(&self, seq: u64, end: Option<&[u8]>) -> usize {
+        self.open.as_ref().map_or(0, |cursor| cursor.stretch(seq, end))
+    }
+
+    #[inline]
+    fn follow(&mut self) -> bool {
+        self.open.as_mut().is_some_and(Cursor::follow)
+    }
 }
 
 macro_rules! each {
@@ -207,5 +216,14 @@ impl Cursor for Source {
     #[inline]
     fn retreat(&mut self) -> Result<()> {
         each!(self, cursor => cursor.retreat())
+    }
+
+    fn stretch(&self, seq: u64, end: Option<&[u8]>) -> usize {
+        each!(self, cursor => cursor.stretch(seq, end))
+    }
+
+    #[inline]
+    fn follow(&mut self) -> bool {
+        each!(self, cursor => cursor.follow())
     }
 }

@@ -41,6 +41,8 @@ pub struct TreeStats {
     pub compaction_read_bytes: u64,
     /// What they wrote, in bytes.
     pub compaction_written_bytes: u64,
+    /// Bytes of values that are in the owner's log, and that its tables refer to.
+    pub referenced_bytes: u64,
     /// How far compactions are behind, in bytes.
     pub debt_bytes: u64,
     /// How many memtables and runs of tables a read of a key that is not there asks at most.
@@ -134,6 +136,7 @@ impl Tree {
             moves: count(&counts.moves),
             compaction_read_bytes: count(&counts.read_bytes),
             compaction_written_bytes: count(&counts.written_bytes),
+            referenced_bytes: levels.tables().map(|(_, table)| table.referenced_bytes()).sum(),
             debt_bytes: view.version.debt_bytes,
             read_amplification: runs as u64,
         }

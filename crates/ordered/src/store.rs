@@ -7,10 +7,12 @@
 //! Locks, in the order in which they may be taken: the log (held while an edit is synced), a tree's
 //! writer, what is running in a tree, the list of trees. Readers take none.
 
+mod follower;
 mod frozen;
 mod opening;
 mod range;
 
+pub use follower::Follower;
 pub use frozen::Frozen;
 pub(crate) use range::compact_range;
 
@@ -18,12 +20,14 @@ use crate::{
     Admission, Backlog, BlockCache, Damage, Edit, Error, FileName, Hold, Manifest, ManifestPlace,
     Pause, Pressure, Result, State, StoreStats, Tree, TreeAdded, TreeOptions, Work,
     holds::{Holds, Horizon},
-    manifest::TreeState,
+    manifest::{Glance, TreeState},
+    referring::FormerViews,
     site::Site,
     stats,
     tree::TreeCore,
 };
 use annals_disk::Disk;
+use arc_swap::ArcSwapOption;
 use parking_lot::{Mutex, RwLock};
 use std::{
     collections::BTreeMap,
@@ -150,7 +154,7 @@ impl StoreConfig {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Store {
-    core: Arc<StoreCore>,
+    pub(crate) core: Arc<StoreCore>,
 }
 
 /// What all copies of a store share.
@@ -163,7 +167,11 @@ pub(crate) struct StoreCore {
     root: Arc<dyn ManifestRoot>,
     trees: RwLock<BTreeMap<u32, Arc<TreeCore>>>,
     pub(crate) holds: Arc<Holds>,
+    pub(crate) former: FormerViews,
     failure: OnceLock<Arc<Error>>,
+    is_read_only: bool,
+    /// Where the next edit of another process will be; none in a store that is written.
+    glance: ArcSwapOption<Glance>,
     /// Which tree is looked at first for the next compaction.
     turn: AtomicUsize,
     pub(crate) stalls: Stalls,
@@ -179,8 +187,26 @@ pub(crate) struct Stalls {
 
 #[derive(Debug)]
 struct Log {
-    manifest: Manifest,
+    ledger: Ledger,
     state: State,
+}
+
+/// Where edits go.
+#[derive(Debug)]
+enum Ledger {
+    /// To this manifest.
+    Ours(Manifest),
+    /// Another process may write them; this is how far they were read and shown.
+    Others(ManifestPlace),
+}
+
+impl Log {
+    fn place(&self) -> ManifestPlace {
+        match &self.ledger {
+            Ledger::Ours(manifest) => manifest.place(),
+            Ledger::Others(place) => *place,
+        }
+    }
 }
 
 impl StoreCore {
@@ -190,6 +216,17 @@ impl StoreCore {
             None => Ok(()),
             Some(cause) => Err(Error::Stopped { cause: Arc::clone(cause) }),
         }
+    }
+
+    /// Whether tables may be written.
+    pub(crate) fn check_ours(&self) -> Result<()> {
+        if self.is_read_only { Err(Error::ReadOnly) } else { self.check() }
+    }
+
+    /// Whether work is handed out: not after a failure, not while the store is being closed, and not where
+    /// another process does it.
+    fn has_work_done(&self) -> bool {
+        self.check().is_ok() && self.site.check_going_on().is_ok() && !self.is_read_only
     }
 
     /// Notes that background work has failed: no records are taken from now on.
@@ -216,13 +253,16 @@ impl StoreCore {
         install: impl FnOnce(&State),
     ) -> Result<()> {
         let mut log = self.log.lock();
+        let Log { ledger: Ledger::Ours(manifest), state } = &mut *log else {
+            return Err(Error::ReadOnly);
+        };
         self.check()?;
-        check(&log.state)?;
+        check(state)?;
         edit.next_number = Some(self.site.next_number.load(Ordering::Relaxed));
-        let mut next = log.state.changed(&edit)?;
-        let written = match log.manifest.append(&edit) {
+        let mut next = state.changed(&edit)?;
+        let written = match manifest.append(&edit) {
             Ok(true) => Ok(()),
-            Ok(false) => self.roll_over(&mut log, &mut next),
+            Ok(false) => self.roll_over(manifest, &mut next),
             Err(error) => Err(error),
         };
         if let Err(error) = written {
@@ -235,13 +275,13 @@ impl StoreCore {
     }
 
     /// Begins a new manifest with `state`, and has the root name it.
-    fn roll_over(&self, log: &mut Log, state: &mut State) -> Result<()> {
+    fn roll_over(&self, manifest: &mut Manifest, state: &mut State) -> Result<()> {
         let number = self.site.new_number();
         state.next_number = state.next_number.max(number + 1);
         let Site { disk, dir, database_id, .. } = &self.site;
-        let manifest = Manifest::create(&**disk, dir, *database_id, number, state)?;
-        self.root.set_manifest(manifest.place()).map_err(|what| Error::Root { what })?;
-        let former = std::mem::replace(&mut log.manifest, manifest);
+        let fresh = Manifest::create(&**disk, dir, *database_id, number, state)?;
+        self.root.set_manifest(fresh.place()).map_err(|what| Error::Root { what })?;
+        let former = std::mem::replace(manifest, fresh);
         self.site.graves.push(FileName::Manifest(former.place().number));
         Ok(())
     }
@@ -308,21 +348,25 @@ impl Store {
         site: Site,
         config: StoreConfig,
         root: Arc<dyn ManifestRoot>,
-        manifest: Manifest,
+        ledger: Ledger,
         state: State,
         trees: BTreeMap<u32, Arc<TreeCore>>,
     ) -> Self {
         let level0_tables = TreeOptions::default().level0_tables;
         let pressure = Pressure::new(config.memory_bytes, config.memtable_bytes, level0_tables);
+        let is_read_only = matches!(ledger, Ledger::Others(_));
         let core = StoreCore {
             site,
             config,
             pressure,
-            log: Mutex::new(Log { manifest, state }),
+            log: Mutex::new(Log { ledger, state }),
             root,
             trees: RwLock::new(trees),
             holds: Arc::default(),
+            former: FormerViews::default(),
             failure: OnceLock::new(),
+            is_read_only,
+            glance: ArcSwapOption::empty(),
             turn: AtomicUsize::new(0),
             stalls: Stalls::default(),
         };
@@ -349,6 +393,7 @@ impl Store {
         let former = self.core.trees.write().insert(id, Arc::new(tree));
         if let Some(former) = former {
             former.drop_files();
+            self.core.former.retire(&former);
         }
     }
 
@@ -362,13 +407,16 @@ impl Store {
     }
 
     fn end_tree(&self, id: u32) {
-        if let Some(tree) = self.core.trees.write().remove(&id) {
+        let removed = self.core.trees.write().remove(&id);
+        if let Some(tree) = removed {
             tree.drop_files();
+            self.core.former.retire(&tree);
         }
     }
 
     /// Puts an empty tree in the place of one, which has all records up to `seq` then: there is
-    /// nothing to be replayed before that. Copies of the former tree go on reading what it had.
+    /// nothing to be replayed before that. Copies of the former tree go on reading what it had. Not for trees
+    /// that other processes read: those take both for one.
     ///
     /// # Errors
     /// If there is no such tree or the manifest cannot be written.
@@ -399,10 +447,42 @@ impl Store {
         self.core.all_trees().into_iter().map(tree).collect()
     }
 
-    /// Which manifest there is and how far it is synced, for the caller's root.
+    /// Which manifest there is and how far it is synced, for the caller's root. In a store that is only
+    /// read: how far readers see it.
     #[must_use]
     pub fn manifest_place(&self) -> ManifestPlace {
-        self.core.log.lock().manifest.place()
+        self.core.log.lock().place()
+    }
+
+    /// In a store that is only read: whether the manifest seems to say more than was read of it, so that
+    /// its [`Follower`] should look. Costs a look at two places in memory.
+    #[inline]
+    #[must_use]
+    pub fn may_have_more(&self) -> bool {
+        self.core.glance.load().as_ref().is_some_and(|glance| glance.may_have_more())
+    }
+
+    /// Opens the store of a database in `dir` for reading, beside a process that writes it or alone;
+    /// nothing on disk is changed, ever. `place` asks the caller's root which manifest there is, each time
+    /// anew. Trees take records that no table has, as in a store that is written; what shows their tables,
+    /// and moves them on, is the [`Follower`]: before it is told to, trees have none.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), or what `place` says.
+    pub fn open_read_only<E: From<Error>>(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        database_id: u64,
+        config: StoreConfig,
+        place: impl Fn() -> Result<ManifestPlace, E>,
+    ) -> Result<(Self, Follower), E> {
+        follower::open(disk, dir, database_id, config, place)
+    }
+
+    /// In a store that is only read: lets go of all trees. Who has one goes on reading what it has.
+    pub fn let_go(&self) {
+        self.core.glance.store(None);
+        self.core.trees.write().clear();
     }
 
     /// Keeps what can be seen as of `seq` and `now_ms` until the hold is dropped. `seq` must be the
@@ -487,7 +567,7 @@ impl Store {
     /// The next flush, or files to remove.
     #[must_use]
     pub fn next_flush(&self, now_ms: u64) -> Option<Work> {
-        if self.core.check().is_err() || self.core.site.check_going_on().is_err() {
+        if !self.core.has_work_done() {
             return None;
         }
         Work::remove(&self.core).or_else(|| Work::flush(&self.core, now_ms))
@@ -496,7 +576,7 @@ impl Store {
     /// The next compaction.
     #[must_use]
     pub fn next_compaction(&self, now_ms: u64) -> Option<Work> {
-        if self.core.check().is_err() || self.core.site.check_going_on().is_err() {
+        if !self.core.has_work_done() {
             return None;
         }
         let trees = self.core.all_trees();
@@ -512,13 +592,13 @@ impl Store {
     #[must_use]
     pub fn has_work(&self, now_ms: u64) -> bool {
         let horizon = self.core.horizon(now_ms);
-        let (settled_seq, now_ms) = (horizon.settled_seq(), horizon.now_ms);
-        let idle = self.core.check().is_err() || self.core.site.check_going_on().is_err();
-        !idle
+        self.core.has_work_done()
             && (!self.core.site.graves.is_empty()
-                || self.core.all_trees().iter().any(|tree| {
-                    Work::can_flush(tree) || tree.wants_compaction(settled_seq, now_ms)
-                }))
+                || self
+                    .core
+                    .all_trees()
+                    .iter()
+                    .any(|tree| Work::can_flush(tree) || tree.wants_compaction(&horizon)))
     }
 
     /// Has running work end soon, with [`Error::Cancelled`], and hands out none any more. What was
@@ -528,16 +608,17 @@ impl Store {
     }
 
     /// Reads every byte of all tables and of the manifest, and reports each place that is damaged
-    /// with the keys concerned, as far as that is known.
+    /// with the keys concerned, as far as that is known. Where another process writes it, the manifest is
+    /// left to [`Follower::verify_manifest`].
     ///
     /// # Errors
     /// If the manifest is damaged.
     pub fn verify(&self, report: &mut dyn FnMut(u32, Damage)) -> Result<()> {
         let site = &self.core.site;
-        {
+        if !self.core.is_read_only {
             // No edit is written meanwhile, or it would be taken for a torn one.
             let log = self.core.log.lock();
-            let place = log.manifest.place();
+            let place = log.place();
             crate::read_manifest(&*site.disk, &site.dir, site.database_id, place)?;
         }
         for tree in self.core.all_trees() {

@@ -6,7 +6,7 @@
 //! * `handle`: where a block is;
 //! * `header`, `footer`, `properties`, `ranges`: the parts of the file that are no blocks of entries;
 //! * `writer`: makes the file; `reader`: opens it and answers for one key; `cursor`: goes through it;
-//!   `verify`: reads every byte.
+//!   `ahead`: brings closer what look-ups will read; `verify`: reads every byte.
 //!
 //! Data blocks are reached through a tree of index blocks, whose lowest nodes, the *leaves*, each have
 //! a filter for the keys below them. The tree is written while entries come in and is read in place, so
@@ -15,6 +15,7 @@
 //!
 //! The bytes are described in `docs/formats/sstable.md`.
 
+mod ahead;
 mod blocks;
 mod cursor;
 #[cfg(test)]

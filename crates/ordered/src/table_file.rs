@@ -65,11 +65,12 @@ impl TableFile {
         graves: Arc<Graves>,
     ) -> Result<Self> {
         let path = FileName::Table(info.number).path(dir);
+        let missing = || {
+            let what = format!("it held keys {} of the keyspace with id {tree}", info.range);
+            Error::Missing { path: path.clone(), what }
+        };
         match disk.len(&path)? {
-            None => {
-                let what = format!("it held keys {} of the keyspace with id {tree}", info.range);
-                return Err(Error::Missing { path, what });
-            }
+            None => return Err(missing()),
             Some(bytes) if bytes != info.bytes => {
                 let what = "the table does not have the length that the manifest says";
                 return Err(Error::Damaged { path, offset: bytes.min(info.bytes), what });
@@ -77,7 +78,11 @@ impl TableFile {
             Some(_) => {}
         }
         let identity = TableIdentity { database_id, number: info.number };
-        let table = Table::open(disk, &path, identity, cache)?;
+        let table = Table::open(disk, &path, identity, cache).map_err(|error| match error {
+            // Another process has removed it since.
+            Error::Disk(error) if error.is_not_found() => missing(),
+            error => error,
+        })?;
         let removals = if info.range_removals > 0 {
             table.range_removals()?.into_iter().collect()
         } else {

@@ -31,6 +31,8 @@ pub struct TableInfo {
     pub oldest_ms: u64,
     /// When the newest of its records came.
     pub newest_ms: u64,
+    /// The segments of the owner's log that it refers to, in rising order, and the bytes in each.
+    pub references: Vec<(u64, u64)>,
 }
 
 impl TableInfo {
@@ -50,6 +52,13 @@ impl TableInfo {
             && self.expiring <= self.entries
             && counted
             && expiry
+            && self.references.is_sorted_by(|one, next| one.0 < next.0)
+    }
+
+    /// The bytes in the owner's log that it refers to.
+    #[must_use]
+    pub fn referenced_bytes(&self) -> u64 {
+        self.references.iter().fold(0, |sum, (_, bytes)| sum.saturating_add(*bytes))
     }
 
     /// How many of its versions have expired at `now_ms`, as far as counts and ends can tell:
@@ -94,6 +103,7 @@ pub(crate) mod tests {
             last_expiry_ms: 0,
             oldest_ms: 1,
             newest_ms: 2,
+            references: Vec::new(),
         }
     }
 
@@ -101,7 +111,7 @@ pub(crate) mod tests {
     fn fields_that_do_not_fit_each_other_are_found() {
         let right = table(1, b"a", b"c", (1, 9));
         assert!(right.is_consistent());
-        let wrong: [fn(&mut TableInfo); 9] = [
+        let wrong: [fn(&mut TableInfo); 10] = [
             |table| table.range = KeyRange::until(b"a", b"a"),
             |table| table.lowest_seq = 10,
             |table| table.oldest_ms = 3,
@@ -111,6 +121,7 @@ pub(crate) mod tests {
             |table| table.expiring = 1,
             |table| table.last_expiry_ms = 1,
             |table| table.range_removals = u64::MAX,
+            |table| table.references = vec![(2, 1), (2, 1)],
         ];
         for (at, change) in wrong.iter().enumerate() {
             let mut table = right.clone();

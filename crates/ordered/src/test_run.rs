@@ -88,6 +88,29 @@ impl Cursor for TestRun {
     fn retreat(&mut self) -> Result<()> {
         if self.at == 0 { Ok(()) } else { self.go(self.at - 1) }
     }
+
+    fn stretch(&self, seq: u64, end: Option<&[u8]>) -> usize {
+        if self.at == 0 {
+            return 0;
+        }
+        let is_plain = |one: &&Owned| {
+            end.is_none_or(|end| *one.key < *end)
+                && one.kind != EntryKind::Remove
+                && one.expires_ms.is_none()
+                && one.seq <= seq
+        };
+        self.entries[self.at..].iter().take_while(is_plain).count()
+    }
+
+    fn follow(&mut self) -> bool {
+        let is_new = self.entries[self.at].key != self.entries[self.at - 1].key;
+        if is_new && self.moves_left > 0 {
+            self.moves_left -= 1;
+            self.at += 1;
+            return true;
+        }
+        false
+    }
 }
 
 /// Few keys, so that many have several versions.

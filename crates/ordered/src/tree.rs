@@ -1,13 +1,15 @@
 //! A tree: sorted keys with their versions, in memtables and in tables.
 
 use crate::{
-    AsOf, Entry, Error, KEY_BYTES_MAX, KeyRange, MemtableWriter, RangeRemoval, Result, TreeCursor,
-    TreeOptions, VALUE_BYTES_MAX, View,
+    AsOf, Entry, Error, KEY_BYTES_MAX, KeyRange, Memtable, MemtableWriter, RangeRemoval, Result,
+    TreeCursor, TreeOptions, VALUE_BYTES_MAX, View,
     compaction::{
         Running,
         choice::{Ask, choose},
     },
+    holds::Horizon,
     manifest::TreeState,
+    referring::FormerViews,
     store::StoreCore,
     table_file::TableFile,
     version::Version,
@@ -152,7 +154,7 @@ impl TreeCore {
 
     /// Puts the memtable that is written to among those that are to be flushed. `false` if there is
     /// nothing in it.
-    fn seal(&self, writer: &mut Writer) -> bool {
+    fn seal(&self, writer: &mut Writer, former: &FormerViews) -> bool {
         self.is_seal_wanted.store(false, Ordering::Relaxed);
         if writer.memtable.memtable().is_empty() {
             return false;
@@ -160,7 +162,7 @@ impl TreeCore {
         let Writer { memtable, oldest_ms, newest_ms } = std::mem::replace(writer, Writer::new());
         let full = Arc::clone(memtable.memtable());
         let sealed = Arc::new(Sealed { memtable: full, oldest_ms, newest_ms });
-        self.view.rcu(|view| View {
+        former.replace(self, |view| View {
             database_id: view.database_id,
             active: Arc::clone(writer.memtable.memtable()),
             sealed: std::iter::once(&sealed).chain(&view.sealed).cloned().collect(),
@@ -176,12 +178,13 @@ impl TreeCore {
         state: &TreeState,
         fresh: &[Arc<TableFile>],
         flushed: &[Arc<Sealed>],
+        former_views: &FormerViews,
     ) {
         let version = |view: &View| {
             let (levels, former) = (state.levels.clone(), Some(&*view.version));
             Arc::new(Version::new(levels, &self.options, former, fresh))
         };
-        let former = self.view.rcu(|view| View {
+        let former = former_views.replace(self, |view| View {
             database_id: view.database_id,
             active: Arc::clone(&view.active),
             sealed: view
@@ -202,6 +205,46 @@ impl TreeCore {
         self.flushed_through.store(state.flushed_through, Ordering::Release);
     }
 
+    /// In a store that is only read: takes over what another process made of the tree. `opened` has the
+    /// tables that the tree does not have open. Memtables with nothing that the tables lack go; one that
+    /// has some of both stays whole, so that all that came after its first record is in memory.
+    ///
+    /// Readers look at the view first and at the newest number after that, so the caller has let them see
+    /// everything that the tables have.
+    pub(crate) fn show(&self, state: &TreeState, opened: &[Arc<TableFile>]) {
+        let mut writer = self.writer.lock();
+        let is_covered = |memtable: &Memtable| {
+            memtable.seqs().is_none_or(|(_, newest)| newest <= state.flushed_through)
+        };
+        let active = writer.memtable.memtable();
+        if !active.is_empty() && is_covered(active) {
+            *writer = Writer::new();
+        }
+        let view = self.view.load();
+        let version = if Arc::ptr_eq(&view.version.levels, &state.levels) {
+            Arc::clone(&view.version)
+        } else {
+            let (levels, former) = (Arc::clone(&state.levels), Some(&*view.version));
+            Arc::new(Version::new(levels, &self.options, former, opened))
+        };
+        let sealed = view.sealed.iter().filter(|sealed| !is_covered(&sealed.memtable));
+        self.view.store(Arc::new(View {
+            database_id: view.database_id,
+            active: Arc::clone(writer.memtable.memtable()),
+            sealed: sealed.cloned().collect(),
+            version,
+        }));
+        self.flushed_through.store(state.flushed_through, Ordering::Release);
+    }
+
+    /// Whether a memtable has nothing that the tables lack once they are as `state` says.
+    pub(crate) fn would_let_go(&self, state: &TreeState) -> bool {
+        let view = self.view.load();
+        let sealed = view.sealed.iter().map(|sealed| &sealed.memtable);
+        let mut seqs = std::iter::once(&view.active).chain(sealed).filter_map(|one| one.seqs());
+        seqs.any(|(_, newest)| newest <= state.flushed_through)
+    }
+
     /// Marks all files for removal: an edit without the tree is synced.
     pub(crate) fn drop_files(&self) {
         self.is_dropped.store(true, Ordering::Release);
@@ -217,12 +260,14 @@ impl TreeCore {
     }
 
     /// Whether a compaction could be begun now.
-    pub(crate) fn wants_compaction(&self, settled_seq: u64, now_ms: u64) -> bool {
+    pub(crate) fn wants_compaction(&self, horizon: &Horizon) -> bool {
         let running = self.running.lock();
         let view = self.view.load();
         let levels = &view.version.levels;
         let options = &self.options;
-        choose(&Ask { levels, options, running: &running, settled_seq, now_ms }).is_some()
+        let (settled_seq, held_seq) = (horizon.settled_seq(), horizon.held_seq());
+        let (running, now_ms) = (&running, horizon.now_ms);
+        choose(&Ask { levels, options, running, settled_seq, held_seq, now_ms }).is_some()
     }
 }
 
@@ -266,7 +311,7 @@ impl Tree {
         let full =
             writer.memtable.memtable().memory_bytes() as u64 >= self.store.config.memtable_bytes;
         if full || core.is_seal_wanted.load(Ordering::Relaxed) {
-            core.seal(&mut writer);
+            core.seal(&mut writer, &self.store.former);
         }
         let flushed_through = core.flushed_through.load(Ordering::Relaxed);
         let mut bytes = 0;
@@ -297,7 +342,7 @@ impl Tree {
     /// Has the memtable flushed with the next work, however full it is. Called as a writer: while
     /// nobody applies, and what was applied is visible. `false` if there is nothing in it.
     pub fn seal(&self) -> bool {
-        self.core.seal(&mut self.core.writer.lock())
+        self.core.seal(&mut self.core.writer.lock(), &self.store.former)
     }
 
     /// The memtables and tables of this moment, to read from. Costs no more than a pointer.
@@ -400,7 +445,7 @@ impl Tree {
     /// # Errors
     /// What the work reports, or [`Error::Stopped`].
     pub fn compact_range(&self, range: Option<&KeyRange>, now_ms: u64) -> Result<()> {
-        self.store.check()?;
+        self.store.check_ours()?;
         crate::store::compact_range(self, range.cloned(), now_ms)
     }
 

@@ -2,8 +2,10 @@
 //! keep the one they began with, and with it all its files.
 
 use crate::{
-    LEVELS, Levels, Style, TableInfo, TreeOptions, compaction::targets::Targets,
+    LEVELS, Levels, Style, TableInfo, TreeOptions,
+    compaction::targets::Targets,
     table_file::TableFile,
+    windows::{Windows, Worded},
 };
 use std::{collections::HashMap, sync::Arc};
 
@@ -13,6 +15,9 @@ pub(crate) struct Version {
     pub(crate) levels: Arc<Levels>,
     /// The files, in each level in the order of `levels`.
     files: [Arc<[Arc<TableFile>]>; LEVELS],
+    windows: [Windows; LEVELS],
+    /// The deepest level that has tables.
+    deepest: Option<usize>,
     /// Versions of keys in all tables, removals included.
     pub(crate) entries: u64,
     /// How many of them are removals.
@@ -47,6 +52,7 @@ impl Version {
             };
             tables.map(file).collect()
         });
+        let windows = std::array::from_fn(|level| Windows::of(levels.level(level)));
         let sum =
             |count: fn(&TableInfo) -> u64| levels.tables().map(|(_, table)| count(table)).sum();
         let (entries, removals) = (sum(|table| table.entries), sum(|table| table.removals));
@@ -63,7 +69,17 @@ impl Version {
             // They are not to be merged.
             Style::Fifo { .. } => 0,
         };
-        Self { levels, files, entries, removals, has_range_removals, debt_bytes, strain_tables }
+        Self {
+            deepest: levels.deepest(),
+            levels,
+            files,
+            windows,
+            entries,
+            removals,
+            has_range_removals,
+            debt_bytes,
+            strain_tables,
+        }
     }
 
     /// The files of a level, in its order.
@@ -77,14 +93,22 @@ impl Version {
     }
 
     /// The files from the newest data to the oldest that may say something of `key`.
+    #[inline]
     pub(crate) fn files_of<'a>(&'a self, key: &'a [u8]) -> impl Iterator<Item = &'a TableFile> {
-        let newest = self.files[0].iter().filter(|file| file.info.range.contains(key));
-        let deeper = (1..LEVELS).filter_map(|level| {
-            if self.files[level].is_empty() {
-                return None;
-            }
-            self.levels.find(level, key).map(|at| &self.files[level][at])
+        let key = Worded::new(key);
+        let is_in = move |at: &usize| self.windows[0].contain(self.levels.level(0), *at, key);
+        let newest = (0..self.files[0].len()).filter(is_in).map(|at| &self.files[0][at]);
+        let deeper = (1..LEVELS).filter_map(move |level| {
+            let at = self.windows[level].find(self.levels.level(level), key)?;
+            Some(&self.files[level][at])
         });
         newest.chain(deeper).map(|file| &**file)
+    }
+
+    /// Of the deepest level that has tables, where most keys are, the file that may know `key`.
+    pub(crate) fn deepest_of(&self, key: &[u8]) -> Option<&TableFile> {
+        let level = self.deepest.filter(|level| *level > 0)?;
+        let at = self.windows[level].find(self.levels.level(level), Worded::new(key))?;
+        Some(&self.files[level][at])
     }
 }

@@ -27,6 +27,8 @@ pub struct Visible<C> {
     from: Vec<u8>,
     to: Option<Vec<u8>>,
     stand: Stand,
+    /// So many entries behind the place are plain: seen, if their keys are new.
+    ahead: usize,
     /// The key of the entry, while the way is back.
     key: Vec<u8>,
     /// The value of the entry, while the way is back.
@@ -70,6 +72,7 @@ impl<C: Cursor> Visible<C> {
             from: from.to_vec(),
             to: to.map(<[u8]>::to_vec),
             stand: Stand::Outside,
+            ahead: 0,
             key: Vec::new(),
             value: Vec::new(),
         }
@@ -88,12 +91,17 @@ impl<C: Cursor> Visible<C> {
         }
     }
 
+    fn leave(&mut self) {
+        self.stand = Stand::Outside;
+        self.ahead = 0;
+    }
+
     /// Goes to the first key.
     ///
     /// # Errors
     /// What the cursors below report, here and in the other moves.
     pub fn to_first(&mut self) -> Result<()> {
-        self.stand = Stand::Outside;
+        self.leave();
         if self.from.is_empty() {
             self.all.to_first()?;
         } else {
@@ -107,7 +115,7 @@ impl<C: Cursor> Visible<C> {
     /// # Errors
     /// See [`Visible::to_first`].
     pub fn to_last(&mut self) -> Result<()> {
-        self.stand = Stand::Outside;
+        self.leave();
         match &self.to {
             None => self.all.to_last()?,
             Some(to) => {
@@ -128,7 +136,7 @@ impl<C: Cursor> Visible<C> {
         if *key <= *self.from {
             return self.to_first();
         }
-        self.stand = Stand::Outside;
+        self.leave();
         // Not newer than the reader: those are not seen.
         self.all.seek(key, self.as_of.seq)?;
         self.find_forward()
@@ -142,7 +150,7 @@ impl<C: Cursor> Visible<C> {
         if self.to.as_ref().is_some_and(|to| **to <= *key) {
             return self.to_last();
         }
-        self.stand = Stand::Outside;
+        self.leave();
         self.all.seek_back(key, 0)?;
         self.find_back()
     }
@@ -153,6 +161,22 @@ impl<C: Cursor> Visible<C> {
     /// See [`Visible::to_first`].
     #[inline]
     pub fn advance(&mut self) -> Result<()> {
+        if self.follow() { Ok(()) } else { self.advance_looking() }
+    }
+
+    /// Goes one key on, if that one is known to be seen with an entry that never expires; `false` if it
+    /// has to be looked for: then the place is the same as before.
+    #[inline]
+    pub fn follow(&mut self) -> bool {
+        if self.ahead == 0 {
+            return false;
+        }
+        let is_there = self.all.follow();
+        self.ahead = if is_there { self.ahead - 1 } else { 0 };
+        is_there
+    }
+
+    fn advance_looking(&mut self) -> Result<()> {
         match std::mem::replace(&mut self.stand, Stand::Outside) {
             Stand::Outside => return Ok(()),
             Stand::Here => self.leave_key()?,
@@ -167,6 +191,7 @@ impl<C: Cursor> Visible<C> {
     /// See [`Visible::to_first`].
     #[inline]
     pub fn retreat(&mut self) -> Result<()> {
+        self.ahead = 0;
         match std::mem::replace(&mut self.stand, Stand::Outside) {
             Stand::Outside => return Ok(()),
             // Newer versions of the key may be in front; they are not seen.
@@ -199,6 +224,9 @@ impl<C: Cursor> Visible<C> {
             unseen = 0;
             if is_live(&entry, self.as_of, &self.removals, &mut self.removed) {
                 self.stand = Stand::Here;
+                if self.removals.is_empty() {
+                    self.ahead = self.all.stretch(self.as_of.seq, self.to.as_deref());
+                }
                 break;
             }
             self.leave_key()?;

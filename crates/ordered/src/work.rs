@@ -149,6 +149,7 @@ impl Work {
             options: &tree.options,
             running: &running,
             settled_seq: horizon.settled_seq(),
+            held_seq: horizon.held_seq(),
             now_ms: horizon.now_ms,
         })?;
         Some(Self::claim(store, tree, running, &view, compaction, now_ms))
@@ -311,7 +312,7 @@ pub(crate) fn commit(
             if store.has_tree(tree) { Ok(()) } else { Err(Error::Dropped { tree: tree.id }) }
         };
         store.commit_checked(edit, check, |state| {
-            tree.install(&state.trees[&tree.id], &fresh, flushed);
+            tree.install(&state.trees[&tree.id], &fresh, flushed, &store.former);
         })
     });
     if let Err(Error::Shape(_) | Error::Dropped { .. } | Error::Stopped { .. }) = &done {

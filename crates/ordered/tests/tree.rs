@@ -8,6 +8,8 @@ mod support;
 
 #[path = "tree/concurrent.rs"]
 mod concurrent;
+#[path = "tree/following.rs"]
+mod following;
 #[path = "tree/found.rs"]
 mod found;
 #[path = "tree/interleaved.rs"]
@@ -20,3 +22,5 @@ mod power_cut;
 mod styles;
 #[path = "tree/traps.rs"]
 mod traps;
+#[path = "tree/walking.rs"]
+mod walking;

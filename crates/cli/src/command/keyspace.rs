@@ -7,10 +7,10 @@ use crate::{
     output::{Figure, Report, Table},
     session::Session,
 };
-use annals::{KeyspaceKind, KeyspaceOptions};
+use annals::KeyspaceOptions;
 use std::time::Duration;
 
-/// Lists the keyspaces.
+/// Lists the keyspaces. How many records an ordered one has is estimated.
 #[derive(Debug)]
 pub(crate) struct KeyspaceList;
 
@@ -23,11 +23,7 @@ impl Command for KeyspaceList {
                 Figure::text_of(&*info.name),
                 Figure::Count(info.id.into()),
                 Figure::text_of(info.kind.to_string()),
-                // A handle that only reads does not see how many an ordered keyspace has.
-                match info.kind {
-                    KeyspaceKind::Hash => Figure::Count(info.len),
-                    _ => Figure::Nothing,
-                },
+                Figure::Count(info.len),
                 ttl(info.ttl),
             ]);
         }

@@ -7,13 +7,13 @@ use crate::{
     session::Session,
 };
 
-/// Shows figures of the whole database. Those of ordered keyspaces are left out beside a writer.
+/// Shows figures of the whole database.
 #[derive(Debug)]
 pub(crate) struct Stats;
 
 impl Command for Stats {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
-        let (db, blocked) = session.reader_of_tables()?;
+        let db = session.reader()?;
         let stats = db.stats();
         let (log, recovery) = (&stats.log, db.recovery());
         let records_count = stats.keyspaces.iter().map(|keyspace| keyspace.len).sum();
@@ -65,10 +65,6 @@ impl Command for Stats {
             });
             report.listing("ordered_keyspaces", tables::listed(trees));
         }
-        session.out.report(&report)?;
-        if let Some(failure) = blocked {
-            session.note(&format!("figures of ordered keyspaces are left out: {failure}"));
-        }
-        Ok(())
+        session.out.report(&report)
     }
 }

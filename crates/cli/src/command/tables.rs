@@ -29,6 +29,7 @@ pub(super) fn add_tree(report: &mut Report, tree: &TreeStats) {
     report
         .count("tables_count", count(tree))
         .bytes("tables_bytes", bytes(tree))
+        .bytes("referenced_bytes", tree.referenced_bytes)
         .count("entries_count", entries(tree))
         .bytes("memtable_bytes", tree.memtable_bytes)
         .count("sealed_memtables_count", tree.sealed_memtables)

@@ -117,23 +117,9 @@ impl Stage<'_> {
         self.settings.open(true)
     }
 
-    /// Opens the database in `path` to look at it. A handle that only reads does not have the tables of
-    /// ordered keyspaces.
+    /// Opens the database in `path` to look at it, which changes nothing.
     fn open_to_look(&self, path: &Path) -> Result<Database> {
-        Ok(match self.kind {
-            KeyspaceKind::Hash => Database::open_read_only(path)?,
-            _ => Database::builder().create(false).open(path)?,
-        })
-    }
-
-    /// Opens the backup in `path` to look at it, or, where that would change it, another copy.
-    fn look_at(&self, path: &Path) -> Result<Database> {
-        if self.kind == KeyspaceKind::Hash {
-            return self.open_to_look(path);
-        }
-        let copy = self.scratch.join("looked-at");
-        Database::restore(path, &copy)?;
-        self.open_to_look(&copy)
+        self.settings.open_to_read(path)
     }
 }
 

@@ -4,7 +4,7 @@ use super::Command;
 use crate::{
     clock::Stopwatch,
     failure::{Failure, Kind, Result},
-    output::{Figure, Form, Progress, Report},
+    output::{Form, Progress, Report},
     session::Session,
 };
 
@@ -14,7 +14,7 @@ pub(crate) struct Verify;
 
 impl Command for Verify {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
-        let (db, blocked) = session.reader_of_tables()?;
+        let db = session.reader()?;
         let bar = Progress::bytes(Some(db.content_bytes()), session.form() != Form::Json);
         let clock = Stopwatch::start();
         let found = db.verify(&mut |bytes| bar.advance(bytes))?;
@@ -27,7 +27,6 @@ impl Command for Verify {
             .count("frames_count", found.frames_count)
             .count("records_count", found.records_count)
             .count("keys_count", found.keys_count)
-            .add("tables_read", Figure::Flag(blocked.is_none()))
             .count("damages_count", found.damages.len() as u64)
             .seconds("seconds", seconds);
         if session.form() != Form::Json {
@@ -50,7 +49,7 @@ impl Command for Verify {
             session.out.report(&report)?;
         }
         match found.damages.len() {
-            0 => blocked.map_or(Ok(()), |failure| Err(unread(&failure))),
+            0 => Ok(()),
             n => Err(Failure::new(
                 Kind::Corrupt,
                 format!(
@@ -62,14 +61,4 @@ impl Command for Verify {
             )),
         }
     }
-}
-
-/// The log was read, and the tables of ordered keyspaces were not.
-fn unread(failure: &Failure) -> Failure {
-    let kind = match failure.kind() {
-        Kind::Locked => Kind::Other("read_only"),
-        kind => kind,
-    };
-    let what = "the log is not damaged; the tables of ordered keyspaces could not be read";
-    Failure::new(kind, format!("{what}: {failure}"))
 }

@@ -8,6 +8,7 @@
 use crate::{
     catalog::{KeyspaceKind, KeyspaceOptions, check_name, decode_options, encode_options},
     hash::table::{Group, PackedGroup, TAG_BYTES, Table, TableError, TableLoader, WalkPlace},
+    ordered::MovedValue,
 };
 use annals_disk::{File, Result as DiskResult};
 use annals_journal::Address;
@@ -28,6 +29,9 @@ const BLOCK_GROUPS: u8 = 3;
 const BLOCK_TABLE_END: u8 = 4;
 const BLOCK_END: u8 = 5;
 const BLOCK_ORDERED: u8 = 6;
+const BLOCK_MOVED: u8 = 7;
+/// Number, origin, bytes, address.
+const MOVED_BYTES: usize = 24;
 
 /// A part of a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +50,8 @@ pub(super) enum Section {
     },
     /// An ordered keyspace; its records are in a tree.
     Ordered { id: u32, tree: u32, name: String, options: KeyspaceOptions },
+    /// Where values of ordered keyspaces were moved to, in the order of their numbers.
+    Moved { values: Vec<MovedValue> },
 }
 
 type Fault = (usize, &'static str);
@@ -125,6 +131,15 @@ impl SectionWriter {
                 encode_options(options, &mut self.block);
                 self.block.extend_from_slice(name.as_bytes());
                 self.flush(BLOCK_ORDERED)
+            }
+            Section::Moved { values } => {
+                for MovedValue { seq, origin, bytes, at } in values {
+                    self.block.extend_from_slice(&seq.to_le_bytes());
+                    self.block.extend_from_slice(&origin.to_le_bytes());
+                    self.block.extend_from_slice(&bytes.to_le_bytes());
+                    self.block.extend_from_slice(&at.to_u64().to_le_bytes());
+                }
+                self.flush(BLOCK_MOVED)
             }
         }
     }
@@ -246,6 +261,11 @@ impl<'a> SectionReader<'a> {
         Ok((head[0], body, body_start))
     }
 
+    /// The offset of the next block.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
     pub(super) fn section(&mut self) -> Result<Option<Section>, Fault> {
         let start = self.at;
         let (kind, body, _) = self.block()?;
@@ -255,6 +275,7 @@ impl<'a> SectionReader<'a> {
             BLOCK_CATALOG => decode_catalog(body),
             BLOCK_KEYSPACE => decode_keyspace(body),
             BLOCK_ORDERED => decode_ordered(body),
+            BLOCK_MOVED => decode_moved(body),
             _ => None,
         };
         section.map(Some).ok_or((start, "a block is not of the kind its place asks for"))
@@ -364,6 +385,22 @@ fn decode_ordered(body: &[u8]) -> Option<Section> {
     fits.then_some(Section::Ordered { id, tree, name, options })
 }
 
+fn decode_moved(body: &[u8]) -> Option<Section> {
+    let (values, []) = body.as_chunks::<MOVED_BYTES>() else { return None };
+    let value = |raw: &[u8; MOVED_BYTES]| {
+        let at = Address::from_u64(u64::from_le_bytes(*raw.last_chunk()?));
+        let value = MovedValue {
+            seq: u64::from_le_bytes(*raw.first_chunk()?),
+            origin: u32::from_le_bytes(raw[8..12].try_into().ok()?),
+            bytes: u32::from_le_bytes(raw[12..16].try_into().ok()?),
+            at,
+        };
+        at.offset.is_multiple_of(8).then_some(value)
+    };
+    let values = values.iter().map(value).collect::<Option<Vec<_>>>()?;
+    (!values.is_empty()).then_some(Section::Moved { values })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -390,6 +427,43 @@ mod tests {
             let region = disk.open_region(path, annals_disk::Access::Read).expect("the file");
             let loaded = super::super::read(region.read(0, region.len()), 7, 1, &[]);
             assert_eq!(loaded.map(|_| ()).is_ok(), fits, "{live_len} counts");
+        }
+    }
+
+    #[test]
+    fn moved_values_come_back_and_what_cannot_be_is_damage() {
+        let disk = MemoryDisk::new();
+        let path = Path::new("file");
+        let value = |seq, slot, offset| MovedValue {
+            seq,
+            origin: 3,
+            bytes: 400,
+            at: Address { slot, offset },
+        };
+        let cases: [(&[&[MovedValue]], bool); 6] = [
+            (&[&[value(5, 1, 64), value(9, 1, 8)], &[value(10, 1, 64)]], true),
+            (&[&[value(5, 1, 64), value(5, 1, 128)]], false),
+            (&[&[value(5, 1, 64)], &[value(4, 1, 128)]], false),
+            (&[&[value(5, 2, 64)]], false),
+            (&[&[value(5, 1, 65)]], false),
+            (&[&[]], false),
+        ];
+        for (blocks, fits) in cases {
+            let file = disk.create(path).expect("a file in memory");
+            let mut out = SectionWriter::new(file, 7, 1).expect("a header");
+            for values in blocks {
+                out.section(&Section::Moved { values: values.to_vec() }).expect("a section");
+            }
+            out.finish().expect("an end");
+            let region = disk.open_region(path, annals_disk::Access::Read).expect("the file");
+            let loaded = super::super::read(region.read(0, region.len()), 7, 1, &[1]);
+            assert_eq!(loaded.is_ok(), fits, "{blocks:?}");
+            if let Ok(loaded) = loaded {
+                let found: Vec<_> = loaded.moved.outside(&[]).copied().collect();
+                assert_eq!(found, blocks.concat());
+                let cut = super::super::read(region.read(0, region.len() - 17), 7, 1, &[1]);
+                assert!(cut.is_err());
+            }
         }
     }
 }

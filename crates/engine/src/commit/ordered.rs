@@ -1,9 +1,9 @@
 //! Commits to ordered keyspaces: the same steps, where applying puts records into memtables.
 
 use super::{Commit, Core, Targets, with_frame};
-use crate::{Durability, Error, Result, catalog::Keyspace};
+use crate::{Durability, Error, Result, catalog::Keyspace, ordered::stays_in_log};
 use annals_journal::{Appended, Draft, FrameBuilder, Kind, LoneFrame, Seq, pin};
-use annals_ordered::{Entry, EntryKind, Record, Tree};
+use annals_ordered::{Entry, EntryKind, Record, Reference, Tree};
 
 /// A record as trees take it. `None` for kinds that are not theirs.
 pub(crate) fn record<'a>(
@@ -21,6 +21,17 @@ pub(crate) fn record<'a>(
         _ => return None,
     };
     Some(Record::Entry(Entry { key, seq, kind, expires_ms, value }))
+}
+
+/// A record whose value the tree leaves in the log.
+pub(crate) fn referring<'a>(
+    key: &'a [u8],
+    reference: &'a [u8; Reference::BYTES],
+    expires_ms: Option<u64>,
+    seq: Seq,
+) -> Record<'a> {
+    let (kind, seq) = (EntryKind::Pointer, seq.0);
+    Record::Entry(Entry { key, seq, kind, expires_ms, value: reference })
 }
 
 impl Core {
@@ -56,7 +67,16 @@ impl Core {
         let appended = writer.append_lone(&mut frame)?;
         let Draft { kind, key, value, expires_ms, .. } = *draft;
         let seq = appended.first_seq;
-        let done = tree.apply(record(kind, key, value, expires_ms, seq), appended.time_ms);
+        let reference = if stays_in_log(tree, kind, value) {
+            self.reference_to(appended.address(frame.offset()), frame.record_len(), seq)
+        } else {
+            None
+        };
+        let applied = match &reference {
+            Some(reference) => Some(referring(key, reference, expires_ms, seq)),
+            None => record(kind, key, value, expires_ms, seq),
+        };
+        let done = tree.apply(applied, appended.time_ms);
         done.map_err(|error| self.cannot_follow(error))?;
         self.show(seq);
         self.conclude(writer, &appended, seq, durability).map(Some)
@@ -82,10 +102,32 @@ impl Core {
             let pin = pin();
             let tree = keyspace.tree.read(&pin).of(keyspace)?;
             let own = (0..frame.count()).filter(|index| targets.target(*index).0.id == keyspace.id);
+            let seq_of = |index: usize| appended.first_seq.plus(index as u64);
+            let over = tree.options().separate_over_bytes;
+            let stays = |index: &usize| {
+                // No record is shorter than its value, and how long it is is known without a look at it.
+                over.is_some_and(|over| frame.record_len(*index) > over) && {
+                    let record = frame.record(*index);
+                    stays_in_log(tree, record.kind, record.value)
+                }
+            };
+            // Where values stay in the log, in the order of their records; most often none do.
+            let references = own.clone().filter(stays).map(|index| {
+                let (address, len) =
+                    (appended.address(frame.offset(index)), frame.record_len(index));
+                self.reference_to(address, len, seq_of(index))
+            });
+            let references: Vec<_> = references.collect();
+            let mut left = references.iter();
             let records = own.filter_map(|index| {
                 let annals_journal::Record { kind, key, value, expires_ms, .. } =
                     frame.record(index);
-                record(kind, key, value, expires_ms, appended.first_seq.plus(index as u64))
+                let reference =
+                    if stays(&index) { left.next().and_then(Option::as_ref) } else { None };
+                match reference {
+                    Some(reference) => Some(referring(key, reference, expires_ms, seq_of(index))),
+                    None => record(kind, key, value, expires_ms, seq_of(index)),
+                }
             });
             tree.apply(records, appended.time_ms).map_err(|error| self.cannot_follow(error))?;
         }

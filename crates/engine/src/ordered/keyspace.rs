@@ -11,7 +11,7 @@ use crate::{
     open::Open,
 };
 use annals_journal::pin;
-use annals_ordered::{AsOf, KeyRange, Tree, TreeOptions, View};
+use annals_ordered::{AsOf, Entry, KeyRange, LOOKS_AHEAD, Tree, TreeOptions, View};
 use std::{
     ops::{Bound, RangeBounds},
     sync::Arc,
@@ -76,9 +76,9 @@ impl OrderedKeyspace {
     /// How it keeps its tables.
     ///
     /// # Errors
-    /// [`Error::KeyspaceDropped`], [`Error::OrderedReadOnly`].
+    /// [`Error::KeyspaceDropped`].
     pub fn table_options(&self) -> Result<TreeOptions> {
-        self.with_tree(|tree| Ok(*tree.options()))
+        self.with_tree(|_, tree| Ok(*tree.options()))
     }
 
     pub(crate) fn default_expiry(&self) -> Option<u64> {
@@ -91,12 +91,29 @@ impl OrderedKeyspace {
         Some(self.core.clock.now_ms().saturating_add(ttl_ms))
     }
 
-    /// Runs `read` with the current tree.
+    /// Runs `read` with the newest state and the current tree in it.
     #[inline]
-    fn with_tree<R>(&self, read: impl FnOnce(&Tree) -> Result<R>) -> Result<R> {
+    fn with_tree<R>(&self, read: impl FnOnce(&Core, &Tree) -> Result<R>) -> Result<R> {
+        let core: &Core = &self.core;
+        if core.read_only {
+            return self.with_followed_tree(read);
+        }
         self.keyspace.check_alive()?;
         let pin = pin();
-        read(self.keyspace.tree.read(&pin).of(&self.keyspace)?)
+        read(core, self.keyspace.tree.read(&pin).of(&self.keyspace)?)
+    }
+
+    /// In a read-only handle: follows the writer first. The state that is newest then stays good for this
+    /// read, whatever comes after it.
+    #[inline(never)]
+    fn with_followed_tree<R>(&self, read: impl FnOnce(&Core, &Tree) -> Result<R>) -> Result<R> {
+        self.core.follow_if_read_only()?;
+        let (core, view) =
+            self.core.newest(|core| match core.catalog.load().by_id(self.keyspace.id) {
+                Some(listed) => Ok((core, Arc::clone(&listed.tree))),
+                None => Err(Error::KeyspaceDropped { name: self.keyspace.name.clone() }),
+            })?;
+        read(core, view.of(&self.keyspace)?)
     }
 
     /// What `found` makes of the value of `key`, read where it lies: no copy is made. It must not write
@@ -120,17 +137,21 @@ impl OrderedKeyspace {
     ) -> Result<Option<R>> {
         self.with_tree(
             #[inline]
-            |tree| newest(&self.core, tree, key.as_ref(), found),
+            |core, tree| newest(core, tree, key.as_ref(), |entry| Ok(found(&core.body(entry)?))),
         )
     }
 
-    /// The value of `key`. Takes no lock and waits for no writer; short values cost no allocation.
+    /// The value of `key`. Takes no lock and waits for no writer; short values cost no allocation, and
+    /// those that stay in the log no copy.
     ///
     /// # Errors
-    /// [`Error::KeyspaceDropped`], or damage to a table: `Corrupt` with file and offset.
+    /// [`Error::KeyspaceDropped`], or damage to a table or the log: `Corrupt` with file and offset.
     #[inline]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Value>> {
-        self.get_with(key, Value::of)
+        self.with_tree(
+            #[inline]
+            |core, tree| newest(core, tree, key.as_ref(), |entry| Value::of_entry(core, entry)),
+        )
     }
 
     /// Whether `key` is there.
@@ -139,7 +160,9 @@ impl OrderedKeyspace {
     /// As [`get`](Self::get).
     #[inline]
     pub fn contains(&self, key: impl AsRef<[u8]>) -> Result<bool> {
-        Ok(self.get_with(key, |_| ())?.is_some())
+        // A value in the log is not looked at.
+        let there = |core: &Core, tree: &Tree| newest(core, tree, key.as_ref(), |_| Ok(()));
+        Ok(self.with_tree(there)?.is_some())
     }
 
     /// The values of many keys, in the order of the keys, all of one moment.
@@ -147,21 +170,29 @@ impl OrderedKeyspace {
     /// # Errors
     /// As [`get`](Self::get).
     pub fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Value>>> {
-        self.with_tree(|tree| {
-            let core: &Core = &self.core;
+        self.with_tree(|core, tree| {
             tree.with_view(|view| {
                 let seq = core.visible_seq().0;
-                let get = |key: &K| look_up(core, view, key.as_ref(), seq, None, Value::of);
-                keys.iter().map(get).collect()
+                let value = |entry: &Entry<'_>| Value::of_entry(core, entry);
+                let mut values = Vec::with_capacity(keys.len());
+                for keys in keys.chunks(LOOKS_AHEAD) {
+                    if keys.len() > 1 {
+                        view.approach(keys, seq);
+                    }
+                    for key in keys {
+                        values.push(look_up(core, view, key.as_ref(), seq, None, value)?);
+                    }
+                }
+                Ok(values)
             })
         })
     }
 
     fn walk(&self, span: Span) -> Result<Range> {
-        self.with_tree(|tree| {
+        self.with_tree(|core, tree| {
             // The view first: it has what is visible when it is taken.
             let view = tree.view();
-            let (seq, now_ms) = (self.core.visible_seq().0, self.core.clock.now_ms());
+            let (seq, now_ms) = (core.visible_seq().0, core.clock.now_ms());
             Ok(Range::new(Keeper::Database(Arc::clone(&self.core)), view, span, seq, now_ms))
         })
     }
@@ -213,7 +244,7 @@ impl OrderedKeyspace {
     /// As [`get`](Self::get).
     pub fn len(&self) -> Result<u64> {
         let (mut walk, mut count) = (self.iter()?, 0);
-        while walk.next_entry()?.is_some() {
+        while walk.next_key()?.is_some() {
             count += 1;
         }
         Ok(count)
@@ -225,7 +256,7 @@ impl OrderedKeyspace {
     /// # Errors
     /// [`Error::KeyspaceDropped`].
     pub fn len_estimate(&self) -> Result<u64> {
-        self.with_tree(|tree| Ok(tree.with_view(View::len_estimate)))
+        self.with_tree(|_, tree| Ok(tree.with_view(View::len_estimate)))
     }
 
     /// Whether there are no records.
@@ -233,7 +264,7 @@ impl OrderedKeyspace {
     /// # Errors
     /// As [`get`](Self::get).
     pub fn is_empty(&self) -> Result<bool> {
-        Ok(self.iter()?.next_entry()?.is_none())
+        Ok(self.iter()?.next_key()?.is_none())
     }
 
     /// Brings all tables that may have keys of `range` down to one level, in this thread: what was
@@ -255,7 +286,7 @@ impl OrderedKeyspace {
         if range.as_ref().is_some_and(KeyRange::is_empty) {
             return Ok(());
         }
-        let tree = self.with_tree(|tree| Ok(tree.clone()))?;
+        let tree = self.with_tree(|_, tree| Ok(tree.clone()))?;
         self.core.trees.compact_range(&self.core, &tree, range.as_ref())
     }
 
@@ -268,13 +299,13 @@ impl OrderedKeyspace {
     }
 }
 
-/// What `found` makes of the newest value of `key` that everybody may see.
+/// What `found` makes of the newest version of `key` that everybody may see.
 #[inline]
 pub(super) fn newest<R>(
     core: &Core,
     tree: &Tree,
     key: &[u8],
-    found: impl FnOnce(&[u8]) -> R,
+    found: impl FnOnce(&Entry<'_>) -> Result<R>,
 ) -> Result<Option<R>> {
     tree.with_view(
         #[inline]
@@ -282,7 +313,7 @@ pub(super) fn newest<R>(
     )
 }
 
-/// What `found` makes of the value of `key` as of `seq`, at `now_ms` or now.
+/// What `found` makes of the version of `key` as of `seq`, at `now_ms` or now.
 #[inline]
 pub(super) fn look_up<R>(
     core: &Core,
@@ -290,7 +321,7 @@ pub(super) fn look_up<R>(
     key: &[u8],
     seq: u64,
     now_ms: Option<u64>,
-    found: impl FnOnce(&[u8]) -> R,
+    found: impl FnOnce(&Entry<'_>) -> Result<R>,
 ) -> Result<Option<R>> {
     // What is over is told apart here: that somebody was told so has to be noted.
     let as_of = AsOf { seq, now_ms: 0 };
@@ -298,7 +329,7 @@ pub(super) fn look_up<R>(
         let is_over = entry.expires_ms.is_some_and(|expires_ms| {
             core.was_past(expires_ms, now_ms.unwrap_or_else(|| core.clock.now_ms()))
         });
-        (!is_over).then(|| found(entry.value))
+        (!is_over).then(|| found(entry))
     });
-    Ok(live.map_err(Error::from)?.flatten())
+    live.map_err(Error::from)?.flatten().transpose()
 }

@@ -1,8 +1,9 @@
 //! Walking through the keys of an ordered keyspace, from both ends.
 
-use super::{OrderedEntry, Value};
+use super::{OrderedEntry, Value, log_value::Body};
 use crate::{Result, Snapshot, core::Core, open::Open};
-use annals_ordered::{AsOf, TreeCursor, View, behind_prefix};
+use annals_journal::HeldValue;
+use annals_ordered::{AsOf, Entry, TreeCursor, View, behind_prefix};
 use std::{fmt, ops::Bound, sync::Arc};
 
 /// Which keys are walked through: from the first one on, up to, and without, the second one.
@@ -78,6 +79,8 @@ pub struct Range {
     front: Option<TreeCursor>,
     back: Option<TreeCursor>,
     is_over: bool,
+    /// The value that was shown last, if it is in the log.
+    in_log: Option<HeldValue>,
 }
 
 impl fmt::Debug for Range {
@@ -88,7 +91,8 @@ impl fmt::Debug for Range {
 
 impl Range {
     pub(super) fn new(keeper: Keeper, view: Arc<View>, span: Span, seq: u64, now_ms: u64) -> Self {
-        Self { keeper, view, span, seq, now_ms, front: None, back: None, is_over: false }
+        let (front, back, in_log) = (None, None, None);
+        Self { keeper, view, span, seq, now_ms, front, back, is_over: false, in_log }
     }
 
     fn cursor(&self) -> Result<TreeCursor> {
@@ -100,8 +104,15 @@ impl Range {
         })
     }
 
-    /// Goes one record on from the front; false at the end.
+    /// Goes one record on from the front if the cursor knows already which one that is, and it is one
+    /// that never expires; false if it does not.
     #[inline]
+    fn follow(&mut self) -> bool {
+        // What the other end has taken has to be looked at.
+        !self.is_over && self.back.is_none() && self.front.as_mut().is_some_and(TreeCursor::follow)
+    }
+
+    /// Goes one record on from the front; false at the end.
     fn step(&mut self) -> Result<bool> {
         if self.is_over {
             return Ok(false);
@@ -111,7 +122,6 @@ impl Range {
         done
     }
 
-    #[inline]
     fn try_step(&mut self) -> Result<bool> {
         let front = match &mut self.front {
             Some(front) => {
@@ -176,14 +186,23 @@ impl Range {
     /// The next record from the front, where it lies: no copy is made.
     ///
     /// # Errors
-    /// Damage to a table: `Corrupt` with file and offset.
+    /// Damage to a table or the log: `Corrupt` with file and offset.
     #[inline]
     pub fn next_entry(&mut self) -> Result<Option<(&[u8], &[u8])>> {
-        if !self.step()? {
+        if !self.follow() && !self.step()? {
             return Ok(None);
         }
         let entry = self.front.as_ref().and_then(TreeCursor::entry);
-        Ok(entry.map(|entry| (entry.key, entry.value)))
+        show(entry, self.keeper.core(), &mut self.in_log, &mut self.is_over)
+    }
+
+    /// The next key from the front. A value in the log is not looked at.
+    #[inline]
+    pub(super) fn next_key(&mut self) -> Result<Option<&[u8]>> {
+        if !self.follow() && !self.step()? {
+            return Ok(None);
+        }
+        Ok(self.front.as_ref().and_then(TreeCursor::entry).map(|entry| entry.key))
     }
 
     /// The next record from the end, where it lies.
@@ -195,13 +214,50 @@ impl Range {
             return Ok(None);
         }
         let entry = self.back.as_ref().and_then(TreeCursor::entry);
-        Ok(entry.map(|entry| (entry.key, entry.value)))
+        show(entry, self.keeper.core(), &mut self.in_log, &mut self.is_over)
+    }
+
+    fn next_key_back(&mut self) -> Result<Option<&[u8]>> {
+        if !self.step_back()? {
+            return Ok(None);
+        }
+        Ok(self.back.as_ref().and_then(TreeCursor::entry).map(|entry| entry.key))
+    }
+
+    /// A copy of an entry; the walk has ended if that cannot be made.
+    #[inline]
+    fn copy(&mut self, is_back: bool) -> Option<Result<OrderedEntry>> {
+        let cursor = if is_back { &self.back } else { &self.front };
+        let entry = cursor.as_ref().and_then(TreeCursor::entry)?;
+        let copied = self.keeper.core().body(&entry);
+        let copied = copied.map(|body| OrderedEntry::of_body(entry.key, body));
+        self.is_over = copied.is_err();
+        Some(copied)
     }
 
     /// The keys alone, which spares copying the values.
     #[must_use]
     pub fn keys(self) -> Keys {
         Keys(self)
+    }
+}
+
+/// Shows an entry where it lies. The walk has ended if that cannot be.
+#[inline]
+fn show<'a>(
+    entry: Option<Entry<'a>>,
+    core: &Core,
+    in_log: &'a mut Option<HeldValue>,
+    is_over: &mut bool,
+) -> Result<Option<(&'a [u8], &'a [u8])>> {
+    let Some(entry) = entry else { return Ok(None) };
+    match core.body(&entry) {
+        Ok(Body::Tree(value)) => Ok(Some((entry.key, value))),
+        Ok(Body::Log(value)) => Ok(Some((entry.key, &**in_log.insert(value)))),
+        Err(error) => {
+            *is_over = true;
+            Err(error)
+        }
     }
 }
 
@@ -216,15 +272,21 @@ impl Iterator for Range {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let found = self.next_entry().transpose()?;
-        Some(found.map(|(key, value)| OrderedEntry::of(key, value)))
+        match self.step() {
+            Ok(true) => self.copy(false),
+            Ok(false) => None,
+            Err(error) => Some(Err(error)),
+        }
     }
 }
 
 impl DoubleEndedIterator for Range {
     fn next_back(&mut self) -> Option<Self::Item> {
-        let found = self.next_entry_back().transpose()?;
-        Some(found.map(|(key, value)| OrderedEntry::of(key, value)))
+        match self.step_back() {
+            Ok(true) => self.copy(true),
+            Ok(false) => None,
+            Err(error) => Some(Err(error)),
+        }
     }
 }
 
@@ -237,13 +299,13 @@ impl Iterator for Keys {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        Some(self.0.next_entry().transpose()?.map(|(key, _)| Value::of(key)))
+        Some(self.0.next_key().transpose()?.map(Value::of))
     }
 }
 
 impl DoubleEndedIterator for Keys {
     fn next_back(&mut self) -> Option<Self::Item> {
-        Some(self.0.next_entry_back().transpose()?.map(|(key, _)| Value::of(key)))
+        Some(self.0.next_key_back().transpose()?.map(Value::of))
     }
 }
 

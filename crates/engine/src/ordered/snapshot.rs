@@ -6,8 +6,8 @@ use super::{
     range::{Keeper, Span},
 };
 use crate::{KeyspaceKind, Result, Snapshot};
-use annals_ordered::Tree;
-use std::ops::RangeBounds;
+use annals_ordered::{Entry, Tree, View};
+use std::{ops::RangeBounds, sync::Arc};
 
 /// An ordered keyspace as a [`Snapshot`] sees it.
 ///
@@ -26,6 +26,9 @@ use std::ops::RangeBounds;
 pub struct OrderedSnapshot {
     snapshot: Snapshot,
     tree: Tree,
+    /// What a read-only handle keeps: the writer knows nothing of its snapshots, and takes away what they
+    /// see.
+    kept: Option<Arc<View>>,
 }
 
 impl Snapshot {
@@ -38,7 +41,8 @@ impl Snapshot {
         let listed = self.listed(keyspace)?;
         listed.keyspace.check_kind(KeyspaceKind::Ordered)?;
         let tree = listed.tree.of(&listed.keyspace)?.clone();
-        Ok(OrderedSnapshot { snapshot: self.clone(), tree })
+        let kept = self.kept_view(tree.id());
+        Ok(OrderedSnapshot { snapshot: self.clone(), tree, kept })
     }
 }
 
@@ -46,12 +50,17 @@ impl OrderedSnapshot {
     /// The value of `key`.
     ///
     /// # Errors
-    /// Damage to a table: `Corrupt` with file and offset.
+    /// Damage to a table or the log: `Corrupt` with file and offset.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Value>> {
         let (seq, time_ms) = self.snapshot.moment();
         let core = self.snapshot.core();
         let key = key.as_ref();
-        self.tree.with_view(|view| look_up(core, view, key, seq.0, Some(time_ms), Value::of))
+        let value = |entry: &Entry<'_>| Value::of_entry(core, entry);
+        let get = |view: &View| look_up(core, view, key, seq.0, Some(time_ms), value);
+        match &self.kept {
+            Some(view) => get(view),
+            None => self.tree.with_view(get),
+        }
     }
 
     /// Whether `key` is there.
@@ -59,13 +68,17 @@ impl OrderedSnapshot {
     /// # Errors
     /// As [`get`](Self::get).
     pub fn contains(&self, key: impl AsRef<[u8]>) -> Result<bool> {
-        Ok(self.get(key)?.is_some())
+        let (seq, time_ms) = self.snapshot.moment();
+        let (core, key) = (self.snapshot.core(), key.as_ref());
+        let there = |view: &View| look_up(core, view, key, seq.0, Some(time_ms), |_| Ok(()));
+        Ok(self.tree.with_view(there)?.is_some())
     }
 
     fn walk(&self, span: Span) -> Range {
         let (seq, time_ms) = self.snapshot.moment();
         let keeper = Keeper::Snapshot(self.snapshot.clone());
-        Range::new(keeper, self.tree.view(), span, seq.0, time_ms)
+        let view = self.kept.clone().unwrap_or_else(|| self.tree.view());
+        Range::new(keeper, view, span, seq.0, time_ms)
     }
 
     /// All records in the order of their keys.

@@ -1,14 +1,17 @@
 //! The store of all trees, and what the engine adds to it: the root that names its manifest, writers
 //! that wait for flushes, and the work itself.
 
-use super::threads::Threads;
+use super::{Moved, threads::Threads};
 use crate::{Error, Result, core::Core};
 use annals_journal::{Background, Journal, RootKeeper, RootManifest, Seq};
 use annals_ordered::{
-    Admission, CacheStats, ManifestPlace, ManifestRoot, Store, StoreConfig, Tree, TreeOptions, Work,
+    Admission, CacheStats, Follower, ManifestPlace, ManifestRoot, Store, StoreConfig, Tree,
+    TreeOptions, Work,
 };
+use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex};
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -39,8 +42,15 @@ pub struct TableStats {
 /// The trees of a database; none as long as it has no ordered keyspace.
 #[derive(Debug)]
 pub(crate) struct Trees {
-    config: StoreConfig,
-    store: OnceLock<Store>,
+    pub(super) config: StoreConfig,
+    pub(super) memory_bytes: u64,
+    pub(super) store: OnceLock<Store>,
+    /// In a read-only handle: what moves the store on.
+    pub(super) follower: Mutex<Option<Follower>>,
+    /// In a read-only handle: why the trees lack something that the log has.
+    pub(super) lost: Mutex<Option<Error>>,
+    /// Where values are that were moved out of the segments to which the tables refer.
+    pub(crate) moved: ArcSwap<Moved>,
     pub(super) threads: Threads,
     /// Bytes of records for trees since this opening.
     written_bytes: AtomicU64,
@@ -89,18 +99,26 @@ pub(crate) fn place_of(manifest: RootManifest) -> ManifestPlace {
 }
 
 impl Trees {
-    pub(crate) fn new(memory_bytes: u64) -> Self {
+    /// What suits a budget of so many bytes for all of it.
+    pub(super) fn config(memory_bytes: u64) -> StoreConfig {
         // A third for the cache; of the rest, one memtable is written to while others are flushed.
         let memtables_bytes = memory_bytes / 3 * 2;
-        let config = StoreConfig {
+        StoreConfig {
             memory_bytes: memtables_bytes,
             memtable_bytes: memtables_bytes / 4,
             cache_bytes: memory_bytes - memtables_bytes,
             ..StoreConfig::default()
-        };
+        }
+    }
+
+    pub(crate) fn new(memory_bytes: u64) -> Self {
         Self {
-            config,
+            config: Self::config(memory_bytes),
+            memory_bytes,
             store: OnceLock::new(),
+            follower: Mutex::new(None),
+            lost: Mutex::new(None),
+            moved: ArcSwap::default(),
             threads: Threads::default(),
             written_bytes: AtomicU64::new(0),
             stalls_count: AtomicU64::new(0),
@@ -182,7 +200,8 @@ impl Trees {
     pub(crate) fn admit(&self, core: &Core, bytes: usize) -> Result<()> {
         let bytes = bytes as u64;
         let before = self.written_bytes.fetch_add(bytes, Ordering::Relaxed);
-        if before / STEP_BYTES == (before + bytes) / STEP_BYTES {
+        // Who only reads is refused where the log is asked.
+        if before / STEP_BYTES == (before + bytes) / STEP_BYTES || core.read_only {
             return Ok(());
         }
         self.admit_step(core, bytes.max(STEP_BYTES))
@@ -333,10 +352,10 @@ impl Trees {
         Ok(())
     }
 
-    /// Drops trees that no keyspace has, and makes sure that each ordered keyspace has its own.
-    pub(crate) fn settle(&self, core: &Core) -> Result<()> {
+    /// Makes sure that each ordered keyspace has its tree. The numbers of those.
+    pub(crate) fn check_all_there(&self, core: &Core) -> Result<BTreeSet<u32>> {
         let catalog = core.catalog.load();
-        let mut known = std::collections::BTreeSet::new();
+        let mut known = BTreeSet::new();
         for listed in catalog.iter().filter(|listed| listed.keyspace.is_ordered()) {
             known.insert(listed.tree.id);
             if listed.tree.tree.is_none() {
@@ -345,6 +364,12 @@ impl Trees {
                 return Err(annals_ordered::Error::Missing { path, what }.into());
             }
         }
+        Ok(known)
+    }
+
+    /// Drops trees that no keyspace has, and makes sure that each ordered keyspace has its own.
+    pub(crate) fn settle(&self, core: &Core) -> Result<()> {
+        let known = self.check_all_there(core)?;
         for tree in self.store.get().iter().flat_map(|store| store.trees()) {
             if !known.contains(&tree.id())
                 && let Some(store) = self.store.get()
@@ -362,6 +387,9 @@ impl Trees {
         tree: &Tree,
         range: Option<&annals_ordered::KeyRange>,
     ) -> Result<()> {
+        if core.read_only {
+            return Err(annals_journal::Error::ReadOnly.into());
+        }
         core.trees.check()?;
         {
             let _writer = core.journal.quiesce();

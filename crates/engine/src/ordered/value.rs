@@ -1,5 +1,10 @@
-//! What is read from ordered keyspaces: copies, without an allocation where they are short.
+//! What is read from ordered keyspaces: copies, without an allocation where they are short; but large
+//! values that are in the log are read there.
 
+use super::log_value::Body;
+use crate::{Result, core::Core};
+use annals_journal::HeldValue;
+use annals_ordered::Entry;
 use std::{fmt, ops::Deref};
 
 /// So many bytes are kept in place.
@@ -8,8 +13,13 @@ const INLINE_BYTES: usize = 126;
 /// Bytes of its own, in place as long as they are few.
 #[derive(Clone)]
 enum Bytes {
-    Inline { len: u8, bytes: [u8; INLINE_BYTES] },
+    Inline {
+        len: u8,
+        bytes: [u8; INLINE_BYTES],
+    },
     Boxed(Box<[u8]>),
+    /// Bytes of the log.
+    Log(HeldValue),
 }
 
 impl Bytes {
@@ -31,11 +41,15 @@ impl Bytes {
         match self {
             Self::Inline { len, bytes } => &bytes[..usize::from(*len)],
             Self::Boxed(bytes) => bytes,
+            Self::Log(bytes) => bytes,
         }
     }
 }
 
-/// A value of an ordered keyspace. It is a copy and holds nothing back.
+/// A value of an ordered keyspace. It is a copy and holds nothing back, unless the keyspace leaves values
+/// of its length in the log ([`separate_over_bytes`](crate::TreeOptions::separate_over_bytes)): then it is
+/// read there, and keeps the segment from being used again; copy with [`to_vec`](Self::to_vec) what is
+/// kept for long.
 ///
 /// ```
 /// let db = annals_engine::Database::open_in_memory()?;
@@ -52,6 +66,14 @@ impl Value {
     #[inline]
     pub(crate) fn of(bytes: &[u8]) -> Self {
         Self(Bytes::joined(bytes, &[]))
+    }
+
+    #[inline]
+    pub(crate) fn of_entry(core: &Core, entry: &Entry<'_>) -> Result<Self> {
+        Ok(match core.body(entry)? {
+            Body::Tree(value) => Self::of(value),
+            Body::Log(value) => Self(Bytes::Log(value)),
+        })
     }
 
     /// The value as a vector.
@@ -96,17 +118,28 @@ impl fmt::Debug for Value {
     }
 }
 
-/// A key of an ordered keyspace with its value. It is a copy and holds nothing back.
+/// A key of an ordered keyspace with its value: a copy, but for values that stay in the log, see
+/// [`Value`].
 #[derive(Clone)]
 pub struct OrderedEntry {
     bytes: Bytes,
     key_len: usize,
+    /// The value, if it is in the log and not behind the key.
+    in_log: Option<Box<HeldValue>>,
 }
 
 impl OrderedEntry {
     #[inline]
     pub(crate) fn of(key: &[u8], value: &[u8]) -> Self {
-        Self { bytes: Bytes::joined(key, value), key_len: key.len() }
+        Self { bytes: Bytes::joined(key, value), key_len: key.len(), in_log: None }
+    }
+
+    #[inline]
+    pub(super) fn of_body(key: &[u8], body: Body<'_>) -> Self {
+        match body {
+            Body::Tree(value) => Self::of(key, value),
+            Body::Log(value) => Self { in_log: Some(Box::new(value)), ..Self::of(key, &[]) },
+        }
     }
 
     /// The key.
@@ -120,7 +153,10 @@ impl OrderedEntry {
     #[inline]
     #[must_use]
     pub fn value(&self) -> &[u8] {
-        &self.bytes.get()[self.key_len..]
+        match &self.in_log {
+            None => &self.bytes.get()[self.key_len..],
+            Some(value) => value,
+        }
     }
 
     /// Key and value as vectors of their own.

@@ -9,7 +9,7 @@ use annals_ordered::Tree;
 pub(crate) struct TreeView {
     /// The tree's number in the store.
     pub(crate) id: u32,
-    /// The tree itself; read-only handles, and states that are being loaded, do not have it.
+    /// The tree itself; states that are being loaded, or that were left, do not have it.
     pub(crate) tree: Option<Tree>,
 }
 
@@ -27,6 +27,6 @@ impl TreeView {
 #[cold]
 fn none_of(keyspace: &Keyspace) -> Error {
     // One that was dropped has let go of its tree.
-    let name = keyspace.name.clone();
-    keyspace.check_alive().err().unwrap_or(Error::OrderedReadOnly { name })
+    let gone = annals_ordered::Error::Dropped { tree: keyspace.id };
+    keyspace.check_alive().err().unwrap_or(Error::Tables(gone))
 }

@@ -10,7 +10,7 @@ use crate::{
     commit::{check_key, check_value},
 };
 use annals_journal::{Draft, KEY_BYTES_MAX, Kind};
-use annals_ordered::{AsOf, Tree};
+use annals_ordered::{AsOf, Entry, Tree};
 use std::{
     ops::{Bound, RangeBounds},
     sync::Arc,
@@ -113,7 +113,7 @@ impl OrderedKeyspace {
         if !self.contains(key)? {
             return Ok(false);
         }
-        let there = |tree: &Tree| Ok(newest(&self.core, tree, key, |_| ())?.is_some());
+        let there = |tree: &Tree| Ok(newest(&self.core, tree, key, |_| Ok(()))?.is_some());
         Ok(self.write(Kind::Remove, key, &[], options, there)?.is_some())
     }
 
@@ -226,7 +226,8 @@ impl OrderedKeyspace {
     /// Whether `key` has this value now; `None` stands for "not there". Values are compared and not
     /// numbers: what is old enough loses its number.
     fn has(&self, tree: &Tree, key: &[u8], value: Option<&[u8]>) -> Result<bool> {
-        let same = newest(&self.core, tree, key, |now| Some(now) == value)?;
+        let is_same = |now: &Entry<'_>| Ok(Some(&*self.core.body(now)?) == value);
+        let same = newest(&self.core, tree, key, is_same)?;
         Ok(same.unwrap_or(value.is_none()))
     }
 

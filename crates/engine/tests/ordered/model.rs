@@ -26,6 +26,8 @@ enum Step {
     CompactRange(u8, u8),
     Tick,
     Snapshot,
+    /// A walk is begun, and goes on at the next looks.
+    Walk,
     Look(Bound<u8>, Bound<u8>),
     Reopen,
 }
@@ -56,6 +58,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (any::<u8>(), any::<u8>()).prop_map(|(from, to)| Step::CompactRange(from, to)),
         2 => Just(Step::Tick),
         2 => Just(Step::Snapshot),
+        2 => Just(Step::Walk),
         5 => (bound(), bound()).prop_map(|(from, to)| Step::Look(from, to)),
         2 => Just(Step::Reopen),
     ]
@@ -118,7 +121,7 @@ fn open(disk: &Arc<MemoryDisk>, memory_bytes: u64) -> Database {
         .unwrap()
 }
 
-fn run(steps: &[Step], memory_bytes: u64) {
+fn run(steps: &[Step], memory_bytes: u64, separate_over_bytes: Option<u32>) {
     let disk = Arc::new(MemoryDisk::new());
     let mut db = open(&disk, memory_bytes);
     let tables = TreeOptions {
@@ -127,12 +130,16 @@ fn run(steps: &[Step], memory_bytes: u64) {
         table_bytes: 4 << 10,
         base_bytes: 8 << 10,
         ratio: 2,
+        separate_over_bytes,
         ..TreeOptions::default()
     };
     let mut sorted = db.create_ordered_keyspace("sorted", Default::default(), tables).unwrap();
     let mut hashed = db.hash_keyspace("hashed").unwrap();
     let (mut map, mut other) = (Map::new(), Map::new());
     let mut snapshots: Vec<(OrderedSnapshot, Map)> = Vec::new();
+    // Walks, what is left to them, and a value that one has shown with what it was.
+    let mut walks: Vec<(Range, Map)> = Vec::new();
+    let mut kept: Vec<(annals_engine::Value, Vec<u8>)> = Vec::new();
     for (number, step) in steps.iter().enumerate() {
         let value = |len: u16| vec![number as u8; len.into()];
         match step {
@@ -210,6 +217,19 @@ fn run(steps: &[Step], memory_bytes: u64) {
                     snapshots.remove(0);
                 }
             }
+            Step::Walk => {
+                walks.push((sorted.iter().unwrap(), map.clone()));
+                if walks.len() > 3 {
+                    let (walk, left) = walks.remove(0);
+                    assert_eq!(pairs(walk), left.into_iter().collect::<Pairs>());
+                }
+                if let Some((key, value)) = map.iter().nth(number % map.len().max(1)) {
+                    kept.push((sorted.get(key).unwrap().unwrap(), value.clone()));
+                }
+                if kept.len() > 5 {
+                    kept.remove(0);
+                }
+            }
             Step::Look(from, to) => {
                 let range = (as_key(*from), as_key(*to));
                 let walk =
@@ -238,9 +258,22 @@ fn run(steps: &[Step], memory_bytes: u64) {
                 for (seen, map) in &snapshots {
                     check_snapshot(seen, map);
                 }
+                for (walk, left) in &mut walks {
+                    let next = walk
+                        .next_entry()
+                        .unwrap()
+                        .map(|(key, value)| (key.to_vec(), value.to_vec()));
+                    assert_eq!(next, left.pop_first());
+                    let back = walk.next_back().map(|entry| entry.unwrap().to_vecs());
+                    assert_eq!(back, left.pop_last());
+                }
+                for (value, was) in &kept {
+                    assert_eq!(**value, **was);
+                }
             }
             Step::Reopen => {
                 snapshots.clear();
+                walks.clear();
                 drop((sorted, hashed));
                 db.close().unwrap();
                 db = open(&disk, memory_bytes);
@@ -262,7 +295,8 @@ proptest! {
     fn an_ordered_keyspace_is_a_sorted_map(
         steps in prop::collection::vec(step(), 1..120),
         memory_bytes in prop::sample::select(vec![64_u64 << 10, 96 << 20]),
+        separate in prop::sample::select(vec![Some(0), Some(400), Some(400), Some(2_000), None]),
     ) {
-        run(&steps, memory_bytes);
+        run(&steps, memory_bytes, separate);
     }
 }

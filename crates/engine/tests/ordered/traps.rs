@@ -213,21 +213,6 @@ fn kinds_are_told_apart() {
 }
 
 #[test]
-fn read_only_handles_refuse_ordered_keyspaces_and_read_the_others() {
-    let disk = machine();
-    let db = open(&disk);
-    db.ordered_keyspace("sorted").unwrap().insert("a", "1").unwrap();
-    db.hash_keyspace("hashed").unwrap().insert("a", "2").unwrap();
-    db.checkpoint().unwrap();
-    let reader = builder(&disk).read_only(true).open("db").unwrap();
-    assert!(matches!(reader.ordered_keyspace("sorted"), Err(Error::OrderedReadOnly { .. })));
-    assert!(matches!(reader.snapshot().ordered("sorted"), Err(Error::OrderedReadOnly { .. })));
-    let hashed = reader.open_keyspace("hashed").unwrap();
-    assert_eq!(hashed.get("a").unwrap().as_deref(), Some(&b"2"[..]));
-    assert_eq!(reader.keyspaces().len(), 2);
-}
-
-#[test]
 fn records_expire_in_every_place() {
     let disk = machine();
     let db = open(&disk);

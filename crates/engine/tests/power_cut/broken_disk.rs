@@ -3,15 +3,37 @@
 use annals_disk::{
     Access, Backing, Disk, Entry, File, Holder, Lock, LockMode, Region, Result, SimDisk,
 };
-use std::{path::Path, ptr::NonNull, sync::Arc};
+use std::{
+    path::Path,
+    ptr::NonNull,
+    sync::{Arc, Mutex},
+};
 
-/// A simulated disk some of whose syncs do nothing and say that all is well.
+fn ending_of(path: &Path) -> &str {
+    path.extension().and_then(|ending| ending.to_str()).unwrap_or_default()
+}
+
+/// What such a disk does not do, though it says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Broken {
+    ReaderLocks,
+    DirectorySyncs,
+    /// Directory syncs that come next after a file with this ending was made.
+    DirectorySyncsAfter(&'static str),
+    Syncs,
+    /// Syncs of files with this ending.
+    SyncsOf(&'static str),
+    /// Tables that are removed, for who has them mapped.
+    RemovedTables,
+}
+
+/// A simulated disk that does not do something, and says that all is well.
 #[derive(Debug)]
 pub(crate) struct BrokenDisk {
     sim: SimDisk,
-    syncs_directories: bool,
-    syncs_content: bool,
-    locks_readers: bool,
+    broken: Broken,
+    /// The ending of the file that was made last.
+    made: Mutex<String>,
 }
 
 /// A lock that keeps nobody out.
@@ -21,24 +43,60 @@ struct NoLock;
 impl Lock for NoLock {}
 
 impl BrokenDisk {
+    fn made_of(sim: SimDisk, broken: Broken) -> Arc<dyn Disk> {
+        Arc::new(Self { sim, broken, made: Mutex::default() })
+    }
+
     pub(crate) fn without_reader_locks(sim: SimDisk) -> Arc<dyn Disk> {
-        let locks_readers = false;
-        Arc::new(Self { sim, syncs_directories: true, syncs_content: true, locks_readers })
+        Self::made_of(sim, Broken::ReaderLocks)
     }
 
     pub(crate) fn without_directory_syncs(sim: SimDisk) -> Arc<dyn Disk> {
-        let locks_readers = true;
-        Arc::new(Self { sim, syncs_directories: false, syncs_content: true, locks_readers })
+        Self::made_of(sim, Broken::DirectorySyncs)
     }
 
     pub(crate) fn without_syncs(sim: SimDisk) -> Arc<dyn Disk> {
-        let locks_readers = true;
-        Arc::new(Self { sim, syncs_directories: true, syncs_content: false, locks_readers })
+        Self::made_of(sim, Broken::Syncs)
+    }
+
+    /// Who has a table mapped that is removed reads something else from then on.
+    pub(crate) fn without_removed_tables(sim: SimDisk) -> Arc<dyn Disk> {
+        Self::made_of(sim, Broken::RemovedTables)
+    }
+
+    /// Tables are named by an edit before their own names are durable.
+    pub(crate) fn without_directory_syncs_of_tables(sim: SimDisk) -> Arc<dyn Disk> {
+        Self::made_of(sim, Broken::DirectorySyncsAfter("tbl"))
+    }
+
+    pub(crate) fn without_syncs_of_tables(sim: SimDisk) -> Arc<dyn Disk> {
+        Self::made_of(sim, Broken::SyncsOf("tbl"))
+    }
+
+    /// Edits are acted upon before they are durable: the log is let go of, and tables are removed.
+    pub(crate) fn without_syncs_of_manifests(sim: SimDisk) -> Arc<dyn Disk> {
+        Self::made_of(sim, Broken::SyncsOf("man"))
+    }
+
+    fn syncs_content(&self, path: &Path) -> bool {
+        match self.broken {
+            Broken::Syncs => false,
+            Broken::SyncsOf(ending) => ending_of(path) != ending,
+            _ => true,
+        }
+    }
+
+    fn syncs_directories(&self) -> bool {
+        match self.broken {
+            Broken::DirectorySyncs => false,
+            Broken::DirectorySyncsAfter(ending) => *self.made.lock().unwrap() != ending,
+            _ => true,
+        }
     }
 
     #[allow(unsafe_code, reason = "a region is made of a raw pointer and its owner")]
     fn region(&self, inner: Region) -> Region {
-        if self.syncs_content {
+        if self.syncs_content(inner.path()) {
             return inner;
         }
         let len = inner.len();
@@ -98,7 +156,7 @@ impl Disk for BrokenDisk {
     }
 
     fn sync_dir(&self, path: &Path) -> Result<()> {
-        if self.syncs_directories { self.sim.sync_dir(path) } else { Ok(()) }
+        if self.syncs_directories() { self.sim.sync_dir(path) } else { Ok(()) }
     }
 
     fn list(&self, path: &Path) -> Result<Vec<Entry>> {
@@ -114,8 +172,9 @@ impl Disk for BrokenDisk {
     }
 
     fn create(&self, path: &Path) -> Result<Box<dyn File>> {
+        ending_of(path).clone_into(&mut self.made.lock().unwrap());
         let file = self.sim.create(path)?;
-        Ok(if self.syncs_content { file } else { Box::new(NeverSyncedFile(file)) })
+        Ok(if self.syncs_content(path) { file } else { Box::new(NeverSyncedFile(file)) })
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
@@ -123,6 +182,10 @@ impl Disk for BrokenDisk {
     }
 
     fn remove(&self, path: &Path) -> Result<()> {
+        if self.broken == Broken::RemovedTables && ending_of(path) == "tbl" {
+            let len = self.sim.len(path)?.unwrap_or(0);
+            (0..len).step_by(8).try_for_each(|offset| self.sim.flip_bit(path, offset, 0))?;
+        }
         self.sim.remove(path)
     }
 
@@ -135,7 +198,7 @@ impl Disk for BrokenDisk {
     }
 
     fn try_lock(&self, path: &Path, mode: LockMode) -> Result<Option<Box<dyn Lock>>> {
-        if !self.locks_readers && mode == LockMode::Shared {
+        if self.broken == Broken::ReaderLocks && mode == LockMode::Shared {
             return Ok(Some(Box::new(NoLock)));
         }
         self.sim.try_lock(path, mode)

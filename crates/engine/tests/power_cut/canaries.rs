@@ -33,6 +33,60 @@ fn acknowledging_before_the_sync_is_noticed() {
     });
 }
 
+/// Fills tables and lets compactions replace them, cuts the power somewhere, and recovers.
+fn with_tables(seed: u64, wrap: fn(SimDisk) -> Arc<dyn Disk>) -> Result<(), String> {
+    let mut world = World::new(seed, Setup::fixed(), wrap);
+    world.sim.cut_power_at(20 + seed % 300);
+    let run = |world: &mut World| -> Result<(), Stop> {
+        world.start()?;
+        for round in 0..6 {
+            for key in 0..3 {
+                let (len, level) = (100 + 400 * round, Some(Level::Sync));
+                world.step(&Step::Put { space: 1, key, len, ttl_ms: None, level })?;
+            }
+            world.step(&Step::Checkpoint)?;
+            world.step(&Step::Tick { ms: 20 })?;
+            if round % 3 == 2 {
+                world.step(&Step::Compact)?;
+            }
+        }
+        Ok(())
+    };
+    match run(&mut world) {
+        Ok(()) | Err(Stop::Cut) => {}
+        Err(Stop::Violation(what)) => return Err(what),
+    }
+    world.crash(Crash::Power);
+    settle(world.recover(Crash::Power)).map(drop)
+}
+
+#[test]
+fn the_world_with_tables_is_sound() {
+    let failed = seeds::failures(0..SEEDS, 1, |seed| with_tables(seed, honest));
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+#[test]
+fn tables_whose_names_are_not_durable_are_noticed() {
+    is_found_out("no directory sync behind a table", |seed| {
+        with_tables(seed, BrokenDisk::without_directory_syncs_of_tables)
+    });
+}
+
+#[test]
+fn tables_that_are_named_before_they_are_durable_are_noticed() {
+    is_found_out("no sync of a table", |seed| {
+        with_tables(seed, BrokenDisk::without_syncs_of_tables)
+    });
+}
+
+#[test]
+fn edits_that_are_acted_upon_before_they_are_durable_are_noticed() {
+    is_found_out("no sync of a manifest", |seed| {
+        with_tables(seed, BrokenDisk::without_syncs_of_manifests)
+    });
+}
+
 /// Writes some commits, cuts the power, lets `break_recovery` at the disk, and recovers.
 fn recover_after(seed: u64, break_recovery: impl Fn(&SimDisk)) -> Result<(), String> {
     let settle = |outcome| match outcome {
@@ -122,6 +176,38 @@ fn a_reader_keeps_its_state_over_many_compactions() {
         settle(world.step(&put)).unwrap();
     }
     assert!(world.recycled_count > 0, "once it has gone, segments are recycled");
+}
+
+/// A reader keeps a snapshot of an ordered keyspace while the writer overwrites it, flushes and compacts.
+fn beside_a_reader_of_tables(seed: u64, wrap: fn(SimDisk) -> Arc<dyn Disk>) -> Result<World, Stop> {
+    let mut world = World::new(seed, Setup::fixed(), wrap);
+    world.start()?;
+    for round in 0..5 {
+        for key in 0..8 {
+            let level = Some(Level::Sync);
+            world.step(&Step::Put { space: 1, key, len: 900, ttl_ms: None, level })?;
+        }
+        world.step(&Step::Checkpoint)?;
+        if round == 0 {
+            world.step(&Step::OpenReader)?;
+            world.step(&Step::TakeReaderSnapshot { which: 0 })?;
+        }
+        world.step(&Step::Tick { ms: 1 })?;
+    }
+    world.step(&Step::Look)?;
+    Ok(world)
+}
+
+#[test]
+fn a_reader_keeps_tables_that_are_removed() {
+    drop(settle(beside_a_reader_of_tables(1, honest)).unwrap());
+}
+
+#[test]
+fn removed_tables_that_are_lost_to_readers_are_noticed() {
+    is_found_out("tables that do not outlive their removal", |seed| {
+        settle(beside_a_reader_of_tables(seed, BrokenDisk::without_removed_tables)).map(drop)
+    });
 }
 
 #[test]

@@ -4,17 +4,12 @@ use crate::{
     handle::{self, Handle},
     model::{Contents, Logged, Model, Records, State, difference},
 };
-use annals_engine::{Database, Error, KeyspaceKind, Seq, Snapshot};
+use annals_engine::{Database, Error, Seq, Snapshot};
 
 /// The state of the whole database, read by a snapshot, by handles and by single keys.
 pub(crate) fn state(db: &Database) -> Result<State, String> {
     let found = snapshot_state(&db.snapshot())?;
-    // Read-only handles do not see ordered keyspaces.
-    let seen = |info: &annals_engine::KeyspaceInfo| {
-        info.kind == KeyspaceKind::Hash || found.contains_key(&info.name)
-    };
-    let listed: Vec<String> =
-        db.keyspaces().into_iter().filter(seen).map(|info| info.name).collect();
+    let listed: Vec<String> = db.keyspaces().into_iter().map(|info| info.name).collect();
     if !listed.iter().eq(found.keys()) {
         return Err(format!("the catalog lists {listed:?}, a snapshot {:?}", found.keys()));
     }
@@ -40,9 +35,8 @@ pub(crate) fn snapshot_state(snapshot: &Snapshot) -> Result<State, String> {
         let mut state = State::new();
         for name in snapshot.keyspaces() {
             if handle::is_ordered(&name) {
-                if let Some(records) = handle::ordered_records(snapshot, &name)? {
-                    state.insert(name, records);
-                }
+                let records = handle::ordered_records(snapshot, &name)?;
+                state.insert(name, records);
                 continue;
             }
             let mut records = Records::new();
@@ -105,7 +99,8 @@ pub(crate) fn quick_state(reader: &Database) -> Result<(State, u64), String> {
 pub(crate) fn gone(db: &Database, contents: &Contents, clock_ms: u64) -> Result<(), String> {
     for (name, records) in contents {
         let handle = match Handle::open(db, name) {
-            Err(Error::OrderedReadOnly { .. }) => continue,
+            // A reader may have seen it dropped by a commit that was never acknowledged.
+            Err(Error::UnknownKeyspace { .. }) if handle::is_ordered(name) => continue,
             other => other.map_err(|error| error.to_string())?,
         };
         for (key, _) in records.iter().filter(|(_, stored)| stored.is_over(clock_ms)) {

@@ -1,9 +1,9 @@
 //! Handles of keyspaces of both kinds, for scripts that do not care which.
 
-use crate::model::{Records, State};
+use crate::model::Records;
 use annals_engine::{
-    CasOutcome, Commit, Database, Error, HashKeyspace, KeyspaceOptions, OrderedKeyspace, Result,
-    Snapshot, TreeOptions, WriteBatch, WriteOptions,
+    CasOutcome, Commit, Database, HashKeyspace, KeyspaceOptions, OrderedKeyspace, Result, Snapshot,
+    TreeOptions, WriteBatch, WriteOptions,
 };
 
 pub(crate) enum Handle {
@@ -14,12 +14,6 @@ pub(crate) enum Handle {
 /// Whether the keyspace of this name is an ordered one: those with odd numbers are.
 pub(crate) fn is_ordered(name: &str) -> bool {
     name.starts_with("space-") && name.ends_with(['1', '3'])
-}
-
-/// What readers in other processes can see of a state.
-pub(crate) fn hash_only(mut state: State) -> State {
-    state.retain(|name, _| !is_ordered(name));
-    state
 }
 
 macro_rules! each {
@@ -41,7 +35,10 @@ impl Handle {
 
     pub(crate) fn create(db: &Database, name: &str, options: KeyspaceOptions) -> Result<()> {
         if is_ordered(name) {
-            let tables = TreeOptions { level0_tables: 2, ..TreeOptions::default() };
+            // Most values of some hundred bytes stay in the log.
+            let separate_over_bytes = Some(200);
+            let tables =
+                TreeOptions { level0_tables: 2, separate_over_bytes, ..TreeOptions::default() };
             return db.create_ordered_keyspace(name, options, tables).map(drop);
         }
         db.create_keyspace(name, options).map(drop)
@@ -100,12 +97,9 @@ impl Handle {
     }
 }
 
-/// The records of an ordered keyspace as a snapshot sees them; `None` in a read-only handle.
-pub(crate) fn ordered_records(snapshot: &Snapshot, name: &str) -> Result<Option<Records>> {
-    let seen = match snapshot.ordered(name) {
-        Err(Error::OrderedReadOnly { .. }) => return Ok(None),
-        other => other?,
-    };
+/// The records of an ordered keyspace as a snapshot sees them.
+pub(crate) fn ordered_records(snapshot: &Snapshot, name: &str) -> Result<Records> {
+    let seen = snapshot.ordered(name)?;
     let mut records = Records::new();
     for entry in seen.iter()? {
         let (key, value) = entry?.to_vecs();
@@ -120,5 +114,5 @@ pub(crate) fn ordered_records(snapshot: &Snapshot, name: &str) -> Result<Option<
     let back: Vec<_> = seen.iter()?.rev().collect::<Result<_>>()?;
     let forward = records.iter().rev().map(|(key, value)| (&key[..], &value[..]));
     assert!(back.iter().map(|entry| (entry.key(), entry.value())).eq(forward), "back and forth");
-    Ok(Some(records))
+    Ok(records)
 }

@@ -150,12 +150,10 @@ impl Model {
         self.base + self.acknowledged
     }
 
-    /// The first commit from number `least` on whose hash keyspaces are `found`; one that has not
-    /// returned may be it.
+    /// The first commit from number `least` on that left `found`; one that has not returned may be it.
     pub(crate) fn number_of(&self, found: &State, clock_ms: u64, least: usize) -> Option<usize> {
         let least = least.saturating_sub(self.base);
-        let fits =
-            |at: &usize| crate::handle::hash_only(visible(&self.states[*at], clock_ms)) == *found;
+        let fits = |at: &usize| visible(&self.states[*at], clock_ms) == *found;
         (least..self.states.len()).find(fits).map(|at| self.base + at)
     }
 

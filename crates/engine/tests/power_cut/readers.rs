@@ -3,7 +3,6 @@
 
 use crate::{
     check,
-    handle::hash_only,
     model::State,
     world::{DIR, Done, Stop, World},
 };
@@ -91,7 +90,7 @@ impl World {
         reader.clock_ms = clock_ms;
         let least = least.max(reader.number);
         let Some(number) = self.model.number_of(found, clock_ms, least) else {
-            let seen = hash_only(self.model.seen(clock_ms));
+            let seen = self.model.seen(clock_ms);
             let difference = crate::model::difference(&seen, found);
             return Err(Stop::Violation(format!(
                 "a reader sees no state from commit {least} on; against commit {}: {difference}",
@@ -108,7 +107,7 @@ impl World {
         let Some(at) = self.reader(which) else { return Ok(()) };
         let reader = &mut self.readers[at];
         let snapshot = reader.db.snapshot();
-        let seen = hash_only(self.model.seen(reader.clock_ms));
+        let seen = self.model.seen(reader.clock_ms);
         reader.snapshots.push((snapshot, seen));
         if reader.snapshots.len() > 2 {
             reader.snapshots.remove(0);

@@ -3,7 +3,6 @@
 
 use crate::{
     check,
-    handle::hash_only,
     model::{Contents, Crash, Level, Model, State, difference, visible},
     process::{Life, ProcessDisk},
     random::Random,
@@ -320,22 +319,12 @@ impl World {
         };
         let found = check::state(&copy)?;
         let clock_ms = copy.stats().clock_ms;
-        // A read-only handle sees hash keyspaces; what a backup has of others is looked at when it is
-        // used.
-        let seen = |from: &Arc<Contents>| hash_only(visible(from, clock_ms));
+        let seen = |from: &Arc<Contents>| visible(from, clock_ms);
         let differs = |from: &Arc<Contents>| difference(&seen(from), &found);
         let old = finished.as_ref().map(differs).unwrap_or_default();
         let new = interrupted.last().map(differs).unwrap_or_default();
         let is_it = |contents: &Arc<Contents>| seen(contents) == found;
-        let mut fits = interrupted.iter().rev().chain(&finished).filter(|state| is_it(state));
-        let fit = fits.next().cloned();
-        if let Some(one) = &fit
-            && fits.any(|other| other != one)
-        {
-            // They differ in ordered keyspaces only, so nobody can tell by reading which one it is.
-            return check::intact(&copy).map_err(Stop::from);
-        }
-        drop(fits);
+        let fit = interrupted.iter().rev().chain(&finished).find(|state| is_it(state)).cloned();
         match fit {
             Some(state) => {
                 // What is found after a power cut is on the device; after a kill it may be not.
@@ -358,7 +347,6 @@ impl World {
         if !self.backups.interrupted.is_empty() {
             return Ok(());
         }
-        // It is opened for writing now: what it has of ordered keyspaces is seen for the first time.
         self.crash(Crash::Kill);
         for round in 0..3u8 {
             let copy = self

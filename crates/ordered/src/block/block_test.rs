@@ -90,6 +90,36 @@ fn check(entries: &[Owned]) {
     }
 }
 
+/// What `stretch` says, by going through the list.
+fn expected_stretch(entries: &[Owned], at: usize, wanted: Wanted<'_>) -> usize {
+    let is_plain = |one: &&Owned| {
+        one.kind != EntryKind::Remove
+            && one.expires_ms.is_none()
+            && wanted.seq.is_none_or(|seq| one.seq <= seq)
+            && wanted.end.is_none_or(|end| *one.key < *end)
+    };
+    entries[at + 1..].iter().take_while(is_plain).count()
+}
+
+fn check_stretches(entries: &[Owned], seq: u64) {
+    let block = encode(entries);
+    let layout = Layout::of(&block).expect("a block");
+    for (at, pair) in entries.windows(2).enumerate() {
+        let is_new = layout.has_new_key(&block, at + 1, &pair[0].key);
+        assert_eq!(is_new, Some(pair[0].key != pair[1].key), "{}", at + 1);
+    }
+    let ends = entries.iter().step_by(1 + entries.len() / 4).map(|entry| Some(&*entry.key));
+    for end in ends.chain([None, Some(&b"the"[..])]) {
+        for seq in [None, Some(seq)] {
+            let wanted = Wanted { seq, end };
+            for at in 0..entries.len() {
+                let expected = expected_stretch(entries, at, wanted);
+                assert_eq!(layout.stretch(&block, at, wanted), expected, "{at} {wanted:?}");
+            }
+        }
+    }
+}
+
 fn keys() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         prop::collection::vec(any::<u8>(), 0..12),
@@ -131,7 +161,23 @@ proptest! {
 
     #[test]
     fn blocks_hold_what_they_were_given(entries in prop::collection::vec(entry(), 1..60)) {
-        check(&sorted(entries));
+        let entries = sorted(entries);
+        check(&entries);
+        check_stretches(&entries, entries[entries.len() / 2].seq);
+    }
+
+    #[test]
+    fn stretches_of_blocks_without_a_column_of_kinds(
+        keys in prop::collection::vec(keys(), 1..60),
+        kind in kinds(),
+        expires_ms in prop::option::weighted(0.2, any::<u64>()),
+    ) {
+        let entries = keys.into_iter().zip(0..).map(|(key, n)| Owned {
+            kind,
+            expires_ms,
+            ..put(&key, n / 2, b"")
+        });
+        check_stretches(&sorted(entries.collect()), 9);
     }
 
     #[test]
@@ -221,6 +267,9 @@ fn look_at_all(block: &[u8]) {
         if let Some(row) = layout.read(block, at, &mut key) {
             assert!(block.get(row.value).is_some());
             let _ = layout.search(block, &key, row.seq);
+            let _ = layout.stretch(block, at, Wanted { seq: Some(9), end: Some(&key) });
+            let _ = layout.stretch(block, at, Wanted { seq: None, end: None });
+            let _ = layout.has_new_key(block, at, &key);
             let _ = layout.ends_with_key(block, &key);
         }
     }

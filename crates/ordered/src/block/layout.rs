@@ -3,9 +3,13 @@
 use super::{DIGEST_BYTES, HEAD_BYTES, Lengths, code};
 use crate::{
     EntryKind,
+    near::approach,
     number::{u16_at, u32_at, u64_at, uint_at},
 };
 use std::ops::Range;
+
+/// How much of an entry is fetched at once.
+const APPROACHED_BYTES: usize = 256;
 
 /// Where the columns of a block are, as byte offsets in it.
 #[derive(Clone, Copy, Debug)]
@@ -155,12 +159,24 @@ impl Layout {
         self.seq_base.checked_add(number)
     }
 
+    /// The column of codes, if there is one.
+    #[inline(always)]
+    pub(super) fn codes<'a>(&self, block: &'a [u8]) -> Option<&'a [u8]> {
+        let is_there = self.modes & 0x10 != 0;
+        is_there.then(|| block.get(self.codes as usize..self.seqs as usize).unwrap_or_default())
+    }
+
+    /// The code of all entries, where there is no column of them.
+    #[inline(always)]
+    pub(super) fn code_of_all(&self) -> u8 {
+        self.modes >> 5
+    }
+
     #[inline(always)]
     fn code(&self, block: &[u8], at: usize) -> Option<u8> {
-        if self.modes & 0x10 == 0 {
-            Some(self.modes >> 5)
-        } else {
-            block.get(self.codes as usize + at).copied()
+        match self.codes(block) {
+            None => Some(self.code_of_all()),
+            Some(codes) => codes.get(at).copied(),
         }
     }
 
@@ -187,6 +203,14 @@ impl Layout {
         let data = self.data as usize;
         let range = data.checked_add(start)?..data.checked_add(end)?;
         (range.start <= range.end && range.end <= block.len()).then_some(range)
+    }
+
+    /// Brings rest and value of an entry closer to the processor, as far as they are short.
+    #[inline(always)]
+    pub(super) fn approach(&self, block: &[u8], at: usize) {
+        let bytes = self.bounds(block, at).and_then(|bounds| block.get(bounds));
+        let bytes = bytes.unwrap_or_default();
+        approach(bytes.get(..APPROACHED_BYTES).unwrap_or(bytes));
     }
 
     /// Where the rest of an entry's tail and its value are.
@@ -244,12 +268,17 @@ impl Layout {
         }
         let (tail_len, rest, value) = self.parts(block, at)?;
         let digest = u32_at(block, self.digests as usize + DIGEST_BYTES * at)?.to_be_bytes();
-        key.truncate(self.prefix_len());
-        key.extend_from_slice(&digest);
-        if tail_len >= DIGEST_BYTES {
-            key.extend_from_slice(block.get(rest)?);
+        let (start, rest) = (self.prefix_len(), block.get(rest)?);
+        if key.len() == start + DIGEST_BYTES + rest.len() && tail_len >= DIGEST_BYTES {
+            // Most keys of a block are equally long.
+            let (first, behind) = key.get_mut(start..)?.split_first_chunk_mut()?;
+            *first = digest;
+            copy(behind, rest);
         } else {
-            key.truncate(self.prefix_len() + tail_len);
+            key.truncate(start);
+            key.extend_from_slice(&digest);
+            key.extend_from_slice(rest);
+            key.truncate(start + tail_len);
         }
         self.row_of(block, at, value)
     }
@@ -271,4 +300,22 @@ impl Layout {
         }
         end == block.len()
     }
+}
+
+/// Copies between slices of the same length. A few bytes are copied as two pieces that overlap, which
+/// spares the call that a copy of a length nobody knows would be.
+#[inline(always)]
+fn copy(to: &mut [u8], from: &[u8]) {
+    const PIECE: usize = 8;
+    if (PIECE..=2 * PIECE).contains(&from.len())
+        && let (Some(first), Some(last)) = (from.first_chunk::<PIECE>(), from.last_chunk::<PIECE>())
+        && let Some(place) = to.first_chunk_mut()
+    {
+        *place = *first;
+        if let Some(place) = to.last_chunk_mut() {
+            *place = *last;
+        }
+        return;
+    }
+    to.copy_from_slice(from);
 }

@@ -33,6 +33,8 @@ impl Layout {
         if !is_there(from) {
             return Some(nowhere(from));
         }
+        // Most likely it is this one: its lines are fetched together, not one when the other has come.
+        self.approach(block, from);
         let mut low = from;
         let mut high = from + 1;
         if is_there(high) {

@@ -18,6 +18,9 @@ pub(crate) struct Ask<'a> {
     /// Nobody asks for what was so before this sequence number: of the versions up to it only the
     /// newest of a key is needed, and that not if it is a removal and nothing lies beneath.
     pub(crate) settled_seq: u64,
+    /// The highest sequence number that somebody holds; `None` if nobody does. What is not newer may be
+    /// seen by who holds it.
+    pub(crate) held_seq: Option<u64>,
     /// Nobody asks as of a time before this one, in milliseconds since 1970: what has expired by
     /// then counts as removed for all.
     pub(crate) now_ms: u64,
@@ -88,6 +91,7 @@ mod tests {
             options: &TreeOptions::default(),
             running: &Running::default(),
             settled_seq,
+            held_seq: None,
             now_ms,
         })?;
         compaction.check(levels).unwrap();

@@ -11,18 +11,24 @@ pub(super) fn choose(ask: &Ask<'_>, keep_ms: u64, bytes_max: u64) -> Option<Comp
 }
 
 /// The oldest tables, as far as they are too old, expired or too much. Nothing newer than a table
-/// that stays is dropped: it may hide what that one says.
+/// that stays is dropped: it may hide what that one says. What somebody holds stays, but for what had
+/// expired for him too.
 fn dropped(ask: &Ask<'_>, keep_ms: u64, bytes_max: u64) -> Option<Compaction> {
-    let mut total = ask.levels.bytes(0);
+    // What they refer to goes with them.
+    let bytes_of = |table: &TableInfo| table.bytes.saturating_add(table.referenced_bytes());
+    let mut total =
+        ask.levels.level(0).iter().fold(0u64, |sum, table| sum.saturating_add(bytes_of(table)));
     let mut inputs = Vec::new();
     for table in ask.levels.level(0).iter().rev() {
         let old = keep_ms > 0 && table.newest_ms.saturating_add(keep_ms) <= ask.now_ms;
         let much = bytes_max > 0 && total > bytes_max;
         let expired = table.is_expired(ask.now_ms);
-        if !(old || much || expired) || ask.running.takes(table.number) {
+        let held = ask.held_seq.is_some_and(|seq| table.lowest_seq <= seq);
+        let goes = expired || (old || much) && !held;
+        if !goes || ask.running.takes(table.number) {
             break;
         }
-        total -= table.bytes;
+        total = total.saturating_sub(bytes_of(table));
         inputs.push((0, table.clone()));
     }
     inputs.reverse();
@@ -64,6 +70,15 @@ mod tests {
 
     /// Tables with these sizes, the oldest first, each a hundred milliseconds later.
     fn choose_of(bytes: &[u64], style: Style, now_ms: u64) -> Option<(Vec<u64>, Action)> {
+        choose_held(bytes, style, now_ms, None)
+    }
+
+    fn choose_held(
+        bytes: &[u64],
+        style: Style,
+        now_ms: u64,
+        held_seq: Option<u64>,
+    ) -> Option<(Vec<u64>, Action)> {
         let added: Vec<_> = (1..)
             .zip(bytes)
             .map(|(number, bytes)| {
@@ -81,6 +96,7 @@ mod tests {
             options: &options,
             running,
             settled_seq: 0,
+            held_seq,
             now_ms,
         })?;
         Some((found.inputs.iter().map(|(_, table)| table.number).collect(), found.action))
@@ -95,6 +111,36 @@ mod tests {
         let by_size = Style::Fifo { keep_ms: 0, bytes_max: 2400 };
         assert_eq!(choose_of(&sizes, by_size, 0), Some((vec![1], Action::Drop)));
         assert_eq!(choose_of(&sizes[1..], by_size, u64::MAX), None);
+    }
+
+    #[test]
+    fn what_somebody_holds_is_not_dropped() {
+        let by_age = Style::Fifo { keep_ms: 1000, bytes_max: 0 };
+        let by_size = Style::Fifo { keep_ms: 0, bytes_max: 900 };
+        let sizes = [800, 800, 800, 800];
+        for (style, now_ms) in [(by_age, 1200), (by_size, 0)] {
+            // The numbers of the first table begin at 10.
+            let held = |seq| choose_held(&sizes, style, now_ms, Some(seq));
+            assert_eq!(held(10), None);
+            assert_eq!(held(99), None);
+            assert!(held(9).is_some_and(|(tables, _)| tables.contains(&1)));
+        }
+    }
+
+    #[test]
+    fn what_tables_refer_to_counts() {
+        let mut table = table(1, b"a", b"z", (1, 9));
+        table.references = vec![(1, 2000)];
+        let newer = (0, Arc::new(crate::table_info::tests::table(2, b"a", b"z", (10, 19))));
+        let levels = Levels::default().changed(&[], &[(0, Arc::new(table)), newer]).unwrap();
+        let running = &Running::default();
+        for (bytes_max, drops) in [(4000, false), (3999, true)] {
+            let style = Style::Fifo { keep_ms: 0, bytes_max };
+            let options = &TreeOptions { style, ..TreeOptions::default() };
+            let levels = &levels;
+            let ask = Ask { levels, options, running, settled_seq: 0, held_seq: None, now_ms: 0 };
+            assert_eq!(dropped(&ask, 0, bytes_max).is_some(), drops, "{bytes_max}");
+        }
     }
 
     #[test]

@@ -176,7 +176,14 @@ mod tests {
 
     fn choose_beside(levels: &Levels, running: &Running) -> Option<Compaction> {
         let options = options();
-        let found = choose(&Ask { levels, options: &options, running, settled_seq: 0, now_ms: 0 })?;
+        let found = choose(&Ask {
+            levels,
+            options: &options,
+            running,
+            settled_seq: 0,
+            held_seq: None,
+            now_ms: 0,
+        })?;
         found.check(levels).unwrap();
         Some(found)
     }

@@ -2,8 +2,8 @@
 
 use super::split::Splitter;
 use crate::{
-    Entry, FileName, KeyRange, RangeRemoval, Result, TableIdentity, TableInfo, TableNotes,
-    TableOptions, TableWriter, Written, site::Site,
+    Entry, EntryKind, FileName, KeyRange, RangeRemoval, Reference, ReferencedBytes, Result,
+    TableIdentity, TableInfo, TableNotes, TableOptions, TableWriter, Written, site::Site,
 };
 use std::sync::Arc;
 
@@ -40,6 +40,8 @@ pub(crate) struct Outputs<'a> {
     last_key: Option<Vec<u8>>,
     entries: u64,
     paid_bytes: u64,
+    /// What the present output refers to.
+    references: ReferencedBytes,
     done: Vec<Arc<TableInfo>>,
     /// All files that were begun, as long as nobody has taken them over.
     begun: Vec<u64>,
@@ -55,6 +57,7 @@ impl<'a> Outputs<'a> {
             last_key: None,
             entries: 0,
             paid_bytes: 0,
+            references: ReferencedBytes::default(),
             done: Vec::new(),
             begun: Vec::new(),
         }
@@ -75,6 +78,11 @@ impl<'a> Outputs<'a> {
         if self.entries.is_multiple_of(STEP_ENTRIES) {
             self.site.check_going_on()?;
             self.pay();
+        }
+        if entry.kind == EntryKind::Pointer
+            && let Some(reference) = Reference::decode(entry.value)
+        {
+            self.references.add(&reference);
         }
         self.writer()?.add(entry)
     }
@@ -121,7 +129,7 @@ impl<'a> Outputs<'a> {
         let notes = TableNotes {
             level: self.plan.level as u32,
             created_ms: self.plan.now_ms,
-            references: Vec::new(),
+            references: std::mem::take(&mut self.references).into_pairs(),
         };
         let written = writer.finish(notes)?;
         self.done.push(Arc::new(info(number, &written, &self.plan)));
@@ -168,6 +176,7 @@ fn info(number: u64, written: &Written, plan: &OutputPlan) -> TableInfo {
         last_expiry_ms: of.expires_max_ms,
         oldest_ms: plan.oldest_ms,
         newest_ms: plan.newest_ms,
+        references: of.notes.references.clone(),
     };
     assert!(info.is_consistent(), "what was written contradicts itself: {info:?}");
     info

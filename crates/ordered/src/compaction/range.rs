@@ -127,6 +127,7 @@ mod tests {
                 options: &options,
                 running: &running,
                 settled_seq: 0,
+                held_seq: None,
                 now_ms: 0,
             };
             let piece = match manual.next(&ask, number) {

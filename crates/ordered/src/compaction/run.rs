@@ -14,6 +14,9 @@ use crate::{
 };
 use std::sync::Arc;
 
+/// After so many entries it is looked whether work is to stop.
+const STEP_ENTRIES: u64 = 256;
+
 /// What is merged into tables.
 pub(crate) struct Inputs {
     pub(crate) runs: Vec<Source>,
@@ -97,7 +100,13 @@ pub(crate) fn write(
     let mut all = Merge::new(runs);
     let mut key: Option<(Vec<u8>, _)> = None;
     all.to_first()?;
+    let mut looked = 0u64;
     while let Some(entry) = all.entry() {
+        looked += 1;
+        // Outputs look too, but know nothing of what is left out.
+        if looked.is_multiple_of(STEP_ENTRIES) {
+            site.check_going_on()?;
+        }
         let judge = match &mut key {
             Some((known, judge)) if *known == entry.key => judge,
             slot => {

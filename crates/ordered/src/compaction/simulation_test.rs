@@ -101,6 +101,7 @@ impl Tree {
             last_expiry_ms: 0,
             oldest_ms: self.now_ms,
             newest_ms: self.now_ms,
+            references: Vec::new(),
         };
         self.contents.insert(number, records);
         Arc::new(info)
@@ -134,6 +135,7 @@ impl Tree {
                     options: &self.options,
                     running: &self.running,
                     settled_seq: self.seq,
+                    held_seq: None,
                     now_ms: self.now_ms,
                 };
                 let Some(found) = choose(&ask) else { break };

@@ -101,7 +101,14 @@ mod tests {
             .collect();
         let levels = Levels::default().changed(&[], &added).unwrap();
         let options = TreeOptions { style: Style::Tiered, ..TreeOptions::default() };
-        let ask = Ask { levels: &levels, options: &options, running, settled_seq: 0, now_ms: 0 };
+        let ask = Ask {
+            levels: &levels,
+            options: &options,
+            running,
+            settled_seq: 0,
+            held_seq: None,
+            now_ms: 0,
+        };
         let found = choose(&ask)?;
         found.check(&levels).unwrap();
         Some((found.inputs.iter().map(|(_, table)| table.number).collect(), found.output))

@@ -58,6 +58,7 @@ mod tag {
     pub(super) const TABLE_ADDED: u8 = 4;
     pub(super) const FLUSHED_THROUGH: u8 = 5;
     pub(super) const NEXT_NUMBER: u8 = 6;
+    pub(super) const REFERENCES: u8 = 7;
 }
 
 impl Edit {
@@ -75,9 +76,16 @@ impl Edit {
             + self.tables_added.len()
             + self.flushed_through.len()
             + usize::from(self.next_number.is_some())
+            + self.referring().count()
     }
 
-    /// Its items, one behind the other, in the order of the fields.
+    /// The tables that come and refer to a log.
+    fn referring(&self) -> impl Iterator<Item = &Arc<TableInfo>> {
+        let tables = self.tables_added.iter().map(|added| &added.table);
+        tables.filter(|table| !table.references.is_empty())
+    }
+
+    /// Its items, one behind the other, in the order of their tags.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         for tree in &self.trees_removed {
@@ -114,6 +122,15 @@ impl Edit {
         if let Some(number) = self.next_number {
             out.push(tag::NEXT_NUMBER);
             put_u64(&mut out, number);
+        }
+        for table in self.referring() {
+            out.push(tag::REFERENCES);
+            put_u64(&mut out, table.number);
+            put_u32(&mut out, table.references.len() as u32);
+            for (segment, bytes) in &table.references {
+                put_u64(&mut out, *segment);
+                put_u64(&mut out, *bytes);
+            }
         }
         out
     }
@@ -160,6 +177,18 @@ impl Edit {
                     edit.flushed_through.push((tree, reader.u64().ok_or(cut)?));
                 }
                 tag::NEXT_NUMBER => edit.next_number = Some(reader.u64().ok_or(cut)?),
+                tag::REFERENCES => {
+                    let number = reader.u64().ok_or(cut)?;
+                    let references = reader.fields().ok_or(cut)?;
+                    let comes = |added: &&mut TableAdded| {
+                        added.table.number == number && added.table.references.is_empty()
+                    };
+                    let added = edit.tables_added.iter_mut().find(comes);
+                    match added.filter(|_| !references.is_empty()) {
+                        Some(added) => Arc::make_mut(&mut added.table).references = references,
+                        None => return Err((start, "a table refers that does not come, or twice")),
+                    }
+                }
                 _ => return Err((start, "an edit has an item of unknown kind")),
             }
         }
@@ -280,6 +309,7 @@ impl<'a> Reader<'a> {
             last_expiry_ms,
             oldest_ms,
             newest_ms,
+            references: Vec::new(),
         })
     }
 }
@@ -299,6 +329,7 @@ mod tests {
                 level: 6,
                 table: Arc::new(TableInfo {
                     range: KeyRange::until(b"", b"zz"),
+                    references: vec![(3, 100), (9, u64::MAX)],
                     ..table(5, b"", b"", (0, 7))
                 }),
             }],
@@ -321,6 +352,13 @@ mod tests {
         assert!(Edit::decode(&[&bytes[..], &[0; 8]].concat(), items).is_err());
         assert!(Edit::decode(&[&bytes[..], &[1]].concat(), items).is_err());
         assert!(Edit::decode(&padded, items - 1).is_err());
+        let stranger = Edit { tables_added: Vec::new(), ..self::edit() };
+        let own = stranger.encode();
+        let references = &bytes[bytes.len() - (1 + 8 + 4 + 32)..];
+        let refused = Edit::decode(&[&own[..], references].concat(), stranger.items() as u32 + 1);
+        assert_eq!(refused.unwrap_err().1, "a table refers that does not come, or twice");
+        let twice = Edit::decode(&[&bytes[..], references].concat(), items + 1);
+        assert_eq!(twice.unwrap_err().1, "a table refers that does not come, or twice");
         assert_eq!(Edit::decode(&[], 0), Ok(Edit::default()));
     }
 

@@ -168,7 +168,11 @@ pub(super) fn settled_word(seed: u32, offset: usize) -> u64 {
 
 /// What stands at `offset`.
 pub(super) fn frame_at(file: &[u8], offset: usize, seed: u32) -> Found<'_> {
-    let rest = file.get(offset..).unwrap_or_default();
+    frame_in(file.get(offset..).unwrap_or_default(), offset, seed)
+}
+
+/// What `rest` begins with, which stands at `offset`.
+pub(super) fn frame_in(rest: &[u8], offset: usize, seed: u32) -> Found<'_> {
     if rest.len() < FRAME_BYTES_MIN {
         return Found::Nothing;
     }

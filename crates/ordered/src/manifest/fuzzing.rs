@@ -82,6 +82,7 @@ fn sample_edits() -> [Edit; 3] {
             last_expiry_ms: 2000,
             oldest_ms: 500,
             newest_ms: 600,
+            references: vec![(7, 100), (8, number)],
         })
     };
     [

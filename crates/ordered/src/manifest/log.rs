@@ -10,13 +10,26 @@ use super::{
 };
 use crate::{Error, FileName, Result};
 use annals_disk::{Access, Disk, Region, Via};
-use std::{path::Path, sync::Arc};
+use std::{ops::Range, path::Path, sync::Arc};
 
 /// A file is made this many times as long as what it starts with: so copying the state to a new
 /// file costs a third of what its edits cost, however many tables there are.
 const GROWTH: usize = 4;
 /// The shortest file. A small state is copied after hundreds of edits, not after ten.
 const FILE_BYTES_MIN: usize = 64 << 10;
+
+/// How long the file is made whose first edit ends at `end`.
+///
+/// # Errors
+/// If that would be longer than any.
+fn file_bytes_for(end: usize) -> Result<usize> {
+    if end > FILE_BYTES_MAX {
+        let (bytes, limit) = (end as u64, FILE_BYTES_MAX as u64);
+        return Err(Error::TooLarge { what: "manifest", bytes, limit });
+    }
+    let file_bytes = end.saturating_mul(GROWTH).max(FILE_BYTES_MIN).next_multiple_of(4096);
+    Ok(file_bytes.min(FILE_BYTES_MAX))
+}
 
 /// The manifest that a store writes. Dropping it changes nothing on disk.
 #[derive(Debug)]
@@ -27,6 +40,17 @@ pub struct Manifest {
     end: usize,
     next_ordinal: u32,
     failed: Option<Arc<Error>>,
+    /// What is to be put right at its end before anything is appended.
+    unmended: Option<Unmended>,
+}
+
+/// What an opening found at the end.
+#[derive(Debug)]
+struct Unmended {
+    /// Bytes of an edit that was torn.
+    torn_bytes: usize,
+    /// The last edit, if nothing says that it was synced.
+    unsettled: Option<Range<usize>>,
 }
 
 impl Manifest {
@@ -34,7 +58,8 @@ impl Manifest {
     /// its name are durable; it is the manifest once the caller's root names it.
     ///
     /// # Errors
-    /// If the file system refuses. A file that was begun has no owner then.
+    /// [`Error::TooLarge`] if no file may be so long; or if the file system refuses: a file that was begun
+    /// has no owner then.
     pub fn create(
         disk: &dyn Disk,
         dir: &Path,
@@ -45,23 +70,24 @@ impl Manifest {
         let seed = seed_of(database_id, number);
         let edit = state.as_edit();
         let items = edit.items() as u32;
-        let frame = encode_frame(seed, HEADER_BYTES, 0, items, &edit.encode());
+        let payload = edit.encode();
+        let file_bytes = file_bytes_for(HEADER_BYTES + frame_bytes(payload.len()))?;
+        let frame = encode_frame(seed, HEADER_BYTES, 0, items, &payload);
         let end = HEADER_BYTES + frame.len();
-        let file_bytes = end.saturating_mul(GROWTH).max(FILE_BYTES_MIN).next_multiple_of(4096);
-        assert!(file_bytes <= FILE_BYTES_MAX, "a manifest of {file_bytes} bytes");
         let region =
             disk.create_region(&FileName::Manifest(number).path(dir), file_bytes as u64)?;
         let header = encode_header(database_id, number, file_bytes as u64);
         region.write_parts(0, &[&header, &frame], Via::Call)?;
         region.sync()?;
         disk.sync_dir(dir)?;
-        let manifest = Self { number, seed, region, end, next_ordinal: 1, failed: None };
+        let (next_ordinal, failed, unmended) = (1, None, None);
+        let manifest = Self { number, seed, region, end, next_ordinal, failed, unmended };
         manifest.settle();
         Ok(manifest)
     }
 
-    /// Opens the manifest `place` to go on writing it, and tells what it says. An edit that was torn
-    /// at its end is cut off. An opening that fails changes nothing but, at most, that.
+    /// Opens the manifest `place` to go on writing it, and tells what it says. Changes nothing:
+    /// [`mend`](Self::mend) does.
     ///
     /// # Errors
     /// As [`read_manifest`](super::read_manifest), or if the file cannot be written.
@@ -81,22 +107,34 @@ impl Manifest {
             end: scan.end,
             next_ordinal: scan.next_ordinal,
             failed: None,
+            unmended: Some(Unmended { torn_bytes: scan.torn_bytes, unsettled: scan.unsettled }),
         };
-        if scan.torn_bytes > 0 {
-            let zeroes = vec![0; scan.torn_bytes];
-            manifest.region.write_parts(scan.end, &[&zeroes], Via::Call)?;
+        Ok((manifest, scan.state))
+    }
+
+    /// Cuts off an edit that was torn, and makes sure that the last whole one is on the device. Called once
+    /// nothing else can keep the store from being opened; the first edit does it at the latest.
+    ///
+    /// # Errors
+    /// If the file system refuses. It can be tried again, here or by another opening.
+    pub fn mend(&mut self) -> Result<()> {
+        let Some(Unmended { torn_bytes, unsettled }) = &self.unmended else { return Ok(()) };
+        if *torn_bytes > 0 {
+            let zeroes = vec![0; *torn_bytes];
+            self.region.write_parts(self.end, &[&zeroes], Via::Call)?;
         }
-        if let Some(last) = &scan.unsettled {
+        if let Some(last) = unsettled {
             // It may be in memory only, and if its sync failed, the system may count its pages as
             // written: they are written again before anybody relies on it.
-            let frame = manifest.region.read(last.start, last.len()).to_vec();
-            manifest.region.write_parts(last.start, &[&frame], Via::Call)?;
+            let frame = self.region.read(last.start, last.len()).to_vec();
+            self.region.write_parts(last.start, &[&frame], Via::Call)?;
         }
-        if scan.torn_bytes > 0 || scan.unsettled.is_some() {
-            manifest.region.sync()?;
+        if *torn_bytes > 0 || unsettled.is_some() {
+            self.region.sync()?;
         }
-        manifest.settle();
-        Ok((manifest, scan.state))
+        self.settle();
+        self.unmended = None;
+        Ok(())
     }
 
     /// Appends an edit and syncs it. `false` if there is no room for it: then nothing has happened,
@@ -109,6 +147,7 @@ impl Manifest {
         if let Some(cause) = &self.failed {
             return Err(Error::Stopped { cause: cause.clone() });
         }
+        self.mend()?;
         let payload = edit.encode();
         let end = self.end.saturating_add(frame_bytes(payload.len()));
         if end > self.region.len() || self.next_ordinal == u32::MAX {
@@ -148,5 +187,20 @@ impl Manifest {
     #[must_use]
     pub fn has_failed(&self) -> bool {
         self.failed.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_that_fits_no_file_is_refused() {
+        assert_eq!(file_bytes_for(100).unwrap(), FILE_BYTES_MIN);
+        assert_eq!(file_bytes_for(100_000).unwrap(), 401_408);
+        assert_eq!(file_bytes_for(FILE_BYTES_MAX / 4 + 1).unwrap(), FILE_BYTES_MAX);
+        assert_eq!(file_bytes_for(FILE_BYTES_MAX).unwrap(), FILE_BYTES_MAX);
+        let refused = file_bytes_for(FILE_BYTES_MAX + 8).unwrap_err();
+        assert!(matches!(refused, Error::TooLarge { what: "manifest", .. }), "{refused}");
     }
 }

@@ -264,6 +264,10 @@ fn power_cuts_leave_what_was_acknowledged_and_at_most_one_edit_more() {
                 let from = disk.operations();
                 disk.cut_power_at(from + cut);
                 let opened = Manifest::open(&disk, dir(), ID, place(0));
+                let opened = opened.and_then(|(mut manifest, state)| {
+                    manifest.mend()?;
+                    Ok((manifest, state))
+                });
                 let done = !disk.is_power_cut();
                 if let Ok((_, state)) = opened {
                     let least = &states[begun as usize - 1];
@@ -302,7 +306,8 @@ fn after_a_failed_sync_no_edit_is_taken_and_reopening_writes_the_last_one_again(
     let place = manifest.place();
     drop(manifest);
     // The process goes on or is killed: what it wrote is still readable, though not durable.
-    let (manifest, state) = Manifest::open(&disk, dir(), ID, place).unwrap();
+    let (mut manifest, state) = Manifest::open(&disk, dir(), ID, place).unwrap();
+    manifest.mend().unwrap();
     assert_eq!(state, states(1)[1]);
     let place = manifest.place();
     let disk = disk.restart();
@@ -321,4 +326,32 @@ fn key_ranges_that_end_before_a_key_are_kept() {
     assert!(manifest.append(&edit).unwrap());
     let read = read_manifest(&disk, dir(), ID, manifest.place()).unwrap();
     assert_eq!(read.state.trees[&1].levels.level(0)[0].range, range);
+}
+
+#[test]
+fn opening_changes_nothing_before_it_is_mended() {
+    let disk = SimDisk::new(SimOptions { writeback_chance: 0.0, ..SimOptions::seeded(3) });
+    disk.create_dir_all(dir()).unwrap();
+    let mut manifest = Manifest::create(&disk, dir(), ID, 1, &begun()).unwrap();
+    let place = manifest.place();
+    assert!(manifest.append(&flush(1)).unwrap());
+    drop(manifest);
+    let path = crate::FileName::Manifest(1).path(dir());
+    let whole = disk.read(&path, 1 << 20).unwrap();
+    // The last edit is torn: a page of it never came to the device.
+    disk.flip_bit(&path, place.synced_bytes + 20, 1).unwrap();
+    let end = (place.synced_bytes as usize..).find(|at| whole[*at..].iter().all(|byte| *byte == 0));
+    for at in end.unwrap() - WORD_BYTES..end.unwrap() {
+        for bit in (0..8).filter(|bit| whole[at] >> bit & 1 == 1) {
+            disk.flip_bit(&path, at as u64, bit).unwrap();
+        }
+    }
+    let torn = disk.read(&path, 1 << 20).unwrap();
+    let (mut manifest, state) = Manifest::open(&disk, dir(), ID, place).unwrap();
+    assert_eq!(state, begun());
+    assert_eq!(disk.read(&path, 1 << 20).unwrap(), torn);
+    manifest.mend().unwrap();
+    let mended = disk.read(&path, 1 << 20).unwrap();
+    assert!(mended[place.synced_bytes as usize..].iter().all(|byte| *byte == 0));
+    assert!(manifest.append(&flush(1)).unwrap());
 }

@@ -8,12 +8,12 @@
 use super::{
     Edit, ManifestPlace, State,
     format::{
-        FRAME_HEADER_BYTES, Found, HEADER_BYTES, check_header, frame_at, seed_of, settled_word,
-        u64_at,
+        FILE_BYTES_MAX, FRAME_HEADER_BYTES, Found, HEADER_BYTES, check_header, frame_at, seed_of,
+        settled_word, u64_at,
     },
 };
 use crate::{Error, FileName, Result};
-use annals_disk::{Access, Disk};
+use annals_disk::{Access, Disk, Region};
 use std::{io::ErrorKind, ops::Range, path::Path};
 
 /// What a manifest's file says.
@@ -43,7 +43,7 @@ pub struct ManifestRead {
 }
 
 /// Reads the manifest `place` of the database `database_id` in `dir`, changing nothing. Reads all
-/// of its file.
+/// of its file. Another process may be writing it: an edit that is not whole yet is not read.
 ///
 /// # Errors
 /// [`Error::Missing`] if it is not there; [`Error::Damaged`], [`Error::Contradiction`],
@@ -67,9 +67,14 @@ pub(super) fn scan_file(
     database_id: u64,
     place: ManifestPlace,
 ) -> Result<Scan> {
-    let path = FileName::Manifest(place.number).path(dir);
+    scan_region(&open_file(disk, dir, place.number)?, database_id, place)
+}
+
+/// Opens the file of a manifest for reading.
+pub(super) fn open_file(disk: &dyn Disk, dir: &Path, number: u64) -> Result<Region> {
+    let path = FileName::Manifest(number).path(dir);
     match disk.open_region(&path, Access::Read) {
-        Ok(region) => scan(region.read(0, region.len()), &path, database_id, place),
+        Ok(region) => Ok(region),
         Err(error) if error.is_not_found() => Err(Error::Missing {
             path,
             what: "it says which tables hold the keys of all ordered keyspaces".to_owned(),
@@ -83,6 +88,34 @@ pub(super) fn scan_file(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Reads a manifest's file, to which a writer in another process may be appending.
+pub(super) fn scan_region(region: &Region, database_id: u64, place: ManifestPlace) -> Result<Scan> {
+    /// How often it is read again because somebody wrote meanwhile.
+    const ATTEMPTS: usize = 16;
+    if region.len() > FILE_BYTES_MAX {
+        return Err(Error::Damaged {
+            path: region.path().to_owned(),
+            offset: FILE_BYTES_MAX as u64,
+            what: "the manifest is longer than any can be",
+        });
+    }
+    // What is judged must not change meanwhile.
+    let mut bytes = region.read(0, region.len()).to_vec();
+    let mut outcome = scan(&bytes, region.path(), database_id, place);
+    for _ in 1..ATTEMPTS {
+        // A copy that was begun before an edit, and ended behind the next one, has a hole. A place that
+        // was synced is written no more, so in a second copy it is the same only if it is damaged.
+        let Err(Error::Damaged { .. }) = outcome else { break };
+        let again = region.read(0, region.len()).to_vec();
+        if again == bytes {
+            break;
+        }
+        bytes = again;
+        outcome = scan(&bytes, region.path(), database_id, place);
+    }
+    outcome
 }
 
 /// Reads the bytes of a manifest's file.

@@ -19,6 +19,7 @@ use super::{
     groups::{Groups, Room},
     record,
 };
+use crate::number::word_of;
 
 /// Slots in a node.
 pub(super) const SLOTS: usize = 15;
@@ -86,13 +87,7 @@ pub(super) struct Target<'a> {
 /// Eight bytes of a key from an offset on, so that they compare as the keys do; zeroes behind its end.
 #[inline(always)]
 pub(super) fn word(key: &[u8], skip: usize) -> u64 {
-    let rest = key.get(skip..).unwrap_or_default();
-    if let Some(chunk) = rest.first_chunk() {
-        return u64::from_be_bytes(*chunk);
-    }
-    let mut bytes = [0; 8];
-    bytes[..rest.len()].copy_from_slice(rest);
-    u64::from_be_bytes(bytes)
+    word_of(key.get(skip..).unwrap_or_default())
 }
 
 /// A node, where it is in memory.

@@ -143,6 +143,10 @@ impl Tree {
     pub(super) fn find(&self, target: Target<'_>) -> Option<crate::Entry<'_>> {
         let leaf = self.descend(Way::To(target));
         let (node, sorted) = (self.node(leaf.node), leaf.sorted);
+        if sorted.len() == 0 {
+            // Only the root of a memtable without versions.
+            return None;
+        }
         let place = node.rank::<false>(sorted, &self.bytes, target, 0);
         let record = if place < sorted.len() {
             let slot = sorted.slot(place);

@@ -1,6 +1,6 @@
 //! Making and opening a store.
 
-use super::{ManifestRoot, Store, StoreConfig};
+use super::{Ledger, ManifestRoot, Store, StoreConfig};
 use crate::{
     BlockCache, Edit, Error, FileName, Manifest, ManifestPlace, Result, State,
     rate::Rate,
@@ -18,7 +18,7 @@ use std::{
     },
 };
 
-fn site(
+pub(super) fn site(
     disk: Arc<dyn Disk>,
     dir: &Path,
     database_id: u64,
@@ -55,7 +55,7 @@ pub(super) fn create(
     root.set_manifest(manifest.place()).map_err(|what| Error::Root { what })?;
     let site = site(disk, dir, database_id, &config, state.next_number);
     remove(&*site.disk, dir, &strays)?;
-    Ok(Store::with(site, config, root, manifest, state, BTreeMap::new()))
+    Ok(Store::with(site, config, root, Ledger::Ours(manifest), state, BTreeMap::new()))
 }
 
 /// See [`Store::open`].
@@ -84,6 +84,8 @@ pub(super) fn open(
         trees.insert(id, Arc::new(TreeCore::new(id, database_id, tree, &files)));
     }
     let strays = strays(&*site.disk, dir, &named)?;
+    // Nothing was changed so far, and nothing but the file system can refuse any more.
+    manifest.mend()?;
     if let Some(highest) = strays.iter().map(|file| file.number()).max()
         && highest >= state.next_number
     {
@@ -103,7 +105,7 @@ pub(super) fn open(
         site.next_number = AtomicU64::new(state.next_number);
     }
     remove(&*site.disk, dir, &strays)?;
-    Ok(Store::with(site, config, root, manifest, state, trees))
+    Ok(Store::with(site, config, root, Ledger::Ours(manifest), state, trees))
 }
 
 /// The files of a store in `dir` that are not in `named`.

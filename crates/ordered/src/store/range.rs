@@ -47,6 +47,7 @@ pub(crate) fn compact_range(tree: &Tree, range: Option<KeyRange>, now_ms: u64) -
                     options: &core.options,
                     running: &running,
                     settled_seq: horizon.settled_seq(),
+                    held_seq: horizon.held_seq(),
                     now_ms: horizon.now_ms,
                 },
                 next_number(),

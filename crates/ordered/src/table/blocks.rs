@@ -11,9 +11,10 @@ use crate::{
     BlockCache, Error, Result,
     cache::Block,
     compress::{self, Codec, Unpack},
+    near::approach,
     number::u32_at,
 };
-use annals_disk::{Region, prefetch};
+use annals_disk::Region;
 use std::{
     path::{Path, PathBuf},
     sync::{
@@ -68,8 +69,9 @@ pub(super) enum Body {
 }
 
 /// How much of a block is fetched ahead: head and digests of a usual one.
-const AHEAD_BYTES: usize = 320;
-const CACHE_LINE_BYTES: usize = 64;
+const START_BYTES: usize = 320;
+/// How much of an index block is fetched ahead: all of a usual one.
+const INDEX_BYTES: usize = 1088;
 
 impl Blocks {
     /// The blocks before `end`, where the footer begins.
@@ -149,14 +151,34 @@ impl Blocks {
         self.span_at(offset).map(Span::end)
     }
 
-    /// Asks for the beginning of a block to be brought closer. A hint.
+    /// Asks for what is searched first of a block of entries to be brought closer. A hint.
     #[inline(always)]
-    pub(super) fn prefetch(&self, handle: Handle) {
+    pub(super) fn approach_start(&self, handle: Handle) {
+        self.approach(handle, START_BYTES);
+    }
+
+    /// Asks for an index block to be brought closer. A hint.
+    #[inline(always)]
+    pub(super) fn approach_index(&self, handle: Handle) {
+        self.approach(handle, INDEX_BYTES);
+    }
+
+    /// Asks for the start of what stands behind a block that is read in place: the next one of its kind,
+    /// most of the time. A hint.
+    #[inline(always)]
+    pub(super) fn approach_behind(&self, body: &Body) {
+        if let Body::Mapped(span) = body
+            && let Some(start) = self.raw(span.start + span.len, START_BYTES)
+        {
+            approach(start);
+        }
+    }
+
+    #[inline(always)]
+    fn approach(&self, handle: Handle, bytes: usize) {
         let Ok(offset) = usize::try_from(handle.offset) else { return };
-        if let Some(start) = self.raw(offset, AHEAD_BYTES) {
-            for line in start.as_chunks::<CACHE_LINE_BYTES>().0 {
-                prefetch(line);
-            }
+        if let Some(start) = self.raw(offset, bytes) {
+            approach(start);
         }
     }
 

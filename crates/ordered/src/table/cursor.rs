@@ -3,7 +3,7 @@
 use super::{Found, Reading, Table, blocks::Body, handle::Child, reader::Node};
 use crate::{
     Cursor, Entry, Result,
-    block::{Layout, Row},
+    block::{Layout, Row, Wanted},
 };
 use std::ops::Deref;
 
@@ -24,6 +24,9 @@ pub struct TableCursor<T> {
     row: Option<Row>,
     key: Vec<u8>,
 }
+
+/// Keys up to this length are put together without asking for more memory.
+const USUAL_KEY_BYTES: usize = 64;
 
 /// A place in an index block.
 #[derive(Clone, Copy, Debug)]
@@ -52,12 +55,19 @@ impl<T: Deref<Target = Table>> TableCursor<T> {
     /// A cursor outside of the table.
     #[must_use]
     pub fn new(table: T, reading: Reading) -> Self {
-        Self { table, reading, path: Vec::new(), block: None, at: 0, row: None, key: Vec::new() }
+        let (path, key) = (Vec::new(), Vec::with_capacity(USUAL_KEY_BYTES));
+        Self { table, reading, path, block: None, at: 0, row: None, key }
     }
 
     /// The table.
     pub fn table(&self) -> &Table {
         &self.table
+    }
+
+    /// Where in the file the block of the entry at the place is; 0 outside.
+    pub(crate) fn block_offset(&self) -> u64 {
+        let place = self.path.last().map(|step| self.table.child(step.node, step.at));
+        place.and_then(Result::ok).map_or(0, |child| child.block.offset)
     }
 
     /// The entry at the place, if it is a version of `key`.
@@ -83,12 +93,14 @@ impl<T: Deref<Target = Table>> TableCursor<T> {
             if self.path.len() >= self.table.footer.depth as usize {
                 return Ok(Some(child));
             }
+            self.table.blocks.approach_index(child.block);
             node = self.table.node(child)?;
         }
     }
 
     /// Opens a block of entries.
     fn open(&mut self, child: Child) -> Result<()> {
+        self.table.blocks.approach_start(child.block);
         let body = self.table.blocks.data(child.block, self.reading)?;
         let bytes = self.table.blocks.bytes(&body);
         let layout =
@@ -245,5 +257,33 @@ impl<T: Deref<Target = Table>> Cursor for TableCursor<T> {
             Some(before) => self.settle(before),
             None => self.step_block(End::Last),
         }
+    }
+
+    /// Within the block that is open.
+    fn stretch(&self, seq: u64, end: Option<&[u8]>) -> usize {
+        let (Some(_), Some((body, layout))) = (&self.row, &self.block) else { return 0 };
+        // Whoever gets here goes through the block, and then comes there.
+        self.table.blocks.approach_behind(body);
+        let is_all_seen = self.table.properties().largest_seq <= seq;
+        let wanted = Wanted { seq: (!is_all_seen).then_some(seq), end };
+        layout.stretch(self.table.blocks.bytes(body), self.at, wanted)
+    }
+
+    #[inline]
+    fn follow(&mut self) -> bool {
+        let at = self.at + 1;
+        let Some((body, layout)) = &self.block else { return false };
+        let bytes = self.table.blocks.bytes(body);
+        if layout.has_new_key(bytes, at, &self.key) != Some(true) {
+            return false;
+        }
+        let Some(row) = layout.read(bytes, at, &mut self.key) else {
+            // The key as it was: the cursor has not moved.
+            self.row = layout.read(bytes, self.at, &mut self.key);
+            return false;
+        };
+        self.at = at;
+        self.row = Some(row);
+        true
     }
 }

@@ -16,8 +16,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Bytes that are collected before they are given to the file.
-const BUFFER_BYTES: usize = 1 << 20;
+/// Bytes that are collected before they are given to the file: a large page of memory, at a place that is
+/// a multiple of it. A kernel that keeps files in large pages then makes one of it, and readers, who look
+/// into the mapped file in no order, find their way to a place with one step and not four.
+const BUFFER_BYTES: usize = 2 << 20;
 
 /// A file that takes blocks, one behind the other.
 #[derive(Debug)]
@@ -105,16 +107,13 @@ impl Out {
         DiskError::new(Operation::Write, &self.path, reason).into()
     }
 
-    fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        if self.buffer.len() + bytes.len() > BUFFER_BYTES {
+    fn put(&mut self, mut bytes: &[u8]) -> Result<()> {
+        while let Some((first, rest)) = bytes.split_at_checked(BUFFER_BYTES - self.buffer.len()) {
+            self.buffer.extend_from_slice(first);
             self.flush()?;
+            bytes = rest;
         }
-        if bytes.len() >= BUFFER_BYTES {
-            self.file.append(bytes)?;
-            self.given_bytes += bytes.len() as u64;
-        } else {
-            self.buffer.extend_from_slice(bytes);
-        }
+        self.buffer.extend_from_slice(bytes);
         Ok(())
     }
 

@@ -13,6 +13,7 @@ use crate::{
     BlockCache, Cursor, EntryKind, Error, RangeRemoval, Result,
     block::{Layout, Row},
     filter,
+    near::approach,
 };
 use annals_disk::{Access, Disk};
 use std::{path::Path, sync::Arc};
@@ -140,7 +141,7 @@ impl Table {
         let Some(node) = self.leaf(sought)? else { return Ok(None) };
         let (key, seq) = (sought.key, sought.seq);
         let child = self.child(node, self.floor(node, key, seq)?)?;
-        self.blocks.prefetch(child.block);
+        self.blocks.approach_start(child.block);
         let body = self.blocks.data(child.block, Reading::Usual)?;
         let bytes = self.blocks.bytes(&body);
         let broken = || self.blocks.contradicts(child.block.offset);
@@ -232,9 +233,16 @@ impl Table {
         }
         match child {
             Some(leaf) if leaf.filter.is_some() && self.footer.depth > 1 => {
-                // On its way while the filter is asked.
-                self.blocks.prefetch(leaf.block);
-                if self.passes(leaf, sought.hash) { Ok(Some(self.node(leaf)?)) } else { Ok(None) }
+                // The line of the filter first: nothing else is needed of a table without the key. The
+                // start of the leaf is on its way while that is waited for.
+                let line = self.filter_of(leaf).and_then(|bytes| filter::line(bytes, sought.hash));
+                line.into_iter().for_each(|line| approach(line));
+                self.blocks.approach_start(leaf.block);
+                if !self.passes(leaf, sought.hash) {
+                    return Ok(None);
+                }
+                self.blocks.approach_index(leaf.block);
+                Ok(Some(self.node(leaf)?))
             }
             Some(root) if !self.passes(root, sought.hash) => Ok(None),
             _ => Ok(Some(node)),
@@ -261,10 +269,16 @@ impl Table {
     /// Whether the filter of a leaf does not exclude a hash. A filter that is damaged excludes
     /// nothing: what it stands for is readable all the same.
     #[inline(always)]
-    fn passes(&self, leaf: Child, hash: u64) -> bool {
-        let Some(filter) = leaf.filter else { return true };
-        let Ok(span) = self.blocks.span(filter, BlockKind::Filter) else { return true };
-        filter::may_have(self.blocks.mapped(span), hash).unwrap_or(true)
+    pub(super) fn passes(&self, leaf: Child, hash: u64) -> bool {
+        let filter = self.filter_of(leaf);
+        filter.and_then(|filter| filter::may_have(filter, hash)).unwrap_or(true)
+    }
+
+    /// The filter of a leaf, if it has one that is intact.
+    #[inline(always)]
+    pub(super) fn filter_of(&self, leaf: Child) -> Option<&[u8]> {
+        let span = self.blocks.span(leaf.filter?, BlockKind::Filter).ok()?;
+        Some(self.blocks.mapped(span))
     }
 
     /// The index block of a child.

@@ -65,7 +65,7 @@ pub(super) fn while_writing(stage: &mut Stage<'_>) -> Result<()> {
     db.close()?;
     let written = written.into_inner();
 
-    let copy = stage.look_at(&target)?;
+    let copy = stage.open_to_look(&target)?;
     compare(&copy, stage.input, step)?;
     let copied = Keyspace::open(&copy, KEYSPACE_MEANWHILE)?;
     let count = copied.count()?;
