@@ -380,7 +380,9 @@ fn all_that_reads_works_beside_a_live_writer() {
     assert_eq!(report["damages_count"], 0);
     assert!(report["records_count"].as_u64() > Some(3_000), "{report}");
     assert_eq!(place.ok(&["get", "a", "-k", "heap"]), "1");
-    assert!(place.json(&["changes"]).len() > 3_000);
+    // What tables have went from the log when the load before was closed.
+    let changes = place.json(&["changes"]);
+    assert_eq!(changes.last().expect("the writer's")["key"], "first");
     // What changes something is the writer's alone.
     for args in [&["compact", "-k", "k"][..], &["put", "x", "1", "-k", "k"], &["delete", "first"]] {
         place.run(args).fails(4, &pid);
