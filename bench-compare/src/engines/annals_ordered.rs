@@ -23,8 +23,8 @@ impl Engine for AnnalsOrdered {
     const SYNC: &'static str = "`Durability::Sync`";
     const SETTINGS: &'static str = "one ordered keyspace, defaults otherwise: a budget of 96 MiB, no \
          compression, filters of 10 bits; reads through `get_with` and `next_entry`; deletes by \
-         `remove_blindly`, which does not look first, as those of the other merge trees; `compact` \
-         before reads";
+         `remove_blindly`, which does not look first, as those of the other merge trees; `compact`, \
+         of the keyspace and of the log, before reads";
 
     fn open(dir: &Path, mode: Mode) -> Result<Self> {
         let db = open_database(dir, mode)?;
@@ -56,7 +56,10 @@ impl Engine for AnnalsOrdered {
     }
 
     fn settle(&self) -> Result<()> {
-        Ok(self.keyspace.compact()?)
+        self.keyspace.compact()?;
+        // What tables have now, the log has besides.
+        self.db.compact()?;
+        Ok(())
     }
 
     fn sorted_runs(&self) -> Result<Option<u64>> {

@@ -96,8 +96,8 @@ pub(crate) enum CommandArgs {
     Stats,
     /// Read every byte and name file and offset of any damage, in tables also the keys concerned
     ///
-    /// Counts the records in the log, those that were replaced or removed since and those that compaction
-    /// has moved included, and the keys that the keyspaces hold now.
+    /// Counts the records in the log and in tables, those that were replaced or removed since and those that
+    /// compaction has moved included, and the keys that the keyspaces hold now.
     Verify,
     /// Write what is in memory to checkpoint files, so that opening reads less of the log
     Checkpoint,

@@ -391,6 +391,9 @@ impl Trees {
             return Err(annals_journal::Error::ReadOnly.into());
         }
         core.trees.check()?;
+        // What has expired is judged by the log's time, which stands still while nobody writes. If
+        // somebody does at this moment, it moves on anyway.
+        core.journal.note_time(core.clock.now_ms());
         {
             let _writer = core.journal.quiesce();
             tree.seal();

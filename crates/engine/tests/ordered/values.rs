@@ -406,3 +406,22 @@ fn readers_beside_the_writer_find_values_wherever_they_are_moved() {
     }
     assert!(kept[..] == long(1, 1));
 }
+
+/// The log's time stands still while nobody writes; what is over by the clock goes all the same.
+#[test]
+fn what_has_expired_goes_though_nobody_writes_or_reads() {
+    let disk = machine();
+    let db = open(&disk);
+    let sorted = keyspace(&db, "s");
+    let ttl = WriteOptions::default().ttl(Duration::from_millis(50));
+    sorted.insert("stays", "1").unwrap();
+    for number in 0..10 {
+        sorted.insert_with(key(number), long(number, 1), ttl).unwrap();
+    }
+    settle(&db, &sorted);
+    disk.advance_ms(100);
+    settle(&db, &sorted);
+    assert_eq!(sorted.len_estimate().unwrap(), 1);
+    assert!(content(&db) < LONG as u64, "{} bytes for a short value", content(&db));
+    assert_eq!(db.verify(&mut |_| {}).unwrap().keys_count, 1);
+}
