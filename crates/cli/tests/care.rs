@@ -64,17 +64,17 @@ fn stats_tell_what_is_there() {
 
 #[test]
 fn verify_reads_it_all() {
-    for (kind, keys_count) in [("hash", 20_000), ("ordered", 0)] {
-        verify_reads_it_all_of(kind, keys_count);
+    for kind in ["hash", "ordered"] {
+        verify_reads_it_all_of(kind);
     }
 }
 
-fn verify_reads_it_all_of(kind: &str, keys_count: u64) {
+fn verify_reads_it_all_of(kind: &str) {
     let place = Place::new();
     let lines: String = (0..20_000).map(|n| format!("key-{n},value of {n}\n")).collect();
     place.run_with(&["batch-put", "-", "--kind", kind], lines.as_bytes()).ok();
     let report = &place.json(&["verify"])[0];
-    assert_eq!((&report["damages_count"], &report["keys_count"]), (&json!(0), &json!(keys_count)));
+    assert_eq!((&report["damages_count"], &report["keys_count"]), (&json!(0), &json!(20_000)));
     assert!(report["records_count"].as_u64() >= Some(20_000), "{report}");
     assert!(report["segments_count"].as_u64() >= Some(1), "{report}");
     assert!(report["bytes"].as_u64() > Some(lines.len() as u64), "{report}");

@@ -340,9 +340,9 @@ fn opening_changes_nothing_before_it_is_mended() {
     let whole = disk.read(&path, 1 << 20).unwrap();
     // The last edit is torn: a page of it never came to the device.
     disk.flip_bit(&path, place.synced_bytes + 20, 1).unwrap();
-    let end = (place.synced_bytes as usize..).find(|at| whole[*at..].iter().all(|byte| *byte == 0));
-    for at in end.unwrap() - WORD_BYTES..end.unwrap() {
-        for bit in (0..8).filter(|bit| whole[at] >> bit & 1 == 1) {
+    let end = whole.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    for (at, byte) in whole.iter().enumerate().take(end).skip(end - WORD_BYTES) {
+        for bit in (0..8).filter(|bit| byte >> bit & 1 == 1) {
             disk.flip_bit(&path, at as u64, bit).unwrap();
         }
     }
