@@ -51,10 +51,11 @@ pub(crate) fn run_all(core: &Core) -> Result<CompactReport> {
 }
 
 /// Gives up the segments that hold nothing any more, before the database closes: nobody might for long.
-/// The caller holds the maintenance lock.
+/// Where segments are never to be compacted, they stay: they are what feeds can still show. The caller
+/// holds the maintenance lock.
 pub(crate) fn run_closing(core: &Core) -> Result<CompactReport> {
     flush(core)?;
-    compact(core, f64::MIN_POSITIVE)
+    compact(core, core.maintenance.config.compact_below.min(f64::MIN_POSITIVE))
 }
 
 /// Brings to tables what ordered keyspaces have in none: it keeps its segments.

@@ -62,24 +62,33 @@ fn what_a_closed_handle_reads_is_not_written_over() {
     assert!(three.stats().log.recycled_count > 0, "nobody reads any more");
 }
 
-/// What tables have is needed no more in the log, and nobody may open the database for long.
+/// What tables have is needed no more in the log, and nobody may open the database for long. But who said
+/// that nothing is to be compacted wants to read the log from its beginning.
 #[test]
 fn closing_leaves_no_segment_that_nobody_needs() {
-    let dir = tempfile::tempdir().unwrap();
-    let builder = || Database::builder().segment_bytes(64 << 10).background(Background::Manual);
-    let db = builder().open(dir.path()).unwrap();
-    let keyspace = db.ordered_keyspace("readings").unwrap();
-    for number in 0..1_000u32 {
-        keyspace.insert(number.to_be_bytes(), [7; 1_000]).unwrap();
+    for (compact_below, first_stays) in [(0.5, false), (0.0, true)] {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || {
+            let builder = Database::builder().segment_bytes(64 << 10).compact_below(compact_below);
+            builder.background(Background::Manual).open(dir.path()).unwrap()
+        };
+        let db = open();
+        let keyspace = db.ordered_keyspace("readings").unwrap();
+        for number in 0..1_000u32 {
+            keyspace.insert(number.to_be_bytes(), [7; 1_000]).unwrap();
+        }
+        let segments = || {
+            let paths = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
+            paths.filter(|path| path.extension().is_some_and(|ending| ending == "seg")).count()
+        };
+        let oldest = db.oldest_seq();
+        assert!(segments() > 10);
+        drop(keyspace);
+        db.close().unwrap();
+        assert_eq!(segments() > 10, first_stays, "{} segments", segments());
+        assert!(first_stays || segments() <= 2, "{} segments", segments());
+        let db = open();
+        assert_eq!(db.oldest_seq() == oldest, first_stays);
+        assert_eq!(db.open_ordered_keyspace("readings").unwrap().len().unwrap(), 1_000);
     }
-    let segments = || {
-        let names = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
-        names.filter(|path| path.extension().is_some_and(|extension| extension == "seg")).count()
-    };
-    assert!(segments() > 10);
-    drop(keyspace);
-    db.close().unwrap();
-    assert!(segments() <= 2, "{} segments are left", segments());
-    let db = builder().open(dir.path()).unwrap();
-    assert_eq!(db.open_ordered_keyspace("readings").unwrap().len().unwrap(), 1_000);
 }
