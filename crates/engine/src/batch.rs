@@ -44,7 +44,8 @@ macro_rules! any_keyspace {
         impl sealed::Sealed for $handle {
             fn target(&self) -> sealed::Target<'_> {
                 let (open, keyspace) = self.parts();
-                sealed::Target { open, keyspace, expires_ms: self.default_expiry() }
+                let expires_ms = keyspace.expires_ms(None, &open.clock);
+                sealed::Target { open, keyspace, expires_ms }
             }
         }
     };

@@ -3,8 +3,8 @@
 //! A [`Catalog`] never changes; a change makes a new one. A snapshot is therefore one pointer to
 //! the catalog it saw, and with it to the views it saw.
 
-use crate::{Error, Result, hash::HashView, ordered::TreeView};
-use annals_journal::{Current, Pin};
+use crate::{Error, Result, WriteOptions, clock::Clock, hash::HashView, ordered::TreeView};
+use annals_journal::{Current, Draft, Kind, Pin};
 use annals_ordered::Tree;
 use std::{
     collections::BTreeMap,
@@ -90,6 +90,29 @@ impl Keyspace {
             return Ok(());
         }
         Err(Error::WrongKind { name: self.name.clone(), found })
+    }
+
+    /// When a record that is written now expires, if it may live for `ttl`, or else for as long as the
+    /// keyspace's options say.
+    #[inline]
+    pub(crate) fn expires_ms(&self, ttl: Option<Duration>, clock: &Clock) -> Option<u64> {
+        let ttl = ttl.or(self.options.ttl)?;
+        let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+        Some(clock.now_ms().saturating_add(ttl_ms))
+    }
+
+    /// A record of this keyspace that is written now.
+    #[inline]
+    pub(crate) fn draft<'a>(
+        &self,
+        kind: Kind,
+        key: &'a [u8],
+        value: &'a [u8],
+        options: WriteOptions,
+        clock: &Clock,
+    ) -> Draft<'a> {
+        let expires_ms = if kind == Kind::Put { self.expires_ms(options.ttl, clock) } else { None };
+        Draft { kind, space: self.id, key, value, expires_ms, aligned: false }
     }
 
     /// Whether `view` is the current one still. Nobody tells a former one where records have been

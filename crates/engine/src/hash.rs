@@ -22,7 +22,7 @@ pub(crate) use change::{Applying, Changing, Placed};
 pub use entry::Entry;
 pub use guard::Guard;
 pub use iter::Iter;
-pub use keyspace::{CasOutcome, HashKeyspace, WriteOptions};
+pub use keyspace::HashKeyspace;
 pub(crate) use lookup::{Hit, Quick, Sight};
 pub(crate) use table::Approach;
 pub(crate) use undo::Undo;

@@ -54,6 +54,7 @@ mod snapshot;
 mod stats;
 mod upkeep;
 mod verify;
+mod writing;
 
 // Databases.
 pub use annals_disk::Holder;
@@ -66,9 +67,9 @@ pub use error::{Error, ErrorKind, Result};
 // Keyspaces.
 pub use annals_ordered::{Compression, LEVELS, Style, TreeOptions};
 pub use catalog::{KEYSPACE_NAME_BYTES_MAX, KeyspaceKind, KeyspaceOptions};
-pub use hash::{CasOutcome, Entry, Guard, HashKeyspace, Iter, WriteOptions};
-
+pub use hash::{Entry, Guard, HashKeyspace, Iter};
 pub use ordered::{Keys, OrderedEntry, OrderedKeyspace, OrderedSnapshot, Range, Value};
+pub use writing::{CasOutcome, WriteOptions};
 
 // Commits and states.
 pub use annals_journal::{KEY_BYTES_MAX, VALUE_BYTES_MAX};

@@ -5,19 +5,17 @@ use super::{
     table::{Approach, Slot},
 };
 use crate::{
-    Commit, Durability, Error, Result, Snapshot,
+    CasOutcome, Commit, Error, Result, Snapshot, WriteOptions,
     catalog::{Change, Keyspace, KeyspaceOptions},
     commit::{Lone, check_key, check_value, with_frame},
     core::Core,
     open::Open,
+    writing::until_first,
 };
-use annals_journal::{Address, Draft, Kind, Seq, pin};
-use std::{
-    sync::{
-        Arc,
-        atomic::{Ordering, fence},
-    },
-    time::Duration,
+use annals_journal::{Address, Kind, Seq, pin};
+use std::sync::{
+    Arc,
+    atomic::{Ordering, fence},
 };
 
 /// A named map from keys to values with point look-ups straight from the log. Cheap to clone;
@@ -40,52 +38,6 @@ pub struct HashKeyspace {
     keyspace: Arc<Keyspace>,
 }
 
-/// What a single write may ask for beyond the keyspace's and the database's settings.
-///
-/// ```
-/// use annals_engine::{Durability, WriteOptions};
-/// use std::time::Duration;
-/// let options = WriteOptions::default().ttl(Duration::from_secs(60)).durability(Durability::Sync);
-/// # let _ = options;
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct WriteOptions {
-    /// What has been done to the commit when the call returns.
-    pub durability: Option<Durability>,
-    /// How long the record lives.
-    pub ttl: Option<Duration>,
-}
-
-impl WriteOptions {
-    /// Sets the durability of this commit.
-    #[must_use]
-    pub fn durability(mut self, durability: Durability) -> Self {
-        self.durability = Some(durability);
-        self
-    }
-
-    /// Lets the record expire `ttl` after it was written, in steps of a millisecond.
-    #[must_use]
-    pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.ttl = Some(ttl);
-        self
-    }
-}
-
-/// How a compare-and-swap ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CasOutcome {
-    /// The key had the expected value and has the new one now. No commit was needed if it was not
-    /// there and was not to be.
-    Swapped(Option<Commit>),
-    /// The key had another value, this one, and was left alone.
-    Different(Option<Vec<u8>>),
-}
-
-/// How often an update is tried again when others change the key in between. Each loss means that
-/// somebody else's commit went through.
-const ATTEMPTS_MAX: u32 = 1_000_000;
-
 impl HashKeyspace {
     pub(crate) fn new(core: Arc<Open>, keyspace: Arc<Keyspace>) -> Self {
         Self { core, keyspace }
@@ -106,16 +58,6 @@ impl HashKeyspace {
     #[must_use]
     pub fn options(&self) -> KeyspaceOptions {
         self.keyspace.options
-    }
-
-    pub(crate) fn default_expiry(&self) -> Option<u64> {
-        self.expiry(None)
-    }
-
-    fn expiry(&self, ttl: Option<Duration>) -> Option<u64> {
-        let ttl = ttl.or(self.keyspace.options.ttl)?;
-        let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-        Some(self.core.clock.now_ms().saturating_add(ttl_ms))
     }
 
     /// Gives `key` the value `value`.
@@ -156,8 +98,7 @@ impl HashKeyspace {
         self.keyspace.check_alive()?;
         let core = &*self.core;
         let hash = hash_key(core.hash_seed, key);
-        let expires_ms = if kind == Kind::Put { self.expiry(options.ttl) } else { None };
-        let draft = Draft { kind, space: self.keyspace.id, key, value, expires_ms, aligned: false };
+        let draft = self.keyspace.draft(kind, key, value, options, &core.clock);
         let lone = Lone { keyspace: &self.keyspace, hash, draft };
         if let Some(outcome) = core.commit_lone(&lone, options.durability, &mut precondition) {
             return outcome;
@@ -389,22 +330,20 @@ impl HashKeyspace {
         new: Option<&[u8]>,
     ) -> Result<CasOutcome> {
         let key = key.as_ref();
-        for _ in 0..ATTEMPTS_MAX {
+        until_first(|| {
             let current = self.find(key)?;
             let seq = current.as_ref().map(|hit| hit.record.seq);
             let value = current.map(Hit::into_value);
             if value.as_deref() != expected {
-                return Ok(CasOutcome::Different(value.map(|value| value.to_vec())));
+                return Ok(Some(CasOutcome::Different(value.map(|value| value.to_vec()))));
             }
             if value.is_none() && new.is_none() {
-                return Ok(CasOutcome::Swapped(None));
+                return Ok(Some(CasOutcome::Swapped(None)));
             }
             drop(value);
-            if let Some(commit) = self.replace(key, seq, new)? {
-                return Ok(CasOutcome::Swapped(Some(commit)));
-            }
-        }
-        Err(Error::Conflict { attempts: ATTEMPTS_MAX })
+            let swapped = self.replace(key, seq, new)?;
+            Ok(swapped.map(|commit| CasOutcome::Swapped(Some(commit))))
+        })
     }
 
     /// Writes `new` (or removes the key) if the key's version is still `seq`.
@@ -440,19 +379,15 @@ impl HashKeyspace {
         mut update: impl FnMut(Option<&[u8]>) -> Option<Vec<u8>>,
     ) -> Result<Option<Vec<u8>>> {
         let key = key.as_ref();
-        for _ in 0..ATTEMPTS_MAX {
+        until_first(|| {
             let current = self.find(key)?;
             let seq = current.as_ref().map(|hit| hit.record.seq);
             let before = current.map(|hit| hit.into_value().to_vec());
             let new = update(before.as_deref());
-            if new.is_none() && before.is_none() {
-                return Ok(None);
-            }
-            if self.replace(key, seq, new.as_deref())?.is_some() {
-                return Ok(before);
-            }
-        }
-        Err(Error::Conflict { attempts: ATTEMPTS_MAX })
+            let is_done = (new.is_none() && before.is_none())
+                || self.replace(key, seq, new.as_deref())?.is_some();
+            Ok(is_done.then_some(before))
+        })
     }
 
     /// All records as they are now, in no particular order. Writers go on; what they do is not

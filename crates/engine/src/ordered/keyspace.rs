@@ -15,7 +15,6 @@ use annals_ordered::{AsOf, Entry, KeyRange, LOOKS_AHEAD, Tree, TreeOptions, View
 use std::{
     ops::{Bound, RangeBounds},
     sync::Arc,
-    time::Duration,
 };
 
 /// A named map with sorted keys, which may be larger than memory. Cheap to clone; clones and other
@@ -79,16 +78,6 @@ impl OrderedKeyspace {
     /// [`Error::KeyspaceDropped`].
     pub fn table_options(&self) -> Result<TreeOptions> {
         self.with_tree(|_, tree| Ok(*tree.options()))
-    }
-
-    pub(crate) fn default_expiry(&self) -> Option<u64> {
-        self.expiry(None)
-    }
-
-    pub(super) fn expiry(&self, ttl: Option<Duration>) -> Option<u64> {
-        let ttl = ttl.or(self.keyspace.options.ttl)?;
-        let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-        Some(self.core.clock.now_ms().saturating_add(ttl_ms))
     }
 
     /// Runs `read` with the newest state and the current tree in it.

@@ -8,16 +8,14 @@ use super::{
 use crate::{
     CasOutcome, Commit, Error, Result, WriteOptions,
     commit::{check_key, check_value},
+    writing::until_first,
 };
-use annals_journal::{Draft, KEY_BYTES_MAX, Kind};
+use annals_journal::{KEY_BYTES_MAX, Kind};
 use annals_ordered::{AsOf, Entry, Tree};
 use std::{
     ops::{Bound, RangeBounds},
     sync::Arc,
 };
-
-/// How often an update is tried again when others change the key in between.
-const ATTEMPTS_MAX: u32 = 1_000_000;
 
 /// The first key of a range, and the first one behind it.
 type Ends = (Vec<u8>, Option<Vec<u8>>);
@@ -73,9 +71,7 @@ impl OrderedKeyspace {
         check_key(key)?;
         check_value(value)?;
         self.keyspace.check_alive()?;
-        let expires_ms = if kind == Kind::Put { self.expiry(options.ttl) } else { None };
-        let space = self.keyspace.id;
-        let draft = Draft { kind, space, key, value, expires_ms, aligned: false };
+        let draft = self.keyspace.draft(kind, key, value, options, &self.core.clock);
         self.core.commit_ordered(&self.keyspace, &draft, options.durability, precondition)
     }
 
@@ -164,9 +160,9 @@ impl OrderedKeyspace {
             return self.write(Kind::RemoveRange, from, &to, options, |_| Ok(true));
         }
         // A record says where the range ends: behind the last key there is.
-        for _ in 0..ATTEMPTS_MAX {
+        until_first(|| {
             let Some(last) = self.range(from..)?.next_back().transpose()? else {
-                return Ok(None);
+                return Ok(Some(None));
             };
             let to = if last.key().len() < KEY_BYTES_MAX {
                 behind(last.key())
@@ -183,12 +179,8 @@ impl OrderedKeyspace {
                 cursor.to_first()?;
                 Ok(cursor.entry().is_none())
             };
-            let done = self.write(Kind::RemoveRange, from, &to, options, none_behind)?;
-            if done.is_some() {
-                return Ok(done);
-            }
-        }
-        Err(Error::Conflict { attempts: ATTEMPTS_MAX })
+            Ok(self.write(Kind::RemoveRange, from, &to, options, none_behind)?.map(Some))
+        })
     }
 
     /// Removes the first key and returns it with its value; `None` if there is none. Several callers
@@ -206,8 +198,8 @@ impl OrderedKeyspace {
     /// # Errors
     /// As [`insert`](Self::insert), or damage to a table.
     pub fn pop_first(&self) -> Result<Option<OrderedEntry>> {
-        for _ in 0..ATTEMPTS_MAX {
-            let Some(first) = self.first()? else { return Ok(None) };
+        until_first(|| {
+            let Some(first) = self.first()? else { return Ok(Some(None)) };
             let (key, value) = (first.key(), first.value());
             let is_first = |tree: &Tree| {
                 let seq = self.core.visible_seq().0;
@@ -216,11 +208,9 @@ impl OrderedKeyspace {
                 cursor.to_first()?;
                 Ok(cursor.entry().is_none() && self.has(tree, key, Some(value))?)
             };
-            if self.write(Kind::Remove, key, &[], WriteOptions::default(), is_first)?.is_some() {
-                return Ok(Some(first));
-            }
-        }
-        Err(Error::Conflict { attempts: ATTEMPTS_MAX })
+            let popped = self.write(Kind::Remove, key, &[], WriteOptions::default(), is_first)?;
+            Ok(popped.is_some().then_some(Some(first)))
+        })
     }
 
     /// Whether `key` has this value now; `None` stands for "not there". Values are compared and not
@@ -253,19 +243,17 @@ impl OrderedKeyspace {
         new: Option<&[u8]>,
     ) -> Result<CasOutcome> {
         let key = key.as_ref();
-        for _ in 0..ATTEMPTS_MAX {
+        until_first(|| {
             let current = self.get(key)?;
             if current.as_deref() != expected {
-                return Ok(CasOutcome::Different(current.map(|value| value.to_vec())));
+                return Ok(Some(CasOutcome::Different(current.map(|value| value.to_vec()))));
             }
             if expected.is_none() && new.is_none() {
-                return Ok(CasOutcome::Swapped(None));
+                return Ok(Some(CasOutcome::Swapped(None)));
             }
-            if let Some(commit) = self.replace(key, expected, new)? {
-                return Ok(CasOutcome::Swapped(Some(commit)));
-            }
-        }
-        Err(Error::Conflict { attempts: ATTEMPTS_MAX })
+            let swapped = self.replace(key, expected, new)?;
+            Ok(swapped.map(|commit| CasOutcome::Swapped(Some(commit))))
+        })
     }
 
     /// Writes `new` (or removes the key) if the key still has the value `before`.
@@ -305,16 +293,13 @@ impl OrderedKeyspace {
         mut update: impl FnMut(Option<&[u8]>) -> Option<Vec<u8>>,
     ) -> Result<Option<Vec<u8>>> {
         let key = key.as_ref();
-        for _ in 0..ATTEMPTS_MAX {
+        until_first(|| {
             let before: Option<Value> = self.get(key)?;
             let new = update(before.as_deref());
             let is_done = (new.is_none() && before.is_none())
                 || self.replace(key, before.as_deref(), new.as_deref())?.is_some();
-            if is_done {
-                return Ok(before.map(|value| value.to_vec()));
-            }
-        }
-        Err(Error::Conflict { attempts: ATTEMPTS_MAX })
+            Ok(is_done.then(|| before.map(|value| value.to_vec())))
+        })
     }
 
     /// Removes all records, at a cost that does not depend on their number. Snapshots and iterators
