@@ -15,6 +15,9 @@
 //! * of level 0 with an older level below as output, also every older table that overlaps;
 //! * two compactions at the same time share no input, and in no level into or through which both
 //!   carry tables do their spans overlap ([`Running::admits`]).
+//!
+//! A table that cannot be read is *set aside*: nothing that would read it, or carry newer data past it, is
+//! chosen. It may be dropped where tables go by their age.
 
 pub(crate) mod beneath;
 pub(crate) mod choice;
@@ -27,8 +30,8 @@ pub(crate) mod split;
 pub(crate) mod targets;
 mod tiered;
 
-use crate::{KeyRange, Levels, TableInfo};
-use std::sync::Arc;
+use crate::{Error, KeyRange, Levels, TableInfo};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Why a compaction is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,10 +158,12 @@ impl Compaction {
     }
 }
 
-/// The compactions of a tree that are being done.
+/// The compactions of a tree that are being done, and the tables that none may read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Running {
     compactions: Vec<Arc<Compaction>>,
+    /// By their numbers, with what is wrong with them.
+    aside: BTreeMap<u64, Error>,
 }
 
 impl Running {
@@ -184,13 +189,35 @@ impl Running {
         self.compactions.iter()
     }
 
-    /// Whether the table is an input of one of them.
+    /// Sets a table aside that cannot be read.
+    pub(crate) fn set_aside(&mut self, number: u64, why: Error) {
+        self.aside.insert(number, why);
+    }
+
+    /// Why nothing can be done any more about what was refused, if it is for a table that was set aside:
+    /// nothing is running that could end.
+    pub(crate) fn hopeless(&self) -> Option<&Error> {
+        if self.compactions.is_empty() { self.aside.values().next() } else { None }
+    }
+
+    /// Whether the table cannot be an input: one of them has it, or it was set aside.
     pub(crate) fn takes(&self, number: u64) -> bool {
+        self.works_on(number) || self.aside.contains_key(&number)
+    }
+
+    /// Whether the table is an input of one of them.
+    pub(crate) fn works_on(&self, number: u64) -> bool {
         self.compactions.iter().any(|running| running.takes(number))
     }
 
     /// Whether `compaction` can be done at the same time as all of them.
     pub(crate) fn admits(&self, compaction: &Compaction) -> bool {
+        let reads = compaction.action != Action::Drop;
+        let is_aside =
+            |(_, table): &(usize, Arc<TableInfo>)| self.aside.contains_key(&table.number);
+        if reads && compaction.inputs.iter().any(is_aside) {
+            return false;
+        }
         self.compactions.iter().all(|running| {
             let shares = compaction.inputs.iter().any(|(_, table)| running.takes(table.number));
             let same_level = (0..=compaction.output)
@@ -271,5 +298,20 @@ mod tests {
         running.end(&first);
         assert!(running.admits(&of(&levels, 2, &[(1, 1)])));
         assert_eq!(running.iter().count(), 1);
+    }
+
+    #[test]
+    fn a_table_that_was_set_aside_is_read_by_none() {
+        let levels = levels(&[(1, 1, "a", "c"), (1, 2, "m", "p"), (2, 3, "b", "c")]);
+        let mut running = Running::default();
+        let (path, what) = ("3.table".into(), "it is damaged");
+        running.set_aside(3, Error::Damaged { path, offset: 7, what });
+        let over = of(&levels, 2, &[(1, 1)]);
+        assert!(!running.admits(&over), "it would be merged");
+        assert!(running.admits(&of(&levels, 2, &[(1, 2)])), "beside it");
+        assert!(running.admits(&Compaction { action: Action::Drop, ..over }), "dropped unread");
+        assert!(running.takes(3) && !running.works_on(3) && running.hopeless().is_some());
+        running.begin(Arc::new(of(&levels, 2, &[(1, 2)])));
+        assert!(running.hopeless().is_none(), "what is running may end");
     }
 }

@@ -1,8 +1,11 @@
 //! What can go wrong with sorted tables, and what to do about it.
 
-use crate::ShapeError;
+use crate::{KeyRange, ShapeError};
 use annals_disk::DiskError;
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// The result of an operation on sorted tables.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -126,6 +129,16 @@ pub enum Error {
         what: String,
     },
 
+    /// A table that the manifest names is missing or cannot be opened, or a part of one cannot be read.
+    /// Reads that come to its keys, and find nothing newer of them, end here; all others go on.
+    #[error("{cause}; this concerns keys {range}")]
+    KeysLost {
+        /// What is wrong with the table.
+        cause: Arc<Error>,
+        /// All keys that may be concerned.
+        range: KeyRange,
+    },
+
     /// An intact edit of the manifest asks for what cannot be.
     #[error("{} contradicts itself at byte {offset}: {source}; restore it from a backup", path.display())]
     Contradiction {
@@ -173,6 +186,43 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether a file of the store is missing or is not what was written, and no other reason.
+    ///
+    /// ```
+    /// use annals_ordered::Error;
+    /// let (path, what) = ("0001.table".into(), "the footer is damaged");
+    /// assert!(Error::Damaged { path, offset: 4096, what }.is_damage());
+    /// assert!(!Error::Cancelled.is_damage());
+    /// ```
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Damaged { .. }
+                | Self::NotATable { .. }
+                | Self::Foreign { .. }
+                | Self::OtherTable { .. }
+                | Self::Missing { .. }
+                | Self::KeysLost { .. }
+                | Self::Contradiction { .. }
+        )
+    }
+
+    /// The damaged or missing file; `None` if that is not what is wrong.
+    #[must_use]
+    pub fn damaged_path(&self) -> Option<&Path> {
+        match self {
+            Self::Damaged { path, .. }
+            | Self::NotATable { path }
+            | Self::Foreign { path, .. }
+            | Self::OtherTable { path, .. }
+            | Self::Missing { path, .. }
+            | Self::Contradiction { path, .. } => Some(path),
+            Self::KeysLost { cause, .. } => cause.damaged_path(),
+            _ => None,
+        }
+    }
+
     /// Whether the disk has no space.
     #[must_use]
     pub fn is_full(&self) -> bool {

@@ -101,7 +101,7 @@ impl Referring {
             if file.info.references.is_empty() {
                 continue;
             }
-            let mut cursor = TableCursor::new(&file.table, Reading::Light);
+            let mut cursor = TableCursor::new(file.table()?, Reading::Light);
             cursor.seek(key, u64::MAX)?;
             while let Some(entry) = cursor.entry().filter(|entry| entry.key == key) {
                 if entry.kind == EntryKind::Pointer
@@ -140,14 +140,15 @@ impl Tree {
     ) -> Result<(), E> {
         let version = Arc::clone(&self.core.view.load().version);
         for file in version.files() {
-            let mut cursor = TableCursor::new(&file.table, Reading::Light);
+            let Ok(table) = file.table() else { continue };
+            let mut cursor = TableCursor::new(table, Reading::Light);
             let mut moved: Result<(), Error> = cursor.to_first();
             while moved.is_ok()
                 && let Some(entry) = cursor.entry()
             {
                 if entry.kind == EntryKind::Pointer {
                     let offset = cursor.block_offset();
-                    show(file.table.path(), offset, entry.key, Reference::decode(entry.value))?;
+                    show(table.path(), offset, entry.key, Reference::decode(entry.value))?;
                 }
                 moved = cursor.advance();
             }

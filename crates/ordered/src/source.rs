@@ -2,7 +2,7 @@
 //! behind the other.
 
 use crate::{
-    Cursor, Entry, MemtableCursor, Reading, Result, TableCursor,
+    Cursor, Entry, Error, MemtableCursor, Reading, Result, TableCursor,
     table_file::{TableFile, Used},
 };
 use std::{ops::Range, sync::Arc};
@@ -13,12 +13,17 @@ pub(crate) enum Source {
     Memory(MemtableCursor),
     Table(TableCursor<Used>),
     Level(LevelCursor),
+    /// A table that is lost: every move ends there.
+    Lost(Error),
 }
 
 impl Source {
     /// A cursor over a table.
     pub(crate) fn table(file: &Arc<TableFile>, reading: Reading) -> Self {
-        Self::Table(TableCursor::new(Used(Arc::clone(file)), reading))
+        match Used::of(file) {
+            Ok(table) => Self::Table(TableCursor::new(table, reading)),
+            Err(error) => Self::Lost(error),
+        }
     }
 
     /// A cursor over the tables `window` of a sorted level.
@@ -46,20 +51,25 @@ pub(crate) struct LevelCursor {
 
 impl LevelCursor {
     /// The cursor of the table at `at`, opened if another one is open.
-    fn enter(&mut self, at: usize) -> &mut TableCursor<Used> {
+    fn enter(&mut self, at: usize) -> Result<&mut TableCursor<Used>> {
         if self.at != at {
             self.open = None;
             self.at = at;
         }
-        let (file, reading) = (&self.files[at], self.reading);
-        self.open.get_or_insert_with(|| TableCursor::new(Used(Arc::clone(file)), reading))
+        match &mut self.open {
+            Some(open) => Ok(open),
+            none => {
+                let table = Used::of(&self.files[at])?;
+                Ok(none.insert(TableCursor::new(table, self.reading)))
+            }
+        }
     }
 
     /// Goes to the first entry of the table at `at`, or of the next one that has any: some have
     /// nothing but removed ranges.
     fn first_from(&mut self, mut at: usize) -> Result<()> {
         while at < self.window.end {
-            let cursor = self.enter(at);
+            let cursor = self.enter(at)?;
             cursor.to_first()?;
             if cursor.entry().is_some() {
                 return Ok(());
@@ -74,7 +84,7 @@ impl LevelCursor {
     fn last_before(&mut self, mut end: usize) -> Result<()> {
         while end > self.window.start {
             end -= 1;
-            let cursor = self.enter(end);
+            let cursor = self.enter(end)?;
             cursor.to_last()?;
             if cursor.entry().is_some() {
                 return Ok(());
@@ -117,12 +127,14 @@ impl Cursor for LevelCursor {
             self.open = None;
             return Ok(());
         }
-        let cursor = self.enter(at);
-        let sought = cursor.seek(key, seq);
-        let outside = cursor.entry().is_none();
+        let sought = self.enter(at).and_then(|cursor| {
+            cursor.seek(key, seq)?;
+            Ok(cursor.entry().is_none())
+        });
         let done = match sought {
-            Ok(()) if outside => self.first_from(at + 1),
-            done => done,
+            Ok(true) => self.first_from(at + 1),
+            Ok(false) => Ok(()),
+            Err(error) => Err(error),
         };
         self.outside_after(done)
     }
@@ -134,12 +146,14 @@ impl Cursor for LevelCursor {
             self.open = None;
             return Ok(());
         }
-        let cursor = self.enter(end - 1);
-        let sought = cursor.seek_back(key, seq);
-        let outside = cursor.entry().is_none();
+        let sought = self.enter(end - 1).and_then(|cursor| {
+            cursor.seek_back(key, seq)?;
+            Ok(cursor.entry().is_none())
+        });
         let done = match sought {
-            Ok(()) if outside => self.last_before(end - 1),
-            done => done,
+            Ok(true) => self.last_before(end - 1),
+            Ok(false) => Ok(()),
+            Err(error) => Err(error),
         };
         self.outside_after(done)
     }
@@ -177,11 +191,12 @@ impl Cursor for LevelCursor {
 }
 
 macro_rules! each {
-    ($self:ident, $cursor:ident => $call:expr) => {
+    ($self:ident, $cursor:ident => $call:expr, $error:pat => $lost:expr) => {
         match $self {
             Source::Memory($cursor) => $call,
             Source::Table($cursor) => $call,
             Source::Level($cursor) => $call,
+            Source::Lost($error) => $lost,
         }
     };
 }
@@ -189,41 +204,41 @@ macro_rules! each {
 impl Cursor for Source {
     #[inline]
     fn entry(&self) -> Option<Entry<'_>> {
-        each!(self, cursor => cursor.entry())
+        each!(self, cursor => cursor.entry(), _ => None)
     }
 
     fn to_first(&mut self) -> Result<()> {
-        each!(self, cursor => cursor.to_first())
+        each!(self, cursor => cursor.to_first(), error => Err(error.clone()))
     }
 
     fn to_last(&mut self) -> Result<()> {
-        each!(self, cursor => cursor.to_last())
+        each!(self, cursor => cursor.to_last(), error => Err(error.clone()))
     }
 
     fn seek(&mut self, key: &[u8], seq: u64) -> Result<()> {
-        each!(self, cursor => cursor.seek(key, seq))
+        each!(self, cursor => cursor.seek(key, seq), error => Err(error.clone()))
     }
 
     fn seek_back(&mut self, key: &[u8], seq: u64) -> Result<()> {
-        each!(self, cursor => cursor.seek_back(key, seq))
+        each!(self, cursor => cursor.seek_back(key, seq), error => Err(error.clone()))
     }
 
     #[inline]
     fn advance(&mut self) -> Result<()> {
-        each!(self, cursor => cursor.advance())
+        each!(self, cursor => cursor.advance(), error => Err(error.clone()))
     }
 
     #[inline]
     fn retreat(&mut self) -> Result<()> {
-        each!(self, cursor => cursor.retreat())
+        each!(self, cursor => cursor.retreat(), error => Err(error.clone()))
     }
 
     fn stretch(&self, seq: u64, end: Option<&[u8]>) -> usize {
-        each!(self, cursor => cursor.stretch(seq, end))
+        each!(self, cursor => cursor.stretch(seq, end), _ => 0)
     }
 
     #[inline]
     fn follow(&mut self) -> bool {
-        each!(self, cursor => cursor.follow())
+        each!(self, cursor => cursor.follow(), _ => false)
     }
 }

@@ -25,6 +25,7 @@ use crate::{
     site::Site,
     stats,
     tree::TreeCore,
+    version::Version,
 };
 use annals_disk::Disk;
 use arc_swap::ArcSwapOption;
@@ -323,7 +324,9 @@ impl Store {
         opening::create(disk, dir, database_id, config, root)
     }
 
-    /// Opens the store of a database in `dir`: `place` is what its root says. All tables are opened.
+    /// Opens the store of a database in `dir`: `place` is what its root says. All tables are opened; one
+    /// that is missing, or that is not what was written, is an error of those who read its keys, and
+    /// compactions leave it alone ([`lost_tables`](Self::lost_tables)).
     /// The caller brings again, through [`Tree::apply`], what its log has beyond each tree's
     /// [`Tree::flushed_through`].
     ///
@@ -331,8 +334,8 @@ impl Store {
     /// noted that their numbers are given.
     ///
     /// # Errors
-    /// What is wrong with the manifest or a table, with the keys concerned if a table is missing; or
-    /// if a setting is out of range or the file system refuses.
+    /// What is wrong with the manifest; or if a setting is out of range, this build cannot read a table,
+    /// or the file system refuses.
     pub fn open(
         disk: Arc<dyn Disk>,
         dir: &Path,
@@ -386,15 +389,9 @@ impl Store {
         self.tree(id).ok_or(Error::Dropped { tree: id })
     }
 
-    /// Puts an empty tree in the place of the one that was there, if any: whoever looks for it finds
-    /// one of both.
     fn begin_tree(&self, id: u32, state: &TreeState) {
         let tree = TreeCore::new(id, self.core.site.database_id, state, &[]);
-        let former = self.core.trees.write().insert(id, Arc::new(tree));
-        if let Some(former) = former {
-            former.drop_files();
-            self.core.former.retire(&former);
-        }
+        self.core.trees.write().insert(id, Arc::new(tree));
     }
 
     /// Ends a tree. Its files go when nobody reads them any more.
@@ -412,25 +409,6 @@ impl Store {
             tree.drop_files();
             self.core.former.retire(&tree);
         }
-    }
-
-    /// Puts an empty tree in the place of one, which has all records up to `seq` then: there is
-    /// nothing to be replayed before that. Copies of the former tree go on reading what it had. Not for trees
-    /// that other processes read: those take both for one.
-    ///
-    /// # Errors
-    /// If there is no such tree or the manifest cannot be written.
-    pub fn clear_tree(&self, id: u32, seq: u64) -> Result<Tree> {
-        let Some(tree) = self.tree(id) else { return Err(Error::Dropped { tree: id }) };
-        let added = TreeAdded { tree: id, options: tree.core.options };
-        let edit = Edit {
-            trees_removed: vec![id],
-            trees_added: vec![added],
-            flushed_through: vec![(id, seq)],
-            ..Edit::default()
-        };
-        self.core.commit(edit, |state| self.begin_tree(id, &state.trees[&id]))?;
-        self.tree(id).ok_or(Error::Dropped { tree: id })
     }
 
     /// A tree by its id.
@@ -550,6 +528,10 @@ impl Store {
             let view = tree.view.load();
             let sealed = view.sealed.iter().map(|sealed| sealed.memtable.memory_bytes());
             backlog.memtable_bytes += (view.active.memory_bytes() + sealed.sum::<usize>()) as u64;
+            // Where a damaged table keeps compactions from getting on, waiting would not help.
+            if tree.is_held_up.load(Ordering::Relaxed) {
+                continue;
+            }
             backlog.debt_bytes += view.version.debt_bytes;
             backlog.level0_tables = backlog.level0_tables.max(view.version.strain_tables);
         }
@@ -612,26 +594,42 @@ impl Store {
     /// left to [`Follower::verify_manifest`].
     ///
     /// # Errors
-    /// If the manifest is damaged.
+    /// What is wrong with the manifest, after all tables were read.
     pub fn verify(&self, report: &mut dyn FnMut(u32, Damage)) -> Result<()> {
-        let site = &self.core.site;
-        if !self.core.is_read_only {
-            // No edit is written meanwhile, or it would be taken for a torn one.
-            let log = self.core.log.lock();
-            let place = log.place();
-            crate::read_manifest(&*site.disk, &site.dir, site.database_id, place)?;
-        }
         for tree in self.core.all_trees() {
             let version = Arc::clone(&tree.view.load().version);
             for file in version.files() {
-                file.table.verify(&mut |mut damage| {
+                let mut report = |mut damage: Damage| {
                     damage.from.get_or_insert_with(|| file.info.range.first.to_vec());
                     damage.to.get_or_insert_with(|| file.info.range.last.to_vec());
                     report(tree.id, damage);
-                });
+                };
+                match file.table() {
+                    Ok(table) => _ = table.verify(&mut report),
+                    Err(error) => report(Damage::of_lost(&error)),
+                }
             }
         }
-        Ok(())
+        if self.core.is_read_only {
+            return Ok(());
+        }
+        let site = &self.core.site;
+        // No edit is written meanwhile, or it would be taken for a torn one.
+        let log = self.core.log.lock();
+        let place = log.place();
+        crate::read_manifest(&*site.disk, &site.dir, site.database_id, place).map(drop)
+    }
+
+    /// Why tables are lost, each with its file and the keys concerned: their files are missing, or could
+    /// not be opened.
+    #[must_use]
+    pub fn lost_tables(&self) -> Vec<Error> {
+        let trees = self.core.all_trees();
+        let versions = trees.iter().map(|tree| Arc::clone(&tree.view.load().version));
+        let lost = |version: Arc<Version>| -> Vec<Error> {
+            version.files().filter_map(|file| file.lost().cloned()).collect()
+        };
+        versions.flat_map(lost).collect()
     }
 
     /// The cache of decompressed blocks.

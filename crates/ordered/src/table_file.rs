@@ -2,6 +2,10 @@
 //!
 //! The file is removed when nobody uses it any more: it is marked when an edit that drops it is
 //! synced, and the last who lets go of it, be it a reader, puts it on the list of files to remove.
+//!
+//! A table whose file is missing or cannot be opened is *lost*. It keeps its place among the others, with
+//! the keys that the manifest knows: who comes to those keys is told, and nobody takes what lies deeper
+//! for the newest.
 
 use crate::{BlockCache, Error, FileName, Removals, Result, Table, TableIdentity, TableInfo};
 use annals_disk::Disk;
@@ -42,20 +46,47 @@ impl Graves {
 #[derive(Debug)]
 pub(crate) struct TableFile {
     pub(crate) info: Arc<TableInfo>,
-    pub(crate) table: Table,
-    /// Its removed ranges.
+    table: Result<Table>,
+    /// Its removed ranges; none of a table that is lost.
     pub(crate) removals: Removals,
     is_dropped: AtomicBool,
     graves: Arc<Graves>,
 }
 
 impl TableFile {
-    /// Opens the table that `info` describes, of the tree `tree`.
+    /// Opens the table that `info` describes.
     ///
     /// # Errors
-    /// [`Error::Missing`] with the keys that it held, [`Error::Damaged`] if it has another length,
-    /// or what [`Table::open`] says.
+    /// [`Error::KeysLost`] if the file is missing or is not what was written; else what [`Table::open`]
+    /// says: that this build cannot read it, or that the file system refuses.
     pub(crate) fn open(
+        disk: &dyn Disk,
+        dir: &Path,
+        database_id: u64,
+        info: Arc<TableInfo>,
+        cache: Arc<BlockCache>,
+        graves: Arc<Graves>,
+    ) -> Result<Self> {
+        let identity = TableIdentity { database_id, number: info.number };
+        match open_whole(disk, dir, identity, &info, cache) {
+            Ok((table, removals)) => {
+                let is_dropped = AtomicBool::new(false);
+                Ok(Self { info, table: Ok(table), removals, is_dropped, graves })
+            }
+            Err(error) if error.is_damage() => {
+                let (cause, range) = (Arc::new(error), info.range.clone());
+                Err(Error::KeysLost { cause, range })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// As [`open`](Self::open), of the tree `tree`, but a table that is lost is one that fails when it is read: what others
+    /// have stays readable.
+    ///
+    /// # Errors
+    /// If this build cannot read the table, or the file system refuses.
+    pub(crate) fn open_or_lose(
         disk: &dyn Disk,
         dir: &Path,
         database_id: u64,
@@ -64,31 +95,32 @@ impl TableFile {
         cache: Arc<BlockCache>,
         graves: Arc<Graves>,
     ) -> Result<Self> {
-        let path = FileName::Table(info.number).path(dir);
-        let missing = || {
-            let what = format!("it held keys {} of the keyspace with id {tree}", info.range);
-            Error::Missing { path: path.clone(), what }
-        };
-        match disk.len(&path)? {
-            None => return Err(missing()),
-            Some(bytes) if bytes != info.bytes => {
-                let what = "the table does not have the length that the manifest says";
-                return Err(Error::Damaged { path, offset: bytes.min(info.bytes), what });
+        let (known, left) = (Arc::clone(&info), Arc::clone(&graves));
+        match Self::open(disk, dir, database_id, info, cache, graves) {
+            Err(error @ Error::KeysLost { .. }) => {
+                tracing::error!(%error, tree, "a table is lost; what others have stays readable");
+                let (removals, is_dropped) = (Removals::default(), AtomicBool::new(false));
+                Ok(Self { info: known, table: Err(error), removals, is_dropped, graves: left })
             }
-            Some(_) => {}
+            opened => opened,
         }
-        let identity = TableIdentity { database_id, number: info.number };
-        let table = Table::open(disk, &path, identity, cache).map_err(|error| match error {
-            // Another process has removed it since.
-            Error::Disk(error) if error.is_not_found() => missing(),
-            error => error,
-        })?;
-        let removals = if info.range_removals > 0 {
-            table.range_removals()?.into_iter().collect()
-        } else {
-            Removals::default()
-        };
-        Ok(Self { info, table, removals, is_dropped: AtomicBool::new(false), graves })
+    }
+
+    /// The open table.
+    ///
+    /// # Errors
+    /// [`Error::KeysLost`].
+    #[inline]
+    pub(crate) fn table(&self) -> Result<&Table> {
+        match &self.table {
+            Ok(table) => Ok(table),
+            Err(error) => Err(lost(error)),
+        }
+    }
+
+    /// Why the table is lost; `None` if it is not.
+    pub(crate) fn lost(&self) -> Option<&Error> {
+        self.table.as_ref().err()
     }
 
     /// Says that an edit without it is synced: the file goes with its last user.
@@ -105,14 +137,65 @@ impl Drop for TableFile {
     }
 }
 
-/// A table that a cursor keeps in use.
+#[cold]
+fn lost(error: &Error) -> Error {
+    error.clone()
+}
+
+/// Opens a table that is as the manifest says, with its removed ranges.
+fn open_whole(
+    disk: &dyn Disk,
+    dir: &Path,
+    identity: TableIdentity,
+    info: &TableInfo,
+    cache: Arc<BlockCache>,
+) -> Result<(Table, Removals)> {
+    let path = FileName::Table(info.number).path(dir);
+    let missing =
+        || Error::Missing { path: path.clone(), what: "the manifest names this table".to_owned() };
+    match disk.len(&path)? {
+        None => return Err(missing()),
+        Some(bytes) if bytes != info.bytes => {
+            let what = "the table does not have the length that the manifest says";
+            return Err(Error::Damaged { path, offset: bytes.min(info.bytes), what });
+        }
+        Some(_) => {}
+    }
+    let table = Table::open(disk, &path, identity, cache).map_err(|error| match error {
+        // Another process has removed it since.
+        Error::Disk(error) if error.is_not_found() => missing(),
+        error => error,
+    })?;
+    let removals = if info.range_removals > 0 {
+        table.range_removals()?.into_iter().collect()
+    } else {
+        Removals::default()
+    };
+    Ok((table, removals))
+}
+
+/// A table that a cursor keeps in use, and that is not lost.
 #[derive(Clone, Debug)]
-pub(crate) struct Used(pub(crate) Arc<TableFile>);
+pub(crate) struct Used(Arc<TableFile>);
+
+impl Used {
+    /// The table of a file.
+    ///
+    /// # Errors
+    /// [`Error::KeysLost`].
+    pub(crate) fn of(file: &Arc<TableFile>) -> Result<Self> {
+        file.table().map(|_| Self(Arc::clone(file)))
+    }
+}
 
 impl Deref for Used {
     type Target = Table;
 
+    #[inline]
     fn deref(&self) -> &Table {
-        &self.0.table
+        match &self.0.table {
+            Ok(table) => table,
+            Err(_) => unreachable!("`of` refuses a table that is lost"),
+        }
     }
 }

@@ -89,6 +89,8 @@ pub(crate) struct TreeCore {
     /// Whether the memtable is to be sealed with the next records, however full it is.
     pub(crate) is_seal_wanted: AtomicBool,
     pub(crate) running: Mutex<Running>,
+    /// Whether tables were set aside: compactions may not get on, and nobody is to wait for them.
+    pub(crate) is_held_up: AtomicBool,
     pub(crate) counts: Counts,
 }
 
@@ -132,6 +134,10 @@ impl TreeCore {
         files: &[Arc<TableFile>],
     ) -> Self {
         let writer = Writer::new();
+        let mut running = Running::default();
+        let lost = files.iter().filter_map(|file| Some((file.info.number, file.lost()?.clone())));
+        lost.for_each(|(number, why)| running.set_aside(number, why));
+        let is_held_up = running.hopeless().is_some();
         let view = View {
             database_id,
             active: Arc::clone(writer.memtable.memtable()),
@@ -147,9 +153,16 @@ impl TreeCore {
             is_dropped: AtomicBool::new(false),
             is_flushing: AtomicBool::new(false),
             is_seal_wanted: AtomicBool::new(false),
-            running: Mutex::default(),
+            running: Mutex::new(running),
+            is_held_up: AtomicBool::new(is_held_up),
             counts: Counts::default(),
         }
+    }
+
+    /// Has compactions leave a table alone that cannot be read.
+    pub(crate) fn set_aside(&self, number: u64, why: Error) {
+        self.running.lock().set_aside(number, why);
+        self.is_held_up.store(true, Ordering::Relaxed);
     }
 
     /// Puts the memtable that is written to among those that are to be flushed. `false` if there is

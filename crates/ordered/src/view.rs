@@ -4,8 +4,8 @@
 //! whose sequence numbers are higher than what its readers ask for.
 
 use crate::{
-    AsOf, Entry, EntryKind, KeyRange, LEVELS, Memtable, Merge, Reading, Removals, Result, Sought,
-    Visible, source::Source, version::Version,
+    AsOf, Entry, EntryKind, KeyRange, LEVELS, Memtable, Merge, Reading, Removals, Result, Salvage,
+    Sought, Visible, source::Source, table_file::TableFile, version::Version,
 };
 use std::sync::Arc;
 
@@ -87,7 +87,8 @@ impl View {
             if !file.removals.is_empty() {
                 search.removed = search.removed.max(file.removals.newest_over(key, as_of.seq));
             }
-            if let Some(version) = file.table.get(&sought)? {
+            let table = file.table()?;
+            if let Some(version) = table.get(&sought)? {
                 if !search.is_live(version.seq, version.kind, version.expires_ms) {
                     return Ok(None);
                 }
@@ -96,7 +97,7 @@ impl View {
                     seq: version.seq,
                     kind: version.kind,
                     expires_ms: version.expires_ms,
-                    value: file.table.value(&version),
+                    value: table.value(&version),
                 };
                 return Ok(Some(found(&entry)));
             }
@@ -115,10 +116,11 @@ impl View {
         for (key, place) in keys.iter().zip(&mut leaves) {
             let Some(file) = self.version.deepest_of(key.as_ref()) else { continue };
             let sought = Sought::new(self.database_id, key.as_ref(), seq);
-            *place = file.table.approach_leaf(&sought).map(|leaf| (file, sought, leaf));
+            let Ok(table) = file.table() else { continue };
+            *place = table.approach_leaf(&sought).map(|leaf| (table, sought, leaf));
         }
-        for (file, sought, leaf) in leaves.iter().flatten() {
-            file.table.approach_entries(sought, *leaf);
+        for (table, sought, leaf) in leaves.iter().flatten() {
+            table.approach_entries(sought, *leaf);
         }
     }
 
@@ -130,6 +132,17 @@ impl View {
             .unwrap_or_else(|never: Never| match never {})
     }
 
+    /// What can be read for sure as of `as_of` of the keys from `from` on that are lower than `to` (`None`:
+    /// to the last key), around what is damaged. Slower than a [`cursor`](Self::cursor).
+    #[must_use]
+    pub fn salvage(&self, from: &[u8], to: Option<&[u8]>, as_of: AsOf) -> Salvage {
+        let sealed = self.sealed.iter().map(|sealed| &sealed.memtable);
+        let memtables = std::iter::once(&self.active).chain(sealed).cloned();
+        let newest = self.version.level(0).iter().map(|file| vec![Arc::clone(file)]);
+        let deeper = (1..LEVELS).map(|level| self.version.level(level).to_vec());
+        Salvage::new(memtables, newest.chain(deeper), from, to, as_of)
+    }
+
     /// A cursor over the keys that begin with `prefix`. Tables whose filters exclude the prefix are
     /// not looked at.
     ///
@@ -137,7 +150,11 @@ impl View {
     /// If the filter or the index of a table is damaged.
     pub fn prefix_cursor(&self, prefix: &[u8], as_of: AsOf) -> Result<TreeCursor> {
         let behind = behind_prefix(prefix);
-        self.cursor_where(prefix, behind.as_deref(), as_of, |table| table.may_have_prefix(prefix))
+        self.cursor_where(prefix, behind.as_deref(), as_of, |file| match file.table() {
+            Ok(table) => table.may_have_prefix(prefix),
+            // Told when the cursor comes there.
+            Err(_) => Ok(true),
+        })
     }
 
     fn cursor_where<E>(
@@ -145,7 +162,7 @@ impl View {
         from: &[u8],
         to: Option<&[u8]>,
         as_of: AsOf,
-        may_have: impl Fn(&crate::Table) -> Result<bool, E>,
+        may_have: impl Fn(&TableFile) -> Result<bool, E>,
     ) -> Result<TreeCursor, E> {
         let mut runs = Vec::with_capacity(1 + self.sealed.len() + LEVELS);
         let mut removals = Vec::new();
@@ -171,7 +188,7 @@ impl View {
             }
             if level == 0 {
                 for file in files.iter().filter(|file| reaches(&file.info.range)) {
-                    if may_have(&file.table)? {
+                    if may_have(file)? {
                         runs.push(Source::table(file, Reading::Usual));
                     }
                 }
@@ -182,7 +199,7 @@ impl View {
                 start + files[start..].partition_point(|file| *file.info.range.first < *to)
             });
             let window = start..end;
-            if window.is_empty() || window.len() == 1 && !may_have(&files[start].table)? {
+            if window.is_empty() || window.len() == 1 && !may_have(&files[start])? {
                 continue;
             }
             runs.push(Source::level(files, window, Reading::Usual));
@@ -222,9 +239,9 @@ impl View {
             if range.ends_before(from) || to.is_some_and(|to| *to <= *range.first) {
                 continue;
             }
-            let start = if *range.first < *from { file.table.offset_of(from)? } else { 0 };
+            let start = if *range.first < *from { file.table()?.offset_of(from)? } else { 0 };
             let end = match to {
-                Some(to) if !range.ends_before(to) => file.table.offset_of(to)?,
+                Some(to) if !range.ends_before(to) => file.table()?.offset_of(to)?,
                 _ => file.info.bytes,
             };
             bytes += end.saturating_sub(start);

@@ -188,7 +188,8 @@ impl Work {
     ///
     /// # Errors
     /// Why it could not be done. The store takes no records any more then, unless it was stopped
-    /// ([`Error::Cancelled`]) or the tree was dropped meanwhile, which is none.
+    /// ([`Error::Cancelled`]), or what a compaction was to read is damaged: that table is left alone from
+    /// then on. That the tree was dropped meanwhile is none.
     pub fn run(self) -> Result<()> {
         let done = match &self.kind {
             Kind::Remove(removal) => self.run_remove(removal),
@@ -197,6 +198,7 @@ impl Work {
         };
         match done {
             Err(Error::Dropped { .. }) => Ok(()),
+            Err(error) if self.set_aside(&error) => Err(error),
             Err(error) => {
                 // A disk that is full refuses a table that nobody knows of yet: nothing has happened,
                 // and the work can be done later. What fails behind that point was noted there.
@@ -207,6 +209,21 @@ impl Work {
             }
             Ok(()) => Ok(()),
         }
+    }
+
+    /// Whether what went wrong is that an input of a compaction is damaged. That table is left alone from
+    /// now on; nothing has happened to it or to others, and writing goes on.
+    fn set_aside(&self, error: &Error) -> bool {
+        let Kind::Compact(Compact { tree, compaction, .. }) = &self.kind else { return false };
+        let Some(path) = error.damaged_path() else { return false };
+        let site = &self.store.site;
+        let is_it = |(_, table): &&(usize, Arc<TableInfo>)| {
+            FileName::Table(table.number).path(&site.dir) == path
+        };
+        let Some((_, table)) = compaction.inputs.iter().find(is_it) else { return false };
+        tracing::error!(%error, "a table is damaged; compactions leave it alone");
+        tree.set_aside(table.number, error.clone());
+        true
     }
 
     /// Removes files. One that cannot be removed is left to the next opening.
@@ -307,7 +324,7 @@ pub(crate) fn commit(
     outputs: &[Arc<TableInfo>],
     flushed: &[Arc<Sealed>],
 ) -> Result<()> {
-    let done = open_all(store, tree.id, outputs).and_then(|fresh| {
+    let done = open_all(store, outputs).and_then(|fresh| {
         let check = |_: &crate::State| {
             if store.has_tree(tree) { Ok(()) } else { Err(Error::Dropped { tree: tree.id }) }
         };
@@ -322,17 +339,12 @@ pub(crate) fn commit(
 }
 
 /// Opens tables that were written just now.
-fn open_all(
-    store: &StoreCore,
-    tree: u32,
-    outputs: &[Arc<TableInfo>],
-) -> Result<Vec<Arc<TableFile>>> {
+fn open_all(store: &StoreCore, outputs: &[Arc<TableInfo>]) -> Result<Vec<Arc<TableFile>>> {
     let site = &store.site;
     let open = |info: &Arc<TableInfo>| {
         let (cache, graves) = (Arc::clone(&site.cache), Arc::clone(&site.graves));
         let info = Arc::clone(info);
-        TableFile::open(&*site.disk, &site.dir, site.database_id, tree, info, cache, graves)
-            .map(Arc::new)
+        TableFile::open(&*site.disk, &site.dir, site.database_id, info, cache, graves).map(Arc::new)
     };
     outputs.iter().map(open).collect()
 }

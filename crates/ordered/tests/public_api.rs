@@ -7,10 +7,10 @@ use annals_ordered::{
     Admission, AsOf, Backlog, BlockCache, CacheStats, Compression, Cursor, Damage, Edit, Entry,
     EntryKind, Error, FileName, Hold, KEY_BYTES_MAX, KeyRange, LEVELS, LevelStats, Levels,
     MANIFEST_VERSION, Manifest, ManifestPlace, ManifestRead, ManifestRoot, Memtable,
-    MemtableWriter, Merge, Pause, Pressure, RangeRemoval, Record, Removals, Result, ShapeError,
-    State, Store, StoreConfig, StoreStats, Style, Table, TableInfo, TableOptions, TableWriter,
-    Tree, TreeCursor, TreeOptions, TreeStats, VALUE_BYTES_MAX, View, Visible, Work, behind_prefix,
-    read_manifest,
+    MemtableWriter, Merge, Pause, Pressure, RangeRemoval, Record, Removals, Result, Salvage,
+    ShapeError, State, Store, StoreConfig, StoreStats, Style, Table, TableInfo, TableOptions,
+    TableWriter, Tree, TreeCursor, TreeOptions, TreeStats, VALUE_BYTES_MAX, View, Visible, Work,
+    behind_prefix, read_manifest,
 };
 
 #[test]
@@ -24,4 +24,5 @@ fn what_is_shared_between_threads_may_be() {
     shared::<Error>();
     sent::<Work>();
     sent::<TreeCursor>();
+    sent::<Salvage>();
 }

@@ -14,6 +14,8 @@ mod following;
 mod found;
 #[path = "tree/interleaved.rs"]
 mod interleaved;
+#[path = "tree/lost.rs"]
+mod lost;
 #[path = "tree/model.rs"]
 mod model;
 #[path = "tree/power_cut.rs"]

@@ -25,7 +25,8 @@ fn dropped(ask: &Ask<'_>, keep_ms: u64, bytes_max: u64) -> Option<Compaction> {
         let expired = table.is_expired(ask.now_ms);
         let held = ask.held_seq.is_some_and(|seq| table.lowest_seq <= seq);
         let goes = expired || (old || much) && !held;
-        if !goes || ask.running.takes(table.number) {
+        // What was set aside goes too: nobody reads it for that.
+        if !goes || ask.running.works_on(table.number) {
             break;
         }
         total = total.saturating_sub(bytes_of(table));

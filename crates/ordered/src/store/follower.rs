@@ -163,19 +163,23 @@ impl Follower {
     }
 
     /// Opens what tables the manifest names. One that is not there may have been replaced since the
-    /// manifest was read: then the manifest, or the root, says so already.
+    /// manifest was read: then the manifest, or the root, says so already. Else it is lost.
     fn open_tables<E: From<Error>>(
         &mut self,
         place: &impl Fn() -> Result<ManifestPlace, E>,
     ) -> Result<(), E> {
-        let mut outcome = self.try_open_tables();
+        let mut outcome = self.try_open_tables(false);
         for _ in 1..ATTEMPTS {
-            let Err(Error::Missing { .. }) = outcome else { break };
+            let Err(Error::KeysLost { .. }) = outcome else { break };
             if !self.manifest.advance()? && !self.turn(place)? {
                 break;
             }
             self.is_ahead = true;
-            outcome = self.try_open_tables();
+            outcome = self.try_open_tables(false);
+        }
+        if let Err(Error::KeysLost { .. }) = outcome {
+            // Nobody has replaced it.
+            outcome = self.try_open_tables(true);
         }
         outcome?;
         if self.is_ahead {
@@ -185,7 +189,7 @@ impl Follower {
         Ok(())
     }
 
-    fn try_open_tables(&mut self) -> Result<()> {
+    fn try_open_tables(&mut self, or_lose: bool) -> Result<()> {
         if !self.is_ahead {
             return Ok(());
         }
@@ -200,7 +204,11 @@ impl Follower {
                 let (cache, graves) = (Arc::clone(&site.cache), Arc::clone(&site.graves));
                 let (disk, dir) = (&*site.disk, &*site.dir);
                 let (number, info) = (info.number, Arc::clone(info));
-                let file = TableFile::open(disk, dir, site.database_id, id, info, cache, graves)?;
+                let file = if or_lose {
+                    TableFile::open_or_lose(disk, dir, site.database_id, id, info, cache, graves)?
+                } else {
+                    TableFile::open(disk, dir, site.database_id, info, cache, graves)?
+                };
                 self.opened.insert(number, Arc::new(file));
             }
         }

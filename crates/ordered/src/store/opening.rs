@@ -78,7 +78,8 @@ pub(super) fn open(
             named.insert(FileName::Table(info.number));
             let (cache, graves) = (Arc::clone(&site.cache), Arc::clone(&site.graves));
             let info = Arc::clone(info);
-            let file = TableFile::open(&*site.disk, dir, database_id, id, info, cache, graves)?;
+            let file =
+                TableFile::open_or_lose(&*site.disk, dir, database_id, id, info, cache, graves)?;
             files.push(Arc::new(file));
         }
         trees.insert(id, Arc::new(TreeCore::new(id, database_id, tree, &files)));

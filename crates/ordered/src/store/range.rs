@@ -54,7 +54,10 @@ pub(crate) fn compact_range(tree: &Tree, range: Option<KeyRange>, now_ms: u64) -
             );
             match next {
                 Next::Piece(piece) => Some(Work::claim(store, core, running, &view, piece, now_ms)),
-                Next::Wait => None,
+                Next::Wait => match running.hopeless() {
+                    Some(error) => return Err(error.clone()),
+                    None => None,
+                },
                 Next::Done => return Ok(()),
             }
         };

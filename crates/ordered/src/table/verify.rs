@@ -4,7 +4,10 @@ use super::{
     Table, envelope::BlockKind, handle::Child, header::HEADER_BYTES, ranges, reader::Node,
 };
 use crate::{Error, Result, block::Layout};
-use std::{cell::Cell, path::PathBuf};
+use std::{
+    cell::Cell,
+    path::{Path, PathBuf},
+};
 
 /// A place in a table that is not what was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +24,23 @@ pub struct Damage {
     pub to: Option<Vec<u8>>,
 }
 
+impl Damage {
+    /// What is wrong with a table that cannot be opened at all.
+    pub(crate) fn of_lost(error: &Error) -> Self {
+        let (offset, what) = match error {
+            Error::KeysLost { cause, .. } => return Self::of_lost(cause),
+            Error::Damaged { offset, what, .. } => (*offset, *what),
+            Error::Missing { .. } => (0, "the table is missing"),
+            Error::NotATable { .. } => (0, "the file is not a sorted table"),
+            Error::Foreign { .. } => (0, "the table belongs to another database"),
+            Error::OtherTable { .. } => (0, "the file is another table than its name says"),
+            _ => (0, "the table cannot be opened"),
+        };
+        let path = error.damaged_path().map(Path::to_owned).unwrap_or_default();
+        Self { path, offset, what, from: None, to: None }
+    }
+}
+
 /// What a verification has looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verified {
@@ -34,9 +54,12 @@ pub struct Verified {
 
 /// What the index knows of a place in the file.
 #[derive(Default)]
-struct Place {
-    from: Option<Vec<u8>>,
-    to: Option<Vec<u8>>,
+pub(crate) struct Place {
+    /// No entry at the place has a lower key.
+    pub(crate) from: Option<Vec<u8>>,
+    /// All entries at the place stand before this version of this key; it is `u64::MAX` where they all have
+    /// lower keys. `None`: before the end of the table.
+    pub(crate) to: Option<(Vec<u8>, u64)>,
     /// The next block behind the place that the index knows of.
     next: Option<u64>,
 }
@@ -71,7 +94,8 @@ impl Table {
                     let told = self.blocks.told_end(at);
                     let next =
                         told.filter(|next| *next == end || self.blocks.intact(*next).is_ok());
-                    report(self.damage(at, &error, place.from, place.to));
+                    let to = place.to.map(|(key, _)| key);
+                    report(self.damage(at, &error, place.from, to));
                     at = next.or(place.next.filter(|next| *next > at)).unwrap_or(end);
                     run.last = None;
                 }
@@ -139,7 +163,7 @@ impl Table {
     }
 
     /// What the index knows of the block at `offset`.
-    fn locate(&self, offset: u64) -> Place {
+    pub(crate) fn locate(&self, offset: u64) -> Place {
         let mut place = Place::default();
         let Some(root) = self.root else { return place };
         let mut node = root;
@@ -179,9 +203,9 @@ impl Table {
         let found = child(at)?;
         let key = |at: usize| {
             let mut key = Vec::new();
-            self.key(node, at, &mut key).ok().map(|_| key)
+            self.key(node, at, &mut key).ok().map(|seq| (key, seq))
         };
-        place.from = key(at);
+        place.from = key(at).map(|(key, _)| key);
         if at + 1 < count {
             place.to = key(at + 1);
         }

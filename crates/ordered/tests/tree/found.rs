@@ -180,22 +180,22 @@ fn a_compaction_that_was_asked_for_waits_for_a_flush_of_others() {
 #[test]
 fn nothing_is_written_to_a_tree_that_is_gone() {
     let (_, store, tree) = begun(8, options());
-    store.clear_tree(TREE, 5).unwrap();
+    store.drop_tree(TREE).unwrap();
     let refused = tree.apply([Change::put(b"a", b"1").record(9)], 0);
     assert!(matches!(refused, Err(Error::Dropped { .. })), "{refused:?}");
 }
 
 #[test]
 fn what_is_asked_of_a_tree_that_is_gone_ends() {
-    for clears in [false, true] {
+    // Also if another one has its id since.
+    for comes_again in [false, true] {
         let (_, store, tree) = begun(9, options());
         let mut log = Log::default();
         log.write(&tree, &[Change::put(b"a", b"1")], 0).unwrap();
         tree.seal();
-        if clears {
-            drop(store.clear_tree(TREE, 5).unwrap());
-        } else {
-            store.drop_tree(TREE).unwrap();
+        store.drop_tree(TREE).unwrap();
+        if comes_again {
+            store.create_tree(TREE, options()).unwrap();
         }
         let refused = tree.compact_range(None, 0);
         assert!(matches!(refused, Err(Error::Dropped { .. })), "{refused:?}");
