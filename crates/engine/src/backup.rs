@@ -73,8 +73,8 @@ impl Database {
         let disk = Arc::clone(journal.disk());
         // Nothing that is named goes away while this is held.
         let _exclusive = core.maintenance.exclusive.lock();
-        let older = prepare_target(&*disk, target, Some(journal.database_id()))?;
-        let _lock = lock(&*disk, target)?;
+        // What is wrong is told before anything is made there.
+        judge_target(&*disk, target, Some(journal.database_id()))?;
         check_tables(core)?;
         checkpoint::write(core, &[])?;
         // The tables before the log's end: what those have, the log that is copied has too.
@@ -91,6 +91,10 @@ impl Database {
             check_segment(core, entry.slot, content_len(entry, &root))?;
         }
         root.next_seq = next_seq;
+        disk.create_dir_all(target).map_err(Error::disk)?;
+        let _lock = lock(&*disk, target)?;
+        // Others may have been there meanwhile.
+        let older = judge_target(&*disk, target, Some(journal.database_id()))?;
         let copy = Copy { disk: &*disk, target, older, report: BackupReport::default() };
         let up_to = Seq(next_seq.0.saturating_sub(1));
         copy.run(
@@ -99,7 +103,8 @@ impl Database {
             frozen.as_ref().map(Tables::Frozen),
             |entry| {
                 let guard = journal.guard(entry.slot).ok_or_else(|| {
-                    missing(journal.dir().join(segment_file_name(entry.generation)))
+                    let path = journal.dir().join(segment_file_name(entry.generation));
+                    missing(path, "the root names this segment")
                 })?;
                 let len = content_len(entry, &root);
                 Ok(guard.bytes(0, len).to_vec())
@@ -112,8 +117,9 @@ impl Database {
     /// checked; verify the copy for the rest.
     ///
     /// # Errors
-    /// `NotADatabase` or `Corrupt` if the source is none or damaged in its root, `InvalidInput` if
-    /// the target is not empty, and what the file systems refuse.
+    /// `NotADatabase` or `Corrupt` if the source is none, is damaged in its root or its manifest, or lacks
+    /// a file: then nothing was made. `InvalidInput` if the target is not empty, and what the file systems
+    /// refuse: then no file is left.
     pub fn restore(backup: impl AsRef<Path>, target: impl AsRef<Path>) -> Result<BackupReport> {
         Self::builder().restore(backup, target)
     }
@@ -131,24 +137,89 @@ pub(crate) fn restore(disk: &dyn Disk, backup: &Path, target: &Path) -> Result<B
             .into();
         return Err(Error::Backup { path: backup.to_owned(), why });
     }
-    prepare_target(disk, target, None)?;
-    let _lock = lock(disk, target)?;
-    let copy = Copy { disk, target, older: None, report: BackupReport::default() };
-    let up_to = Seq(root.next_seq.0.saturating_sub(1));
+    judge_target(disk, target, None)?;
     let read = |manifest| read_manifest(disk, backup, root.database_id, place_of(manifest));
     let state = root.manifest.map(read).transpose()?.map(|read| read.state);
+    check_whole(disk, backup, &root, state.as_ref())?;
+    disk.create_dir_all(target).map_err(Error::disk)?;
+    let done = {
+        let _lock = lock(disk, target)?;
+        judge_target(disk, target, None)?;
+        let copy = Copy { disk, target, older: None, report: BackupReport::default() };
+        copy_backup(disk, backup, &root, state.as_ref(), copy)
+    };
+    if done.is_err() {
+        remove_copy(disk, target);
+    }
+    done
+}
+
+fn copy_backup(
+    disk: &dyn Disk,
+    backup: &Path,
+    root: &Root,
+    state: Option<&State>,
+    copy: Copy<'_>,
+) -> Result<BackupReport> {
+    let up_to = Seq(root.next_seq.0.saturating_sub(1));
     copy.run(
-        &root,
+        root,
         up_to,
-        state.as_ref().map(Tables::Copied),
+        state.map(Tables::Copied),
         |entry| {
             let path = backup.join(segment_file_name(entry.generation));
             let region = disk.open_region(&path, Access::Read).map_err(Error::disk)?;
-            let len = (content_len(entry, &root) as usize).min(region.len());
+            let len = (content_len(entry, root) as usize).min(region.len());
             Ok(region.read(0, len).to_vec())
         },
         backup,
     )
+}
+
+/// Looks whether a backup has all its files.
+fn check_whole(disk: &dyn Disk, backup: &Path, root: &Root, state: Option<&State>) -> Result<()> {
+    let is_there = |path: &Path| disk.len(path).map(|len| len.is_some()).map_err(Error::disk);
+    for entry in &root.segments {
+        let path = backup.join(segment_file_name(entry.generation));
+        if !is_there(&path)? {
+            return Err(missing(path, "the root names this segment"));
+        }
+    }
+    if let Some(checkpoint) = root.checkpoint {
+        let path = backup.join(checkpoint_name(checkpoint.number));
+        if !is_there(&path)? {
+            return Err(missing(path, "the root names this checkpoint"));
+        }
+    }
+    let tables = state.into_iter().flat_map(|state| state.trees.values());
+    for (_, table) in tables.flat_map(|tree| tree.levels.tables()) {
+        let path = FileName::Table(table.number).path(backup);
+        if !is_there(&path)? {
+            let what = format!("it has keys {} of an ordered keyspace", table.range);
+            return Err(annals_ordered::Error::Missing { path, what }.into());
+        }
+    }
+    Ok(())
+}
+
+/// Removes what was copied to where no database was. What cannot be removed stays.
+fn remove_copy(disk: &dyn Disk, target: &Path) {
+    let Ok(entries) = disk.list(target) else { return };
+    // The root first: without it the rest is no database.
+    let (root, rest): (Vec<_>, Vec<_>) =
+        entries.iter().map(|entry| &entry.name).partition(|name| *name == ROOT_NAME);
+    for name in root.into_iter().chain(rest.into_iter().filter(|name| is_ours(name))) {
+        if let Err(error) = disk.remove(&target.join(name)) {
+            tracing::warn!(%error, "a part of a copy that was not finished stays");
+        }
+    }
+}
+
+/// Whether a file is one that a backup makes, but for the root.
+fn is_ours(name: &str) -> bool {
+    [LOCK_NAME, READERS_NAME, COPY_TEMPORARY, ROOT_TEMPORARY].contains(&name)
+        || is_data_file_name(name)
+        || FileName::parse(name).is_some()
 }
 
 /// Reads every byte of all tables.
@@ -174,8 +245,8 @@ fn check_segment(core: &Core, slot: u32, end: u32) -> Result<()> {
     Ok(())
 }
 
-fn missing(path: PathBuf) -> Error {
-    annals_journal::Error::Missing { path, what: "the root names this segment" }.into()
+fn missing(path: PathBuf, what: &'static str) -> Error {
+    annals_journal::Error::Missing { path, what }.into()
 }
 
 /// Bytes of a segment that a copy needs.
@@ -185,16 +256,18 @@ fn content_len(entry: &RootSegment, root: &Root) -> u32 {
     if is_tail { end.offset } else { entry.end }
 }
 
-/// Makes sure that `target` may become a copy of the database `id`; returns the root of an older
-/// copy that is there.
-fn prepare_target(disk: &dyn Disk, target: &Path, id: Option<u64>) -> Result<Option<Root>> {
+/// Makes sure that `target` may become a copy of the database `id`, and changes nothing; returns the root
+/// of an older copy that is there.
+fn judge_target(disk: &dyn Disk, target: &Path, id: Option<u64>) -> Result<Option<Root>> {
     let refuse = |why: String| Error::Backup { path: target.to_owned(), why };
     let folded = fold(target);
     if let Some(outer) = folded.ancestors().skip(1).find(|dir| Root::read(disk, dir).is_ok()) {
         return Err(refuse(format!("it lies inside the database in {}", outer.display())));
     }
-    disk.create_dir_all(target).map_err(Error::disk)?;
-    let entries = disk.list(target).map_err(Error::disk)?;
+    let entries = match disk.list(target) {
+        Err(error) if error.is_not_found() => return Ok(None),
+        entries => entries.map_err(Error::disk)?,
+    };
     if entries.iter().any(|entry| entry.name == ROOT_NAME) {
         let older = Root::read(disk, target)?;
         return match id {
@@ -211,12 +284,7 @@ fn prepare_target(disk: &dyn Disk, target: &Path, id: Option<u64>) -> Result<Opt
         };
     }
     // What an interrupted backup leaves: files of ours without a root.
-    let ours = |name: &str| {
-        [LOCK_NAME, READERS_NAME, COPY_TEMPORARY, ROOT_TEMPORARY].contains(&name)
-            || is_data_file_name(name)
-            || FileName::parse(name).is_some()
-    };
-    match entries.iter().find(|entry| entry.is_dir || !ours(&entry.name)) {
+    match entries.iter().find(|entry| entry.is_dir || !is_ours(&entry.name)) {
         Some(entry) => Err(refuse(format!("it is not empty: it holds `{}`", entry.name))),
         None => Ok(None),
     }
