@@ -47,7 +47,7 @@ pub use annals_engine::{
 pub use annals_engine::{
     AnyKeyspace, CasOutcome, Commit, Entry, Guard, HashKeyspace, Iter, KEY_BYTES_MAX,
     KEYSPACE_NAME_BYTES_MAX, Keys, KeyspaceKind, KeyspaceOptions, OrderedEntry, OrderedKeyspace,
-    OrderedSnapshot, Range, Snapshot, VALUE_BYTES_MAX, Value, WriteBatch, WriteOptions,
+    OrderedSnapshot, Range, Salvage, Snapshot, VALUE_BYTES_MAX, Value, WriteBatch, WriteOptions,
 };
 
 // How ordered keyspaces keep their tables.

@@ -96,7 +96,7 @@ impl Builder {
 
     /// How much memory ordered keyspaces may take together, in bytes: two thirds for what is not in tables
     /// yet, where writers wait if flushes are behind, and one third for decompressed blocks of tables.
-    /// Nothing of it is taken before it is needed. At least 64 KiB. Default 96 MiB.
+    /// Nothing of it is taken before it is needed. Less than 64 KiB is taken for that. Default 96 MiB.
     #[must_use]
     pub fn memory_bytes(mut self, bytes: u64) -> Self {
         self.engine.memory_bytes = bytes.max(64 << 10);

@@ -5,7 +5,6 @@
 
 use crate::{Error, Result, WriteOptions, clock::Clock, hash::HashView, ordered::TreeView};
 use annals_journal::{Current, Draft, Kind, Pin};
-use annals_ordered::Tree;
 use std::{
     collections::BTreeMap,
     sync::{
@@ -195,7 +194,7 @@ impl Catalog {
 
     /// The catalog after `change`, where `trees` finds trees of ordered keyspaces. Applying a change
     /// twice is harmless: replay may do so.
-    pub(crate) fn with(&self, change: &Change, trees: impl Fn(u32) -> Option<Tree>) -> Self {
+    pub(crate) fn with(&self, change: &Change, trees: impl Fn(u32) -> TreeView) -> Self {
         let mut next = self.clone();
         match change {
             Change::Create { id, name, options } => {
@@ -204,7 +203,7 @@ impl Catalog {
                 }
                 let tree = match options.kind {
                     KeyspaceKind::Hash => TreeView::default(),
-                    KeyspaceKind::Ordered => TreeView { id: *id, tree: trees(*id) },
+                    KeyspaceKind::Ordered => trees(*id),
                 };
                 let (name, view) = (name.clone(), Arc::new(HashView::default()));
                 next.insert(Listed::new(*id, name, *options, view, Arc::new(tree)));
@@ -231,7 +230,7 @@ impl Catalog {
                 }
                 next.next_id = *tree + 1;
                 if let Some(listed) = next.by_id.get_mut(id) {
-                    listed.tree = Arc::new(TreeView { id: *tree, tree: trees(*tree) });
+                    listed.tree = Arc::new(trees(*tree));
                     listed.keyspace.tree.replace(Arc::clone(&listed.tree));
                 }
             }
@@ -240,10 +239,10 @@ impl Catalog {
     }
 
     /// Gives ordered keyspaces the trees that `trees` finds.
-    pub(crate) fn attach(&mut self, trees: impl Fn(u32) -> Option<Tree>) {
+    pub(crate) fn attach(&mut self, trees: impl Fn(u32) -> TreeView) {
         for listed in self.by_id.values_mut().filter(|listed| listed.keyspace.is_ordered()) {
             let id = listed.tree.id;
-            listed.tree = Arc::new(TreeView { id, tree: trees(id) });
+            listed.tree = Arc::new(trees(id));
             listed.keyspace.tree.replace(Arc::clone(&listed.tree));
         }
     }

@@ -193,7 +193,7 @@ pub(crate) fn read(
                 loaded.catalog.insert(Listed::new(id, name, options, view, tree));
             }
             Section::Ordered { id, tree, name, options } => {
-                let tree = Arc::new(TreeView { id: tree, tree: None });
+                let tree = Arc::new(TreeView { id: tree, ..TreeView::default() });
                 loaded.catalog.insert(Listed::new(id, name, options, Arc::default(), tree));
             }
             Section::Moved { values } => {

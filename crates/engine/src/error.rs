@@ -217,12 +217,7 @@ impl Error {
             },
             Self::Tables(error) => match error {
                 error if error.is_full() => ErrorKind::Full,
-                Tables::Damaged { .. }
-                | Tables::NotATable { .. }
-                | Tables::Foreign { .. }
-                | Tables::OtherTable { .. }
-                | Tables::Missing { .. }
-                | Tables::Contradiction { .. } => ErrorKind::Corrupt,
+                error if error.is_damage() => ErrorKind::Corrupt,
                 Tables::Version { .. } | Tables::ByteOrder { .. } | Tables::Codec { .. } => {
                     ErrorKind::Version
                 }

@@ -68,7 +68,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use annals_ordered::{Compression, LEVELS, Style, TreeOptions};
 pub use catalog::{KEYSPACE_NAME_BYTES_MAX, KeyspaceKind, KeyspaceOptions};
 pub use hash::{Entry, Guard, HashKeyspace, Iter};
-pub use ordered::{Keys, OrderedEntry, OrderedKeyspace, OrderedSnapshot, Range, Value};
+pub use ordered::{Keys, OrderedEntry, OrderedKeyspace, OrderedSnapshot, Range, Salvage, Value};
 pub use writing::{CasOutcome, WriteOptions};
 
 // Commits and states.

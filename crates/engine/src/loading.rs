@@ -1,7 +1,7 @@
 //! Opening and closing a database: checkpoint, replay, takeover, threads.
 
 use crate::{
-    Builder, Database, Error, Result,
+    Builder, Database, Error, ErrorKind, Result,
     catalog::Catalog,
     checkpoint::{self, Loaded},
     compaction,
@@ -13,7 +13,7 @@ use crate::{
 };
 use annals_disk::Disk;
 use annals_journal::{Journal, Opening, Root};
-use annals_ordered::{FileName, read_manifest};
+use annals_ordered::{Store, read_manifest};
 use std::{path::Path, sync::Arc};
 
 pub(crate) fn open(builder: Builder, disk: Arc<dyn Disk>, dir: &Path) -> Result<Database> {
@@ -97,9 +97,17 @@ fn load(mut opening: Opening, builder: &Builder) -> Result<Core> {
     // Before the log: a reader that has followed it to its end may see what the tables have by now.
     let reading = if read_only {
         let (disk, dir) = (opening.disk(), opening.dir());
-        open_to_read(disk, dir, opening.root().database_id, builder.engine.memory_bytes)?
+        open_to_read(disk, dir, opening.root().database_id, builder.engine.memory_bytes)
     } else {
-        None
+        Ok(None)
+    };
+    // Without a manifest nobody knows what ordered keyspaces have; what else there is can be read.
+    let (reading, lost) = match reading {
+        Err(error @ Error::Tables(_)) if error.kind() == ErrorKind::Corrupt => {
+            opening.warn(format!("{error}; no ordered keyspace can be read"));
+            (None, Some(error))
+        }
+        reading => (reading?, None),
     };
     let mut replayed = Replayed::new(hash_seed);
     opening.replay(whole, &mut |frame| {
@@ -112,7 +120,7 @@ fn load(mut opening: Opening, builder: &Builder) -> Result<Core> {
         return Err(Error::UnknownRecord { path, offset });
     }
     if !read_only {
-        check_tables(&opening)?;
+        check_manifest(&opening)?;
     }
     let opened = opening.finish()?;
     catalog.next_id = catalog.next_id.max(1);
@@ -122,12 +130,14 @@ fn load(mut opening: Opening, builder: &Builder) -> Result<Core> {
     core.recovery = opened.recovery;
     core.trees.moved.store(Arc::new(moved));
     if read_only {
-        core.trees.read(reading);
+        core.trees.read(reading, lost);
     } else {
         core.trees.open(&core.journal)?;
     }
+    let lost_tables = core.trees.store().map(Store::lost_tables).unwrap_or_default();
+    core.recovery.warnings.extend(lost_tables.iter().map(ToString::to_string));
     let mut catalog = Catalog::clone(&core.catalog.load());
-    catalog.attach(|id| core.trees.tree(id));
+    catalog.attach(|id| core.trees.tree_view(id, core.trees.tree(id)));
     core.catalog.store(Arc::new(catalog));
     if whole {
         core.apply_whole(&mut replayed)?;
@@ -146,28 +156,19 @@ fn load(mut opening: Opening, builder: &Builder) -> Result<Core> {
             return Err(Error::Stale);
         }
     }
-    core.trees.check_all_there(&core)?;
+    if !core.trees.is_lost() {
+        core.trees.check_all_there(&core)?;
+    }
     Ok(core)
 }
 
-/// Looks whether the manifest can be read and all tables are there, before anything is changed. Their
-/// bytes are checked when they are read.
-fn check_tables(opening: &Opening) -> Result<()> {
+/// Looks whether the manifest can be read, before anything is changed: without it nobody knows what the log
+/// is still needed for.
+fn check_manifest(opening: &Opening) -> Result<()> {
     let Some(manifest) = opening.root().manifest else { return Ok(()) };
     let (disk, dir) = (&**opening.disk(), opening.dir());
     let id = opening.root().database_id;
-    let read = read_manifest(disk, dir, id, place_of(manifest))?;
-    for (tree, state) in &read.state.trees {
-        for (_, table) in state.levels.tables() {
-            let path = FileName::Table(table.number).path(dir);
-            if disk.len(&path).map_err(Error::disk)?.is_none() {
-                let range = &table.range;
-                let what = format!("it held keys {range} of the tree with the number {tree}");
-                return Err(annals_ordered::Error::Missing { path, what }.into());
-            }
-        }
-    }
-    Ok(())
+    Ok(read_manifest(disk, dir, id, place_of(manifest)).map(drop)?)
 }
 
 pub(crate) fn close(core: &Core) -> Result<()> {

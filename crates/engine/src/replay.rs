@@ -122,7 +122,9 @@ impl Core {
 
     fn apply_change(&self, change: &Change) {
         let next = self.catalog.load().with(change, |id| {
-            if self.read_only { self.trees.begun_tree(self, id) } else { self.trees.tree(id) }
+            let read_only = self.read_only && !self.trees.is_lost();
+            let begun = read_only.then(|| self.trees.begun_tree(self, id));
+            self.trees.tree_view(id, begun.unwrap_or_else(|| self.trees.tree(id)))
         });
         self.catalog.store(Arc::new(next));
     }

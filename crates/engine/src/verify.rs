@@ -21,7 +21,7 @@ pub struct VerifyReport {
     /// Records found intact in the log, and records in tables: one that was flushed may be in both.
     pub records_count: u64,
     /// Keys that are there: of hash keyspaces those whose record was looked up, of ordered ones those
-    /// that a walk came across, which ends at damage.
+    /// that can be read around damage.
     pub keys_count: u64,
     /// What is damaged, with file and offset.
     pub damages: Vec<Damage>,
@@ -95,9 +95,12 @@ fn verify_root(core: &Core, report: &mut VerifyReport) -> Result<()> {
     let path = dir.join(checkpoint_name(named.number));
     let region = match disk.open_region(&path, Access::Read) {
         Ok(region) => region,
-        // A writer in another process may have replaced it just now.
-        Err(error) if error.is_not_found() && core.read_only => return Ok(()),
         Err(error) if error.is_not_found() => {
+            let now = Root::read(&**disk, dir);
+            if core.read_only && now.is_ok_and(|now| now.checkpoint != root.checkpoint) {
+                // A writer in another process has replaced it just now.
+                return verify_root(core, report);
+            }
             let what = "the checkpoint is missing".to_owned();
             report.damages.push(Damage { path, offset: 0, what });
             return Ok(());
@@ -145,8 +148,17 @@ fn verify_keys(core: &Core, report: &mut VerifyReport) {
 
 /// Reads every byte of the tables of ordered keyspaces, and of their manifest.
 fn verify_tables(core: &Core, report: &mut VerifyReport) -> Result<()> {
-    let Some(store) = core.trees.store() else { return Ok(()) };
     let catalog = core.catalog.load();
+    if let Some(Error::Tables(error)) = core.trees.why_lost() {
+        let ordered = catalog.iter().filter(|listed| listed.keyspace.is_ordered());
+        let names: Vec<_> = ordered.map(|listed| format!("`{}`", listed.keyspace.name)).collect();
+        let concerned = format!("this concerns all keys of the keyspaces {}", names.join(", "));
+        report.damages.extend(named_table(error).map(|mut damage| {
+            damage.what = format!("{}; {concerned}", damage.what);
+            damage
+        }));
+    }
+    let Some(store) = core.trees.store() else { return Ok(()) };
     let name_of = |tree: u32| {
         let listed = catalog.iter().find(|listed| listed.tree.id == tree);
         listed.map_or_else(
@@ -157,7 +169,7 @@ fn verify_tables(core: &Core, report: &mut VerifyReport) -> Result<()> {
     let damages = &mut report.damages;
     if core.read_only {
         match core.trees.verify_manifest(&core.journal) {
-            Err(Error::Tables(error)) => note_tables(core, error, damages)?,
+            Err(Error::Tables(error)) => note_tables(error, damages)?,
             outcome => outcome?,
         }
     }
@@ -171,7 +183,7 @@ fn verify_tables(core: &Core, report: &mut VerifyReport) -> Result<()> {
         damages.push(Damage { path: damage.path, offset: damage.offset, what });
     });
     if let Err(error) = read {
-        note_tables(core, error, &mut report.damages)?;
+        note_tables(error, &mut report.damages)?;
     }
     verify_references(core, report);
     count_ordered_keys(core, report);
@@ -184,33 +196,50 @@ fn verify_tables(core: &Core, report: &mut VerifyReport) -> Result<()> {
 }
 
 /// Puts what is wrong with the manifest into the report.
-fn note_tables(core: &Core, error: annals_ordered::Error, damages: &mut Vec<Damage>) -> Result<()> {
-    use annals_ordered::Error as Tables;
-    match error {
-        Tables::Damaged { path, offset, what } => {
-            damages.push(Damage { path, offset, what: what.to_owned() });
-        }
-        error @ (Tables::Missing { .. } | Tables::Contradiction { .. }) => {
-            let path = core.journal.dir().join(ROOT_NAME);
-            damages.push(Damage { path, offset: 0, what: error.to_string() });
-        }
-        error => return Err(error.into()),
+fn note_tables(error: annals_ordered::Error, damages: &mut Vec<Damage>) -> Result<()> {
+    match named_table(&error) {
+        Some(damage) => damages.push(damage),
+        None => return Err(error.into()),
     }
     Ok(())
 }
 
-/// Counts the keys of ordered keyspaces that are there now, up to the first damage: that was found before.
+/// What is wrong with a file of the tables, if it is damage.
+fn named_table(error: &annals_ordered::Error) -> Option<Damage> {
+    use annals_ordered::Error as Tables;
+    let path = error.damaged_path()?.to_owned();
+    Some(match error {
+        Tables::Damaged { offset, what, .. } => {
+            Damage { path, offset: *offset, what: (*what).to_owned() }
+        }
+        Tables::Contradiction { offset, source, .. } => {
+            Damage { path, offset: *offset, what: source.to_string() }
+        }
+        error => Damage { path, offset: 0, what: error.to_string() },
+    })
+}
+
+/// Counts the keys of ordered keyspaces that are there now, as far as that can be told around damage, which
+/// was found before.
 fn count_ordered_keys(core: &Core, report: &mut VerifyReport) {
     for listed in core.catalog.load().iter() {
         let Some(tree) = &listed.tree.tree else { continue };
         let view = tree.view();
         let as_of = AsOf { seq: core.visible_seq().0, now_ms: core.clock.now_ms() };
-        let mut cursor = view.cursor(&[], None, as_of);
+        let (mut cursor, mut count) = (view.cursor(&[], None, as_of), 0);
         let mut moved = cursor.to_first();
         while moved.is_ok() && cursor.entry().is_some() {
-            report.keys_count += 1;
+            count += 1;
             moved = cursor.advance();
         }
+        if moved.is_err() {
+            count = 0;
+            let mut salvage = view.salvage(&[], None, as_of);
+            while let Some(entry) = salvage.next_entry() {
+                count += u64::from(entry.is_ok());
+            }
+        }
+        report.keys_count += count;
     }
 }
 

@@ -5,6 +5,8 @@
 
 #[path = "ordered/concurrent.rs"]
 mod concurrent;
+#[path = "ordered/lost.rs"]
+mod lost;
 #[path = "ordered/model.rs"]
 mod model;
 #[path = "ordered/readers.rs"]

@@ -8,9 +8,9 @@ use annals_engine::{
     Database, Durability, Entry, Error, ErrorKind, Guard, HashKeyspace, Holder, Iter,
     KEY_BYTES_MAX, KEYSPACE_NAME_BYTES_MAX, Keys, KeyspaceInfo, KeyspaceKind, KeyspaceOptions,
     KeyspaceStats, LEVELS, LevelStats, LogStats, OrderedEntry, OrderedKeyspace, OrderedSnapshot,
-    Position, Range, Recovery, Result, Seq, Snapshot, SnapshotStats, Stats, Style, TableStats,
-    TreeOptions, TreeStats, VALUE_BYTES_MAX, Value, VerifyReport, WriteBatch, WriteOptions,
-    data_dir,
+    Position, Range, Recovery, Result, Salvage, Seq, Snapshot, SnapshotStats, Stats, Style,
+    TableStats, TreeOptions, TreeStats, VALUE_BYTES_MAX, Value, VerifyReport, WriteBatch,
+    WriteOptions, data_dir,
 };
 
 #[test]
@@ -24,6 +24,7 @@ fn what_is_shared_between_threads_may_be() {
     cloned::<Value>();
     cloned::<OrderedEntry>();
     shared::<Range>();
+    shared::<Salvage>();
     cloned::<Snapshot>();
     cloned::<Builder>();
     cloned::<Error>();

@@ -3,7 +3,7 @@
 //!
 //! Looking comes before the log is followed, showing after it: see [`Follower`].
 
-use super::{Trees, place_of};
+use super::{TreeView, Trees, place_of};
 use crate::{Error, Result, core::Core};
 use annals_disk::Disk;
 use annals_journal::{Journal, Root, Seq};
@@ -53,12 +53,31 @@ fn place_in(journal: &Journal) -> impl Fn() -> Result<ManifestPlace> {
 impl Trees {
     /// Begins with what was opened. The tables are shown at once: nobody reads before the log was followed
     /// to what they have.
-    pub(crate) fn read(&self, reading: Option<Reading>) {
+    /// `lost` says why there is nothing, if the manifest cannot be read.
+    pub(crate) fn read(&self, reading: Option<Reading>, lost: Option<Error>) {
+        if let Some(why) = lost {
+            drop(self.no_manifest.set(why));
+        }
         if let Some((store, mut follower)) = reading {
             follower.show(u64::MAX);
             drop(self.store.set(store));
             *self.follower.lock() = Some(follower);
         }
+    }
+
+    /// Whether the manifest cannot be read, and with it no tree.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.no_manifest.get().is_some()
+    }
+
+    /// Why the manifest cannot be read.
+    pub(crate) fn why_lost(&self) -> Option<&Error> {
+        self.no_manifest.get()
+    }
+
+    /// The tree `id` as the view of a keyspace.
+    pub(crate) fn tree_view(&self, id: u32, tree: Option<Tree>) -> TreeView {
+        TreeView { id, tree, lost: self.no_manifest.get().cloned() }
     }
 
     /// Whether the manifest seems to say more than is known of it.

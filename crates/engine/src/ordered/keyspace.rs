@@ -82,7 +82,7 @@ impl OrderedKeyspace {
 
     /// Runs `read` with the newest state and the current tree in it.
     #[inline]
-    fn with_tree<R>(&self, read: impl FnOnce(&Core, &Tree) -> Result<R>) -> Result<R> {
+    pub(super) fn with_tree<R>(&self, read: impl FnOnce(&Core, &Tree) -> Result<R>) -> Result<R> {
         let core: &Core = &self.core;
         if core.read_only {
             return self.with_followed_tree(read);

@@ -45,7 +45,7 @@ pub(super) enum Keeper {
 }
 
 impl Keeper {
-    fn core(&self) -> &Core {
+    pub(super) fn core(&self) -> &Core {
         match self {
             Self::Database(open) => open.core(),
             Self::Snapshot(snapshot) => snapshot.core(),
@@ -263,7 +263,7 @@ fn show<'a>(
 
 /// Whether a record that says when it expires is over; if so, somebody is told of it.
 #[inline]
-fn is_past(keeper: &Keeper, expires_ms: Option<u64>, now_ms: u64) -> bool {
+pub(super) fn is_past(keeper: &Keeper, expires_ms: Option<u64>, now_ms: u64) -> bool {
     expires_ms.is_some_and(|expires_ms| keeper.core().was_past(expires_ms, now_ms))
 }
 

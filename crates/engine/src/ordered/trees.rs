@@ -49,6 +49,8 @@ pub(crate) struct Trees {
     pub(super) follower: Mutex<Option<Follower>>,
     /// In a read-only handle: why the trees lack something that the log has.
     pub(super) lost: Mutex<Option<Error>>,
+    /// In a read-only handle: why there are no trees, though there should be.
+    pub(super) no_manifest: OnceLock<Error>,
     /// Where values are that were moved out of the segments to which the tables refer.
     pub(crate) moved: ArcSwap<Moved>,
     pub(super) threads: Threads,
@@ -118,6 +120,7 @@ impl Trees {
             store: OnceLock::new(),
             follower: Mutex::new(None),
             lost: Mutex::new(None),
+            no_manifest: OnceLock::new(),
             moved: ArcSwap::default(),
             threads: Threads::default(),
             written_bytes: AtomicU64::new(0),
@@ -292,7 +295,7 @@ impl Trees {
     }
 
     /// Does what was handed out, once the log is durable: what is written must not be younger. A
-    /// failure stops all writing, but for want of space.
+    /// failure stops all writing, but for want of space, and for damage to what a compaction reads.
     fn run(&self, core: &Core, work: Option<Work>) -> Result<bool> {
         let Some(work) = work else { return Ok(false) };
         core.journal.sync()?;
@@ -302,6 +305,8 @@ impl Trees {
                 Ok(true)
             }
             Err(annals_ordered::Error::Cancelled) => Ok(false),
+            // The table is left alone from now on.
+            Err(error) if error.is_damage() && self.check().is_ok() => Ok(true),
             Err(error) if error.is_full() => {
                 // It is tried again in the next round.
                 *self.no_space.lock() = Some(error.clone());
@@ -411,6 +416,7 @@ impl Trees {
                 | annals_ordered::Error::Stopped { .. }),
             ) => return Err(error.into()),
             Err(error) if error.is_full() => return Err(error.into()),
+            Err(error) if error.is_damage() && self.check().is_ok() => return Err(error.into()),
             Err(error) => {
                 core.journal.poison(&error.to_string());
                 return Err(error.into());

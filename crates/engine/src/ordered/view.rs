@@ -11,6 +11,8 @@ pub(crate) struct TreeView {
     pub(crate) id: u32,
     /// The tree itself; states that are being loaded, or that were left, do not have it.
     pub(crate) tree: Option<Tree>,
+    /// Why there is none, if the manifest is lost.
+    pub(crate) lost: Option<Error>,
 }
 
 impl TreeView {
@@ -19,14 +21,17 @@ impl TreeView {
     pub(crate) fn of(&self, keyspace: &Keyspace) -> Result<&Tree> {
         match &self.tree {
             Some(tree) => Ok(tree),
-            None => Err(none_of(keyspace)),
+            None => Err(self.none_of(keyspace)),
         }
     }
-}
 
-#[cold]
-fn none_of(keyspace: &Keyspace) -> Error {
-    // One that was dropped has let go of its tree.
-    let gone = annals_ordered::Error::Dropped { tree: keyspace.id };
-    keyspace.check_alive().err().unwrap_or(Error::Tables(gone))
+    #[cold]
+    fn none_of(&self, keyspace: &Keyspace) -> Error {
+        if let Some(why) = &self.lost {
+            return why.clone();
+        }
+        // One that was dropped has let go of its tree.
+        let gone = annals_ordered::Error::Dropped { tree: keyspace.id };
+        keyspace.check_alive().err().unwrap_or(Error::Tables(gone))
+    }
 }

@@ -1,7 +1,8 @@
 //! Readers and walks beside writers, flushes, compactions, and keyspaces that are cleared and dropped.
 
-use annals_engine::{Database, Durability, Error};
+use annals_engine::{Database, Durability, Error, OrderedKeyspace, Seq, WriteOptions};
 use std::{
+    collections::BTreeMap,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
 };
@@ -147,4 +148,57 @@ fn each_caller_pops_another_key() {
     all.dedup();
     assert_eq!(all.len(), 2_000);
     assert!(jobs.is_empty().unwrap());
+}
+
+/// Many threads write the same few keys: what the log says last of a key is what the tree has, now and after
+/// it was replayed, and each writer was told the number under which the log has its record.
+#[test]
+fn the_order_of_numbers_is_the_order_of_the_log_and_of_the_tree() {
+    const WRITERS: u64 = 8;
+    const ROUNDS: u64 = 1_500;
+    let folder = tempfile::tempdir().unwrap();
+    let open = || {
+        Database::builder()
+            .durability(Durability::Buffered)
+            .memory_bytes(128 << 10)
+            .segment_bytes(1 << 20)
+            .checkpoint_every_bytes(1 << 20)
+            .open(folder.path())
+            .unwrap()
+    };
+    let db = open();
+    let sorted = db.ordered_keyspace("sorted").unwrap();
+    // Holds back the log.
+    let mut changes = db.changes(Seq(db.last_seq().0 + 1)).unwrap();
+    let write = &|writer: u64| {
+        let mut told = Vec::new();
+        for round in 0..ROUNDS {
+            let key = (round * WRITERS + writer) % 7;
+            let value = [writer.to_be_bytes(), round.to_be_bytes()].concat();
+            let options = WriteOptions::default();
+            let commit = sorted.insert_with(key.to_be_bytes(), &value, options).unwrap();
+            told.push((commit.last_seq, key.to_be_bytes().to_vec(), value));
+        }
+        told
+    };
+    let mut told: Vec<_> = thread::scope(|scope| {
+        let writers: Vec<_> =
+            (0..WRITERS).map(|writer| scope.spawn(move || write(writer))).collect();
+        writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect()
+    });
+    told.sort();
+    let mut logged = Vec::new();
+    while let Some(change) = changes.try_next().unwrap() {
+        logged.push((change.seq, change.key, change.value.unwrap()));
+    }
+    assert!(logged.is_sorted_by_key(|(seq, ..)| *seq), "numbers rise along the log");
+    assert!(logged == told, "each record has the number that its writer was told");
+    let last: BTreeMap<_, _> = told.into_iter().map(|(_, key, value)| (key, value)).collect();
+    let found = |sorted: &OrderedKeyspace| -> BTreeMap<Vec<u8>, Vec<u8>> {
+        sorted.iter().unwrap().map(|entry| entry.unwrap().to_vecs()).collect()
+    };
+    assert_eq!(found(&sorted), last);
+    drop((changes, sorted));
+    db.close().unwrap();
+    assert_eq!(found(&open().ordered_keyspace("sorted").unwrap()), last);
 }

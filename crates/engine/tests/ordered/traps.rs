@@ -138,21 +138,6 @@ fn a_full_disk_refuses_a_flush_and_nothing_else() {
 }
 
 #[test]
-fn a_missing_table_is_named_and_nothing_is_changed() {
-    use annals_disk::Disk;
-    let disk = machine();
-    let db = open(&disk);
-    db.ordered_keyspace("sorted").unwrap().insert("key", "value").unwrap();
-    db.close().unwrap();
-    let entries = disk.list("db".as_ref()).unwrap();
-    let table = entries.iter().find(|entry| entry.name.ends_with(".tbl")).unwrap();
-    disk.remove(&std::path::Path::new("db").join(&table.name)).unwrap();
-    let error = builder(&disk).open("db").unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Corrupt);
-    assert!(error.to_string().contains("\"key\""), "{error}");
-}
-
-#[test]
 fn a_database_without_ordered_keyspaces_has_no_tables() {
     use annals_disk::Disk;
     let disk = machine();
