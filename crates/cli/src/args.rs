@@ -52,10 +52,21 @@ pub(crate) struct WritingArgs {
     #[arg(long, value_name = "BYTES", value_parser = units::parse_bytes)]
     pub(crate) segment_bytes: Option<u64>,
 
-    /// How much memory ordered keyspaces may take together [default: 96MiB]
-    #[arg(long, value_name = "BYTES", value_parser = units::parse_bytes)]
+    /// How much memory ordered keyspaces may take together, at least 64KiB [default: 96MiB]
+    #[arg(long, value_name = "BYTES", value_parser = parse_memory)]
     pub(crate) memory_bytes: Option<u64>,
 }
+
+/// Reads how much memory may be taken.
+fn parse_memory(text: &str) -> Result<u64, String> {
+    match units::parse_bytes(text)? {
+        bytes if bytes < MEMORY_BYTES_MIN => Err("at least 64KiB are needed".to_owned()),
+        bytes => Ok(bytes),
+    }
+}
+
+/// The least memory that ordered keyspaces get on with.
+const MEMORY_BYTES_MIN: u64 = 64 << 10;
 
 /// The durability levels by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

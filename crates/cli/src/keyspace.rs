@@ -177,10 +177,12 @@ impl Keyspace {
     }
 
     /// Calls `each` with the records that are asked for, as they are now, until it breaks. It is told
-    /// of damage too, and what can be read all the same comes behind it.
+    /// of damage too, and what can be read all the same comes behind it. Without `with_values` the values
+    /// of ordered keyspaces are empty, and not looked at.
     pub(crate) fn visit(
         &self,
         wanted: &Wanted,
+        with_values: bool,
         mut each: impl FnMut(Result<(&[u8], &[u8])>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
         match self {
@@ -199,7 +201,7 @@ impl Keyspace {
                 }
                 Ok(())
             }
-            Self::Ordered(keyspace) => walk::visit(keyspace, wanted, each),
+            Self::Ordered(keyspace) => walk::visit(keyspace, wanted, with_values, each),
         }
     }
 }

@@ -28,6 +28,8 @@ pub(crate) struct Lines<R> {
     consumed_bytes: u64,
     line: Vec<u8>,
     number_key: Vec<u8>,
+    /// Whether `line` was read and not given out.
+    is_ahead: bool,
 }
 
 /// A record read from a line.
@@ -69,6 +71,7 @@ impl<R: BufRead> Lines<R> {
             consumed_bytes: 0,
             line: Vec::new(),
             number_key: Vec::new(),
+            is_ahead: false,
         }
     }
 
@@ -82,8 +85,24 @@ impl<R: BufRead> Lines<R> {
         self.consumed_bytes
     }
 
+    /// Reads the first line, so that nothing is made for input of which even that is no record. It comes
+    /// again with [`next`](Self::next).
+    pub(crate) fn begin(&mut self) -> Result<(), LineError> {
+        let is_there = self.next()?.is_some();
+        self.is_ahead = is_there;
+        Ok(())
+    }
+
     /// The next record; `None` at the end.
     pub(crate) fn next(&mut self) -> Result<Option<Line<'_>>, LineError> {
+        if !std::mem::take(&mut self.is_ahead) && !self.read()? {
+            return Ok(None);
+        }
+        self.record().map(Some)
+    }
+
+    /// Reads a line; false at the end.
+    fn read(&mut self) -> Result<bool, LineError> {
         // A buffer that one huge line has grown goes back before the next one.
         if self.line.capacity() > 1 << 20 {
             self.line = Vec::new();
@@ -92,7 +111,7 @@ impl<R: BufRead> Lines<R> {
         let mut limited = (&mut self.input).take(self.line_bytes_max + 1);
         let read = limited.read_until(b'\n', &mut self.line).map_err(LineError::Io)?;
         if read == 0 {
-            return Ok(None);
+            return Ok(false);
         }
         self.number += 1;
         self.consumed_bytes += read as u64;
@@ -102,15 +121,21 @@ impl<R: BufRead> Lines<R> {
         } else if read as u64 > self.line_bytes_max {
             return Err(LineError::TooLong { number, limit_bytes: self.line_bytes_max });
         }
+        Ok(true)
+    }
+
+    /// The line that was read, as a record.
+    fn record(&mut self) -> Result<Line<'_>, LineError> {
+        let number = self.number;
         match &self.rule {
             KeyRule::Separator(separator) => {
                 let at = find(&self.line, separator).ok_or(LineError::NoSeparator { number })?;
                 let (key, rest) = self.line.split_at(at);
-                Ok(Some(Line { key, value: &rest[separator.len()..] }))
+                Ok(Line { key, value: &rest[separator.len()..] })
             }
             KeyRule::LineNumber => {
                 self.number_key = line_number_key(number);
-                Ok(Some(Line { key: &self.number_key, value: &self.line }))
+                Ok(Line { key: &self.number_key, value: &self.line })
             }
         }
     }

@@ -114,7 +114,7 @@ impl Settings {
     }
 
     /// Whether nothing is in the database's place.
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         let empty = || std::fs::read_dir(&self.data).is_ok_and(|mut found| found.next().is_none());
         !self.data.exists() || empty()
     }

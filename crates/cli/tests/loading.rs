@@ -134,3 +134,28 @@ fn a_load_that_stores_nothing_leaves_no_keyspace() {
     assert_eq!(names(&place), ["kept", "new"]);
     assert_eq!(place.ok(&["get", "a", "-k", "new"]), "1");
 }
+
+#[test]
+fn input_that_is_refused_makes_no_database() {
+    let place = Place::new();
+    let file = place.file("records", "no separator here\n");
+    let input = file.to_str().expect("a path");
+    place.run(&["batch-put", input]).fails(2, "line 1 has no separator");
+    assert!(!place.data().exists(), "not even a directory");
+    place.run(&["batch-put", "nowhere"]).fails(2, "there is no file");
+    assert!(!place.data().exists());
+    let ended = place.run_with(&["batch-put", "-"], b"a,1\nb,2\n");
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(place.ok(&["get", "a"]), "1");
+    assert_eq!(place.ok(&["get", "b"]), "2");
+}
+
+#[test]
+fn memory_that_would_not_do_is_refused() {
+    let place = Place::new();
+    for bytes in ["0", "65535"] {
+        assert_eq!(place.run(&["put", "a", "1", "--memory-bytes", bytes]).code, 2);
+        assert!(!place.data().exists());
+    }
+    place.ok(&["put", "a", "1", "--memory-bytes", "64KiB"]);
+}

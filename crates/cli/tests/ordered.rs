@@ -312,13 +312,135 @@ fn a_missing_table_is_told_with_its_keys() {
     let table = tables(&place).pop().unwrap();
     fs::remove_file(&table).unwrap();
     let name = table.file_name().unwrap().to_str().unwrap();
-    for args in [&["get", "key-000001", "-k", "k"][..], &["put", "x", "y", "-k", "k"], &["verify"]]
-    {
+    place.ok(&["put", "x", "y", "-k", "k"]);
+    place.ok(&["put", "ada", "1815", "-k", "users", "--kind", "hash"]);
+    assert_eq!(place.ok(&["get", "x", "-k", "k"]), "y");
+    assert_eq!(place.ok(&["get", "ada", "-k", "users"]), "1815");
+    let listed = place.run(&["keys", "-k", "k"]);
+    listed.fails(3, name);
+    assert_eq!(listed.stdout, b"x\n");
+    let merged = place.run(&["compact", "-k", "k"]);
+    for args in [&["get", "key-000001", "-k", "k"][..], &["scan", "-k", "k"], &["verify"]] {
         let ended = place.run(args);
         let told = format!("{}{}", String::from_utf8_lossy(&ended.stdout), ended.stderr);
         assert_eq!(ended.code, 3, "{args:?}: {ended:?}");
         assert!(told.contains(name) && told.contains("key-002999"), "{args:?}: {told}");
     }
+    merged.fails(3, name);
+    place.run(&["backup", "copy"]).fails(3, name);
+    assert!(!place.path("copy").exists(), "nothing is left of a backup that was refused");
+}
+
+#[test]
+fn a_missing_manifest_is_told_and_other_keyspaces_can_be_read() {
+    let place = Place::new();
+    load(&place, 300, 0);
+    place.ok(&["put", "ada", "1815", "-k", "users", "--kind", "hash"]);
+    let is_manifest = |path: &PathBuf| path.extension().is_some_and(|end| end == "man");
+    let files = fs::read_dir(place.data()).unwrap().map(|file| file.unwrap().path());
+    let manifest = files.into_iter().find(is_manifest).unwrap();
+    fs::remove_file(&manifest).unwrap();
+    let name = manifest.file_name().unwrap().to_str().unwrap();
+    assert_eq!(place.ok(&["get", "ada", "-k", "users"]), "1815");
+    for args in [&["get", "x", "-k", "k"][..], &["put", "x", "y", "-k", "users"], &["verify"]] {
+        let ended = place.run(args);
+        let told = format!("{}{}", String::from_utf8_lossy(&ended.stdout), ended.stderr);
+        assert!(ended.code == 3 && told.contains(name), "{args:?}: {told}");
+    }
+    place.ok(&["keyspace", "list"]);
+    place.ok(&["stats"]);
+}
+
+#[test]
+fn damage_hides_no_key_and_no_newer_record() {
+    let place = Place::new();
+    load(&place, 3_000, 0);
+    place.ok(&["compact", "-k", "k"]);
+    let table = tables(&place).pop().unwrap();
+    let content = fs::read(&table).unwrap();
+    let value = b"round 0 of 1234 ";
+    let at = content.windows(value.len()).position(|bytes| bytes == value).unwrap() as u64;
+    let file = fs::OpenOptions::new().write(true).open(&table).unwrap();
+    file.write_all_at(b"\0", at).unwrap();
+    place.ok(&["put", "key-001234", "newer", "-k", "k"]);
+    // Of two values that stay in the log one is damaged.
+    for (name, byte) in [("long-1", "1"), ("long-2", "2")] {
+        place.ok(&["put", name, &byte.repeat(9_000), "-k", "k"]);
+    }
+    let log = fs::read_dir(place.data()).unwrap().map(|file| file.unwrap().path());
+    for segment in log.filter(|path| path.extension().is_some_and(|end| end == "seg")) {
+        let content = fs::read(&segment).unwrap();
+        if let Some(at) = content.windows(2_000).position(|bytes| bytes == [b'1'; 2_000]) {
+            let file = fs::OpenOptions::new().write(true).open(&segment).unwrap();
+            file.write_all_at(b"\0", at as u64 + 1_000).unwrap();
+        }
+    }
+    for reverse in [false, true] {
+        let with = |args: &[&str]| {
+            let back = if reverse { &["--reverse"][..] } else { &[] };
+            let ended = place.run(&[args, &["-k", "k"], back].concat());
+            ended.fails(3, "damaged");
+            let text = String::from_utf8(ended.stdout).unwrap();
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            let mut sorted = lines.clone();
+            sorted.sort();
+            if reverse {
+                lines.reverse();
+            }
+            assert_eq!(lines, sorted, "in their order");
+            lines
+        };
+        let keys = with(&["keys"]);
+        assert!(keys.iter().any(|key| key == "key-001234"), "it was written since");
+        assert!(keys.contains(&"long-1".to_owned()), "a key is no value");
+        assert!((2_800..3_002).contains(&keys.len()), "{}", keys.len());
+        let records = with(&["scan"]);
+        assert!(records.contains(&"key-001234\tnewer".to_owned()));
+        assert!(!records.iter().any(|record| record.starts_with("long-1")));
+        assert!(records.iter().any(|record| record.starts_with("long-2\t2222")));
+        assert_eq!(records.len(), keys.len() - 1);
+    }
+}
+
+#[test]
+fn counts_of_ordered_keyspaces_are_marked_as_estimates() {
+    let place = Place::new();
+    load(&place, 10, 0);
+    place.ok(&["put", "ada", "1815", "-k", "users", "--kind", "hash"]);
+    let listed = place.json(&["keyspace", "list"]);
+    let marks: Vec<_> = listed.iter().map(|one| one["records_estimated"].clone()).collect();
+    assert_eq!(marks, [json!(true), json!(false)], "{listed:?}");
+    let text = place.ok(&["keyspace", "list"]);
+    assert!(text.contains("~10"), "{text}");
+    assert!(place.ok(&["keyspace", "stats", "k"]).contains("~10"));
+    assert!(!place.ok(&["keyspace", "stats", "users"]).contains('~'));
+    assert!(place.ok(&["stats"]).contains("~11"));
+    assert_eq!(place.json(&["stats"])[0]["records_estimated"], true);
+}
+
+#[test]
+fn a_backup_that_lacks_a_file_is_told_and_nothing_is_made() {
+    let place = Place::new();
+    load(&place, 300, 0);
+    place.ok(&["put", "ada", "1815", "-k", "users", "--kind", "hash"]);
+    place.ok(&["backup", "copy"]);
+    let files = fs::read_dir(place.path("copy")).unwrap().map(|file| file.unwrap().path());
+    let needed = ["seg", "tbl", "man", "ckp"];
+    let is_needed = |path: &PathBuf| {
+        path.extension().is_some_and(|end| needed.iter().any(|needed| *end == **needed))
+    };
+    let files: Vec<PathBuf> = files.filter(is_needed).collect();
+    assert!(files.len() >= needed.len(), "{files:?}");
+    for file in files {
+        let whole = fs::read(&file).unwrap();
+        fs::remove_file(&file).unwrap();
+        let ended = place.run(&["restore", "copy", "--data", "fresh"]);
+        ended.fails(3, file.file_name().unwrap().to_str().unwrap());
+        assert!(!place.path("fresh").exists(), "{}", file.display());
+        fs::write(&file, whole).unwrap();
+    }
+    place.ok(&["restore", "copy", "--data", "fresh"]);
+    place.run(&["restore", "nowhere", "--data", "other"]).fails(1, "no backup");
 }
 
 #[test]

@@ -47,6 +47,14 @@ pub(crate) enum Input {
 impl Command for BatchPut {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
         let (input, total_bytes) = open(&self.input)?;
+        let mut lines = Lines::new(input, self.rule.clone());
+        if session.settings.is_empty() {
+            // Of input that is refused no database comes to be.
+            lines.begin().map_err(|error| {
+                let failure = explain(error);
+                Failure::new(failure.kind(), format!("{failure}; nothing was stored"))
+            })?;
+        }
         let db = session.writer()?;
         let was_there = db.keyspaces().iter().any(|info| info.name == self.keyspace);
         let keyspace = Keyspace::open_or_make(&db, &self.keyspace, self.kind)?;
@@ -54,7 +62,7 @@ impl Command for BatchPut {
         let load = Load {
             db: &db,
             keyspace: &keyspace,
-            lines: Lines::new(input, self.rule.clone()),
+            lines,
             batch: db.batch(),
             batch_records_max: self.batch,
             acked: 0,

@@ -149,7 +149,7 @@ impl Bench {
             let mut last = key(mix(index) % stored.max(1)).to_vec();
             let wanted = Wanted { from: Some(last.clone()), ..Wanted::default() };
             let mut left = SCAN_RECORDS;
-            keyspace.visit(&wanted, |record| {
+            keyspace.visit(&wanted, true, |record| {
                 let (found, _) = record?;
                 if *found < *last {
                     return Err(Failure::new(Kind::Corrupt, "keys come out of their order"));

@@ -7,23 +7,32 @@ use crate::{
     output::{Figure, Report, Table},
     session::Session,
 };
-use annals::KeyspaceOptions;
+use annals::{KeyspaceKind, KeyspaceOptions};
 use std::time::Duration;
 
-/// Lists the keyspaces. How many records an ordered one has is estimated.
+/// Lists the keyspaces. How many records an ordered one has is estimated, and marked so.
 #[derive(Debug)]
 pub(crate) struct KeyspaceList;
 
 impl Command for KeyspaceList {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
         let db = session.reader()?;
-        let mut table = Table::new(&["name", "id", "kind", "records_count", "ttl_seconds"]);
+        let mut table = Table::new(&[
+            "name",
+            "id",
+            "kind",
+            "records_count",
+            "records_estimated",
+            "ttl_seconds",
+        ]);
         for info in db.keyspaces() {
+            let is_estimate = info.kind == KeyspaceKind::Ordered;
             table.row(vec![
                 Figure::text_of(&*info.name),
                 Figure::Count(info.id.into()),
                 Figure::text_of(info.kind.to_string()),
-                Figure::Count(info.len),
+                tables::records(info.len, is_estimate),
+                Figure::Flag(is_estimate),
                 ttl(info.ttl),
             ]);
         }
@@ -82,7 +91,8 @@ impl Command for KeyspaceStats {
             .count("id", info.id.into())
             .text_field("kind", info.kind.to_string())
             .add("ttl_seconds", ttl(info.ttl))
-            .count("records_count", figures.len);
+            .add("records_count", tables::records(figures.len, figures.tree.is_some()))
+            .add("records_estimated", Figure::Flag(figures.tree.is_some()));
         match &figures.tree {
             None => {
                 report
@@ -91,7 +101,6 @@ impl Command for KeyspaceStats {
                     .count("removed_kept_count", figures.removed_kept_count);
             }
             Some(tree) => {
-                report.add("records_estimated", Figure::Flag(true));
                 tables::add_tree(&mut report, tree);
                 if let Some(shared) = &stats.tables {
                     tables::add_shared(report.section("shared"), shared);

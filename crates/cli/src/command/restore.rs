@@ -3,11 +3,11 @@
 use super::{Command, backup};
 use crate::{
     clock::Stopwatch,
-    failure::{Failure, Result},
+    failure::{Failure, Kind, Result},
     session::Session,
 };
 use annals::{Database, ErrorKind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Makes the database from a backup.
 #[derive(Debug)]
@@ -25,11 +25,18 @@ impl Command for Restore {
         let clock = Stopwatch::start();
         let done = Database::restore(&self.dir, &session.settings.data);
         let done = done.map_err(|error| match error.kind() {
-            ErrorKind::NotFound => {
+            ErrorKind::NotADatabase if is_empty(&self.dir) => {
                 Failure::not_found(format!("there is no backup in {}", self.dir.display()))
             }
+            // What is missing is named: it is no key that was asked for.
+            ErrorKind::NotFound => Failure::new(Kind::Other("io"), error.to_string()),
             _ => Failure::from(error),
         })?;
         session.out.report(&backup::report(&done, clock.seconds()))
     }
+}
+
+/// Whether nothing is in a directory.
+fn is_empty(dir: &Path) -> bool {
+    std::fs::read_dir(dir).is_ok_and(|mut found| found.next().is_none())
 }

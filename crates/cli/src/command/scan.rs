@@ -33,7 +33,7 @@ impl Command for Scan {
         if left == 0 {
             return Ok(());
         }
-        keyspace.visit(&self.wanted, |record| {
+        keyspace.visit(&self.wanted, self.with_values, |record| {
             match record {
                 Ok((key, value)) => {
                     self.write(out, key, value)?;

@@ -17,6 +17,7 @@ impl Command for Stats {
         let stats = db.stats();
         let (log, recovery) = (&stats.log, db.recovery());
         let records_count = stats.keyspaces.iter().map(|keyspace| keyspace.len).sum();
+        let is_estimate = stats.keyspaces.iter().any(|keyspace| keyspace.tree.is_some());
         let (holder, held_bytes) = match &log.oldest_hold {
             Some((name, bytes)) => (Figure::text_of(name), Figure::Bytes(*bytes)),
             None => (Figure::Nothing, Figure::Nothing),
@@ -27,7 +28,8 @@ impl Command for Stats {
             .count("epoch", stats.epoch.into())
             .count("last_seq", stats.last_seq.0)
             .count("keyspaces_count", stats.keyspaces.len() as u64)
-            .count("records_count", records_count)
+            .add("records_count", tables::records(records_count, is_estimate))
+            .add("records_estimated", Figure::Flag(is_estimate))
             .bytes("memory_bytes", stats.memory_bytes)
             .add("poisoned", stats.poisoned.map_or(Figure::Nothing, Figure::Text));
         report

@@ -9,6 +9,11 @@ use crate::{
 };
 use annals::{LevelStats, TableStats, TreeStats};
 
+/// How many records there are: counted, or estimated where there are ordered keyspaces.
+pub(super) fn records(count: u64, is_estimate: bool) -> Figure {
+    if is_estimate { Figure::Estimate(count) } else { Figure::Count(count) }
+}
+
 /// The bytes of all tables of a keyspace.
 pub(super) fn bytes(tree: &TreeStats) -> u64 {
     tree.levels.iter().map(|level| level.bytes).sum()

@@ -10,6 +10,8 @@ use serde::{Serialize, Serializer};
 pub(crate) enum Figure {
     /// How many.
     Count(u64),
+    /// About how many.
+    Estimate(u64),
     /// How large.
     Bytes(u64),
     /// How long, in seconds.
@@ -38,6 +40,7 @@ impl Figure {
     pub(crate) fn text(&self) -> String {
         match self {
             Self::Count(n) => units::count(*n),
+            Self::Estimate(n) => format!("~{}", units::count(*n)),
             Self::Bytes(n) => units::bytes(*n),
             Self::Seconds(s) => units::seconds(*s),
             Self::Rate(n) => units::count(n.round() as u64),
@@ -53,7 +56,7 @@ impl Figure {
     /// be in the name as well.
     pub(crate) fn label(&self, name: &str) -> String {
         let short = match self {
-            Self::Count(_) => name.strip_suffix("_count"),
+            Self::Count(_) | Self::Estimate(_) => name.strip_suffix("_count"),
             Self::Bytes(_) => name.strip_suffix("_bytes"),
             Self::Seconds(_) if name == "seconds" => Some("time"),
             Self::Seconds(_) => name.strip_suffix("_seconds"),
@@ -75,7 +78,7 @@ impl Figure {
 impl Serialize for Figure {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Count(n) | Self::Bytes(n) => to.serialize_u64(*n),
+            Self::Count(n) | Self::Estimate(n) | Self::Bytes(n) => to.serialize_u64(*n),
             Self::Seconds(n) => to.serialize_f64(*n),
             Self::Rate(n) => to.serialize_f64((n * 10.0).round() / 10.0),
             Self::Times(n) | Self::Share(n) => to.serialize_f64((n * 1000.0).round() / 1000.0),
