@@ -37,7 +37,7 @@ struct Run {
 #[derive(Debug)]
 enum Entries {
     Memory(MemtableCursor),
-    Tables(Tables),
+    Tables(Box<Tables>),
 }
 
 /// Tables that are sorted and disjoint.
@@ -77,7 +77,7 @@ impl Salvage {
                 !range.ends_before(from) && to.is_none_or(|to| *range.first < *to)
             });
             let removals = Removals::union(files.iter().map(|file| &file.removals));
-            let tables = Tables { files, at: 0, open: None, resumed: None };
+            let tables = Box::new(Tables { files, at: 0, open: None, resumed: None });
             runs.push(Run { entries: Entries::Tables(tables), removals, gaps: Vec::new() });
         }
         let mut salvage = Self {
@@ -184,7 +184,7 @@ impl Run {
             // Memory cannot be damaged.
             Entries::Memory(cursor) => drop(cursor.seek(from, u64::MAX)),
             Entries::Tables(tables) => {
-                tables.enter(&mut self.gaps, |open| open.seek(from, u64::MAX))
+                tables.enter(&mut self.gaps, |open| open.seek(from, u64::MAX));
             }
         }
     }
