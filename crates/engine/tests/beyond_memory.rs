@@ -59,7 +59,7 @@ fn limited(dir: &Path) {
         let again = shuffled(index / 2);
         match again % 8 {
             0 if index % 2 == 1 => drop(sorted.remove(key(again)).unwrap()),
-            1 | 2 if index % 2 == 1 => drop(sorted.insert(key(again), value(again, 1)).unwrap()),
+            1 | 2 if index % 2 == 1 => sorted.insert(key(again), value(again, 1)).unwrap(),
             _ => {}
         }
     }

@@ -57,7 +57,7 @@ pub(super) fn visit(
     if reverse {
         salvage_back(keyspace, &rest, with_values, each)
     } else {
-        salvage(keyspace, rest, with_values, &mut each).map(drop)
+        salvage(keyspace, rest, with_values, &mut each)
     }
 }
 
@@ -101,24 +101,24 @@ fn salvage(
     ends: Ends,
     with_values: bool,
     each: &mut dyn FnMut(Found<'_>) -> Result<ControlFlow<()>>,
-) -> Result<ControlFlow<()>> {
+) -> Result<()> {
     let mut found = keyspace.salvage(ends)?;
     loop {
         let flow = if with_values {
             match found.next() {
                 Some(Ok(entry)) => each(Ok((entry.key(), entry.value())))?,
                 Some(Err(error)) => each(Err(Failure::from(error)))?,
-                None => return Ok(ControlFlow::Continue(())),
+                None => return Ok(()),
             }
         } else {
             match found.next_key() {
                 Some(Ok(key)) => each(Ok((key.as_slice(), &[][..])))?,
                 Some(Err(error)) => each(Err(Failure::from(error)))?,
-                None => return Ok(ControlFlow::Continue(())),
+                None => return Ok(()),
             }
         };
         if flow.is_break() {
-            return Ok(flow);
+            return Ok(());
         }
     }
 }

@@ -38,8 +38,11 @@ fn tables(disk: &SimDisk) -> Vec<(usize, PathBuf, KeyRange)> {
     tables.map(|(level, table)| (level, path(table.number), table.range.clone())).collect()
 }
 
+/// Keys with their values.
+type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// What is told of a tree around damage, and the damage.
-fn salvaged(view: &Arc<View>) -> (Vec<(Vec<u8>, Vec<u8>)>, Vec<Error>) {
+fn salvaged(view: &Arc<View>) -> (Pairs, Vec<Error>) {
     let (mut found, mut damages) = (Vec::new(), Vec::new());
     let mut salvage = view.salvage(b"", None, newest(0));
     while let Some(next) = salvage.next_entry() {
