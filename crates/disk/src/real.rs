@@ -183,6 +183,10 @@ impl Disk for RealDisk {
         }
     }
 
+    fn try_lock_dir(&self, path: &Path) -> Result<Option<Box<dyn Lock>>> {
+        Ok(lock::try_lock_dir(path))
+    }
+
     fn lock_holder(&self, path: &Path) -> Result<Option<Holder>> {
         lock::holder(path).map_err(|error| DiskError::new(Operation::Lock, path, error))
     }

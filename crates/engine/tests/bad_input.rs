@@ -437,6 +437,26 @@ fn a_second_opener() {
     builder().disk(disk).open(DIR).unwrap();
 }
 
+/// People remove what they take for a stale lock. Two writers would destroy the log.
+#[test]
+fn a_second_opener_that_finds_no_lock_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(DIR);
+    let db = builder().open(&path).unwrap();
+    let keyspace = db.hash_keyspace("k").unwrap();
+    keyspace.insert("a", "1").unwrap();
+    std::fs::remove_file(path.join("annals.lock")).unwrap();
+    let error = builder().open(&path).unwrap_err();
+    told(&error, ErrorKind::Locked, &[DIR, "does not say who it is", "read-only"]);
+    keyspace.insert("b", "2").unwrap();
+    let reader = builder().read_only(true).open(&path).unwrap();
+    assert_eq!(reader.open_keyspace("k").unwrap().len(), 2);
+    drop((reader, keyspace));
+    db.close().unwrap();
+    let db = builder().open(&path).unwrap();
+    assert_eq!(db.open_keyspace("k").unwrap().len(), 2);
+}
+
 #[test]
 fn settings_out_of_range() {
     let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
