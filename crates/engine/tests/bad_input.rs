@@ -283,6 +283,33 @@ fn a_file_that_is_a_directory() {
     assert_eq!(&sample::contents(&db), sample::closed().last());
 }
 
+/// Opening a pipe waits for its other end unless it is asked not to.
+#[test]
+fn a_file_that_is_a_pipe() {
+    let in_place_of = |name: &str| {
+        let (dir, mut image) = (tempfile::tempdir().unwrap(), closed());
+        image.remove(name);
+        image.save(dir.path());
+        let path = dir.path().join(DIR);
+        let made = std::process::Command::new("mkfifo").arg(path.join(name)).status().unwrap();
+        assert!(made.success());
+        (dir, path)
+    };
+    let names = ["annals.root".to_owned(), first_segment(&closed())];
+    for name in names {
+        let (_dir, path) = in_place_of(&name);
+        for read_only in [false, true] {
+            let error = builder().read_only(read_only).open(&path).unwrap_err();
+            told(&error, ErrorKind::Corrupt, &[&name, "pipe", RESTORE]);
+        }
+    }
+    let name = checkpoint(&closed());
+    let (_dir, path) = in_place_of(&name);
+    let db = builder().open(&path).unwrap();
+    assert!(db.recovery().warnings.iter().any(|warning| warning.contains(&name)));
+    assert_eq!(&sample::contents(&db), sample::closed().last());
+}
+
 #[test]
 fn a_file_system_that_refuses() {
     for fault in [Fault::FailLock, Fault::FailOpen, Fault::FailRead, Fault::FailCreate] {
