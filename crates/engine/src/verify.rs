@@ -95,9 +95,12 @@ fn verify_root(core: &Core, report: &mut VerifyReport) -> Result<()> {
     let path = dir.join(checkpoint_name(named.number));
     let region = match disk.open_region(&path, Access::Read) {
         Ok(region) => region,
-        // A writer in another process may have replaced it just now.
-        Err(error) if error.is_not_found() && core.read_only => return Ok(()),
         Err(error) if error.is_not_found() => {
+            let now = Root::read(&**disk, dir);
+            if core.read_only && now.is_ok_and(|now| now.checkpoint != root.checkpoint) {
+                // A writer in another process has replaced it just now.
+                return verify_root(core, report);
+            }
             let what = "the checkpoint is missing".to_owned();
             report.damages.push(Damage { path, offset: 0, what });
             return Ok(());

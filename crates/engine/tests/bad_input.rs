@@ -153,6 +153,18 @@ fn missing_files() {
     repaired(&image, &name);
 }
 
+/// A reader rebuilds its views from the log and says nothing; who asks what is damaged is told.
+#[test]
+fn verifying_names_a_missing_checkpoint() {
+    let mut image = closed();
+    let name = checkpoint(&image);
+    image.remove(&name);
+    let db = builder().read_only(true).disk(Arc::new(image.memory())).open(DIR).unwrap();
+    let damages = db.verify(&mut |_| {}).unwrap().damages;
+    assert_eq!(damages.len(), 1, "{damages:?}");
+    assert!(damages[0].path.ends_with(&name), "{damages:?}");
+}
+
 #[test]
 fn a_small_database_without_its_root_is_not_made_anew() {
     let disk = SimDisk::new(SimOptions::seeded(3));
