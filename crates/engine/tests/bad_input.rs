@@ -400,6 +400,56 @@ fn no_space_at_a_commit() {
     }
 }
 
+/// The log has what was committed: nobody must be told that it was not written.
+#[test]
+fn closing_takes_no_space_that_is_not_there() {
+    let disk = SimDisk::new(SimOptions::seeded(1));
+    let open = || builder().durability(Durability::Buffered).disk(Arc::new(disk.clone())).open(DIR);
+    let db = open().unwrap();
+    let keyspace = db.hash_keyspace("k").unwrap();
+    for n in 0..500u32 {
+        keyspace.insert(n.to_be_bytes(), [7; 10]).unwrap();
+    }
+    drop(keyspace);
+    // Enough for the root, not for a checkpoint of so many keys.
+    disk.set_capacity(
+        Image::of(&disk).0.values().map(|bytes| bytes.len() as u64).sum::<u64>() + 1_000,
+    );
+    db.close().unwrap();
+    let db = open().unwrap();
+    assert!(db.recovery().clean, "{:?}", db.recovery());
+    assert_eq!(db.open_keyspace("k").unwrap().len(), 500);
+}
+
+/// On a full disk compaction is what gives space back: it must not ask for much itself.
+#[test]
+fn a_full_disk_can_be_compacted() {
+    let disk = SimDisk::new(SimOptions::seeded(1));
+    let open = || builder().segment_bytes(1 << 20).disk(Arc::new(disk.clone())).open(DIR);
+    let db = open().unwrap();
+    let keyspace = db.hash_keyspace("k").unwrap();
+    for n in 0..500u32 {
+        keyspace.insert(n.to_be_bytes(), [7; 20_000]).unwrap();
+    }
+    let used = || Image::of(&disk).0.values().map(|bytes| bytes.len() as u64).sum::<u64>();
+    // Room for a few pages, and for no segment.
+    disk.set_capacity(used() + (64 << 10));
+    drop(keyspace);
+    db.drop_keyspace("k").unwrap();
+    let before = used();
+    let report = db.compact().unwrap();
+    assert!(report.segments_count > 5, "{report:?}");
+    // Some of it serves the log again at once, the rest goes.
+    let keyspace = db.hash_keyspace("k").unwrap();
+    for n in 0..100u32 {
+        keyspace.insert(n.to_be_bytes(), [7; 20_000]).unwrap();
+    }
+    drop(keyspace);
+    db.close().unwrap();
+    assert!(used() < before / 2, "{} of {before} bytes are left", used());
+    assert_eq!(open().unwrap().open_keyspace("k").unwrap().len(), 100);
+}
+
 #[test]
 fn keys_and_values_that_are_too_long() {
     let db = Database::open_in_memory().unwrap();
