@@ -6,7 +6,7 @@
 use annals_disk::{Disk, Fault, MemoryDisk, SimDisk, SimOptions};
 use annals_journal::{
     Address, Appended, Background, Config, Draft, Durability, Error, FrameBuilder, FrameKind,
-    Journal, Kind, Opened, Position, RootCheckpoint, SegmentKind, Seq,
+    Journal, Kind, Opened, Position, RootCheckpoint, RootManifest, SegmentKind, Seq,
 };
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -243,6 +243,24 @@ fn a_flip_in_what_a_mark_says_is_synced_is_damage() {
     let (opened, values) = flipped(false).unwrap();
     assert_eq!(values, [b"first"]);
     assert!(opened.recovery.torn_bytes > 0 && opened.recovery.torn_files.len() == 1);
+}
+
+/// No frame behind the last one says that it was synced; the root does.
+#[test]
+fn a_flip_in_what_the_root_says_is_synced_is_damage() {
+    let disk = disk();
+    let journal = create(&disk, config());
+    append(&journal, b"first").unwrap();
+    let (appended, address) = append(&journal, b"last").unwrap();
+    journal.make_durable(appended.end, Durability::Sync).unwrap();
+    let manifest = RootManifest { number: 1, synced_bytes: 0 };
+    journal.root_keeper().set_manifest(manifest).unwrap();
+    let killed = disk.restart_clean();
+    drop(journal);
+    let path = Path::new(DIR).join("00000001.seg");
+    killed.flip_bit(path, u64::from(address.offset) + 14, 3).unwrap();
+    let error = reopen(&killed).unwrap_err();
+    assert!(matches!(error, Error::Damaged { .. }), "{error}");
 }
 
 /// What is cut off is made zero in place: a recovery that is interrupted there must not keep the zeroes
