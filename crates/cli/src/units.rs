@@ -115,7 +115,13 @@ fn split_number(text: &str) -> Result<(u64, &str), String> {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
-    let number = number.parse().map_err(|_| format!("`{text}` does not start with a number"))?;
+    let number = match number.parse::<u64>() {
+        Ok(number) => number,
+        Err(_) if number.is_empty() => {
+            return Err(format!("`{text}` does not start with a number"));
+        }
+        Err(_) => return Err(format!("`{number}` is too large")),
+    };
     Ok((number, unit.trim()))
 }
 
@@ -167,5 +173,7 @@ mod tests {
         for bad in ["", "KiB", "1.5MiB", "1MB", "99999999TiB"] {
             assert!(parse_bytes(bad).is_err(), "{bad:?}");
         }
+        let huge = parse_bytes("99999999999999999999KiB").unwrap_err();
+        assert_eq!(huge, "`99999999999999999999` is too large");
     }
 }

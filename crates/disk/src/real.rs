@@ -105,8 +105,7 @@ impl Disk for RealDisk {
     }
 
     fn read(&self, path: &Path, limit_bytes: u64) -> Result<Vec<u8>> {
-        let file =
-            fs::File::open(path).map_err(|error| DiskError::new(Operation::Open, path, error))?;
+        let file = file::open(path, Access::Read)?;
         read_whole(file, limit_bytes).map_err(|error| DiskError::new(Operation::Read, path, error))
     }
 
@@ -151,16 +150,9 @@ impl Disk for RealDisk {
     }
 
     fn open_region(&self, path: &Path, access: Access) -> Result<Region> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(access != Access::Read)
-            .open(path)
-            .map_err(|error| DiskError::new(Operation::Open, path, error))?;
+        let file = file::open(path, access)?;
         let metadata =
             file.metadata().map_err(|error| DiskError::new(Operation::Stat, path, error))?;
-        if metadata.is_dir() {
-            return Err(DiskError::new(Operation::Open, path, io::ErrorKind::IsADirectory.into()));
-        }
         match access {
             Access::Read => map::read_only(path, file),
             Access::Write { len } => {
@@ -181,6 +173,10 @@ impl Disk for RealDisk {
             Ok(None) => Ok(None),
             Err(error) => Err(DiskError::new(Operation::Lock, path, error)),
         }
+    }
+
+    fn try_lock_dir(&self, path: &Path) -> Result<Option<Box<dyn Lock>>> {
+        Ok(lock::try_lock_dir(path))
     }
 
     fn lock_holder(&self, path: &Path) -> Result<Option<Holder>> {
@@ -219,9 +215,6 @@ pub(crate) fn empty_region() -> io::Error {
 /// Reads `file` to its end, but never more than `limit_bytes`.
 fn read_whole(file: fs::File, limit_bytes: u64) -> io::Result<Vec<u8>> {
     let metadata = file.metadata()?;
-    if metadata.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
     let mut bytes = Vec::new();
     if metadata.len() <= limit_bytes {
         bytes.reserve_exact(usize::try_from(metadata.len()).map_err(io::Error::other)?);

@@ -4,6 +4,13 @@
 //! published. The rule that makes this sound, and which the journal keeps: **a byte is written
 //! only before it is published, and read only after**. Zeroes written ahead of the tail and the
 //! header of a recycled segment are before publication too.
+//!
+//! One reader cannot keep to it: a process that follows a writer in another one looks behind the end for
+//! the next frame, where that writer may be storing at this moment. No rule of the language speaks of
+//! memory that another process changes, so nothing is concluded from such bytes but this: a frame whose
+//! checksums are right is there whole, and since a byte is stored once, none of it changes any more. Until
+//! then lengths are compared with the region before anything is read by them, and what does not fit
+//! together is "not there yet".
 
 use crate::{DiskError, Operation, Result, lines::prefetch_for_write};
 use std::{fmt::Debug, io, ops::Range, path::Path, ptr::NonNull};
@@ -75,8 +82,8 @@ enum Writes {
 #[allow(unsafe_code, reason = "the pointer is owned with its backing")]
 unsafe impl Send for Region {}
 // SAFETY: shared access is limited to `read` (shared slices of published bytes) and `write`
-// (unpublished bytes); the module's rule keeps the two disjoint, so no byte is ever read while it
-// is written.
+// (unpublished bytes); the module's rule keeps the two disjoint, so no thread ever reads a byte that
+// another one writes.
 #[allow(unsafe_code, reason = "reads and writes never overlap, see the module's rule")]
 unsafe impl Sync for Region {}
 
@@ -137,7 +144,8 @@ impl Region {
             self.len
         );
         // SAFETY: in bounds by the check above; alive as long as `self` by the constructors'
-        // contract; not written meanwhile by the module's rule.
+        // contract; not written meanwhile by this process, by the module's rule. What another process
+        // may be writing is believed only once its checksum was right, see there.
         unsafe { std::slice::from_raw_parts(self.base.as_ptr().add(offset), len) }
     }
 

@@ -193,3 +193,16 @@ fn a_map_shows_what_a_positioned_write_wrote_and_the_reverse() {
     one.sync().expect("sync");
     two.sync().expect("sync");
 }
+
+#[test]
+fn a_directory_is_locked_once_whatever_is_removed_in_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (disk, file) = (RealDisk::new(), dir.path().join("lock"));
+    let first = disk.try_lock_dir(dir.path()).expect("a lock").expect("free");
+    let _file = disk.try_lock(&file, LockMode::Exclusive).expect("a lock").expect("free");
+    disk.remove(&file).expect("removed");
+    assert!(disk.try_lock(&file, LockMode::Exclusive).expect("a lock").is_some(), "a new file");
+    assert!(disk.try_lock_dir(dir.path()).expect("an answer").is_none());
+    drop(first);
+    assert!(disk.try_lock_dir(dir.path()).expect("a lock").is_some());
+}

@@ -131,8 +131,8 @@ fn write_file(
 /// Whether what should be opened is empty or something else than a file: nothing that another
 /// attempt could read.
 pub(crate) fn is_no_file(error: &annals_disk::DiskError) -> bool {
-    use std::io::ErrorKind::{InvalidData, IsADirectory};
-    matches!(error.source.kind(), InvalidData | IsADirectory)
+    use std::io::ErrorKind::{InvalidData, IsADirectory, NotSeekable};
+    matches!(error.source.kind(), InvalidData | IsADirectory | NotSeekable)
 }
 
 /// The path of the checkpoint the root names.

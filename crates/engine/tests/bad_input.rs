@@ -153,6 +153,18 @@ fn missing_files() {
     repaired(&image, &name);
 }
 
+/// A reader rebuilds its views from the log and says nothing; who asks what is damaged is told.
+#[test]
+fn verifying_names_a_missing_checkpoint() {
+    let mut image = closed();
+    let name = checkpoint(&image);
+    image.remove(&name);
+    let db = builder().read_only(true).disk(Arc::new(image.memory())).open(DIR).unwrap();
+    let damages = db.verify(&mut |_| {}).unwrap().damages;
+    assert_eq!(damages.len(), 1, "{damages:?}");
+    assert!(damages[0].path.ends_with(&name), "{damages:?}");
+}
+
 #[test]
 fn a_small_database_without_its_root_is_not_made_anew() {
     let disk = SimDisk::new(SimOptions::seeded(3));
@@ -283,6 +295,33 @@ fn a_file_that_is_a_directory() {
     assert_eq!(&sample::contents(&db), sample::closed().last());
 }
 
+/// Opening a pipe waits for its other end unless it is asked not to.
+#[test]
+fn a_file_that_is_a_pipe() {
+    let in_place_of = |name: &str| {
+        let (dir, mut image) = (tempfile::tempdir().unwrap(), closed());
+        image.remove(name);
+        image.save(dir.path());
+        let path = dir.path().join(DIR);
+        let made = std::process::Command::new("mkfifo").arg(path.join(name)).status().unwrap();
+        assert!(made.success());
+        (dir, path)
+    };
+    let names = ["annals.root".to_owned(), first_segment(&closed())];
+    for name in names {
+        let (_dir, path) = in_place_of(&name);
+        for read_only in [false, true] {
+            let error = builder().read_only(read_only).open(&path).unwrap_err();
+            told(&error, ErrorKind::Corrupt, &[&name, "pipe", RESTORE]);
+        }
+    }
+    let name = checkpoint(&closed());
+    let (_dir, path) = in_place_of(&name);
+    let db = builder().open(&path).unwrap();
+    assert!(db.recovery().warnings.iter().any(|warning| warning.contains(&name)));
+    assert_eq!(&sample::contents(&db), sample::closed().last());
+}
+
 #[test]
 fn a_file_system_that_refuses() {
     for fault in [Fault::FailLock, Fault::FailOpen, Fault::FailRead, Fault::FailCreate] {
@@ -361,6 +400,56 @@ fn no_space_at_a_commit() {
     }
 }
 
+/// The log has what was committed: nobody must be told that it was not written.
+#[test]
+fn closing_takes_no_space_that_is_not_there() {
+    let disk = SimDisk::new(SimOptions::seeded(1));
+    let open = || builder().durability(Durability::Buffered).disk(Arc::new(disk.clone())).open(DIR);
+    let db = open().unwrap();
+    let keyspace = db.hash_keyspace("k").unwrap();
+    for n in 0..500u32 {
+        keyspace.insert(n.to_be_bytes(), [7; 10]).unwrap();
+    }
+    drop(keyspace);
+    // Enough for the root, not for a checkpoint of so many keys.
+    disk.set_capacity(
+        Image::of(&disk).0.values().map(|bytes| bytes.len() as u64).sum::<u64>() + 1_000,
+    );
+    db.close().unwrap();
+    let db = open().unwrap();
+    assert!(db.recovery().clean, "{:?}", db.recovery());
+    assert_eq!(db.open_keyspace("k").unwrap().len(), 500);
+}
+
+/// On a full disk compaction is what gives space back: it must not ask for much itself.
+#[test]
+fn a_full_disk_can_be_compacted() {
+    let disk = SimDisk::new(SimOptions::seeded(1));
+    let open = || builder().segment_bytes(1 << 20).disk(Arc::new(disk.clone())).open(DIR);
+    let db = open().unwrap();
+    let keyspace = db.hash_keyspace("k").unwrap();
+    for n in 0..500u32 {
+        keyspace.insert(n.to_be_bytes(), [7; 20_000]).unwrap();
+    }
+    let used = || Image::of(&disk).0.values().map(|bytes| bytes.len() as u64).sum::<u64>();
+    // Room for a few pages, and for no segment.
+    disk.set_capacity(used() + (64 << 10));
+    drop(keyspace);
+    db.drop_keyspace("k").unwrap();
+    let before = used();
+    let report = db.compact().unwrap();
+    assert!(report.segments_count > 5, "{report:?}");
+    // Some of it serves the log again at once, the rest goes.
+    let keyspace = db.hash_keyspace("k").unwrap();
+    for n in 0..100u32 {
+        keyspace.insert(n.to_be_bytes(), [7; 20_000]).unwrap();
+    }
+    drop(keyspace);
+    db.close().unwrap();
+    assert!(used() < before / 2, "{} of {before} bytes are left", used());
+    assert_eq!(open().unwrap().open_keyspace("k").unwrap().len(), 100);
+}
+
 #[test]
 fn keys_and_values_that_are_too_long() {
     let db = Database::open_in_memory().unwrap();
@@ -435,6 +524,26 @@ fn a_second_opener() {
     assert!(error.is_retryable());
     drop(db);
     builder().disk(disk).open(DIR).unwrap();
+}
+
+/// People remove what they take for a stale lock. Two writers would destroy the log.
+#[test]
+fn a_second_opener_that_finds_no_lock_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(DIR);
+    let db = builder().open(&path).unwrap();
+    let keyspace = db.hash_keyspace("k").unwrap();
+    keyspace.insert("a", "1").unwrap();
+    std::fs::remove_file(path.join("annals.lock")).unwrap();
+    let error = builder().open(&path).unwrap_err();
+    told(&error, ErrorKind::Locked, &[DIR, "does not say who it is", "read-only"]);
+    keyspace.insert("b", "2").unwrap();
+    let reader = builder().read_only(true).open(&path).unwrap();
+    assert_eq!(reader.open_keyspace("k").unwrap().len(), 2);
+    drop((reader, keyspace));
+    db.close().unwrap();
+    let db = builder().open(&path).unwrap();
+    assert_eq!(db.open_keyspace("k").unwrap().len(), 2);
 }
 
 #[test]

@@ -92,6 +92,9 @@ pub(crate) fn open_segment(
         Err(error) if error.source.kind() == std::io::ErrorKind::IsADirectory => {
             return Err(damaged(0, "a directory stands in its place"));
         }
+        Err(error) if error.source.kind() == std::io::ErrorKind::NotSeekable => {
+            return Err(damaged(0, "a pipe or a device stands in its place"));
+        }
         Err(error) => return Err(error.into()),
     };
     let len = region.len();

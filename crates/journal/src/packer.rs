@@ -5,7 +5,7 @@
 //! root as packed, nothing durable refers to it.
 
 use crate::{
-    Address, FrameBuilder, Journal, Result, Seq,
+    Address, Error, FrameBuilder, Journal, Result, Seq,
     format::{FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentKind},
     frame::{FrameHeader, FrameKind},
     segment::Segment,
@@ -57,7 +57,12 @@ impl Packer<'_> {
         if self.current.is_none() {
             let need = SEGMENT_HEADER_BYTES + len + FRAME_HEADER_BYTES;
             let size = need.max(shared.config.segment_bytes as usize).next_multiple_of(4096);
-            let segment = space::prepare(shared, size)?;
+            let segment = match space::prepare(shared, size) {
+                // What is moved may be little, and what it frees much: a full disk is when
+                // compaction is needed most.
+                Err(Error::Full { .. }) => space::prepare(shared, need.next_multiple_of(4096))?,
+                prepared => prepared?,
+            };
             // Numbers far apart do not fit one segment.
             let near = u32::try_from(last.0 - self.lowest.min(first).0).is_ok();
             let base = if near { self.lowest.min(first) } else { first };

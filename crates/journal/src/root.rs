@@ -301,6 +301,10 @@ impl Root {
             Err(error) if error.source.kind() == ErrorKind::IsADirectory => {
                 Err(Error::Damaged { path, offset: 0, what: "a directory stands in its place" })
             }
+            Err(error) if error.source.kind() == ErrorKind::NotSeekable => {
+                let what = "a pipe or a device stands in its place";
+                Err(Error::Damaged { path, offset: 0, what })
+            }
             Err(error) if error.source.kind() == ErrorKind::InvalidData => {
                 Err(Error::Damaged { path, offset: 0, what: "it is longer than a root can be" })
             }

@@ -235,12 +235,7 @@ impl Opening {
         let folder = self.dir.join(PUT_AWAY_NAME);
         self.disk.create_dir_all(&folder)?;
         for (segment, from, end) in &torn {
-            let epoch = self.root.epoch;
-            let name = format!("torn-{epoch}-{:08}-{from}.bin", segment.generation);
-            let path = folder.join(name);
-            let mut file = self.disk.create(&path)?;
-            file.append(segment.region.read(*from, end - from))?;
-            file.sync()?;
+            let path = self.keep(&folder, segment, *from, *end)?;
             self.recovery.torn_bytes += (end - from) as u64;
             let bytes = end - from;
             let source = segment.region.path().display();
@@ -256,6 +251,35 @@ impl Opening {
         self.disk.sync_dir(&folder)?;
         self.torn = torn;
         Ok(())
+    }
+
+    /// Saves bytes of a segment to a file of their own, durably, and returns its path. A recovery that was
+    /// interrupted may have saved them before, and made some of them zero since: then what it saved is
+    /// all that is left, and stays.
+    fn keep(&self, folder: &Path, segment: &Segment, from: usize, end: usize) -> Result<PathBuf> {
+        let bytes = segment.region.read(from, end - from);
+        let stem = format!("torn-{}-{:08}-{from}", self.root.epoch, segment.generation);
+        for again in 1.. {
+            let suffix = if again == 1 { String::new() } else { format!("-{again}") };
+            let path = folder.join(format!("{stem}{suffix}.bin"));
+            if let Ok(saved) = self.disk.open_region(&path, Access::Read) {
+                let saved = saved.read(0, saved.len());
+                let has_all = saved.len() >= bytes.len()
+                    && saved.iter().zip(bytes).all(|(saved, byte)| saved == byte || *byte == 0);
+                // It was synced before the first zero was written.
+                if has_all && saved != bytes {
+                    return Ok(path);
+                }
+                if !bytes.starts_with(saved) {
+                    continue;
+                }
+            }
+            let mut file = self.disk.create(&path)?;
+            file.append(bytes)?;
+            file.sync()?;
+            return Ok(path);
+        }
+        unreachable!("there is always another number")
     }
 
     /// A crash of the process leaves bytes that were replayed and are not on the device. After a

@@ -6,7 +6,7 @@
 use annals_disk::{Disk, Fault, MemoryDisk, SimDisk, SimOptions};
 use annals_journal::{
     Address, Appended, Background, Config, Draft, Durability, Error, FrameBuilder, FrameKind,
-    Journal, Kind, Opened, Position, RootCheckpoint, SegmentKind, Seq,
+    Journal, Kind, Opened, Position, RootCheckpoint, RootManifest, SegmentKind, Seq,
 };
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -243,6 +243,62 @@ fn a_flip_in_what_a_mark_says_is_synced_is_damage() {
     let (opened, values) = flipped(false).unwrap();
     assert_eq!(values, [b"first"]);
     assert!(opened.recovery.torn_bytes > 0 && opened.recovery.torn_files.len() == 1);
+}
+
+/// No frame behind the last one says that it was synced; the root does.
+#[test]
+fn a_flip_in_what_the_root_says_is_synced_is_damage() {
+    let disk = disk();
+    let journal = create(&disk, config());
+    append(&journal, b"first").unwrap();
+    let (appended, address) = append(&journal, b"last").unwrap();
+    journal.make_durable(appended.end, Durability::Sync).unwrap();
+    let manifest = RootManifest { number: 1, synced_bytes: 0 };
+    journal.root_keeper().set_manifest(manifest).unwrap();
+    let killed = disk.restart_clean();
+    drop(journal);
+    let path = Path::new(DIR).join("00000001.seg");
+    killed.flip_bit(path, u64::from(address.offset) + 14, 3).unwrap();
+    let error = reopen(&killed).unwrap_err();
+    assert!(matches!(error, Error::Damaged { .. }), "{error}");
+}
+
+/// What is cut off is made zero in place: a recovery that is interrupted there must not keep the zeroes
+/// instead.
+#[test]
+fn what_is_cut_off_is_kept_also_if_recovery_is_interrupted() {
+    let torn = || {
+        let disk = disk();
+        let journal = create(&disk, config());
+        append(&journal, b"first").unwrap();
+        let (_, address) = append(&journal, &[7; 300_000]).unwrap();
+        let name = format!("{:08}.seg", journal.segments()[address.slot as usize].generation);
+        let killed = disk.restart_clean();
+        drop(journal);
+        let path = Path::new(DIR).join(name);
+        killed.flip_bit(&path, 200_000, 3).unwrap();
+        let bytes = killed.file_bytes(&path).unwrap()[64..].to_vec();
+        let used = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+        (killed, bytes[..used].to_vec())
+    };
+    let mut interrupted_count = 0;
+    for operation in 0.. {
+        let (disk, lost) = torn();
+        disk.cut_power_at(operation);
+        let first = reopen(&disk);
+        let disk = disk.restart_clean();
+        reopen(&disk).unwrap();
+        let folder = Path::new(DIR).join("put-away");
+        let kept: Vec<_> =
+            disk.paths().into_iter().filter(|path| path.starts_with(&folder)).collect();
+        let has_all = |path| disk.file_bytes(path).is_some_and(|kept| kept.starts_with(&lost));
+        assert!(kept.iter().any(has_all), "interrupted at operation {operation}: {kept:?}");
+        if first.is_ok() {
+            break;
+        }
+        interrupted_count += 1;
+    }
+    assert!(interrupted_count > 5, "{interrupted_count}");
 }
 
 #[test]

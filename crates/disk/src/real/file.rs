@@ -1,14 +1,36 @@
-//! A file of the real disk that is written from its start to its end.
+//! Plain files of the real disk: opening one that is there, and writing one from its start to its end.
 //!
 //! Appends go to the system at once: what was appended survives a process that is killed, and
 //! there is no buffer whose flush could fail where nobody looks.
 
-use crate::{DiskError, File, Operation, Result};
+use crate::{Access, DiskError, File, Operation, Result};
 use std::{
     fs::{self, OpenOptions},
-    io::Write,
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
+
+/// Opens the file `path`. Whatever else stands there is refused: opening a pipe would wait for its other
+/// end, maybe for ever, and a device has no length to go by.
+pub(super) fn open(path: &Path, access: Access) -> Result<fs::File> {
+    let failed = |error| DiskError::new(Operation::Open, path, error);
+    let file = OpenOptions::new()
+        .read(true)
+        .write(access != Access::Read)
+        // Means nothing to a file.
+        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32)
+        .open(path)
+        .map_err(failed)?;
+    let kind = file.metadata().map_err(failed)?.file_type();
+    if kind.is_dir() {
+        return Err(failed(io::ErrorKind::IsADirectory.into()));
+    }
+    if !kind.is_file() {
+        return Err(failed(io::Error::new(io::ErrorKind::NotSeekable, "it is no regular file")));
+    }
+    Ok(file)
+}
 
 /// A file opened by `create`.
 #[derive(Debug)]

@@ -3,9 +3,10 @@
 //! The lock belongs to the open file, so two handles of one process exclude each other, and the
 //! system releases it when its holder dies. The file is never removed: a waiter that has it open
 //! would lock a file without a name while the next comer locks a new one, and both would hold
-//! "the" lock.
+//! "the" lock. People do remove it, though, to get rid of what they take for a stale lock: so a writer
+//! locks the directory too, which stays the same one whatever is removed in it.
 
-use crate::{Holder, Lock, LockMode, identity, system};
+use crate::{Holder, Lock, LockMode, disk::NoLock, identity, system};
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{self, Read, Write},
@@ -68,6 +69,26 @@ pub(super) fn try_lock(path: &Path, mode: LockMode) -> io::Result<Option<RealLoc
         }
     }
     Ok(Some(lock))
+}
+
+/// The lock of a directory. The system releases it when it is closed.
+#[derive(Debug)]
+struct DirLock {
+    _dir: File,
+}
+
+impl Lock for DirLock {}
+
+/// Takes the lock on the directory `path`; `None` if somebody else has it. Not every file system has such
+/// locks: there everybody is given one.
+pub(super) fn try_lock_dir(path: &Path) -> Option<Box<dyn Lock>> {
+    let here = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let Ok(dir) = File::open(here) else { return Some(Box::new(NoLock)) };
+    match acquire(&dir, LockMode::Exclusive) {
+        Ok(true) => Some(Box::new(DirLock { _dir: dir })),
+        Ok(false) => None,
+        Err(_) => Some(Box::new(NoLock)),
+    }
 }
 
 /// Asks the system for the lock. Whoever looks for the holder shares the lock for a moment, so an
