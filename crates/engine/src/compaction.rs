@@ -38,6 +38,10 @@ pub struct CompactReport {
 /// Moved records are collected until a frame has this many bytes.
 const FRAME_BYTES: usize = 256 * 1024;
 
+/// With so much in it that nobody needs, the last segment is given up when the database closes, in bytes. Beginning
+/// another one takes a moment.
+const WORTH_ROLLING_BYTES: u64 = 4 << 20;
+
 /// Compacts what has fallen under the threshold. The caller holds the maintenance lock.
 pub(crate) fn run_due(core: &Core) -> Result<CompactReport> {
     compact(core, core.maintenance.config.compact_below)
@@ -64,7 +68,16 @@ pub(crate) fn run_all(core: &Core) -> Result<CompactReport> {
 /// holds the maintenance lock.
 pub(crate) fn run_closing(core: &Core) -> Result<CompactReport> {
     flush(core)?;
-    compact(core, core.maintenance.config.compact_below.min(f64::MIN_POSITIVE))
+    let below = core.maintenance.config.compact_below.min(f64::MIN_POSITIVE);
+    let is_over = |one: &Candidate| {
+        let info = &one.info;
+        let is_last = info.kind == SegmentKind::Log && !info.sealed;
+        is_last && !one.held && one.live_bytes == 0 && info.content_bytes >= WORTH_ROLLING_BYTES
+    };
+    if below > 0.0 && candidates(core).iter().any(is_over) {
+        core.journal.roll()?;
+    }
+    compact(core, below)
 }
 
 /// Brings to tables what ordered keyspaces have in none: it keeps its segments.
@@ -139,7 +152,15 @@ fn compact(core: &Core, below: f64) -> Result<CompactReport> {
     let candidates = candidates(core);
     let mut victims: Vec<SegmentInfo> = choose(&candidates, below);
     // A damaged segment stays as it is, whole, and keeps nobody from compacting the others.
-    victims.retain(|victim| is_intact(core, victim));
+    let mut empty = Vec::new();
+    victims.retain(|victim| match content_of(core, victim) {
+        Content::Damaged => false,
+        Content::Nothing => {
+            empty.push(victim.slot);
+            true
+        }
+        Content::Something => true,
+    });
     let slots: Vec<u32> = victims.iter().map(|victim| victim.slot).collect();
     // A feed may have come meanwhile. From here on none begins in what is given up.
     let slots = core.journal.give_up(&slots);
@@ -147,7 +168,7 @@ fn compact(core: &Core, below: f64) -> Result<CompactReport> {
     if victims.is_empty() {
         return Ok(CompactReport::default());
     }
-    let outcome = rewrite(core, &candidates, &victims, &slots);
+    let outcome = rewrite(core, &candidates, &victims, &slots, &empty);
     if outcome.is_err() {
         core.journal.take_back(&slots);
     }
@@ -159,6 +180,7 @@ fn rewrite(
     candidates: &[Candidate],
     victims: &[SegmentInfo],
     slots: &[u32],
+    empty: &[u32],
 ) -> Result<CompactReport> {
     let kept_from = candidates
         .iter()
@@ -181,7 +203,9 @@ fn rewrite(
     let mut before_bytes = 0;
     let mut outcome = Ok(());
     for victim in victims {
-        outcome = outcome.and_then(|()| run.segment(victim));
+        if !empty.contains(&victim.slot) {
+            outcome = outcome.and_then(|()| run.segment(victim));
+        }
         before_bytes += victim.content_bytes;
     }
     outcome = outcome.and_then(|()| run.flush());
@@ -209,17 +233,38 @@ fn rewrite(
     Ok(CompactReport { segments_count, before_bytes, after_bytes, moved_count })
 }
 
-/// Whether every frame of a segment is as it was written.
-fn is_intact(core: &Core, info: &SegmentInfo) -> bool {
-    let Some(guard) = core.journal.guard(info.slot) else { return false };
+/// What a segment has that is given up.
+enum Content {
+    /// Frames that are not as they were written.
+    Damaged,
+    /// Nothing that anybody needs, for certain and for ever: it need not be read again.
+    Nothing,
+    /// Perhaps something.
+    Something,
+}
+
+/// Reads a segment, each frame of which is checked.
+fn content_of(core: &Core, info: &SegmentInfo) -> Content {
+    let Some(guard) = core.journal.guard(info.slot) else { return Content::Damaged };
+    let (catalog, trees) = (core.catalog.load(), VictimTrees::of(core));
+    // Of hash keyspaces nothing is certain here: what hides older records depends on which segments go.
+    let is_over = |record: &annals_journal::Record<'_>| {
+        record.kind != Kind::Catalog
+            && catalog.by_id(record.space).is_none_or(|listed| listed.keyspace.is_ordered())
+            && trees.as_ref().is_none_or(|trees| matches!(trees.reference(record), Ok(None)))
+    };
     let mut offset = guard.first_frame();
+    let mut is_empty = true;
     loop {
         match guard.next_frame(&mut offset) {
-            Ok(Some(_)) => {}
-            Ok(None) => return true,
+            Ok(Some(frame)) => {
+                is_empty = is_empty && frame.records().all(|(_, _, record)| is_over(&record));
+            }
+            Ok(None) if is_empty => return Content::Nothing,
+            Ok(None) => return Content::Something,
             Err(error) => {
                 tracing::warn!(%error, "a damaged segment is not compacted");
-                return false;
+                return Content::Damaged;
             }
         }
     }

@@ -10,17 +10,19 @@
 //! records that a scan comes to next are known beforehand.
 //!
 //! What a memtable takes is given back when the last of its readers and its writer are gone, and not
-//! before; so nobody has to say when they look.
+//! before; so nobody has to say when they look. It is given to the next memtables first ([`SpareMemory`]).
 
 mod bytes;
 mod cursor;
 mod groups;
 mod node;
 mod record;
+mod spare;
 mod tree;
 mod writer;
 
 pub use cursor::MemtableCursor;
+pub(crate) use spare::SpareMemory;
 pub use writer::MemtableWriter;
 
 use arc_swap::ArcSwap;

@@ -1,7 +1,9 @@
 //! What work on the tables of a store shares: where files are, what numbers they get, how fast they
 //! are written, and whether it is to stop.
 
-use crate::{BlockCache, Error, FileName, Result, rate::Rate, table_file::Graves};
+use crate::{
+    BlockCache, Error, FileName, Result, memtable::SpareMemory, rate::Rate, table_file::Graves,
+};
 use annals_disk::Disk;
 use std::{
     fmt,
@@ -22,6 +24,7 @@ pub(crate) struct Site {
     pub(crate) database_id: u64,
     pub(crate) cache: Arc<BlockCache>,
     pub(crate) graves: Arc<Graves>,
+    pub(crate) spare: Arc<SpareMemory>,
     pub(crate) next_number: AtomicU64,
     pub(crate) stopping: AtomicBool,
     pub(crate) rate: Rate,

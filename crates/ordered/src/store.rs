@@ -390,7 +390,7 @@ impl Store {
     }
 
     fn begin_tree(&self, id: u32, state: &TreeState) {
-        let tree = TreeCore::new(id, self.core.site.database_id, state, &[]);
+        let tree = TreeCore::new(id, &self.core.site, state, &[]);
         self.core.trees.write().insert(id, Arc::new(tree));
     }
 
@@ -497,6 +497,11 @@ impl Store {
                 largest.is_seal_wanted.store(true, Ordering::Relaxed);
             }
         }
+        // Where memory runs short, what is kept for memtables to come goes before anybody waits.
+        let spare = &self.core.site.spare;
+        if backlog.memtable_bytes + spare.bytes() as u64 >= memory_bytes {
+            spare.clear();
+        }
         let admission = self.core.pressure.admit(&backlog, commit_bytes);
         let stalls = &self.core.stalls;
         match admission {
@@ -553,6 +558,21 @@ impl Store {
             return None;
         }
         Work::remove(&self.core).or_else(|| Work::flush(&self.core, now_ms))
+    }
+
+    /// Whether a flush, or the removal of files, could be begun, or a memtable is to be sealed for it.
+    #[must_use]
+    pub fn has_flush(&self) -> bool {
+        let is_due = |tree: &Arc<TreeCore>| {
+            Work::can_flush(tree) || tree.is_seal_wanted.load(Ordering::Relaxed)
+        };
+        self.core.has_work_done()
+            && (!self.core.site.graves.is_empty() || self.core.trees.read().values().any(is_due))
+    }
+
+    /// Gives memory back that is kept for memtables to come, where none will come soon.
+    pub fn let_spare_memory_go(&self) {
+        self.core.site.spare.clear();
     }
 
     /// The next compaction.

@@ -9,7 +9,9 @@ use crate::{
     },
     holds::Horizon,
     manifest::TreeState,
+    memtable::SpareMemory,
     referring::FormerViews,
+    site::Site,
     store::StoreCore,
     table_file::TableFile,
     version::Version,
@@ -80,6 +82,7 @@ pub(crate) struct TreeCore {
     pub(crate) options: TreeOptions,
     pub(crate) view: ArcSwap<View>,
     writer: Mutex<Writer>,
+    spare: Arc<SpareMemory>,
     /// The tables have all records up to this sequence number.
     pub(crate) flushed_through: AtomicU64,
     /// Whether the store has the tree no longer: what it takes would never come to a table.
@@ -120,26 +123,22 @@ struct Writer {
 }
 
 impl Writer {
-    fn new() -> Self {
-        Self { memtable: MemtableWriter::new(), oldest_ms: u64::MAX, newest_ms: 0 }
+    fn new(spare: &Arc<SpareMemory>) -> Self {
+        Self { memtable: MemtableWriter::with(spare), oldest_ms: u64::MAX, newest_ms: 0 }
     }
 }
 
 impl TreeCore {
     /// A tree with nothing in memory.
-    pub(crate) fn new(
-        id: u32,
-        database_id: u64,
-        state: &TreeState,
-        files: &[Arc<TableFile>],
-    ) -> Self {
-        let writer = Writer::new();
+    pub(crate) fn new(id: u32, site: &Site, state: &TreeState, files: &[Arc<TableFile>]) -> Self {
+        let spare = Arc::clone(&site.spare);
+        let writer = Writer::new(&spare);
         let mut running = Running::default();
         let lost = files.iter().filter_map(|file| Some((file.info.number, file.lost()?.clone())));
         lost.for_each(|(number, why)| running.set_aside(number, why));
         let is_held_up = running.hopeless().is_some();
         let view = View {
-            database_id,
+            database_id: site.database_id,
             active: Arc::clone(writer.memtable.memtable()),
             sealed: Vec::new(),
             version: Arc::new(Version::new(state.levels.clone(), &state.options, None, files)),
@@ -149,6 +148,7 @@ impl TreeCore {
             options: state.options,
             view: ArcSwap::from_pointee(view),
             writer: Mutex::new(writer),
+            spare,
             flushed_through: AtomicU64::new(state.flushed_through),
             is_dropped: AtomicBool::new(false),
             is_flushing: AtomicBool::new(false),
@@ -172,7 +172,8 @@ impl TreeCore {
         if writer.memtable.memtable().is_empty() {
             return false;
         }
-        let Writer { memtable, oldest_ms, newest_ms } = std::mem::replace(writer, Writer::new());
+        let Writer { memtable, oldest_ms, newest_ms } =
+            std::mem::replace(writer, Writer::new(&self.spare));
         let full = Arc::clone(memtable.memtable());
         let sealed = Arc::new(Sealed { memtable: full, oldest_ms, newest_ms });
         former.replace(self, |view| View {
@@ -231,7 +232,7 @@ impl TreeCore {
         };
         let active = writer.memtable.memtable();
         if !active.is_empty() && is_covered(active) {
-            *writer = Writer::new();
+            *writer = Writer::new(&self.spare);
         }
         let view = self.view.load();
         let version = if Arc::ptr_eq(&view.version.levels, &state.levels) {

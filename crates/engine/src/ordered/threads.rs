@@ -40,14 +40,14 @@ impl One {
         self.wake.notify_one();
     }
 
-    /// Waits until there may be work; false at the end.
-    fn wait(&self) -> bool {
+    /// Waits until there may be work: whether somebody said so, or it is only time to look; `None` at the end.
+    fn wait(&self) -> Option<bool> {
         let mut asked = self.asked.lock();
         if !asked.stop && !asked.work {
             self.wake.wait_for(&mut asked, ROUND);
         }
-        asked.work = false;
-        !asked.stop
+        let was_asked = std::mem::take(&mut asked.work);
+        (!asked.stop).then_some(was_asked)
     }
 
     fn stop(&self) {
@@ -66,7 +66,7 @@ impl One {
         &self,
         core: &Arc<Core>,
         name: &str,
-        run: impl Fn(&Core) -> Result<()> + Send + 'static,
+        run: impl Fn(&Core, bool) -> Result<()> + Send + 'static,
         this: fn(&Threads) -> &Self,
     ) {
         let mut thread = self.thread.lock();
@@ -76,11 +76,11 @@ impl One {
         let shared = Arc::clone(core);
         let body = move || {
             let work = || {
-                while this(&shared.trees.threads).wait() {
+                while let Some(was_asked) = this(&shared.trees.threads).wait() {
                     if shared.journal.poisoned().is_some() || shared.journal.is_closed() {
                         continue;
                     }
-                    if let Err(error) = run(&shared) {
+                    if let Err(error) = run(&shared, was_asked) {
                         tracing::warn!(%error, "work on the tables failed");
                     }
                 }
@@ -104,8 +104,16 @@ impl Threads {
             return;
         }
         let threads = &core.trees.threads;
-        threads.flush.spawn(core, "annals-flush", flush_all, |threads| &threads.flush);
-        threads.compact.spawn(core, "annals-compact", compact_all, |threads| &threads.compact);
+        let flush = |core: &Core, was_asked: bool| {
+            if !was_asked && let Some(store) = core.trees.store() {
+                // Nobody has written much for a while.
+                store.let_spare_memory_go();
+            }
+            flush_all(core)
+        };
+        threads.flush.spawn(core, "annals-flush", flush, |threads| &threads.flush);
+        let compact = |core: &Core, _: bool| compact_all(core);
+        threads.compact.spawn(core, "annals-compact", compact, |threads| &threads.compact);
     }
 
     /// Asks the flushing thread to look; it asks the other one.

@@ -14,13 +14,18 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 /// Writers ask whether they may go on once for so many bytes of all of them.
 const STEP_BYTES: u64 = 64 << 10;
+/// Shorter waits are added up until they are worth going to sleep, in nanoseconds: the system lets nobody sleep
+/// for a few microseconds.
+const SHORTEST_SLEEP_NS: i64 = 200_000;
+/// How long a writer that stood still for too long is spared for it, in nanoseconds.
+const OVERSLEPT_MAX_NS: u64 = 20_000_000;
 /// How long somebody waits for a flush before looking again.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
@@ -56,6 +61,9 @@ pub(crate) struct Trees {
     pub(super) threads: Threads,
     /// Bytes of records for trees since this opening.
     written_bytes: AtomicU64,
+    /// How long writers are still to wait, in nanoseconds; below zero if they have waited longer than they had
+    /// to.
+    owed_ns: AtomicI64,
     stalls_count: AtomicU64,
     stalled_ns: AtomicU64,
     flushed: (Mutex<()>, Condvar),
@@ -124,6 +132,7 @@ impl Trees {
             moved: ArcSwap::default(),
             threads: Threads::default(),
             written_bytes: AtomicU64::new(0),
+            owed_ns: AtomicI64::new(0),
             stalls_count: AtomicU64::new(0),
             stalled_ns: AtomicU64::new(0),
             flushed: (Mutex::new(()), Condvar::new()),
@@ -217,12 +226,15 @@ impl Trees {
         let manual = core.journal.config().background == Background::Manual;
         let mut stalled = false;
         loop {
-            self.threads.wake();
-            match store.admit(bytes) {
+            let admission = store.admit(bytes);
+            // The thread would ask for the writer lock to find nothing.
+            if store.has_flush() {
+                self.threads.wake();
+            }
+            match admission {
                 Admission::After { delay_ns } => {
                     if delay_ns > 0 && !manual {
-                        stalled = true;
-                        std::thread::sleep(Duration::from_nanos(delay_ns));
+                        stalled = self.delay(core, delay_ns);
                     }
                     break;
                 }
@@ -251,6 +263,28 @@ impl Trees {
             self.stalled_ns.fetch_add(ns, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// Has the writer wait for so long, at once or, if that is short, together with what comes later. Whether it
+    /// has waited.
+    fn delay(&self, core: &Core, delay_ns: u64) -> bool {
+        let delay_ns = i64::try_from(delay_ns).unwrap_or(i64::MAX);
+        if self.owed_ns.fetch_add(delay_ns, Ordering::Relaxed) + delay_ns < SHORTEST_SLEEP_NS {
+            return false;
+        }
+        // Another writer may have taken it over.
+        let owed_ns = self.owed_ns.swap(0, Ordering::Relaxed);
+        let Ok(sleep_ns @ 1..) = u64::try_from(owed_ns) else {
+            self.owed_ns.fetch_add(owed_ns, Ordering::Relaxed);
+            return false;
+        };
+        let disk = core.journal.disk();
+        let begun_ns = disk.monotonic_ns();
+        std::thread::sleep(Duration::from_nanos(sleep_ns));
+        let slept_ns = disk.monotonic_ns().saturating_sub(begun_ns);
+        let overslept_ns = slept_ns.saturating_sub(sleep_ns).min(OVERSLEPT_MAX_NS);
+        self.owed_ns.fetch_sub(overslept_ns as i64, Ordering::Relaxed);
+        true
     }
 
     fn wait_for_flush(&self) {

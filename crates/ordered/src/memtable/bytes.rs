@@ -18,7 +18,10 @@ use std::{
     },
 };
 
-use super::groups::{FIRST_BYTES, Groups, Room};
+use super::{
+    groups::{FIRST_BYTES, Groups, Room},
+    spare::SpareMemory,
+};
 
 /// Addresses count in units of so many bytes.
 const UNIT: u64 = 8;
@@ -72,7 +75,8 @@ impl Bytes {
         assert!(from <= to, "no record is at {address}");
         // SAFETY: `from..to` is inside of `lines`, which live as long as `self`, and in front of a
         // watermark that was read with acquire. What is in front of a watermark has been written before
-        // that was raised, or is zero, and is never written again.
+        // that was raised, or never is: then it is as the memory was, zero or from another memtable, whose
+        // readers are gone, since it had the lines for itself. Nothing in front of it is written again.
         #[allow(unsafe_code, reason = "bytes behind which somebody writes")]
         unsafe {
             std::slice::from_raw_parts(lines.as_ptr().cast::<u8>().add(from), to - from)
@@ -97,10 +101,10 @@ pub(super) struct Appender {
 }
 
 impl Appender {
-    /// Nothing, and who may add to it. No memory is taken yet.
-    pub(super) fn new() -> Self {
+    /// Nothing, and who may add to it. No memory is taken yet; it will come from `spare`, if it is there.
+    pub(super) fn new(spare: &Arc<SpareMemory>) -> Self {
         let bytes = Arc::new(Bytes {
-            groups: Groups::new(),
+            groups: Groups::new(spare),
             settled: AtomicU64::new(FIRST_BYTES),
             end: End { filled: AtomicU64::new(FIRST_BYTES) },
         });
@@ -150,7 +154,7 @@ mod tests {
 
     #[test]
     fn what_is_appended_stays_where_it_is() {
-        let mut appender = Appender::new();
+        let mut appender = Appender::new(&Arc::new(SpareMemory::new(0)));
         assert_eq!(appender.bytes().taken_bytes(), 0);
         let bytes = Arc::clone(appender.bytes());
         let parts: Vec<Vec<u8>> = (0..5000_usize).map(|n| vec![n as u8; n * 7 % 300]).collect();
@@ -164,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_long_record_is_in_one_piece() {
-        let mut appender = Appender::new();
+        let mut appender = Appender::new(&Arc::new(SpareMemory::new(0)));
         appender.append([b"short", b"", b""]);
         let long = vec![7; (1 << 20) + 1];
         let place = appender.append([b"", &long, b""]);
@@ -176,7 +180,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "no record is at")]
     fn nothing_is_handed_out_behind_the_end() {
-        let mut appender = Appender::new();
+        let mut appender = Appender::new(&Arc::new(SpareMemory::new(0)));
         let place = appender.append([b"one", b"", b""]);
         appender.bytes().at(place + 1);
     }
@@ -184,7 +188,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "no record is at")]
     fn nothing_is_handed_out_in_front_of_the_beginning() {
-        let mut appender = Appender::new();
+        let mut appender = Appender::new(&Arc::new(SpareMemory::new(0)));
         appender.append([b"one", b"", b""]);
         appender.bytes().at(0);
     }

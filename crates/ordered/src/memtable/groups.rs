@@ -3,10 +3,13 @@
 //! An address says by itself in which group it is. That takes addresses, not memory: the system gives
 //! memory for what is touched, and [`Room`] counts it as it is. What does not fit into the rest of a
 //! group goes to one that holds it in one piece, however long it is.
+//!
+//! A group may have been one of another memtable before. So nothing is read that was not written here.
 
+use super::spare::SpareMemory;
 use annals_disk::{Line, Lines};
 use std::sync::{
-    OnceLock,
+    Arc, OnceLock,
     atomic::{AtomicUsize, Ordering},
 };
 
@@ -19,12 +22,24 @@ const GROUPS: usize = 23;
 pub(super) struct Groups {
     groups: [OnceLock<Lines>; GROUPS],
     taken_bytes: AtomicUsize,
+    /// Where groups come from and go to.
+    spare: Arc<SpareMemory>,
+}
+
+impl Drop for Groups {
+    fn drop(&mut self) {
+        // The long ones first: there may not be room for all.
+        for lines in self.groups.iter_mut().rev().filter_map(OnceLock::take) {
+            self.spare.keep(lines);
+        }
+    }
 }
 
 impl Groups {
     /// No memory yet.
-    pub(super) fn new() -> Self {
-        Self { groups: std::array::from_fn(|_| OnceLock::new()), taken_bytes: AtomicUsize::new(0) }
+    pub(super) fn new(spare: &Arc<SpareMemory>) -> Self {
+        let groups = std::array::from_fn(|_| OnceLock::new());
+        Self { groups, taken_bytes: AtomicUsize::new(0), spare: Arc::clone(spare) }
     }
 
     /// The memory taken from the system, in bytes.
@@ -68,7 +83,7 @@ impl Room {
         Self { end: FIRST_BYTES, group_end: FIRST_BYTES, counted: FIRST_BYTES, step: 1 }
     }
 
-    /// The address of so many bytes in one piece; all zero, if nobody wrote to them since.
+    /// The address of so many bytes in one piece. What is in them is of no meaning.
     ///
     /// # Panics
     /// If all addresses are used up.
@@ -100,7 +115,7 @@ impl Room {
             assert!(group < GROUPS, "the memtable has used up its addresses");
             let base = FIRST_BYTES << group;
             if base >= bytes {
-                let lines = Lines::up_to(base as usize / size_of::<Line>());
+                let lines = groups.spare.take(base as usize / size_of::<Line>());
                 let there = size_of_val(lines.get()) as u64;
                 if there >= bytes {
                     self.step = Lines::step_bytes(lines.get().len()) as u64;
@@ -134,7 +149,7 @@ mod tests {
 
     #[test]
     fn pieces_do_not_overlap_and_lie_in_one_group() {
-        let groups = Groups::new();
+        let groups = Groups::new(&Arc::new(SpareMemory::new(0)));
         let mut room = Room::new();
         let mut end = 0;
         for bytes in (0..500).map(|n| n * 37 % 1500 * 8 + 8) {
@@ -151,7 +166,7 @@ mod tests {
 
     #[test]
     fn only_what_is_touched_is_counted() {
-        let groups = Groups::new();
+        let groups = Groups::new(&Arc::new(SpareMemory::new(0)));
         let mut room = Room::new();
         assert_eq!(groups.taken_bytes(), 0);
         room.take(&groups, 8);
@@ -167,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_group_that_is_not_there_has_no_lines() {
-        let groups = Groups::new();
+        let groups = Groups::new(&Arc::new(SpareMemory::new(0)));
         let (lines, from) = groups.place(FIRST_BYTES * 8 + 3);
         assert_eq!((lines.len(), from), (0, 3));
     }

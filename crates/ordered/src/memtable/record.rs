@@ -96,10 +96,12 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memtable::spare::SpareMemory;
+    use std::sync::Arc;
 
     #[test]
     fn a_version_comes_back_as_it_was() {
-        let mut appender = Appender::new();
+        let mut appender = Appender::new(&Arc::new(SpareMemory::new(0)));
         let long = vec![9; 1 << 16];
         let mut seq = 0;
         for kind in [EntryKind::Put, EntryKind::Pointer, EntryKind::Remove] {

@@ -8,6 +8,7 @@ use super::{
     groups::{Groups, Room},
     node::{self, SLOTS, Slot, Target, word},
     record,
+    spare::SpareMemory,
     tree::{Root, Tree, Way},
 };
 use crate::{Entry, RangeRemoval};
@@ -54,8 +55,14 @@ impl MemtableWriter {
     #[must_use]
     #[expect(clippy::new_without_default, reason = "an empty memtable is made on purpose")]
     pub fn new() -> Self {
-        let appender = Appender::new();
-        let (groups, mut room) = (Groups::new(), Room::new());
+        Self::with(&Arc::new(SpareMemory::new(0)))
+    }
+
+    /// An empty memtable's writer. Its memory comes from what others left, as far as that goes, and goes
+    /// back there.
+    pub(crate) fn with(spare: &Arc<SpareMemory>) -> Self {
+        let appender = Appender::new(spare);
+        let (groups, mut room) = (Groups::new(spare), Room::new());
         let node = node::build(&groups, &mut room, true, 0, &[]);
         let root = Root { node, height: 0 };
         let tree = Tree::new(Arc::clone(appender.bytes()), groups, root);

@@ -235,7 +235,7 @@ impl Follower {
     fn empty_tree(&self, id: u32, options: TreeOptions) -> TreeCore {
         let levels = Arc::new(Levels::default());
         let state = TreeState { options, flushed_through: 0, levels };
-        TreeCore::new(id, self.core.site.database_id, &state, &[])
+        TreeCore::new(id, &self.core.site, &state, &[])
     }
 
     /// A tree that the caller's log speaks of, and that went again before the manifest was read: it never

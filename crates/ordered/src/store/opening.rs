@@ -3,6 +3,7 @@
 use super::{Ledger, ManifestRoot, Store, StoreConfig};
 use crate::{
     BlockCache, Edit, Error, FileName, Manifest, ManifestPlace, Result, State,
+    memtable::SpareMemory,
     rate::Rate,
     site::Site,
     table_file::{Graves, TableFile},
@@ -31,6 +32,8 @@ pub(super) fn site(
         database_id,
         cache: Arc::new(BlockCache::new(config.cache_bytes)),
         graves: Arc::new(Graves::default()),
+        // One memtable's: a flush leaves one while the next is being written.
+        spare: Arc::new(SpareMemory::new(config.memtable_bytes as usize)),
         next_number: AtomicU64::new(next_number),
         stopping: AtomicBool::new(false),
         rate: Rate::new(config.write_bytes_per_s),
@@ -82,7 +85,7 @@ pub(super) fn open(
                 TableFile::open_or_lose(&*site.disk, dir, database_id, id, info, cache, graves)?;
             files.push(Arc::new(file));
         }
-        trees.insert(id, Arc::new(TreeCore::new(id, database_id, tree, &files)));
+        trees.insert(id, Arc::new(TreeCore::new(id, &site, tree, &files)));
     }
     let strays = strays(&*site.disk, dir, &named)?;
     // Nothing was changed so far, and nothing but the file system can refuse any more.

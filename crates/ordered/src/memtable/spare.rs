@@ -1,0 +1,133 @@
+//! Memory of memtables that are gone, kept for those to come.
+//!
+//! The system gives memory page by page, cleared, and when it takes it back all processors hear of it. Under a
+//! steady load a writer would spend more on that than on finding places, for as much memory as a flush has
+//! given back a moment before.
+
+use annals_disk::Lines;
+use parking_lot::Mutex;
+use std::fmt;
+
+/// Shorter pieces are not worth keeping, in bytes.
+const WORTH_BYTES: usize = 1 << 16;
+
+/// Memory that memtables have left, up to a limit. What is in it is of no meaning.
+pub(crate) struct SpareMemory {
+    kept: Mutex<Vec<Lines>>,
+    bytes_max: usize,
+}
+
+impl fmt::Debug for SpareMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SpareMemory({} of {} bytes)", self.bytes(), self.bytes_max)
+    }
+}
+
+impl SpareMemory {
+    /// None yet, and never more than so many bytes.
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self { kept: Mutex::new(Vec::new()), bytes_max }
+    }
+
+    /// How much is kept, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        bytes_of(&self.kept.lock())
+    }
+
+    /// Gives it all back to the system.
+    pub(crate) fn clear(&self) {
+        drop(std::mem::take(&mut *self.kept.lock()));
+    }
+
+    /// So many lines, whatever is in them; fewer where the system refuses.
+    pub(super) fn take(&self, len: usize) -> Lines {
+        let kept = {
+            let mut kept = self.kept.lock();
+            let at = kept.iter().position(|lines| lines.get().len() == len);
+            at.map(|at| kept.swap_remove(at))
+        };
+        kept.unwrap_or_else(|| Lines::up_to(len))
+    }
+
+    /// Keeps what nobody uses any more, if it is worth it and there is room.
+    pub(super) fn keep(&self, lines: Lines) {
+        let bytes = size_of_val(lines.get());
+        if bytes < WORTH_BYTES {
+            return;
+        }
+        let mut kept = self.kept.lock();
+        if bytes_of(&kept) + bytes <= self.bytes_max {
+            kept.push(lines);
+        }
+    }
+}
+
+fn bytes_of(kept: &[Lines]) -> usize {
+    kept.iter().map(|lines| size_of_val(lines.get())).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Cursor, Entry, EntryKind, MemtableWriter};
+    use std::sync::Arc;
+
+    /// Keys in no order, those of each round different from all others'.
+    fn fill(spare: &Arc<SpareMemory>, round: u64, count: u64) -> MemtableWriter {
+        let mut writer = MemtableWriter::with(spare);
+        for seq in 1..=count {
+            let key = key(round, seq);
+            let value = [round as u8; 90];
+            let kind = EntryKind::Put;
+            writer.put(&Entry { key: &key, seq, kind, expires_ms: None, value: &value });
+        }
+        writer
+    }
+
+    fn key(round: u64, seq: u64) -> Vec<u8> {
+        let number = seq.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+        format!("{:016x}{round}", number ^ seq >> 3).into_bytes()
+    }
+
+    #[test]
+    fn a_memtable_in_used_memory_has_nothing_of_what_was_there() {
+        let spare = Arc::new(SpareMemory::new(16 << 20));
+        for round in 1..5 {
+            let before = spare.bytes();
+            let count = 20_000 >> (round % 3);
+            let writer = fill(&spare, round, count);
+            assert_eq!(before > spare.bytes(), round > 1, "used memory is used again");
+            let memtable = Arc::clone(writer.memtable());
+            drop(writer);
+            let mut cursor = memtable.cursor();
+            let mut last = Vec::new();
+            let mut met = 0;
+            cursor.to_first().unwrap();
+            while let Some(entry) = cursor.entry() {
+                assert!(entry.key > &last[..] && entry.value == [round as u8; 90]);
+                last = entry.key.to_vec();
+                met += 1;
+                cursor.advance().unwrap();
+            }
+            assert_eq!(met, count);
+            for seq in 1..=count {
+                assert_eq!(memtable.find(&key(round, seq), u64::MAX).map(|e| e.seq), Some(seq));
+                assert_eq!(memtable.find(&key(round - 1, seq), u64::MAX), None);
+            }
+        }
+        spare.clear();
+        assert_eq!(spare.bytes(), 0);
+    }
+
+    #[test]
+    fn no_more_is_kept_than_there_is_room_for() {
+        let spare = Arc::new(SpareMemory::new(3 << 20));
+        let memtables: Vec<_> = (1..4).map(|round| fill(&spare, round, 10_000)).collect();
+        assert_eq!(spare.bytes(), 0);
+        drop(memtables);
+        assert!((1..=3 << 20).contains(&spare.bytes()), "{spare:?}");
+        let none = Arc::new(SpareMemory::new(0));
+        drop(fill(&none, 1, 10_000));
+        assert_eq!(none.bytes(), 0);
+    }
+}
