@@ -9,7 +9,7 @@
 //! # Structure
 //!
 //! The first bits of a hash select an entry of the [`directory`], which describes a subtable: how many bits its
-//! hashes share, its size in buckets of eight slots, and the pages these are in. The next fifteen bits are the
+//! hashes share, its size in buckets of eight slots, and the pages these are in. The next seventeen bits are the
 //! tag. It is kept in the slot, and scaled to the size it gives the home bucket; so the order of hashes is the
 //! order of subtables and, in them, of buckets, and a subtable can grow by any factor without asking for hashes.
 //! It grows in a few steps up to 112 buckets, then it splits. A split uses up the first bit of the tag,
@@ -88,7 +88,7 @@ use parking_lot::Mutex;
 
 pub(crate) use changes::Changes;
 pub(crate) use error::TableError;
-pub(crate) use group::{Group, PackedGroup, TAG_BYTES};
+pub(crate) use group::{Group, PACKED_BYTES, PackedGroup, pack};
 pub(crate) use lead::{Lead, Seen};
 pub(crate) use loader::TableLoader;
 pub(crate) use slot::Slot;
