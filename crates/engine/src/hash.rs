@@ -9,6 +9,7 @@ mod change;
 mod entry;
 mod guard;
 mod iter;
+mod key_hash;
 mod keyspace;
 mod known;
 mod lookup;
@@ -22,15 +23,9 @@ pub(crate) use change::{Applying, Changing, Placed};
 pub use entry::Entry;
 pub use guard::Guard;
 pub use iter::Iter;
+pub(crate) use key_hash::hash_key;
 pub use keyspace::HashKeyspace;
-pub(crate) use lookup::{Hit, Quick, Sight};
+pub(crate) use lookup::{Hit, Sight};
 pub(crate) use table::Approach;
 pub(crate) use undo::Undo;
 pub(crate) use view::HashView;
-
-/// The hash of a key: XXH3, 64 bits, seeded by the database, so that nobody who does not know the
-/// seed can choose keys that collide. Checkpoints depend on it: it is part of their format.
-#[inline(always)]
-pub(crate) fn hash_key(seed: u64, key: &[u8]) -> u64 {
-    twox_hash::XxHash3_64::oneshot_with_seed(seed, key)
-}

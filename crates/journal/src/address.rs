@@ -41,13 +41,13 @@ pub struct Address {
 
 impl Address {
     /// Bits of a packed address.
-    pub const PACKED_BITS: u32 = 48;
+    pub const PACKED_BITS: u32 = 46;
     /// Bits of a packed address that hold the offset divided by eight.
     const OFFSET_BITS: u32 = 29;
     /// How many slots a packed address can tell apart.
     pub const SLOTS_MAX: u32 = 1 << (Self::PACKED_BITS - Self::OFFSET_BITS);
 
-    /// The address in 48 bits.
+    /// The address in [`PACKED_BITS`](Self::PACKED_BITS).
     #[inline]
     #[must_use]
     pub fn pack(self) -> u64 {
@@ -55,7 +55,7 @@ impl Address {
         u64::from(self.slot) << Self::OFFSET_BITS | u64::from(self.offset >> 3)
     }
 
-    /// The address that [`pack`](Self::pack) put into 48 bits; higher bits are ignored.
+    /// The address that [`pack`](Self::pack) made; higher bits are ignored.
     #[inline]
     #[must_use]
     pub fn unpack(packed: u64) -> Self {
@@ -116,7 +116,10 @@ mod tests {
         for (slot, offset) in [(0, 64), (1, 8), (Address::SLOTS_MAX - 1, u32::MAX - 7), (7, 4096)] {
             let address = Address { slot, offset };
             assert_eq!(Address::unpack(address.pack()), address);
-            assert_eq!(Address::unpack(address.pack() | (0xffff << 48)), address);
+            assert_eq!(
+                Address::unpack(address.pack() | (0x3_ffff << Address::PACKED_BITS)),
+                address
+            );
             assert_eq!(Address::from_u64(address.to_u64()), address);
         }
     }

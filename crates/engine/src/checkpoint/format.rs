@@ -7,7 +7,9 @@
 
 use crate::{
     catalog::{KeyspaceKind, KeyspaceOptions, check_name, decode_options, encode_options},
-    hash::table::{Group, PackedGroup, TAG_BYTES, Table, TableError, TableLoader, WalkPlace},
+    hash::table::{
+        Group, PACKED_BYTES, PackedGroup, Slot, Table, TableError, TableLoader, WalkPlace, pack,
+    },
     ordered::MovedValue,
 };
 use annals_disk::{File, Result as DiskResult};
@@ -174,23 +176,19 @@ fn put_u32(out: &mut Vec<u8>, value: usize) {
     out.extend_from_slice(&(value as u32).to_le_bytes());
 }
 
-const ADDRESS_BITS: u32 = Address::PACKED_BITS;
-
-/// A group: prefix, depth, precision, bytes of an address, buckets, counts, slots. Addresses take
-/// as many bytes as the largest of the group needs.
+/// A group: prefix, depth, precision, bytes of a slot, buckets, counts, slots. Slots take as many bytes
+/// as the largest of the group needs.
 fn encode_group(group: &Group, out: &mut Vec<u8>) {
-    let mask = (1u64 << ADDRESS_BITS) - 1;
-    let largest = group.slots.iter().map(|slot| slot & mask).max().unwrap_or(0);
-    let width = (u64::BITS - largest.leading_zeros()).div_ceil(8).max(1) as usize;
+    let all = group.slots.iter().fold(0, |all, slot| all | pack(*slot));
+    let width = (u64::BITS - all.leading_zeros()).div_ceil(8) as usize;
+    let width = width.max(*PACKED_BYTES.start());
     out.extend_from_slice(&group.prefix.to_le_bytes());
     out.extend_from_slice(&[group.depth, group.precision, width as u8, 0]);
     out.extend_from_slice(&group.buckets.to_le_bytes());
     put_u32(out, group.slots.len());
     out.extend_from_slice(&group.counts);
     for slot in &group.slots {
-        let tag = (slot >> ADDRESS_BITS) as u16;
-        out.extend_from_slice(&tag.to_le_bytes());
-        out.extend_from_slice(&slot.to_le_bytes()[..width]);
+        out.extend_from_slice(&pack(*slot).to_le_bytes()[..width]);
     }
 }
 
@@ -202,11 +200,11 @@ fn decode_group<'a>(bytes: &mut &'a [u8]) -> Option<PackedGroup<'a>> {
     let width = usize::from(head[10]);
     let buckets = u32::from_le_bytes(head[12..16].try_into().ok()?) as usize;
     let slots_count = u32::from_le_bytes(head[16..20].try_into().ok()?) as usize;
-    if !(1..=6).contains(&width) || head[11] != 0 {
+    if !PACKED_BYTES.contains(&width) || head[11] != 0 {
         return None;
     }
     let (counts, rest) = rest.split_at_checked(buckets)?;
-    let (slots, rest) = rest.split_at_checked(slots_count.checked_mul(TAG_BYTES + width)?)?;
+    let (slots, rest) = rest.split_at_checked(slots_count.checked_mul(width)?)?;
     *bytes = rest;
     Some(PackedGroup { prefix, depth: head[8], precision: head[9], counts, slots, width })
 }
@@ -285,7 +283,8 @@ impl<'a> SectionReader<'a> {
         // A removed key is never in a file.
         let mut loader = TableLoader::new(|raw| {
             let slot = Address::unpack(raw).slot as usize;
-            raw >> 63 == 0 && slot_known.get(slot).copied().unwrap_or(false)
+            let is_dead = Slot::from_raw(raw).is_some_and(Slot::is_dead);
+            !is_dead && slot_known.get(slot).copied().unwrap_or(false)
         });
         let what = |error| match error {
             TableError::Unknown { .. } => "a key's address is in no segment of the log",
@@ -411,7 +410,7 @@ mod tests {
     fn counts_of_more_segments_than_there_can_be_are_damage() {
         let disk = MemoryDisk::new();
         let path = Path::new("file");
-        for (live_len, fits) in [(1 << 19, true), ((1 << 19) + 1, false), (1 << 20, false)] {
+        for (live_len, fits) in [(1 << 17, true), ((1 << 17) + 1, false), (1 << 18, false)] {
             let file = disk.create(path).expect("a file in memory");
             let mut out = SectionWriter::new(file, 7, 1).expect("a header");
             let section = Section::Keyspace {

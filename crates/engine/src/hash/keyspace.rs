@@ -1,8 +1,8 @@
 //! The handle of a hash keyspace.
 
 use super::{
-    Guard, Hit, Iter, Quick, Sight, hash_key,
-    table::{Approach, Slot},
+    Guard, HashView, Hit, Iter, Sight, hash_key,
+    table::{Approach, Lead, Slot, Straight},
 };
 use crate::{
     CasOutcome, Commit, Error, Result, Snapshot, WriteOptions,
@@ -12,7 +12,7 @@ use crate::{
     open::Open,
     writing::until_first,
 };
-use annals_journal::{Address, Kind, Seq, pin};
+use annals_journal::{Address, Kind, Pin, Seq, pin};
 use std::sync::{
     Arc,
     atomic::{Ordering, fence},
@@ -161,37 +161,73 @@ impl HashKeyspace {
         self.get_bytes(key.as_ref())
     }
 
-    /// The body of [`get`](Self::get), once for all types of keys: it is long.
+    /// The body of [`get`](Self::get), once for all types of keys.
     #[inline(never)]
     fn get_bytes(&self, key: &[u8]) -> Result<Option<Guard<'_>>> {
         let core: &Core = &self.core;
-        let hash = hash_key(core.hash_seed, key);
-        match self.find_quick(core, hash, key) {
-            Quick::Value(value) => Ok(Some(value)),
-            Quick::Absent => Ok(None),
-            Quick::Unsure => self.get_slowly(hash, key),
+        self.get_hashed(core, hash_key(core.hash_seed, key), key)
+    }
+
+    /// Between one look-up's wait for memory and the next one's should be as few instructions as
+    /// possible, so that the processor reaches the next one while it waits. What few look-ups need is
+    /// elsewhere, and so are its variables, which would push those that all need out of registers.
+    ///
+    /// A read-only handle is never sure: it has to follow first; nor is one whose keyspace was dropped.
+    #[inline(always)]
+    fn get_hashed<'a>(
+        &'a self,
+        core: &'a Core,
+        hash: u64,
+        key: &[u8],
+    ) -> Result<Option<Guard<'a>>> {
+        if core.read_only || !self.keyspace.is_alive() {
+            return self.get_slowly(hash, key);
         }
+        let pin = pin();
+        let view = self.keyspace.view.read(&pin);
+        match view.table.find_straight(hash) {
+            Straight::Found(lead) => return self.get_behind(lead, (core, view, &pin), hash, key),
+            Straight::Absent => {
+                // What was found comes before this in any case.
+                fence(Ordering::Acquire);
+                if self.keyspace.shows(view, &pin) {
+                    return Ok(None);
+                }
+            }
+            Straight::Unsure => {}
+        }
+        drop(pin);
+        self.get_slowly(hash, key)
+    }
+
+    /// The value that a lead leads to.
+    #[inline(never)]
+    fn get_behind<'a>(
+        &'a self,
+        lead: Lead<'_>,
+        (core, view, pin): (&'a Core, &HashView, &Pin),
+        hash: u64,
+        key: &[u8],
+    ) -> Result<Option<Guard<'a>>> {
+        let found = lead.follow(
+            #[inline(always)]
+            |slot| core.glance_behind(slot, pin, self.keyspace.id, key),
+        );
+        fence(Ordering::Acquire);
+        if self.keyspace.shows(view, pin) {
+            match found {
+                Straight::Found(value) => return Ok(Some(value)),
+                Straight::Absent => return Ok(None),
+                Straight::Unsure => {}
+            }
+        }
+        self.get_slowly(hash, key)
     }
 
     #[cold]
     fn get_slowly(&self, hash: u64, key: &[u8]) -> Result<Option<Guard<'_>>> {
         let hit = self.find_newest(hash, key)?;
         Ok(hit.map(Hit::into_value))
-    }
-
-    /// One look at the newest state. A read-only handle is never sure: it has to follow first; nor is
-    /// one whose keyspace was dropped.
-    #[inline(always)]
-    fn find_quick<'a>(&'a self, core: &'a Core, hash: u64, key: &[u8]) -> Quick<'a> {
-        if core.read_only || !self.keyspace.is_alive() {
-            return Quick::Unsure;
-        }
-        let pin = pin();
-        let view = self.keyspace.view.read(&pin);
-        let found = core.look_up_quick(view, &pin, self.keyspace.id, hash, key);
-        // What it found comes before this in any case.
-        fence(Ordering::Acquire);
-        if self.keyspace.shows(view, &pin) { found } else { Quick::Unsure }
     }
 
     /// Whether `key` is there.
@@ -229,12 +265,7 @@ impl HashKeyspace {
                 }
             }
             for (key, hash) in keys.iter().zip(&hashes) {
-                let key = key.as_ref();
-                found.push(match self.find_quick(core, *hash, key) {
-                    Quick::Value(value) => Some(value),
-                    Quick::Absent => None,
-                    Quick::Unsure => self.get_slowly(*hash, key)?,
-                });
+                found.push(self.get_hashed(core, *hash, key.as_ref())?);
             }
         }
         Ok(found)

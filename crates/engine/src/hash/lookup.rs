@@ -2,7 +2,7 @@
 
 use super::{
     Guard, HashView,
-    table::{Slot, Straight},
+    table::{Seen, Slot},
 };
 use crate::{Error, Result, core::Core};
 use annals_journal::{Address, Glance, Kind, Look, Match, Pin, SegmentGuard, Seq};
@@ -46,43 +46,23 @@ enum Candidate<'a> {
     Gone,
 }
 
-/// What a search without second thoughts comes to.
-pub(crate) enum Quick<'a> {
-    /// The latest version is one that everybody sees, and this is its value.
-    Value(Guard<'a>),
-    /// The key is not there.
-    Absent,
-    /// It takes [`look_up_hashed`](Core::look_up_hashed) to tell.
-    Unsure,
-}
-
 impl Core {
-    /// The value of `key`, whose hash is `hash`, as far as one look tells. Between one look-up's wait
-    /// for memory and the next one's should be as few instructions as possible, so that the
-    /// processor reaches the next one while it waits.
+    /// The value of `key` that a slot leads to, as far as one glance tells: whether it is one that
+    /// everybody sees.
     #[inline(always)]
-    pub(crate) fn look_up_quick<'a>(
-        &'a self,
-        view: &HashView,
+    pub(super) fn glance_behind(
+        &self,
+        slot: Slot,
         pin: &Pin,
         space: u32,
-        hash: u64,
         key: &[u8],
-    ) -> Quick<'a> {
-        let found = view.table.find_straight(
-            hash,
-            #[inline(always)]
-            |slot| match self.journal.glance(Address::unpack(slot.address()), pin, space, key) {
-                Glance::Value(value, seq) if !slot.is_dead() && seq <= self.visible_seq() => {
-                    Some(Guard::new(value))
-                }
-                _ => None,
-            },
-        );
-        match found {
-            Straight::Found(value) => Quick::Value(value),
-            Straight::Absent => Quick::Absent,
-            Straight::Unsure => Quick::Unsure,
+    ) -> Seen<Guard<'_>> {
+        match self.journal.glance(Address::unpack(slot.address()), pin, space, key) {
+            Glance::Value(value, seq) if !slot.is_dead() && seq <= self.visible_seq() => {
+                Seen::Key(Guard::new(value))
+            }
+            Glance::Other => Seen::Other,
+            _ => Seen::Unsure,
         }
     }
 

@@ -9,7 +9,7 @@
 //! # Structure
 //!
 //! The first bits of a hash select an entry of the [`directory`], which describes a subtable: how many bits its
-//! hashes share, its size in buckets of eight slots, and the pages these are in. The next fifteen bits are the
+//! hashes share, its size in buckets of eight slots, and the pages these are in. The next seventeen bits are the
 //! tag. It is kept in the slot, and scaled to the size it gives the home bucket; so the order of hashes is the
 //! order of subtables and, in them, of buckets, and a subtable can grow by any factor without asking for hashes.
 //! It grows in a few steps up to 112 buckets, then it splits. A split uses up the first bit of the tag,
@@ -55,6 +55,7 @@ mod entry;
 mod error;
 mod group;
 mod kernel;
+mod lead;
 mod loader;
 mod marks;
 mod pool;
@@ -80,14 +81,15 @@ mod walk_test;
 
 use std::fmt;
 use std::hint;
-use std::sync::atomic::{AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use annals_disk::prefetch;
 use parking_lot::Mutex;
 
 pub(crate) use changes::Changes;
 pub(crate) use error::TableError;
-pub(crate) use group::{Group, PackedGroup, TAG_BYTES};
+pub(crate) use group::{Group, PACKED_BYTES, PackedGroup, pack};
+pub(crate) use lead::{Lead, Seen};
 pub(crate) use loader::TableLoader;
 pub(crate) use slot::Slot;
 pub(crate) use walk::WalkPlace;
@@ -134,9 +136,9 @@ impl Approach<'_> {
 }
 
 /// What a [straight search](Table::find_straight) came to.
-pub(crate) enum Straight<R> {
-    /// The key's slot is there, and this came of it.
-    Found(R),
+pub(crate) enum Straight<F> {
+    /// This was found.
+    Found(F),
     /// The key has no slot.
     Absent,
     /// It takes [`Table::find`] to tell.
@@ -240,44 +242,15 @@ impl Table {
     }
 
     /// Searches for a key as far as a straight way leads, which it does for nearly all searches: to the first
-    /// slot that may be the key's, or to where the search ends without one. `matches` may be called with any
-    /// address, also with one that was never put here: nothing is validated before.
+    /// bucket with a slot that may be the key's, or to where the search ends without one. What is found is to be
+    /// [followed](Lead::follow).
     ///
     /// A search waits for memory most of the time. The fewer instructions it takes, and the fewer of them depend
     /// on what was loaded, the more of the next search the processor does while it waits for this one; which is why
-    /// there is a second way, and why it has no loop around `matches`.
+    /// there is a second way, and why it ends before a record is looked at.
     #[inline(always)]
-    pub(crate) fn find_straight<R>(
-        &self,
-        hash: u64,
-        matches: impl FnOnce(Slot) -> Option<R>,
-    ) -> Straight<R> {
-        let Ok(view) = View::of(self, hash) else { return Straight::Unsure };
-        let (mut at, sought) = view.home(hash);
-        for _ in 0..view.head().buckets() {
-            let Ok(bucket) = view.bucket(at) else { break };
-            let agreeing = bucket.agreeing(sought);
-            if agreeing != 0 {
-                let place = agreeing.trailing_zeros() as usize;
-                let raw = bucket.word(place);
-                // What the slot leads to is visible from here on.
-                fence(Ordering::Acquire);
-                let found = Slot::from_raw(raw).and_then(matches);
-                // It is in place still, so it was this table's, and what it leads to was not recycled while
-                // `matches` looked.
-                return match found {
-                    Some(found) if view.is_current() && bucket.word(place) == raw => {
-                        Straight::Found(found)
-                    }
-                    _ => Straight::Unsure,
-                };
-            }
-            if !view.is_passed(at, bucket) {
-                return if view.is_current() { Straight::Absent } else { Straight::Unsure };
-            }
-            at = view.after(at);
-        }
-        Straight::Unsure
+    pub(crate) fn find_straight(&self, hash: u64) -> Straight<Lead<'_>> {
+        Lead::find(self, hash)
     }
 
     /// Asks for what leads to the home bucket of a hash to be brought closer, some time before the bucket itself is

@@ -45,7 +45,7 @@ impl Table {
 impl Changes<'_> {
     /// Puts a slot in place of the one that matches, which is returned, or adds it.
     ///
-    /// The address has 48 bits, not all of them zero and not all of them one. `rehash` gives the hash of the key
+    /// The address has 46 bits, not all of them zero and not all of them one. `rehash` gives the hash of the key
     /// of a record, for when a split has to fill the tags again.
     #[inline]
     pub(crate) fn insert(

@@ -1,5 +1,9 @@
 //! The group: a copy of one subtable, and what a checkpoint file has of it.
 
+use std::ops::RangeInclusive;
+
+use super::shape::TAG_BITS;
+
 /// A subtable.
 ///
 /// `counts` says how many slots each bucket has; `slots` has them, bucket after bucket, without empty or vacated
@@ -31,32 +35,36 @@ pub(crate) struct PackedGroup<'a> {
     pub(crate) precision: u8,
     /// The slots of each bucket, and so how many buckets there are.
     pub(crate) counts: &'a [u8],
-    /// The slots: of each the tag in two bytes, then the lowest bytes of the address.
+    /// The slots: of each the lowest bytes of the [packed](pack) word.
     pub(crate) slots: &'a [u8],
-    /// How many bytes of the addresses there are: 1 to 6.
+    /// How many bytes of each there are.
     pub(crate) width: usize,
 }
 
-/// Bytes of a slot besides its address.
-pub(crate) const TAG_BYTES: usize = 2;
+/// How many bytes a packed slot may take: all of its tag, one of its address at least.
+pub(crate) const PACKED_BYTES: RangeInclusive<usize> = 3..=8;
+
+/// The word that a file has of a slot: the tag is lowest, and above it the address, so that the highest bytes are
+/// zero as long as the addresses are small.
+pub(crate) fn pack(raw: u64) -> u64 {
+    raw.rotate_left(TAG_BITS)
+}
 
 /// The raw word of a packed slot.
 #[inline(always)]
 pub(super) fn unpack<const STEP: usize>(bytes: &[u8; STEP]) -> u64 {
     let mut word = [0; 8];
     word[..STEP].copy_from_slice(bytes);
-    // The tag comes first in the file and is highest in memory.
-    u64::from_le_bytes(word).rotate_right(16)
+    u64::from_le_bytes(word).rotate_right(TAG_BITS)
 }
 
 impl PackedGroup<'_> {
     /// How many slots there are; `None` if they are no whole number, or of no possible width.
     pub(super) fn slots_count(&self) -> Option<usize> {
-        if !(1..=6).contains(&self.width) {
+        if !PACKED_BYTES.contains(&self.width) {
             return None;
         }
-        let step = self.width + TAG_BYTES;
-        self.slots.len().is_multiple_of(step).then_some(self.slots.len() / step)
+        self.slots.len().is_multiple_of(self.width).then_some(self.slots.len() / self.width)
     }
 
     /// The same group with its slots as words.
@@ -72,7 +80,7 @@ impl PackedGroup<'_> {
             precision: self.precision,
             buckets: self.counts.len() as u32,
             counts: self.counts.to_vec(),
-            slots: self.slots.chunks_exact(self.width + TAG_BYTES).map(raw).collect(),
+            slots: self.slots.chunks_exact(self.width).map(raw).collect(),
         }
     }
 }

@@ -85,15 +85,15 @@ mod tests {
         };
         let mut found = 0;
         for round in 0..20_000u64 {
-            let known = shape::known(13 + (round % 3) as u32);
+            let known = shape::known(15 + (round % 3) as u32);
             let tag = roll() & shape::TAG_MASK;
             let sought = Sought::new(tag, known);
             let words = std::array::from_fn(|_| {
                 // Often the tag, or the tag but for a bit; with and without the bit of the dead.
-                let near = if roll() % 2 == 0 { tag } else { tag ^ (1 << (roll() % 15)) };
+                let near = if roll() % 2 == 0 { tag } else { tag ^ (1 << (roll() % 17)) };
                 AtomicU64::new(match roll() % 4 {
                     0 => [0, u64::MAX][(roll() % 2) as usize],
-                    _ => (roll() << 63) | (near << 48) | (roll() & 0xffff_ffff_ffff),
+                    _ => (near << 47) | (roll() & 0x7fff_ffff_ffff),
                 })
             });
             let agreeing = agreeing(&words, sought);

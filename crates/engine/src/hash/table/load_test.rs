@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::shape;
 use super::stage::Stage;
 use super::testing::{Dice, Model, check_inside, groups, mix};
-use super::{Group, PackedGroup, Slot, TAG_BYTES, Table, TableError, TableLoader};
+use super::{Group, PackedGroup, Slot, Table, TableError, TableLoader, pack};
 
 fn load(groups: &[Group]) -> Result<Table, TableError> {
     let mut loader = TableLoader::new(|_| true);
@@ -27,13 +27,12 @@ fn model(keys: u64) -> Model {
 }
 
 /// The slots of a group as a file has them.
-fn pack(group: &Group, width: usize) -> Vec<u8> {
+fn packed_slots(group: &Group, width: usize) -> Vec<u8> {
     let mut out = Vec::new();
     for slot in &group.slots {
-        out.extend_from_slice(&slot.to_le_bytes()[6..]);
-        out.extend_from_slice(&slot.to_le_bytes()[..width]);
+        out.extend_from_slice(&pack(*slot).to_le_bytes()[..width]);
     }
-    assert_eq!(out.len(), group.slots.len() * (width + TAG_BYTES));
+    assert_eq!(out.len(), group.slots.len() * width);
     out
 }
 
@@ -42,10 +41,10 @@ fn load_packed(
     is_known: impl Fn(u64) -> bool + Sync,
 ) -> Result<Table, TableError> {
     let width_of = |group: &Group| {
-        let largest = group.slots.iter().map(|slot| slot & ((1 << 48) - 1)).max().unwrap_or(0);
-        (u64::BITS - largest.leading_zeros()).div_ceil(8).max(1) as usize
+        let largest = group.slots.iter().map(|slot| pack(*slot)).max().unwrap_or(0);
+        (u64::BITS - largest.leading_zeros()).div_ceil(8).max(3) as usize
     };
-    let packed: Vec<_> = groups.iter().map(|group| pack(group, width_of(group))).collect();
+    let packed: Vec<_> = groups.iter().map(|group| packed_slots(group, width_of(group))).collect();
     let mut loader = TableLoader::new(is_known);
     for (group, slots) in groups.iter().zip(&packed) {
         let width = width_of(group);
@@ -94,7 +93,7 @@ fn wrong_packed_groups_are_refused() {
         &|group| group.prefix ^= 1 << 63,
         &|group| group.counts[0] = 9,
         &|group| group.counts.truncate(group.counts.len() - 1),
-        &|group| group.slots[0] &= !((1 << 48) - 1),
+        &|group| group.slots[0] &= !((1 << 46) - 1),
         &|group| group.slots.reverse(),
     ];
     for (number, change) in changes.iter().enumerate() {
@@ -169,7 +168,7 @@ fn wrong_fields_are_refused() {
     }
     assert!(matches!(refuse(&|bad| bad[0].depth -= 1), TableError::Order { .. }));
     assert!(matches!(refuse(&|bad| bad[0].depth += 1), TableError::Order { .. }));
-    for precision in [0, 1, 12, 16, 255] {
+    for precision in [0, 1, 14, 18, 255] {
         assert_eq!(
             refuse(&|bad| bad[0].precision = precision),
             TableError::Precision { precision }
@@ -196,13 +195,13 @@ fn wrong_fields_are_refused() {
         }),
         TableError::Counts
     );
-    for raw in [0, u64::MAX, 1 << 63, 5 << 48, (1 << 48) - 1] {
+    for raw in [0, u64::MAX, 1 << 46, 5 << 47, (1 << 46) - 1] {
         assert_eq!(refuse(&|bad| bad[0].slots[5] = raw), TableError::Slot { raw });
     }
     assert!(matches!(
         refuse(&|bad| {
             let last = bad[0].slots.len() - 1;
-            bad[0].slots[last] &= !(0x7fff << 48);
+            bad[0].slots[last] &= (1 << 47) - 1;
         }),
         TableError::Displaced { .. }
     ));
@@ -215,7 +214,7 @@ fn a_long_prefix_needs_many_groups() {
     let empty = |prefix: u64, depth: u8| Group {
         prefix,
         depth,
-        precision: 15,
+        precision: 17,
         buckets: 4,
         counts: vec![0; 4],
         slots: Vec::new(),
@@ -231,11 +230,8 @@ fn a_long_prefix_needs_many_groups() {
 /// More slots than a size should hold are given more room.
 #[test]
 fn a_full_group_is_given_room() {
-    let slots = (0..32u64)
-        .map(|at| (at / 8) << 61 | (at + 64))
-        .map(|raw| raw & !(1 << 63) | raw >> 63 << 62);
-    let slots: Vec<u64> = slots.collect();
-    let group = Group { prefix: 0, depth: 0, precision: 15, buckets: 4, counts: vec![8; 4], slots };
+    let slots: Vec<u64> = (0..32u64).map(|at| (at / 8) << 62 | (at + 64)).collect();
+    let group = Group { prefix: 0, depth: 0, precision: 17, buckets: 4, counts: vec![8; 4], slots };
     let table = load(&[group]).unwrap();
     assert_eq!(table.len(), 32);
     assert!(groups(&table)[0].buckets > 4);
@@ -259,12 +255,12 @@ fn sizes_between_the_steps_load_and_grow_on() {
             .collect();
         slots.sort_unstable_by_key(|slot| slot.tag());
         let mut stage = Stage::default();
-        stage.begin(buckets, 15);
+        stage.begin(buckets, 17);
         stage.place(slots.into_iter());
         let slots = stage.words().iter().copied().filter(|raw| *raw != 0).collect();
         let (buckets_count, counts) = (buckets as u32, stage.counts().to_vec());
         let group =
-            Group { prefix: 0, depth: 0, precision: 15, buckets: buckets_count, counts, slots };
+            Group { prefix: 0, depth: 0, precision: 17, buckets: buckets_count, counts, slots };
         for table in [
             load(std::slice::from_ref(&group)),
             load_packed(std::slice::from_ref(&group), |_| true),

@@ -15,7 +15,7 @@ use super::bucket::SLOTS;
 use super::directory::{Directory, ENTRY_BYTES};
 use super::entry::{Head, Roots};
 use super::error::TableError;
-use super::group::{self, Group, PackedGroup, TAG_BYTES};
+use super::group::{self, Group, PackedGroup};
 use super::marks::Passed;
 use super::pool::Pool;
 use super::shape::{self, FULL, LARGEST, MAX_DEPTH, MIN_PRECISION, PAGE, ROOTS, TAG_BITS};
@@ -173,12 +173,12 @@ impl<'a, K: Fn(u64) -> bool + Sync> TableLoader<'a, K> {
         let mut filled = Filled::default();
         for Planned { group, roots, number } in planned {
             let outcome = match group.width {
-                1 => self.fill_group::<{ 1 + TAG_BYTES }>(group, roots, &mut filled),
-                2 => self.fill_group::<{ 2 + TAG_BYTES }>(group, roots, &mut filled),
-                3 => self.fill_group::<{ 3 + TAG_BYTES }>(group, roots, &mut filled),
-                4 => self.fill_group::<{ 4 + TAG_BYTES }>(group, roots, &mut filled),
-                5 => self.fill_group::<{ 5 + TAG_BYTES }>(group, roots, &mut filled),
-                6 => self.fill_group::<{ 6 + TAG_BYTES }>(group, roots, &mut filled),
+                3 => self.fill_group::<3>(group, roots, &mut filled),
+                4 => self.fill_group::<4>(group, roots, &mut filled),
+                5 => self.fill_group::<5>(group, roots, &mut filled),
+                6 => self.fill_group::<6>(group, roots, &mut filled),
+                7 => self.fill_group::<7>(group, roots, &mut filled),
+                8 => self.fill_group::<8>(group, roots, &mut filled),
                 _ => Err(TableError::Counts),
             };
             outcome.map_err(|error| Misfit { error, group: Some(*number) })?;
@@ -346,7 +346,7 @@ impl Sieve {
         let mut wrong = false;
         for &raw in slots {
             wrong |= !Slot::is_valid(raw) | (self.distance(raw, bucket) > self.reach);
-            self.dead += (raw >> 63) as usize;
+            self.dead += usize::from(slot::is_dead(raw));
         }
         if wrong {
             return Err(self.fault(bucket, slots));

@@ -16,14 +16,14 @@ pub(super) const FIRST: usize = 4;
 pub(super) const LARGEST: usize = (1 << 23) - PAGE;
 
 /// Bits of a tag.
-pub(super) const TAG_BITS: u32 = 15;
+pub(super) const TAG_BITS: u32 = 17;
 /// All bits of a tag.
 pub(super) const TAG_MASK: u64 = (1 << TAG_BITS) - 1;
 /// A split that would leave fewer known bits than this fills all tags anew. Some seven bits say no more than
-/// where the slot is, so with 13 a slot in the way is mistaken for the one sought once in 64 times or less. To
+/// where the slot is, so with 15 a slot in the way is mistaken for the one sought once in 256 times or less. To
 /// do without more bits would hardly save any hashes: one is asked for 1.14 times a key as it is, and each key
 /// has to be asked for once.
-pub(super) const MIN_PRECISION: u32 = 13;
+pub(super) const MIN_PRECISION: u32 = 15;
 /// The deepest directory: 16 M entries serve some ten billion keys.
 pub(super) const MAX_DEPTH: u32 = 24;
 /// The directory may double while its entries are at most this many times the subtables...

@@ -1,9 +1,9 @@
 //! The slot: one 64-bit word that says where a key's newest record is.
 //!
-//! `dead:1 | tag:15 | address:48`. Two raw values are no slot: 0 is an empty place, [`VACATED`] a place whose
+//! `tag:17 | dead:1 | address:46`. Two raw values are no slot: 0 is an empty place, [`VACATED`] a place whose
 //! slot was removed from a full bucket. No slot equals either, because no address is zero or all ones.
 
-use super::shape;
+use super::shape::TAG_BITS;
 
 /// An empty place.
 pub(super) const EMPTY: u64 = 0;
@@ -11,9 +11,9 @@ pub(super) const EMPTY: u64 = 0;
 pub(super) const VACATED: u64 = u64::MAX;
 
 /// The bits of the address.
-pub(super) const ADDRESS: u64 = (1 << 48) - 1;
-const DEAD: u64 = 1 << 63;
-const TAG_SHIFT: u32 = 48;
+pub(super) const ADDRESS: u64 = (1 << 46) - 1;
+const DEAD: u64 = 1 << 46;
+const TAG_SHIFT: u32 = u64::BITS - TAG_BITS;
 
 /// What the table keeps of one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub(crate) struct Slot(u64);
 impl Slot {
     pub(super) fn new(tag: u64, address: u64, dead: bool) -> Self {
         debug_assert!(address != 0 && address < ADDRESS, "an address the table cannot hold");
-        Self((u64::from(dead) << 63) | (tag << TAG_SHIFT) | (address & ADDRESS))
+        Self((if dead { DEAD } else { 0 }) | (tag << TAG_SHIFT) | (address & ADDRESS))
     }
 
     /// The slot a raw word holds, if it holds one.
@@ -55,7 +55,7 @@ impl Slot {
         Self((self.0 & !ADDRESS) | (address & ADDRESS))
     }
 
-    /// Where the record is: 48 bits, which mean nothing to the table.
+    /// Where the record is: 46 bits, which mean nothing to the table.
     #[inline]
     pub(crate) fn address(self) -> u64 {
         self.0 & ADDRESS
@@ -64,14 +64,20 @@ impl Slot {
     /// Whether the record is the key's removal, kept for the snapshots that may need the history behind it.
     #[inline]
     pub(crate) fn is_dead(self) -> bool {
-        self.0 & DEAD != 0
+        is_dead(self.0)
     }
+}
+
+/// Whether a raw word says that its record is the key's removal.
+#[inline]
+pub(super) fn is_dead(raw: u64) -> bool {
+    raw & DEAD != 0
 }
 
 /// The tag in a raw word.
 #[inline]
 pub(super) fn tag_of(raw: u64) -> u64 {
-    (raw >> TAG_SHIFT) & shape::TAG_MASK
+    raw >> TAG_SHIFT
 }
 
 /// What a search compares: the known bits of the tag, at their place in the slot.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use super::slot::Slot;
-use super::testing::{Dice, mix};
+use super::testing::{Dice, mix, straight};
 use super::{Group, Straight, Table, WalkPlace};
 
 /// Each key has this many addresses of its own.
@@ -87,7 +87,7 @@ fn run(hash: fn(u64) -> u64, stable: u64, passing: u64, rounds: u64) {
                     });
                     assert!(found.expect("a key that is always there") >= least);
                     let least = floor.load(Ordering::Acquire);
-                    let straight = table.find_straight(hash(of), |slot| {
+                    let straight = straight(table, hash(of), |slot| {
                         (key(slot.address()) == of).then_some(slot.address() % BLOCK)
                     });
                     match straight {
@@ -155,7 +155,7 @@ fn readers_of_a_growing_table() {
                         }
                         let Some(of) = (count > 0).then(|| dice.roll(count)) else { continue };
                         let is = |slot: Slot| (slot.address() == of + 64).then_some(());
-                        let straight = table.find_straight(mix(of ^ seed << 32), is);
+                        let straight = straight(table, mix(of ^ seed << 32), is);
                         assert!(!matches!(straight, Straight::Absent), "key {of} of {count}");
                         assert!(
                             table.find(mix(of ^ seed << 32), is).is_some(),

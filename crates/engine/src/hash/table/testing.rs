@@ -6,7 +6,7 @@ use super::bucket::SLOTS;
 use super::shape;
 use super::slot::{EMPTY, Slot};
 use super::view::View;
-use super::{Group, Straight, Table, WalkPlace};
+use super::{Group, Seen, Straight, Table, WalkPlace};
 
 /// A hash as good as any.
 pub(super) fn mix(mut x: u64) -> u64 {
@@ -87,7 +87,7 @@ impl Model {
             .find((self.hash)(key), |slot| (self.log[&slot.address()] == key).then_some(slot))
             .map(|slot| (slot.address(), slot.is_dead()));
         assert_eq!(found, self.slots.get(&key).copied(), "key {key}");
-        let straight = self.table.find_straight((self.hash)(key), |slot| {
+        let straight = straight(&self.table, (self.hash)(key), |slot| {
             (self.log[&slot.address()] == key).then_some(slot)
         });
         match straight {
@@ -106,6 +106,19 @@ impl Model {
         assert_eq!((self.table.len(), self.table.dead_len()), (self.slots.len() - dead, dead));
         let hash_of = |slot: Slot| (self.hash)(self.log[&slot.address()]);
         assert_eq!(check_inside(&self.table, hash_of), self.slots.len());
+    }
+}
+
+/// A straight search that is followed to its end.
+pub(super) fn straight<R>(
+    table: &Table,
+    hash: u64,
+    mut matches: impl FnMut(Slot) -> Option<R>,
+) -> Straight<R> {
+    match table.find_straight(hash) {
+        Straight::Found(lead) => lead.follow(|slot| matches(slot).map_or(Seen::Other, Seen::Key)),
+        Straight::Absent => Straight::Absent,
+        Straight::Unsure => Straight::Unsure,
     }
 }
 

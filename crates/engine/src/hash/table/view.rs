@@ -74,13 +74,20 @@ impl<'t> View<'t> {
     /// A bucket. Missing only if the view is outdated.
     #[inline]
     pub(super) fn bucket(&self, at: usize) -> Result<Bucket<'t>, Outdated> {
-        let page = at / PAGE;
-        let page = if self.head.buckets() <= shape::FULL && page < ROOTS {
-            self.entry.root(self.head, page)
-        } else {
-            self.indexed(page)?
-        };
+        if self.head.buckets() <= shape::FULL && at < shape::FULL {
+            return self.bucket_at_hand(at).ok_or(Outdated);
+        }
+        let page = self.indexed(at / PAGE)?;
         self.table.arena.bucket(page, at % PAGE).ok_or(Outdated)
+    }
+
+    /// A bucket of a subtable that has no index pages.
+    #[inline(always)]
+    pub(super) fn bucket_at_hand(&self, at: usize) -> Option<Bucket<'t>> {
+        if at >= shape::FULL {
+            return None;
+        }
+        self.table.arena.bucket(self.entry.root(self.head, at / PAGE), at % PAGE)
     }
 
     /// The number of a page of a large subtable, from its index pages. Takes a copy, so that who does not come here
