@@ -28,7 +28,7 @@ impl Engine for AnnalsOrdered {
 
     fn open(dir: &Path, mode: Mode) -> Result<Self> {
         let db = open_database(dir, mode)?;
-        let keyspace = db.ordered_keyspace("bench")?;
+        let keyspace = db.keyspace("bench")?;
         Ok(Self { db, keyspace })
     }
 

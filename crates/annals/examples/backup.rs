@@ -63,7 +63,7 @@ pub(crate) fn run(dir: &Path) -> Result<(), Box<dyn Error>> {
     // writing it goes its own way, so keep backups for copying and work on what was restored.
     Database::restore(&backup, &restored)?;
     let db = Database::open(&restored)?;
-    let numbers = db.open_keyspace("numbers")?;
+    let numbers = db.open_hash_keyspace("numbers")?;
     println!("restored {} records", numbers.len());
     assert!(numbers.len() >= at_least);
     for number in 0..numbers.len() {

@@ -53,7 +53,7 @@ pub(crate) fn run(dir: &Path) -> Result<(), Box<dyn Error>> {
     db.close()?;
 
     let db = Database::open(dir)?;
-    let stock = db.open_keyspace("stock")?;
+    let stock = db.open_hash_keyspace("stock")?;
     assert_eq!(stock.get("apple")?.as_deref(), Some(&b"41"[..]));
     assert_eq!(stock.len(), 1);
     println!("all there after opening again");

@@ -50,8 +50,8 @@ pub(crate) fn run(dir: &Path) -> Result<(), Box<dyn Error>> {
 
 /// The keyspace of the sessions, with its default time to live.
 fn sessions(db: &Database) -> annals::Result<HashKeyspace> {
-    match db.create_keyspace("sessions", KeyspaceOptions::default().ttl(HOUR)) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => db.open_keyspace("sessions"),
+    match db.create_hash_keyspace("sessions", KeyspaceOptions::default().ttl(HOUR)) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => db.open_hash_keyspace("sessions"),
         other => other,
     }
 }

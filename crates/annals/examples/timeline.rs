@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 pub(crate) fn run(dir: &Path) -> Result<(), Box<dyn Error>> {
     let db = Database::open(dir)?;
-    let readings = db.ordered_keyspace("readings")?;
+    let readings = db.keyspace("readings")?;
 
     // One commit for all: in whatever order they come, they are read in that of their keys.
     let mut batch = db.batch();

@@ -81,7 +81,7 @@ fn a_full_disk_is_an_error_before_the_commit() {
     db.sync().unwrap();
     drop((keys, db));
     let db = open(&sim).unwrap();
-    assert_eq!(db.open_keyspace("keys").unwrap().len(), u64::from(written) + 1);
+    assert_eq!(db.open_hash_keyspace("keys").unwrap().len(), u64::from(written) + 1);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_damaged_record_is_an_error_with_file_and_offset_and_the_rest_stays_readable
     sim.flip_bit(&path, at + 4, 2).unwrap();
 
     let db = open(&sim).unwrap();
-    let keys = db.open_keyspace("keys").unwrap();
+    let keys = db.open_hash_keyspace("keys").unwrap();
     let error = keys.get("one").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     let message = error.to_string();
@@ -148,7 +148,7 @@ fn a_torn_tail_is_cut_off_kept_aside_and_reported() {
         let crashed = sim.restart_with_seed(seed);
         drop((keys, db));
         let db = open(&crashed).unwrap();
-        assert!(db.open_keyspace("keys").unwrap().contains("synced").unwrap());
+        assert!(db.open_hash_keyspace("keys").unwrap().contains("synced").unwrap());
         let recovery = db.recovery().clone();
         (recovery.torn_bytes > 0).then_some((crashed, recovery))
     });

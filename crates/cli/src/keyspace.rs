@@ -14,9 +14,6 @@ use annals::{
 };
 use std::ops::ControlFlow;
 
-/// The kind of a keyspace that is made where nothing is said about it.
-pub(crate) const KIND_IF_MADE: KeyspaceKind = KeyspaceKind::Ordered;
-
 /// A keyspace of either kind.
 #[derive(Debug)]
 pub(crate) enum Keyspace {
@@ -25,12 +22,17 @@ pub(crate) enum Keyspace {
 }
 
 /// Makes the keyspace `name`, which must not be there.
-pub(crate) fn make(db: &Database, name: &str, options: KeyspaceOptions) -> Result<Keyspace> {
-    Ok(match options.kind {
+pub(crate) fn make(
+    db: &Database,
+    name: &str,
+    kind: KeyspaceKind,
+    options: KeyspaceOptions,
+) -> Result<Keyspace> {
+    Ok(match kind {
         KeyspaceKind::Ordered => {
-            Keyspace::Ordered(db.create_ordered_keyspace(name, options, TreeOptions::default())?)
+            Keyspace::Ordered(db.create_keyspace(name, options, TreeOptions::default())?)
         }
-        _ => Keyspace::Hash(db.create_keyspace(name, options)?),
+        _ => Keyspace::Hash(db.create_hash_keyspace(name, options)?),
     })
 }
 
@@ -57,12 +59,12 @@ pub(crate) fn unknown(db: &Database, name: &str) -> Failure {
 impl Keyspace {
     /// The keyspace `name`, which must be there.
     pub(crate) fn open(db: &Database, name: &str) -> Result<Self> {
-        match db.open_keyspace(name) {
+        match db.open_hash_keyspace(name) {
             Ok(keyspace) => Ok(Self::Hash(keyspace)),
             Err(error) => match error.kind() {
                 ErrorKind::NotFound => Err(unknown(db, name)),
                 _ if find(db, name)?.kind == KeyspaceKind::Ordered => {
-                    Ok(Self::Ordered(db.open_ordered_keyspace(name)?))
+                    Ok(Self::Ordered(db.open_keyspace(name)?))
                 }
                 _ => Err(error.into()),
             },
@@ -84,9 +86,7 @@ impl Keyspace {
                 brief(name.as_bytes())
             ))),
             (Some(_), _) => Self::open(db, name),
-            (None, kind) => {
-                make(db, name, KeyspaceOptions { kind: kind.unwrap_or(KIND_IF_MADE), ttl: None })
-            }
+            (None, kind) => make(db, name, kind.unwrap_or_default(), KeyspaceOptions::default()),
         }
     }
 

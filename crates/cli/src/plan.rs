@@ -4,7 +4,6 @@ use crate::{
     args::{CommandArgs, CommandLine, DurabilityArg, KeyspaceCommand, KindArg, ScanArgs},
     command::{self, Command},
     failure::{Failure, Result},
-    keyspace::KIND_IF_MADE,
     lines::KeyRule,
     output::Form,
     session::{Session, Settings},
@@ -75,8 +74,8 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
         CommandArgs::Keyspace(keyspace) => match keyspace {
             KeyspaceCommand::List => Box::new(command::KeyspaceList),
             KeyspaceCommand::Create { name, kind: of, ttl, .. } => {
-                let options = KeyspaceOptions { kind: kind_or_usual(of), ttl };
-                Box::new(command::KeyspaceCreate { name, options })
+                let (kind, options) = (kind_or_usual(of), KeyspaceOptions { ttl });
+                Box::new(command::KeyspaceCreate { name, kind, options })
             }
             KeyspaceCommand::Drop { name, .. } => Box::new(command::KeyspaceDrop { name }),
             KeyspaceCommand::Stats { name } => Box::new(command::KeyspaceStats { name }),
@@ -135,7 +134,7 @@ fn kind(kind: KindArg) -> KeyspaceKind {
 }
 
 fn kind_or_usual(said: Option<KindArg>) -> KeyspaceKind {
-    said.map_or(KIND_IF_MADE, kind)
+    said.map_or_else(KeyspaceKind::default, kind)
 }
 
 fn bytes(text: OsString) -> Vec<u8> {

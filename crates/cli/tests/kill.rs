@@ -231,7 +231,7 @@ enum Found {
 impl Found {
     fn make(db: &Database, name: &str, kind: KeyspaceKind) -> Self {
         match kind {
-            KeyspaceKind::Ordered => Self::Ordered(db.ordered_keyspace(name).unwrap()),
+            KeyspaceKind::Ordered => Self::Ordered(db.keyspace(name).unwrap()),
             _ => Self::Hash(db.hash_keyspace(name).unwrap()),
         }
     }

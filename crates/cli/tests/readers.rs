@@ -74,7 +74,7 @@ fn a_reader_in_another_process_keeps_its_state_and_nothing_is_recycled() {
     assert!(db.stats().log.recycled_count > before, "the reader is gone");
     db.close().unwrap();
     let db = open().unwrap();
-    let keyspace = db.open_keyspace("default").unwrap();
+    let keyspace = db.open_hash_keyspace("default").unwrap();
     for key in 0..KEYS {
         let found = keyspace.get(format!("{key:08}")).unwrap().unwrap().to_vec();
         assert_eq!(found, value(key, 8));
@@ -86,7 +86,7 @@ fn a_scan_of_an_ordered_keyspace_stays_with_its_moment() {
     let place = Place::new();
     let builder = Database::builder().segment_bytes(SEGMENT_BYTES_COUNT).memory_bytes(1 << 20);
     let db = builder.open(place.data()).unwrap();
-    let sorted = db.ordered_keyspace("sorted").unwrap();
+    let sorted = db.keyspace("sorted").unwrap();
     let write = |round: u32| {
         for key in 0..KEYS {
             sorted.insert(format!("{key:08}"), value(key, round)).unwrap();

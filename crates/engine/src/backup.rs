@@ -52,7 +52,7 @@ impl Database {
     ///
     /// Database::restore(&backup, &restored)?;
     /// let copy = Database::open(&restored)?;
-    /// assert!(copy.open_keyspace("users")?.contains("ada")?);
+    /// assert!(copy.open_hash_keyspace("users")?.contains("ada")?);
     /// # drop((db, copy));
     /// # std::fs::remove_dir_all(&folder).ok();
     /// # Ok::<(), annals_engine::Error>(())

@@ -133,7 +133,7 @@ impl WriteBatch {
     ///
     /// ```
     /// let db = annals_engine::Database::open_in_memory()?;
-    /// let scores = db.ordered_keyspace("scores")?;
+    /// let scores = db.keyspace("scores")?;
     /// scores.insert_many([("a", "1"), ("b", "2")])?;
     /// let mut batch = db.batch();
     /// batch.remove_range::<&str>(&scores, ..)?;

@@ -22,9 +22,9 @@ pub const KEYSPACE_NAME_BYTES_MAX: usize = 255;
 #[non_exhaustive]
 pub enum KeyspaceKind {
     /// Point look-ups without a copy.
-    #[default]
     Hash,
     /// Sorted keys: ranges and prefixes, and more data than memory.
+    #[default]
     Ordered,
 }
 
@@ -47,8 +47,6 @@ impl std::fmt::Display for KeyspaceKind {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeyspaceOptions {
-    /// What it is good at.
-    pub kind: KeyspaceKind,
     /// How long records live that do not say otherwise; `None`: for ever.
     pub ttl: Option<Duration>,
 }
@@ -67,6 +65,7 @@ impl KeyspaceOptions {
 pub(crate) struct Keyspace {
     pub(crate) id: u32,
     pub(crate) name: String,
+    pub(crate) kind: KeyspaceKind,
     pub(crate) options: KeyspaceOptions,
     /// The current view; clearing puts an empty one in its place.
     pub(crate) view: Current<HashView>,
@@ -79,16 +78,15 @@ impl Keyspace {
     /// Whether it is an ordered one.
     #[inline]
     pub(crate) fn is_ordered(&self) -> bool {
-        self.options.kind == KeyspaceKind::Ordered
+        self.kind == KeyspaceKind::Ordered
     }
 
     /// Whether it is of this kind.
     pub(crate) fn check_kind(&self, kind: KeyspaceKind) -> Result<()> {
-        let found = self.options.kind;
-        if found == kind {
+        if self.kind == kind {
             return Ok(());
         }
-        Err(Error::WrongKind { name: self.name.clone(), found })
+        Err(Error::WrongKind { name: self.name.clone(), found: self.kind })
     }
 
     /// When a record that is written now expires, if it may live for `ttl`, or else for as long as the
@@ -151,6 +149,7 @@ impl Listed {
     pub(crate) fn new(
         id: u32,
         name: String,
+        kind: KeyspaceKind,
         options: KeyspaceOptions,
         view: Arc<HashView>,
         tree: Arc<TreeView>,
@@ -158,6 +157,7 @@ impl Listed {
         let keyspace = Arc::new(Keyspace {
             id,
             name,
+            kind,
             options,
             view: Current::new(Arc::clone(&view)),
             tree: Current::new(Arc::clone(&tree)),
@@ -197,16 +197,16 @@ impl Catalog {
     pub(crate) fn with(&self, change: &Change, trees: impl Fn(u32) -> TreeView) -> Self {
         let mut next = self.clone();
         match change {
-            Change::Create { id, name, options } => {
+            Change::Create { id, name, kind, options } => {
                 if next.by_id.contains_key(id) || *id < next.next_id {
                     return next;
                 }
-                let tree = match options.kind {
+                let tree = match kind {
                     KeyspaceKind::Hash => TreeView::default(),
                     KeyspaceKind::Ordered => trees(*id),
                 };
                 let (name, view) = (name.clone(), Arc::new(HashView::default()));
-                next.insert(Listed::new(*id, name, *options, view, Arc::new(tree)));
+                next.insert(Listed::new(*id, name, *kind, *options, view, Arc::new(tree)));
             }
             Change::Drop { id } => {
                 if let Some(listed) = next.by_id.remove(id) {
@@ -261,6 +261,7 @@ pub(crate) enum Change {
     Create {
         id: u32,
         name: String,
+        kind: KeyspaceKind,
         options: KeyspaceOptions,
     },
     Drop {
@@ -290,10 +291,10 @@ impl Change {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         match self {
-            Self::Create { id, name, options } => {
+            Self::Create { id, name, kind, options } => {
                 out.push(1);
                 out.extend_from_slice(&id.to_le_bytes());
-                encode_options(options, &mut out);
+                encode_options(*kind, options, &mut out);
                 out.extend_from_slice(name.as_bytes());
             }
             Self::Drop { id } => {
@@ -320,10 +321,10 @@ impl Change {
         let id = u32::from_le_bytes(*id);
         match (tag, rest) {
             (1, rest) => {
-                let (options, name) = decode_options(rest)?;
+                let (kind, options, name) = decode_options(rest)?;
                 let name = std::str::from_utf8(name).ok()?.to_owned();
                 check_name(&name).ok()?;
-                Some(Self::Create { id, name, options })
+                Some(Self::Create { id, name, kind, options })
             }
             (2, []) => Some(Self::Drop { id }),
             (3, []) => Some(Self::Clear { id }),
@@ -339,8 +340,8 @@ impl Change {
 /// Bytes of encoded options.
 const OPTIONS_BYTES: usize = 9;
 
-pub(crate) fn encode_options(options: &KeyspaceOptions, out: &mut Vec<u8>) {
-    out.push(match options.kind {
+pub(crate) fn encode_options(kind: KeyspaceKind, options: &KeyspaceOptions, out: &mut Vec<u8>) {
+    out.push(match kind {
         KeyspaceKind::Hash => 1,
         KeyspaceKind::Ordered => 2,
     });
@@ -348,7 +349,7 @@ pub(crate) fn encode_options(options: &KeyspaceOptions, out: &mut Vec<u8>) {
     out.extend_from_slice(&ttl_ms.to_le_bytes());
 }
 
-pub(crate) fn decode_options(bytes: &[u8]) -> Option<(KeyspaceOptions, &[u8])> {
+pub(crate) fn decode_options(bytes: &[u8]) -> Option<(KeyspaceKind, KeyspaceOptions, &[u8])> {
     let (head, rest) = bytes.split_at_checked(OPTIONS_BYTES)?;
     let (kind, ttl) = head.split_first()?;
     let kind = match kind {
@@ -358,7 +359,7 @@ pub(crate) fn decode_options(bytes: &[u8]) -> Option<(KeyspaceOptions, &[u8])> {
     };
     let ttl_ms = u64::from_le_bytes(ttl.try_into().ok()?);
     let ttl = (ttl_ms != u64::MAX).then(|| Duration::from_millis(ttl_ms));
-    Some((KeyspaceOptions { kind, ttl }, rest))
+    Some((kind, KeyspaceOptions { ttl }, rest))
 }
 
 /// Checks a keyspace's name: 1 to 255 bytes of UTF-8 without control characters, not starting or
@@ -385,11 +386,12 @@ mod tests {
     #[test]
     fn changes_round_trip_and_cuts_are_refused() {
         let options = KeyspaceOptions::default().ttl(Duration::from_millis(5));
-        let create = Change::Create { id: 7, name: "sessions".into(), options };
-        let ordered = KeyspaceOptions { kind: KeyspaceKind::Ordered, ttl: None };
+        let kind = KeyspaceKind::Hash;
+        let create = Change::Create { id: 7, name: "sessions".into(), kind, options };
+        let (kind, options) = (KeyspaceKind::Ordered, KeyspaceOptions::default());
         for change in [
             create.clone(),
-            Change::Create { id: 8, name: "scores".into(), options: ordered },
+            Change::Create { id: 8, name: "scores".into(), kind, options },
             Change::Drop { id: 1 },
             Change::Clear { id: u32::MAX },
             Change::Renew { id: 8, tree: 9 },

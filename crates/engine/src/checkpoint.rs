@@ -10,7 +10,7 @@ mod format;
 
 use crate::{
     Error, Result,
-    catalog::{Catalog, Listed},
+    catalog::{Catalog, KeyspaceKind, Listed},
     core::Core,
     hash::HashView,
     ordered::{Moved, MovedValue, TreeView},
@@ -190,11 +190,19 @@ pub(crate) fn read(
                 let table = reader.table(&slot_known)?;
                 let view = Arc::new(HashView::restored(table, expiries, &live));
                 let tree = Arc::default();
-                loaded.catalog.insert(Listed::new(id, name, options, view, tree));
+                loaded.catalog.insert(Listed::new(
+                    id,
+                    name,
+                    KeyspaceKind::Hash,
+                    options,
+                    view,
+                    tree,
+                ));
             }
             Section::Ordered { id, tree, name, options } => {
                 let tree = Arc::new(TreeView { id: tree, ..TreeView::default() });
-                loaded.catalog.insert(Listed::new(id, name, options, Arc::default(), tree));
+                let kind = KeyspaceKind::Ordered;
+                loaded.catalog.insert(Listed::new(id, name, kind, options, Arc::default(), tree));
             }
             Section::Moved { values } => {
                 let known = |value: &MovedValue| {

@@ -80,7 +80,7 @@ pub(crate) trait Targets {
 
     /// Whether some are of the kind.
     fn have(&self, kind: KeyspaceKind) -> bool {
-        self.keyspaces().any(|keyspace| keyspace.options.kind == kind)
+        self.keyspaces().any(|keyspace| keyspace.kind == kind)
     }
 }
 

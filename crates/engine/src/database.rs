@@ -111,28 +111,13 @@ impl Database {
         Self::builder().break_lock(path)
     }
 
-    /// The hash keyspace `name`, created with default options if it is not there.
-    ///
-    /// # Errors
-    /// [`Error::InvalidName`], and those of writing.
-    pub fn hash_keyspace(&self, name: &str) -> Result<HashKeyspace> {
-        match self.open_keyspace(name) {
-            Err(Error::UnknownKeyspace { .. }) => {}
-            other => return other,
-        }
-        match self.create_keyspace(name, KeyspaceOptions::default()) {
-            // Somebody else was faster.
-            Err(Error::KeyspaceExists { .. }) => self.open_keyspace(name),
-            other => other,
-        }
-    }
-
-    /// The ordered keyspace `name`, created with default options if it is not there.
+    /// The keyspace `name`, created with default options if it is not there. It is an ordered one, the kind that
+    /// serves most uses; hash keyspaces are asked for [by their kind](Self::hash_keyspace).
     ///
     /// ```
     /// use annals_engine::{Database, ErrorKind};
     /// let db = Database::open_in_memory()?;
-    /// db.ordered_keyspace("scores")?.insert("ada", "12")?;
+    /// db.keyspace("scores")?.insert("ada", "12")?;
     /// let refused = db.hash_keyspace("scores").unwrap_err();
     /// assert_eq!(refused.kind(), ErrorKind::InvalidInput);
     /// # Ok::<(), annals_engine::Error>(())
@@ -140,26 +125,25 @@ impl Database {
     ///
     /// # Errors
     /// [`Error::InvalidName`], [`Error::WrongKind`], and those of writing.
-    pub fn ordered_keyspace(&self, name: &str) -> Result<OrderedKeyspace> {
-        match self.open_ordered_keyspace(name) {
+    pub fn keyspace(&self, name: &str) -> Result<OrderedKeyspace> {
+        match self.open_keyspace(name) {
             Err(Error::UnknownKeyspace { .. }) => {}
             other => return other,
         }
-        match self.create_ordered_keyspace(name, KeyspaceOptions::default(), TreeOptions::default())
-        {
+        match self.create_keyspace(name, KeyspaceOptions::default(), TreeOptions::default()) {
             // Somebody else was faster.
-            Err(Error::KeyspaceExists { .. }) => self.open_ordered_keyspace(name),
+            Err(Error::KeyspaceExists { .. }) => self.open_keyspace(name),
             other => other,
         }
     }
 
     /// Creates the ordered keyspace `name`, whose tables are kept as `tables` says: a commit with the
-    /// database's durability. The kind that `options` name does not matter.
+    /// database's durability.
     ///
     /// # Errors
     /// [`Error::KeyspaceExists`], [`Error::InvalidName`], `InvalidInput` for options out of range, and
     /// those of writing.
-    pub fn create_ordered_keyspace(
+    pub fn create_keyspace(
         &self,
         name: &str,
         options: KeyspaceOptions,
@@ -169,43 +153,60 @@ impl Database {
         tables.validate()?;
         self.core.create_ordered(name, options, tables)?;
         Trees::spawn(self.core.core());
-        self.open_ordered_keyspace(name)
+        self.open_keyspace(name)
     }
 
     /// The ordered keyspace `name`.
     ///
     /// # Errors
     /// [`Error::UnknownKeyspace`], [`Error::WrongKind`].
-    pub fn open_ordered_keyspace(&self, name: &str) -> Result<OrderedKeyspace> {
+    pub fn open_keyspace(&self, name: &str) -> Result<OrderedKeyspace> {
         let keyspace = self.find_keyspace(name)?;
         keyspace.check_kind(KeyspaceKind::Ordered)?;
         Ok(OrderedKeyspace::new(Arc::clone(&self.core), keyspace))
     }
 
+    /// The hash keyspace `name`, created with default options if it is not there.
+    ///
+    /// # Errors
+    /// [`Error::InvalidName`], and those of writing.
+    pub fn hash_keyspace(&self, name: &str) -> Result<HashKeyspace> {
+        match self.open_hash_keyspace(name) {
+            Err(Error::UnknownKeyspace { .. }) => {}
+            other => return other,
+        }
+        match self.create_hash_keyspace(name, KeyspaceOptions::default()) {
+            // Somebody else was faster.
+            Err(Error::KeyspaceExists { .. }) => self.open_hash_keyspace(name),
+            other => other,
+        }
+    }
+
     /// Creates the hash keyspace `name`: a commit with the database's durability.
     ///
     /// # Errors
-    /// [`Error::KeyspaceExists`], [`Error::InvalidName`], [`Error::WrongKind`] if the options name
-    /// another kind, and those of writing.
-    pub fn create_keyspace(&self, name: &str, options: KeyspaceOptions) -> Result<HashKeyspace> {
+    /// [`Error::KeyspaceExists`], [`Error::InvalidName`], and those of writing.
+    pub fn create_hash_keyspace(
+        &self,
+        name: &str,
+        options: KeyspaceOptions,
+    ) -> Result<HashKeyspace> {
         check_name(name)?;
-        if options.kind != KeyspaceKind::Hash {
-            return Err(Error::WrongKind { name: name.to_owned(), found: options.kind });
-        }
         self.core.change_catalog(|catalog| {
             if catalog.by_name(name).is_some() {
                 return Err(Error::KeyspaceExists { name: name.to_owned() });
             }
-            Ok(Change::Create { id: catalog.next_id, name: name.to_owned(), options })
+            let (id, kind) = (catalog.next_id, KeyspaceKind::Hash);
+            Ok(Change::Create { id, name: name.to_owned(), kind, options })
         })?;
-        self.open_keyspace(name)
+        self.open_hash_keyspace(name)
     }
 
     /// The hash keyspace `name`.
     ///
     /// # Errors
     /// [`Error::UnknownKeyspace`], [`Error::WrongKind`].
-    pub fn open_keyspace(&self, name: &str) -> Result<HashKeyspace> {
+    pub fn open_hash_keyspace(&self, name: &str) -> Result<HashKeyspace> {
         let keyspace = self.find_keyspace(name)?;
         keyspace.check_kind(KeyspaceKind::Hash)?;
         Ok(HashKeyspace::new(Arc::clone(&self.core), keyspace))
@@ -229,12 +230,13 @@ impl Database {
             .iter()
             .map(|listed| {
                 let keyspace = Arc::clone(&listed.keyspace);
-                let (name, id, options) = (keyspace.name.clone(), keyspace.id, keyspace.options);
+                let (name, id, kind) = (keyspace.name.clone(), keyspace.id, keyspace.kind);
+                let ttl = keyspace.options.ttl;
                 let len = match &listed.tree.tree {
                     Some(tree) => tree.with_view(View::len_estimate),
                     None => HashKeyspace::new(Arc::clone(&self.core), keyspace).len(),
                 };
-                KeyspaceInfo { name, id, kind: options.kind, ttl: options.ttl, len }
+                KeyspaceInfo { name, id, kind, ttl, len }
             })
             .collect();
         list.sort_unstable_by(|a, b| a.name.cmp(&b.name));

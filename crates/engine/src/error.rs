@@ -12,7 +12,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// ```
 /// use annals_engine::{Database, ErrorKind};
 /// let db = Database::open_in_memory()?;
-/// let error = db.open_keyspace("users").unwrap_err();
+/// let error = db.open_hash_keyspace("users").unwrap_err();
 /// assert_eq!(error.kind(), ErrorKind::NotFound);
 /// assert!(error.to_string().starts_with("there is no keyspace `users`"));
 /// # Ok::<(), annals_engine::Error>(())
@@ -40,7 +40,7 @@ pub enum Error {
     /// No keyspace has this name.
     #[error(
         "there is no keyspace `{name}`; `keyspaces` lists those there are, `hash_keyspace` or \
-         `ordered_keyspace` makes one"
+         `keyspace` makes one"
     )]
     UnknownKeyspace {
         /// The name asked for.

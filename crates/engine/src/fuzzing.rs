@@ -13,7 +13,8 @@ pub fn catalog(bytes: &[u8]) {
 /// Records of the catalog that are right, for mutations to start from.
 #[must_use]
 pub fn sample_changes() -> Vec<Vec<u8>> {
-    let create = Change::Create { id: 7, name: "sessions".into(), options: Default::default() };
+    let (kind, options) = Default::default();
+    let create = Change::Create { id: 7, name: "sessions".into(), kind, options };
     let renew = Change::Renew { id: 7, tree: 8 };
     [create, Change::Drop { id: 7 }, Change::Clear { id: 7 }, renew].map(|c| c.encode()).to_vec()
 }

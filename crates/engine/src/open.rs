@@ -160,7 +160,7 @@ mod tests {
         let keyspace = db.hash_keyspace("k")?;
         keyspace.insert("first", "1")?;
         let reader = builder().read_only(true).open("db")?;
-        let seen = reader.open_keyspace("k")?;
+        let seen = reader.open_hash_keyspace("k")?;
         let mut snapshot = Some(reader.snapshot());
         for round in 0..6u32 {
             for n in 0..500u32 {

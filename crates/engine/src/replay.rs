@@ -204,8 +204,8 @@ impl Core {
         // Whether anything can be written at all.
         drop(self.journal.writer(ROOM_BYTES, 1)?);
         self.trees.make(self, id, tree_options)?;
-        let options = KeyspaceOptions { kind: KeyspaceKind::Ordered, ..options };
-        self.log_change(|_| Ok(Change::Create { id, name: name.to_owned(), options }))
+        let kind = KeyspaceKind::Ordered;
+        self.log_change(|_| Ok(Change::Create { id, name: name.to_owned(), kind, options }))
     }
 
     /// Clears an ordered keyspace: an empty tree takes the place of the one it has.

@@ -145,7 +145,7 @@ fn stats(core: &Core) -> Stats {
             };
             KeyspaceStats {
                 name: listed.keyspace.name.clone(),
-                kind: listed.keyspace.options.kind,
+                kind: listed.keyspace.kind,
                 len,
                 removed_kept_count: listed.view.table.dead_len() as u64,
                 live_bytes,

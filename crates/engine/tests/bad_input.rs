@@ -182,7 +182,7 @@ fn a_small_database_without_its_root_is_not_made_anew() {
     assert_eq!(Image::of(&disk).names_with(".seg").len(), segments);
     disk.set_file_bytes(Path::new(DIR).join("annals.root"), &root).unwrap();
     let db = open(&disk).unwrap();
-    assert_eq!(db.open_keyspace("k").unwrap().get("a").unwrap().as_deref(), Some(&b"1"[..]));
+    assert_eq!(db.open_hash_keyspace("k").unwrap().get("a").unwrap().as_deref(), Some(&b"1"[..]));
 }
 
 #[test]
@@ -354,7 +354,7 @@ fn a_read_only_handle_needs_no_writing() {
     }
     let db = open().unwrap();
     assert_eq!(&sample::contents(&db), sample::closed().last());
-    let error = db.open_keyspace("users").unwrap().insert("a", "1").unwrap_err();
+    let error = db.open_hash_keyspace("users").unwrap().insert("a", "1").unwrap_err();
     told(&error, ErrorKind::ReadOnly, &["read-only"]);
     told(&db.backup_to("copy").unwrap_err(), ErrorKind::ReadOnly, &["read-only"]);
 }
@@ -396,7 +396,7 @@ fn no_space_at_a_commit() {
         drop(keyspace);
         db.close().unwrap();
         let db = builder().disk(Arc::new(disk)).open(DIR).unwrap();
-        assert_eq!(db.open_keyspace("k").unwrap().len(), u64::from(written) + 1);
+        assert_eq!(db.open_hash_keyspace("k").unwrap().len(), u64::from(written) + 1);
     }
 }
 
@@ -418,7 +418,7 @@ fn closing_takes_no_space_that_is_not_there() {
     db.close().unwrap();
     let db = open().unwrap();
     assert!(db.recovery().clean, "{:?}", db.recovery());
-    assert_eq!(db.open_keyspace("k").unwrap().len(), 500);
+    assert_eq!(db.open_hash_keyspace("k").unwrap().len(), 500);
 }
 
 /// On a full disk compaction is what gives space back: it must not ask for much itself.
@@ -447,7 +447,7 @@ fn a_full_disk_can_be_compacted() {
     drop(keyspace);
     db.close().unwrap();
     assert!(used() < before / 2, "{} of {before} bytes are left", used());
-    assert_eq!(open().unwrap().open_keyspace("k").unwrap().len(), 100);
+    assert_eq!(open().unwrap().open_hash_keyspace("k").unwrap().len(), 100);
 }
 
 #[test]
@@ -472,13 +472,13 @@ fn keys_and_values_that_are_too_long() {
 fn keyspaces_that_are_not_there() {
     let db = Database::open_in_memory().unwrap();
     told(
-        &db.open_keyspace("k").unwrap_err(),
+        &db.open_hash_keyspace("k").unwrap_err(),
         ErrorKind::NotFound,
         &["`k`", "lists those there are"],
     );
     told(&db.drop_keyspace("k").unwrap_err(), ErrorKind::NotFound, &["`k`"]);
     let keyspace = db.hash_keyspace("k").unwrap();
-    let again = db.create_keyspace("k", KeyspaceOptions::default()).unwrap_err();
+    let again = db.create_hash_keyspace("k", KeyspaceOptions::default()).unwrap_err();
     told(&again, ErrorKind::AlreadyExists, &["`k`"]);
     let mut batch = db.batch();
     batch.insert(&keyspace, "a", "1").unwrap();
@@ -503,8 +503,8 @@ fn bad_names() {
     for name in ["", " a", "a ", "a\nb", "a\0", "\u{7f}", &"x".repeat(256)] {
         for error in [
             db.hash_keyspace(name).unwrap_err(),
-            db.create_keyspace(name, KeyspaceOptions::default()).unwrap_err(),
-            db.open_keyspace(name).unwrap_err(),
+            db.create_hash_keyspace(name, KeyspaceOptions::default()).unwrap_err(),
+            db.open_hash_keyspace(name).unwrap_err(),
             db.drop_keyspace(name).unwrap_err(),
         ] {
             told(&error, ErrorKind::InvalidInput, &["cannot be a keyspace's name"]);
@@ -539,11 +539,11 @@ fn a_second_opener_that_finds_no_lock_file() {
     told(&error, ErrorKind::Locked, &[DIR, "does not say who it is", "read-only"]);
     keyspace.insert("b", "2").unwrap();
     let reader = builder().read_only(true).open(&path).unwrap();
-    assert_eq!(reader.open_keyspace("k").unwrap().len(), 2);
+    assert_eq!(reader.open_hash_keyspace("k").unwrap().len(), 2);
     drop((reader, keyspace));
     db.close().unwrap();
     let db = builder().open(&path).unwrap();
-    assert_eq!(db.open_keyspace("k").unwrap().len(), 2);
+    assert_eq!(db.open_hash_keyspace("k").unwrap().len(), 2);
 }
 
 #[test]
@@ -588,7 +588,7 @@ fn a_clock_that_was_set_back() {
     drop((keyspace, db));
     killed.set_now_ms(start - 1_000_000);
     let db = open(&killed);
-    let keyspace = db.open_keyspace("k").unwrap();
+    let keyspace = db.open_hash_keyspace("k").unwrap();
     assert!(keyspace.get("short").unwrap().is_none(), "after a kill");
     keyspace.insert_with("later", "2", ttl).unwrap();
     assert!(keyspace.get("later").unwrap().is_some(), "counted from where the clock had been");
@@ -597,7 +597,7 @@ fn a_clock_that_was_set_back() {
 
     killed.set_now_ms(start - 2_000_000);
     let db = open(&killed);
-    assert!(db.open_keyspace("k").unwrap().get("short").unwrap().is_none(), "after closing");
+    assert!(db.open_hash_keyspace("k").unwrap().get("short").unwrap().is_none(), "after closing");
 }
 
 #[test]
@@ -649,7 +649,7 @@ fn backups_to_the_wrong_place() {
     told(&error, ErrorKind::InvalidInput, &["copy"]);
     copy.hash_keyspace("k").unwrap().insert("a", "2").unwrap();
     copy.close().unwrap();
-    db.open_keyspace("k").unwrap().insert("b", "1").unwrap();
+    db.open_hash_keyspace("k").unwrap().insert("b", "1").unwrap();
     assert!(db.verify(&mut |_| {}).unwrap().is_intact());
     // A failed backup leaves no lock behind.
     open("other").unwrap();
@@ -717,7 +717,7 @@ fn a_damaged_segment_keeps_nobody_from_compacting_the_others() {
     image.file(damaged)[at] ^= 1;
     let disk = Arc::new(image.memory());
     let db = builder().disk(disk.clone()).open(DIR).unwrap();
-    let keyspace = db.open_keyspace("users").unwrap();
+    let keyspace = db.open_hash_keyspace("users").unwrap();
     for n in 200..230 {
         // Keys whose records cannot be read cannot be removed.
         let _ = keyspace.remove(format!("key {n:03}"));
@@ -727,7 +727,7 @@ fn a_damaged_segment_keeps_nobody_from_compacting_the_others() {
     }
     let state = |db: &Database| -> Vec<_> {
         let ever = sample::closed().ever;
-        let keyspace = db.open_keyspace("users").unwrap();
+        let keyspace = db.open_hash_keyspace("users").unwrap();
         let look = |key| keyspace.get(key).map(|v| v.map(|v| v.to_vec())).map_err(|e| e.kind());
         ever["users"].iter().map(look).collect()
     };
@@ -750,7 +750,7 @@ fn an_interrupted_compaction_loses_nothing() {
             sample::fill(&mut recorder);
             let sample::Recorder { db, history } = recorder;
             for n in 200..220 {
-                db.open_keyspace("users").unwrap().remove(format!("key {n}")).unwrap();
+                db.open_hash_keyspace("users").unwrap().remove(format!("key {n}")).unwrap();
             }
             let mut expected = history.last().unwrap().clone();
             expected

@@ -10,7 +10,7 @@ fn open(dir: &tempfile::TempDir) -> Result<Database> {
 }
 
 fn contents(db: &Database, name: &str) -> BTreeMap<Vec<u8>, Vec<u8>> {
-    let keyspace = db.open_keyspace(name).unwrap();
+    let keyspace = db.open_hash_keyspace(name).unwrap();
     keyspace.iter().unwrap().map(|entry| entry.unwrap().to_vecs()).collect()
 }
 
@@ -40,7 +40,7 @@ fn what_was_written_is_read_back_also_after_closing() -> Result<()> {
     assert_eq!(db.recovery().records_count, 0, "nothing to replay after closing");
     assert_eq!(contents(&db, "users"), model);
     for (key, value) in &model {
-        assert_eq!(db.open_keyspace("users")?.get(key)?.as_deref(), Some(&value[..]));
+        assert_eq!(db.open_hash_keyspace("users")?.get(key)?.as_deref(), Some(&value[..]));
     }
     Ok(())
 }
@@ -204,7 +204,7 @@ fn snapshots_and_iterators_keep_their_state() -> Result<()> {
 fn records_expire_and_stay_expired() -> Result<()> {
     let db = Database::open_in_memory()?;
     let options = KeyspaceOptions::default().ttl(Duration::from_millis(30));
-    let sessions = db.create_keyspace("sessions", options)?;
+    let sessions = db.create_hash_keyspace("sessions", options)?;
     sessions.insert("short", "1")?;
     let long = WriteOptions::default().ttl(Duration::from_secs(3600));
     sessions.insert_with("long", "2", long)?;
@@ -252,7 +252,7 @@ fn a_second_opener_is_told_who_has_it_and_a_reader_follows_live() -> Result<()> 
     let keyspace = db.hash_keyspace("k")?;
     keyspace.insert("a", "1")?;
     let reader = Database::open_read_only(&path)?;
-    let seen = reader.open_keyspace("k")?;
+    let seen = reader.open_hash_keyspace("k")?;
     assert_eq!(seen.get("a")?.as_deref(), Some(&b"1"[..]));
     assert_eq!(seen.insert("a", "2").unwrap_err().kind(), ErrorKind::ReadOnly);
     let before = reader.snapshot();
@@ -278,7 +278,7 @@ fn a_reader_of_a_closed_database_follows_who_opens_it_next() -> Result<()> {
     db.hash_keyspace("k")?.insert("n", "start")?;
     db.close()?;
     let reader = Database::open_read_only(&path)?;
-    let seen = reader.open_keyspace("k")?;
+    let seen = reader.open_hash_keyspace("k")?;
     let db = Database::open(&path)?;
     let keyspace = db.hash_keyspace("k")?;
     for n in 0..2_000u32 {
@@ -300,7 +300,7 @@ fn a_reader_follows_over_compactions() -> Result<()> {
     let keyspace = db.hash_keyspace("k")?;
     keyspace.insert("constant", "1")?;
     let reader = Database::open_read_only(&path)?;
-    let seen = reader.open_keyspace("k")?;
+    let seen = reader.open_hash_keyspace("k")?;
     let kept = seen.get("constant")?.unwrap();
     let before = reader.snapshot();
     for round in 0..20u32 {

@@ -51,7 +51,7 @@ fn limited(dir: &Path) {
             .durability(Durability::Buffered)
     };
     let db = builder().open(dir).unwrap();
-    let sorted = db.ordered_keyspace("sorted").unwrap();
+    let sorted = db.keyspace("sorted").unwrap();
     // In no order; a fourth is written again, and an eighth removed.
     for index in 0..KEYS {
         let number = shuffled(index);
@@ -69,7 +69,7 @@ fn limited(dir: &Path) {
     drop(sorted);
     db.close().unwrap();
     let db = builder().open(dir).unwrap();
-    let sorted = db.ordered_keyspace("sorted").unwrap();
+    let sorted = db.keyspace("sorted").unwrap();
     check(&sorted);
     sorted.compact().unwrap();
     check(&sorted);

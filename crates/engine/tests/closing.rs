@@ -23,7 +23,7 @@ fn a_checkpoint_beside_closing_leaves_the_one_that_closing_wrote() {
 
         let db = Database::open(dir.path()).unwrap();
         assert!(db.recovery().clean && db.recovery().warnings.is_empty(), "{:?}", db.recovery());
-        assert_eq!(db.open_keyspace("keys").unwrap().len(), 500);
+        assert_eq!(db.open_hash_keyspace("keys").unwrap().len(), 500);
     }
 }
 
@@ -46,7 +46,7 @@ fn what_a_closed_handle_reads_is_not_written_over() {
     };
     let one = open();
     overwrite(&one, 0xaa);
-    let keys = one.open_keyspace("keys").unwrap();
+    let keys = one.open_hash_keyspace("keys").unwrap();
     let guard = keys.get(1u32.to_be_bytes()).unwrap().unwrap();
     one.close().unwrap();
     let two = open();
@@ -73,7 +73,7 @@ fn closing_leaves_no_segment_that_nobody_needs() {
             builder.background(Background::Manual).open(dir.path()).unwrap()
         };
         let db = open();
-        let keyspace = db.ordered_keyspace("readings").unwrap();
+        let keyspace = db.keyspace("readings").unwrap();
         for number in 0..1_000u32 {
             keyspace.insert(number.to_be_bytes(), [7; 1_000]).unwrap();
         }
@@ -89,7 +89,7 @@ fn closing_leaves_no_segment_that_nobody_needs() {
         assert!(first_stays || segments() <= 2, "{} segments", segments());
         let db = open();
         assert_eq!(db.oldest_seq() == oldest, first_stays);
-        assert_eq!(db.open_ordered_keyspace("readings").unwrap().len().unwrap(), 1_000);
+        assert_eq!(db.open_keyspace("readings").unwrap().len().unwrap(), 1_000);
     }
 }
 
@@ -99,7 +99,7 @@ fn closing_leaves_no_segment_that_nobody_needs() {
 fn closing_leaves_no_long_last_segment_that_nobody_needs() {
     let dir = tempfile::tempdir().unwrap();
     let db = Database::open(dir.path()).unwrap();
-    let keyspace = db.ordered_keyspace("readings").unwrap();
+    let keyspace = db.keyspace("readings").unwrap();
     for number in 0..6_000u32 {
         keyspace.insert(number.to_be_bytes(), [7; 1_000]).unwrap();
     }
@@ -111,7 +111,7 @@ fn closing_leaves_no_long_last_segment_that_nobody_needs() {
     assert!(bytes < 64 << 10, "{bytes} bytes of log");
     let db = Database::open(dir.path()).unwrap();
     assert!(db.recovery().clean, "{:?}", db.recovery());
-    let keyspace = db.open_ordered_keyspace("readings").unwrap();
+    let keyspace = db.open_keyspace("readings").unwrap();
     assert_eq!(keyspace.len().unwrap(), 6_000);
     keyspace.insert(b"later", b"value").unwrap();
     assert_eq!(keyspace.len().unwrap(), 6_001);

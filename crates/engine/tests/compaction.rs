@@ -51,7 +51,7 @@ fn an_expired_or_removed_key_does_not_come_back_from_an_older_segment() -> Resul
         lose_checkpoint(&disk);
         let db = open(&disk)?;
         assert!(!db.recovery().warnings.is_empty(), "the rebuild is reported");
-        let keyspace = db.open_keyspace("k")?;
+        let keyspace = db.open_hash_keyspace("k")?;
         assert!(keyspace.get("key")?.is_none(), "removed: {removed}");
         assert_eq!(keyspace.len(), 610);
     }
@@ -85,11 +85,11 @@ fn numbers_that_lie_far_apart_are_compacted_together() {
     write(&db, 2);
     write(&db, 3);
     db.compact().unwrap();
-    let keys = db.open_keyspace("keys").unwrap();
+    let keys = db.open_hash_keyspace("keys").unwrap();
     assert_eq!(keys.len(), 11);
     drop(keys);
     db.close().unwrap();
-    let keys = open().open_keyspace("keys").unwrap();
+    let keys = open().open_hash_keyspace("keys").unwrap();
     assert_eq!(keys.get([1]).unwrap().as_deref(), Some(&b"small"[..]));
     assert_eq!(keys.len(), 11);
 }

@@ -56,8 +56,8 @@ fn what_was_seen_expired_stays_expired_over_a_kill_and_a_clock_set_back() -> Res
         let killed = disk.restart_clean();
         killed.set_now_ms(start_ms);
         let db = open(&killed)?;
-        assert!(db.open_keyspace("k")?.get("session")?.is_none(), "by sweep: {by_sweep}");
-        assert_eq!(db.open_keyspace("k")?.len(), 0);
+        assert!(db.open_hash_keyspace("k")?.get("session")?.is_none(), "by sweep: {by_sweep}");
+        assert_eq!(db.open_hash_keyspace("k")?.len(), 0);
     }
     Ok(())
 }
@@ -67,11 +67,11 @@ fn counting_and_iterating_are_ways_of_seeing_too() -> Result<()> {
     type Look = fn(&Database) -> Result<()>;
     let ways: [Look; 3] = [
         |db| {
-            assert_eq!(db.open_keyspace("k")?.len(), 0);
+            assert_eq!(db.open_hash_keyspace("k")?.len(), 0);
             Ok(())
         },
         |db| {
-            assert_eq!(db.open_keyspace("k")?.iter()?.count(), 0);
+            assert_eq!(db.open_hash_keyspace("k")?.iter()?.count(), 0);
             Ok(())
         },
         |db| {
@@ -89,7 +89,7 @@ fn counting_and_iterating_are_ways_of_seeing_too() -> Result<()> {
         let killed = disk.restart_clean();
         killed.set_now_ms(start_ms);
         let db = open(&killed)?;
-        assert!(db.open_keyspace("k")?.get("session")?.is_none(), "way {way}");
+        assert!(db.open_hash_keyspace("k")?.get("session")?.is_none(), "way {way}");
     }
     Ok(())
 }
@@ -114,7 +114,7 @@ fn what_was_seen_expired_stays_expired_over_a_power_cut_an_interval_later() -> R
         let cut = disk.restart();
         cut.set_now_ms(start_ms);
         let db = open(&cut)?;
-        assert!(db.open_keyspace("k")?.get("session")?.is_none(), "seed {seed}");
+        assert!(db.open_hash_keyspace("k")?.get("session")?.is_none(), "seed {seed}");
     }
     Ok(())
 }
@@ -137,7 +137,7 @@ fn what_was_seen_expired_is_noted_also_where_the_segment_is_full() -> Result<()>
         let killed = disk.restart_clean();
         killed.set_now_ms(start_ms);
         let db = open(&killed)?;
-        assert!(db.open_keyspace("k")?.get("session")?.is_none(), "{spare} eights spare");
+        assert!(db.open_hash_keyspace("k")?.get("session")?.is_none(), "{spare} eights spare");
     }
     Ok(())
 }

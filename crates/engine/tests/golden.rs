@@ -65,11 +65,11 @@ fn a_closed_database_of_version_1_opens() {
     }
     let (_dir, path) = copy("clean");
     let db = open(&path).unwrap();
-    db.open_keyspace("users").unwrap().insert("more", "1").unwrap();
+    db.open_hash_keyspace("users").unwrap().insert("more", "1").unwrap();
     db.compact().unwrap();
     db.close().unwrap();
     let db = open(&path).unwrap();
-    db.open_keyspace("users").unwrap().remove("more").unwrap();
+    db.open_hash_keyspace("users").unwrap().remove("more").unwrap();
     assert_eq!(text(&db), expected());
 }
 
@@ -88,13 +88,14 @@ fn a_torn_database_of_version_1_opens_at_its_last_whole_commit() {
 fn a_damaged_database_of_version_1_opens_and_names_the_damage() {
     let (_dir, path) = copy("damaged");
     let db = open(&path).unwrap();
-    let error = db.open_keyspace("users").unwrap().get("key 001").unwrap_err();
+    let error = db.open_hash_keyspace("users").unwrap().get("key 001").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
     let damages = db.verify(&mut |_| {}).unwrap().damages;
     assert_eq!(damages.len(), 1, "{damages:?}");
     let (file, at) = (damages[0].path.file_name().unwrap().to_str().unwrap(), damages[0].offset);
     assert!(error.to_string().contains(&format!("{file} is damaged at byte {at}")), "{error}");
-    let readable = db.open_keyspace("users").unwrap().iter().unwrap().filter(Result::is_ok).count();
+    let readable =
+        db.open_hash_keyspace("users").unwrap().iter().unwrap().filter(Result::is_ok).count();
     let all = expected().lines().filter(|line| line.starts_with("users\t")).count();
     assert_eq!(readable + 1, all);
 }

@@ -39,7 +39,7 @@ fn value(number: u32, round: u32) -> Vec<u8> {
 /// What the database holds, long values by their beginning and their length.
 fn text(db: &Database) -> String {
     let mut out = String::new();
-    for entry in db.open_ordered_keyspace("sorted").unwrap().iter().unwrap() {
+    for entry in db.open_keyspace("sorted").unwrap().iter().unwrap() {
         let entry = entry.unwrap();
         let (key, value) = (entry.key().escape_ascii(), entry.value());
         let start = value[..value.len().min(40)].escape_ascii();
@@ -63,7 +63,7 @@ fn a_database_with_values_in_the_log_opens() {
         let report = db.verify(&mut |_| {}).unwrap();
         assert!(report.is_intact(), "{:?}", report.damages);
         assert!(db.stats().keyspaces[0].live_bytes > 0, "tables refer to the log");
-        db.open_ordered_keyspace("sorted").unwrap().compact().unwrap();
+        db.open_keyspace("sorted").unwrap().compact().unwrap();
         db.compact().unwrap();
         assert_eq!(text(&db), expected());
         db.close().unwrap();
@@ -89,7 +89,7 @@ fn generate() {
     let dir = tempfile::tempdir().unwrap();
     let db = open(dir.path());
     let tables = TreeOptions { separate_over_bytes: Some(100), ..TreeOptions::default() };
-    let sorted = db.create_ordered_keyspace("sorted", Default::default(), tables).unwrap();
+    let sorted = db.create_keyspace("sorted", Default::default(), tables).unwrap();
     for number in 0..12u32 {
         sorted.insert(format!("key {number:02}"), value(number, 1)).unwrap();
         sorted.insert(format!("short {number:02}"), "short").unwrap();

@@ -33,7 +33,7 @@ fn what_the_writer_saw_expired_is_expired_for_readers_that_follow_it() -> Result
     let sessions = db.hash_keyspace("sessions")?;
     sessions.insert_with("a", "1", ttl(1_000))?;
     let reader = read(&disk)?;
-    let seen = reader.open_keyspace("sessions")?;
+    let seen = reader.open_hash_keyspace("sessions")?;
     assert!(seen.contains("a")?);
     disk.advance_ms(2_000);
     assert!(!sessions.contains("a")?);
@@ -43,7 +43,7 @@ fn what_the_writer_saw_expired_is_expired_for_readers_that_follow_it() -> Result
     // Also if no frame of the writer says so any more: this opening's first one does.
     db.close()?;
     let reader = read(&disk)?;
-    let seen = reader.open_keyspace("sessions")?;
+    let seen = reader.open_hash_keyspace("sessions")?;
     assert!(!seen.contains("a")?);
     Ok(())
 }
@@ -56,7 +56,7 @@ fn a_reader_that_loads_anew_keeps_its_clock() -> Result<()> {
     let sessions = db.hash_keyspace("sessions")?;
     sessions.insert_with("a", "1", ttl(1_000))?;
     let reader = read(&disk)?;
-    let seen = reader.open_keyspace("sessions")?;
+    let seen = reader.open_hash_keyspace("sessions")?;
     disk.advance_ms(2_000);
     assert!(!seen.contains("a")?);
     disk.set_now_ms(start_ms);
@@ -78,7 +78,7 @@ fn a_reader_whose_next_segment_was_compacted_out_of_the_middle_goes_on() -> Resu
         keyspace.insert(n.to_be_bytes(), [1; 15_000])?;
     }
     let reader = read(&disk)?;
-    let seen = reader.open_keyspace("k")?;
+    let seen = reader.open_hash_keyspace("k")?;
     assert_eq!(seen.len(), 4);
     let seen_to = reader.last_seq();
     // The reader has seen nothing of the segments that come now and go at once.
@@ -113,7 +113,10 @@ fn a_readers_snapshot_does_not_follow_addresses_of_the_writer() -> Result<()> {
     for n in 0..10u32 {
         keyspace.insert(n.to_be_bytes(), "new")?;
     }
-    assert_eq!(reader.open_keyspace("k")?.get(0u32.to_be_bytes())?.as_deref(), Some(&b"new"[..]));
+    assert_eq!(
+        reader.open_hash_keyspace("k")?.get(0u32.to_be_bytes())?.as_deref(),
+        Some(&b"new"[..])
+    );
     for n in 0..10u32 {
         let old = before.get("k", n.to_be_bytes())?.map(|value| value.to_vec());
         assert_eq!(old, Some(vec![1; 3_000]), "key {n}");
@@ -143,7 +146,7 @@ fn damage_in_a_log_that_was_not_closed_is_damage_for_readers_too() -> Result<()>
             && error.to_string().contains("00000001.seg")
     };
     assert!(read(&disk).is_err_and(|error| is_named(&error)), "a reader that opens");
-    let keys = follower.open_keyspace("keys");
+    let keys = follower.open_hash_keyspace("keys");
     let error = keys.and_then(|keys| keys.get(19u32.to_be_bytes()).map(|_| ()));
     assert!(error.is_err_and(|error| is_named(&error)), "a reader that follows");
     drop((db, follower));
@@ -166,6 +169,6 @@ fn a_backup_of_a_damaged_log_is_refused_and_leaves_the_older_one() -> Result<()>
     assert!(refused.is_err_and(|error| error.kind() == annals_engine::ErrorKind::Corrupt));
     let copy = builder(&disk).read_only(true).open("copy")?;
     assert!(copy.verify(&mut |_| {})?.is_intact());
-    assert_eq!(copy.open_keyspace("keys")?.len(), 20);
+    assert_eq!(copy.open_hash_keyspace("keys")?.len(), 20);
     Ok(())
 }

@@ -44,13 +44,14 @@ impl Command for KeyspaceList {
 #[derive(Debug)]
 pub(crate) struct KeyspaceCreate {
     pub(crate) name: String,
+    pub(crate) kind: KeyspaceKind,
     pub(crate) options: KeyspaceOptions,
 }
 
 impl Command for KeyspaceCreate {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
         let db = session.writer()?;
-        keyspace::make(&db, &self.name, self.options)?;
+        keyspace::make(&db, &self.name, self.kind, self.options)?;
         db.close()?;
         Ok(())
     }

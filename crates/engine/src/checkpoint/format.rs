@@ -112,8 +112,9 @@ impl SectionWriter {
                 self.flush(BLOCK_CATALOG)
             }
             Section::Keyspace { id, name, options, live, expiries } => {
+                let kind = KeyspaceKind::Hash;
                 self.block.extend_from_slice(&id.to_le_bytes());
-                encode_options(options, &mut self.block);
+                encode_options(kind, options, &mut self.block);
                 put_u32(&mut self.block, name.len());
                 put_u32(&mut self.block, live.len());
                 put_u32(&mut self.block, expiries.len());
@@ -128,9 +129,10 @@ impl SectionWriter {
                 self.flush(BLOCK_KEYSPACE)
             }
             Section::Ordered { id, tree, name, options } => {
+                let kind = KeyspaceKind::Ordered;
                 self.block.extend_from_slice(&id.to_le_bytes());
                 self.block.extend_from_slice(&tree.to_le_bytes());
-                encode_options(options, &mut self.block);
+                encode_options(kind, options, &mut self.block);
                 self.block.extend_from_slice(name.as_bytes());
                 self.flush(BLOCK_ORDERED)
             }
@@ -348,8 +350,8 @@ fn decode_catalog(body: &[u8]) -> Option<Section> {
 
 fn decode_keyspace(body: &[u8]) -> Option<Section> {
     let (id, rest) = body.split_first_chunk::<4>()?;
-    let (options, rest) = decode_options(rest)?;
-    if options.kind != KeyspaceKind::Hash {
+    let (kind, options, rest) = decode_options(rest)?;
+    if kind != KeyspaceKind::Hash {
         return None;
     }
     let (lens, rest) = rest.split_first_chunk::<12>()?;
@@ -376,11 +378,11 @@ fn decode_keyspace(body: &[u8]) -> Option<Section> {
 fn decode_ordered(body: &[u8]) -> Option<Section> {
     let (id, rest) = body.split_first_chunk::<4>()?;
     let (tree, rest) = rest.split_first_chunk::<4>()?;
-    let (options, name) = decode_options(rest)?;
+    let (kind, options, name) = decode_options(rest)?;
     let (id, tree) = (u32::from_le_bytes(*id), u32::from_le_bytes(*tree));
     let name = std::str::from_utf8(name).ok()?.to_owned();
     check_name(&name).ok()?;
-    let fits = options.kind == KeyspaceKind::Ordered && tree < u32::MAX;
+    let fits = kind == KeyspaceKind::Ordered && tree < u32::MAX;
     fits.then_some(Section::Ordered { id, tree, name, options })
 }
 

@@ -25,7 +25,7 @@ use std::{
 ///
 /// ```
 /// let db = annals_engine::Database::open_in_memory()?;
-/// let scores = db.ordered_keyspace("scores")?;
+/// let scores = db.keyspace("scores")?;
 /// scores.insert("2026-11-20/ada", "12")?;
 /// scores.insert("2026-11-21/ada", "15")?;
 /// scores.insert("2026-11-21/charles", "9")?;
@@ -110,7 +110,7 @@ impl OrderedKeyspace {
     ///
     /// ```
     /// let db = annals_engine::Database::open_in_memory()?;
-    /// let scores = db.ordered_keyspace("scores")?;
+    /// let scores = db.keyspace("scores")?;
     /// scores.insert("ada", "12")?;
     /// assert_eq!(scores.get_with("ada", |value| value.len())?, Some(2));
     /// # Ok::<(), annals_engine::Error>(())

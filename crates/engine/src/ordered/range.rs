@@ -62,7 +62,7 @@ impl Keeper {
 ///
 /// ```
 /// let db = annals_engine::Database::open_in_memory()?;
-/// let scores = db.ordered_keyspace("scores")?;
+/// let scores = db.keyspace("scores")?;
 /// scores.insert_many([("a", "1"), ("b", "2"), ("c", "3")])?;
 /// let mut walk = scores.range("b"..)?;
 /// assert_eq!(walk.next_entry()?, Some((&b"b"[..], &b"2"[..])));

@@ -18,7 +18,7 @@ use std::{fmt, ops::RangeBounds, sync::Arc};
 ///
 /// ```
 /// let db = annals_engine::Database::open_in_memory()?;
-/// let scores = db.ordered_keyspace("scores")?;
+/// let scores = db.keyspace("scores")?;
 /// scores.insert_many([("a", "1"), ("b", "2")])?;
 /// let intact: Vec<_> = scores.salvage::<&str>(..)?.filter_map(Result::ok).collect();
 /// assert_eq!(intact.len(), 2);

@@ -13,7 +13,7 @@ use std::{ops::RangeBounds, sync::Arc};
 ///
 /// ```
 /// let db = annals_engine::Database::open_in_memory()?;
-/// let scores = db.ordered_keyspace("scores")?;
+/// let scores = db.keyspace("scores")?;
 /// scores.insert("ada", "12")?;
 /// let before = db.snapshot();
 /// scores.insert("ada", "15")?;

@@ -53,7 +53,7 @@ impl Bytes {
 ///
 /// ```
 /// let db = annals_engine::Database::open_in_memory()?;
-/// let scores = db.ordered_keyspace("scores")?;
+/// let scores = db.keyspace("scores")?;
 /// scores.insert("ada", "12")?;
 /// let value = scores.get("ada")?.expect("just written");
 /// assert_eq!(&*value, b"12");

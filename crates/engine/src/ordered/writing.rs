@@ -127,7 +127,7 @@ impl OrderedKeyspace {
     ///
     /// ```
     /// let db = annals_engine::Database::open_in_memory()?;
-    /// let scores = db.ordered_keyspace("scores")?;
+    /// let scores = db.keyspace("scores")?;
     /// scores.insert_many([("a", "1"), ("b", "2"), ("c", "3")])?;
     /// scores.remove_range("b"..)?;
     /// assert_eq!(scores.len()?, 1);
@@ -188,7 +188,7 @@ impl OrderedKeyspace {
     ///
     /// ```
     /// let db = annals_engine::Database::open_in_memory()?;
-    /// let jobs = db.ordered_keyspace("jobs")?;
+    /// let jobs = db.keyspace("jobs")?;
     /// jobs.insert_many([("2", "sleep"), ("1", "work")])?;
     /// assert_eq!(jobs.pop_first()?.expect("there are two").value(), b"work");
     /// assert_eq!(jobs.len()?, 1);
@@ -226,7 +226,7 @@ impl OrderedKeyspace {
     /// ```
     /// use annals_engine::{CasOutcome, Database};
     /// let db = Database::open_in_memory()?;
-    /// let locks = db.ordered_keyspace("locks")?;
+    /// let locks = db.keyspace("locks")?;
     /// let taken = locks.compare_and_swap("door", None, Some(b"ada"))?;
     /// assert!(matches!(taken, CasOutcome::Swapped(_)));
     /// let refused = locks.compare_and_swap("door", None, Some(b"charles"))?;
@@ -274,7 +274,7 @@ impl OrderedKeyspace {
     ///
     /// ```
     /// let db = annals_engine::Database::open_in_memory()?;
-    /// let hits = db.ordered_keyspace("hits")?;
+    /// let hits = db.keyspace("hits")?;
     /// let plus_one = |value: Option<&[u8]>| {
     ///     let before = value.map_or(0, |v| u64::from_le_bytes(v.try_into().unwrap_or_default()));
     ///     Some((before + 1).to_le_bytes().to_vec())

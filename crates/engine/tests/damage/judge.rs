@@ -110,7 +110,7 @@ impl Case<'_> {
             return Err(format!("keyspaces {names:?}"));
         }
         for (name, records) in state {
-            let keyspace = db.open_keyspace(name).unwrap();
+            let keyspace = db.open_hash_keyspace(name).unwrap();
             let mut damaged_count = 0;
             for key in &self.sample.ever[name] {
                 let expected = records.get(key).map(|value| &value[..]);
@@ -150,7 +150,7 @@ impl Case<'_> {
 
     /// Writing, compacting, closing and opening again keep what is right and hide no damage.
     fn go_on(&self, db: Database, state: &State, disk: &Arc<annals_disk::MemoryDisk>) {
-        let keyspace = db.open_keyspace("orders").unwrap();
+        let keyspace = db.open_hash_keyspace("orders").unwrap();
         for n in 0..40u32 {
             keyspace.insert(n.to_be_bytes(), b"new").unwrap();
         }

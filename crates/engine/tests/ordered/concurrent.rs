@@ -19,7 +19,7 @@ fn batches_are_seen_whole_whatever_goes_on() {
         .checkpoint_every_bytes(2 << 20)
         .open(folder.path())
         .unwrap();
-    let sorted = db.ordered_keyspace("sorted").unwrap();
+    let sorted = db.keyspace("sorted").unwrap();
     let hashed = db.hash_keyspace("hashed").unwrap();
     let (stop, walks) = (AtomicBool::new(false), AtomicU64::new(0));
     let write = |round: u64| {
@@ -83,7 +83,7 @@ fn batches_are_seen_whole_whatever_goes_on() {
     drop((sorted, hashed));
     db.close().unwrap();
     let db = Database::open(folder.path()).unwrap();
-    assert_eq!(db.ordered_keyspace("sorted").unwrap().len().unwrap(), KEYS);
+    assert_eq!(db.keyspace("sorted").unwrap().len().unwrap(), KEYS);
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn clearing_and_dropping_beside_readers_and_writers() {
                 let mut number = seed;
                 while !stop.load(Ordering::Relaxed) {
                     number += 2;
-                    let done = db.ordered_keyspace("some").and_then(|sorted| {
+                    let done = db.keyspace("some").and_then(|sorted| {
                         sorted.insert(number.to_be_bytes(), [1; 200])?;
                         let walked = sorted.iter()?.take(50).count();
                         assert!(walked <= 50);
@@ -113,7 +113,7 @@ fn clearing_and_dropping_beside_readers_and_writers() {
             });
         }
         for round in 0..60 {
-            match db.ordered_keyspace("some") {
+            match db.keyspace("some") {
                 Ok(sorted) if round % 3 > 0 => sorted.clear().unwrap(),
                 Ok(_) => db.drop_keyspace("some").unwrap(),
                 Err(error) => panic!("{error}"),
@@ -130,7 +130,7 @@ fn clearing_and_dropping_beside_readers_and_writers() {
 #[test]
 fn each_caller_pops_another_key() {
     let db = Database::open_in_memory().unwrap();
-    let jobs = db.ordered_keyspace("jobs").unwrap();
+    let jobs = db.keyspace("jobs").unwrap();
     jobs.insert_many((0..2_000_u32).map(|n| (n.to_be_bytes(), "job"))).unwrap();
     let popped: Vec<Vec<Vec<u8>>> = thread::scope(|scope| {
         let pop = || {
@@ -167,7 +167,7 @@ fn the_order_of_numbers_is_the_order_of_the_log_and_of_the_tree() {
             .unwrap()
     };
     let db = open();
-    let sorted = db.ordered_keyspace("sorted").unwrap();
+    let sorted = db.keyspace("sorted").unwrap();
     // Holds back the log.
     let mut changes = db.changes(Seq(db.last_seq().0 + 1)).unwrap();
     let write = &|writer: u64| {
@@ -200,5 +200,5 @@ fn the_order_of_numbers_is_the_order_of_the_log_and_of_the_tree() {
     assert_eq!(found(&sorted), last);
     drop((changes, sorted));
     db.close().unwrap();
-    assert_eq!(found(&open().ordered_keyspace("sorted").unwrap()), last);
+    assert_eq!(found(&open().keyspace("sorted").unwrap()), last);
 }

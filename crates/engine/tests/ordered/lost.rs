@@ -41,7 +41,7 @@ fn filled(seed: u64) -> SimDisk {
     let disk = SimDisk::new(SimOptions::seeded(seed));
     let db = open(&disk);
     let tables = TreeOptions { separate_over_bytes: Some(1_000), ..TreeOptions::default() };
-    let sorted = db.create_ordered_keyspace("sorted", KeyspaceOptions::default(), tables).unwrap();
+    let sorted = db.create_keyspace("sorted", KeyspaceOptions::default(), tables).unwrap();
     for number in 0..500 {
         sorted.insert(key(number), [number as u8; 30]).unwrap();
     }
@@ -49,7 +49,7 @@ fn filled(seed: u64) -> SimDisk {
         sorted.insert(key(number), [number as u8; 3_000]).unwrap();
     }
     db.checkpoint().unwrap();
-    db.ordered_keyspace("other").unwrap().insert("other", "1").unwrap();
+    db.keyspace("other").unwrap().insert("other", "1").unwrap();
     db.hash_keyspace("users").unwrap().insert("ada", "1815").unwrap();
     db.checkpoint().unwrap();
     drop(sorted);
@@ -89,11 +89,11 @@ fn a_lost_table_leaves_all_else_to_be_read_and_written() {
             let db = builder(&disk).read_only(read_only).open("db").unwrap();
             let warning = &db.recovery().warnings.concat();
             assert!(warning.contains("\"00000\" to \"00503\""), "{warning}");
-            let sorted = db.ordered_keyspace("sorted").unwrap();
+            let sorted = db.keyspace("sorted").unwrap();
             named(&sorted.get(key(7)).unwrap_err(), &table);
             named(&sorted.iter().unwrap().next().unwrap().unwrap_err(), &table);
             assert!(sorted.get("zebra").unwrap().is_none(), "no table has such keys");
-            assert!(db.ordered_keyspace("other").unwrap().contains("other").unwrap());
+            assert!(db.keyspace("other").unwrap().contains("other").unwrap());
             assert!(db.hash_keyspace("users").unwrap().contains("ada").unwrap());
             let report = db.verify(&mut |_| {}).unwrap();
             let [damage] = &report.damages[..] else { panic!("{:?}", report.damages) };
@@ -102,7 +102,7 @@ fn a_lost_table_leaves_all_else_to_be_read_and_written() {
             assert!(said.iter().all(|part| damage.what.contains(part)), "{}", damage.what);
         }
         let db = open(&disk);
-        let sorted = db.ordered_keyspace("sorted").unwrap();
+        let sorted = db.keyspace("sorted").unwrap();
         sorted.insert(key(7), "new").unwrap();
         sorted.insert("zebra", "new").unwrap();
         db.checkpoint().unwrap();
@@ -124,7 +124,7 @@ fn a_lost_table_leaves_all_else_to_be_read_and_written() {
         // The file is found again: nothing that it needs was let go of.
         disk.set_file_bytes(&table, &whole).unwrap();
         let db = open(&disk);
-        let sorted = db.ordered_keyspace("sorted").unwrap();
+        let sorted = db.keyspace("sorted").unwrap();
         assert_eq!(sorted.len().unwrap(), 505);
         assert_eq!(sorted.get(key(502)).unwrap().as_deref(), Some(&[502_u32 as u8; 3_000][..]));
         sorted.compact().unwrap();
@@ -150,7 +150,7 @@ fn without_a_manifest_the_rest_can_be_read_and_nothing_is_written() {
         let users = db.hash_keyspace("users").unwrap();
         assert_eq!(users.get("ada").unwrap().as_deref(), Some(&b"1815"[..]));
         for name in ["sorted", "other"] {
-            let keyspace = db.ordered_keyspace(name).unwrap();
+            let keyspace = db.keyspace(name).unwrap();
             named(&keyspace.get("other").unwrap_err(), &manifest);
             named(&keyspace.iter().map(drop).unwrap_err(), &manifest);
             named(&db.snapshot().ordered(name).map(drop).unwrap_err(), &manifest);
@@ -185,7 +185,7 @@ fn a_value_that_is_damaged_in_the_log_hides_no_other() {
         disk.flip_bit(segment, at as u64 + 1_000, 3).unwrap();
     }
     let db = read(&disk);
-    let sorted = db.ordered_keyspace("sorted").unwrap();
+    let sorted = db.keyspace("sorted").unwrap();
     assert_eq!(sorted.iter().unwrap().keys().filter(Result::is_ok).count(), 504);
     let (keys, errors) = walked(&sorted);
     let missing: Vec<String> = (0..504).map(key).filter(|key| !keys.contains(key)).collect();

@@ -133,7 +133,7 @@ fn run(steps: &[Step], memory_bytes: u64, separate_over_bytes: Option<u32>) {
         separate_over_bytes,
         ..TreeOptions::default()
     };
-    let mut sorted = db.create_ordered_keyspace("sorted", Default::default(), tables).unwrap();
+    let mut sorted = db.create_keyspace("sorted", Default::default(), tables).unwrap();
     let mut hashed = db.hash_keyspace("hashed").unwrap();
     let (mut map, mut other) = (Map::new(), Map::new());
     let mut snapshots: Vec<(OrderedSnapshot, Map)> = Vec::new();
@@ -277,7 +277,7 @@ fn run(steps: &[Step], memory_bytes: u64, separate_over_bytes: Option<u32>) {
                 drop((sorted, hashed));
                 db.close().unwrap();
                 db = open(&disk, memory_bytes);
-                sorted = db.ordered_keyspace("sorted").unwrap();
+                sorted = db.keyspace("sorted").unwrap();
                 hashed = db.hash_keyspace("hashed").unwrap();
             }
         }

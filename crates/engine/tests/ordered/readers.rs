@@ -49,7 +49,7 @@ fn names(disk: &SimDisk, ending: &str) -> Vec<String> {
 type State = BTreeMap<Vec<u8>, Vec<u8>>;
 
 fn seen(db: &Database, name: &str) -> State {
-    let keyspace = db.ordered_keyspace(name).unwrap();
+    let keyspace = db.keyspace(name).unwrap();
     let walked: State = keyspace.iter().unwrap().map(|entry| entry.unwrap().to_vecs()).collect();
     assert_eq!(keyspace.len().unwrap(), walked.len() as u64);
     let back: State = keyspace.iter().unwrap().rev().map(|one| one.unwrap().to_vecs()).collect();
@@ -73,9 +73,9 @@ fn seen_by(snapshot: &Snapshot, name: &str) -> State {
 fn ordered_keyspaces_are_read_beside_a_writer_and_nothing_changes() {
     let disk = machine(1);
     let db = open(&disk);
-    let (sorted, hashed) = (db.ordered_keyspace("s").unwrap(), db.hash_keyspace("h").unwrap());
+    let (sorted, hashed) = (db.keyspace("s").unwrap(), db.hash_keyspace("h").unwrap());
     let reader = read(&disk);
-    let mine = reader.ordered_keyspace("s").unwrap();
+    let mine = reader.keyspace("s").unwrap();
     assert!(mine.is_empty().unwrap() && mine.first().unwrap().is_none());
     let mut batch = db.batch();
     batch.insert(&hashed, "a", "1").unwrap();
@@ -112,7 +112,7 @@ fn ordered_keyspaces_are_read_beside_a_writer_and_nothing_changes() {
             mine.clear().unwrap_err(),
             mine.compact().unwrap_err(),
             mine.fetch_update("a", |_| None).unwrap_err(),
-            reader.ordered_keyspace("new").unwrap_err(),
+            reader.keyspace("new").unwrap_err(),
             reader.drop_keyspace("s").unwrap_err(),
         ];
         for error in refused {
@@ -150,10 +150,10 @@ impl Writer {
             let tables =
                 TreeOptions { level0_tables: 2, table_bytes: 4 << 10, ..Default::default() };
             let options = KeyspaceOptions::default();
-            self.db.create_ordered_keyspace(name, options, tables).unwrap();
+            self.db.create_keyspace(name, options, tables).unwrap();
             self.state.insert(name, State::new());
         }
-        let keyspace = self.db.ordered_keyspace(name).unwrap();
+        let keyspace = self.db.keyspace(name).unwrap();
         let key = |number: u64| format!("key-{number:03}").into_bytes();
         match self.next(40) {
             0..=19 => {
@@ -253,9 +253,9 @@ fn readers_see_every_commit_and_their_snapshots_stay() {
 fn a_reader_goes_on_over_new_manifests() {
     let disk = machine(2);
     let db = open(&disk);
-    let sorted = db.ordered_keyspace("s").unwrap();
+    let sorted = db.keyspace("s").unwrap();
     let reader = read(&disk);
-    let mine = reader.ordered_keyspace("s").unwrap();
+    let mine = reader.keyspace("s").unwrap();
     let snapshot = reader.snapshot();
     let first = names(&disk, ".man");
     for round in 0..600_u32 {
@@ -286,14 +286,14 @@ fn the_first_ordered_keyspace_may_come_after_the_reader() {
     db.hash_keyspace("h").unwrap().insert("a", "1").unwrap();
     let reader = read(&disk);
     assert_eq!(reader.keyspaces().len(), 1);
-    let sorted = db.ordered_keyspace("s").unwrap();
+    let sorted = db.keyspace("s").unwrap();
     for round in 0..200_u32 {
         sorted.insert(round.to_be_bytes(), [1; 100]).unwrap();
     }
     db.checkpoint().unwrap();
     sorted.remove_range(..100_u32.to_be_bytes()).unwrap();
     sorted.compact().unwrap();
-    assert_eq!(reader.ordered_keyspace("s").unwrap().len().unwrap(), 100);
+    assert_eq!(reader.keyspace("s").unwrap().len().unwrap(), 100);
     assert_eq!(reader.snapshot().ordered("s").unwrap().iter().unwrap().count(), 100);
 }
 
@@ -301,9 +301,9 @@ fn the_first_ordered_keyspace_may_come_after_the_reader() {
 fn a_reader_that_fell_far_behind_does_not_take_all_of_it_to_memory() {
     let disk = machine(4);
     let db = builder(&disk).memory_bytes(512 << 10).open("db").unwrap();
-    let sorted = db.ordered_keyspace("s").unwrap();
+    let sorted = db.keyspace("s").unwrap();
     let reader = builder(&disk).memory_bytes(512 << 10).read_only(true).open("db").unwrap();
-    let mine = reader.ordered_keyspace("s").unwrap();
+    let mine = reader.keyspace("s").unwrap();
     assert!(mine.is_empty().unwrap());
     let before = reader.snapshot();
     let mut most = 0;
@@ -331,12 +331,12 @@ fn what_is_over_is_over_for_readers_and_snapshots_go_by_their_time() {
     let disk = machine(5);
     let start_ms = disk.options().start_ms;
     let db = open(&disk);
-    let sorted = db.ordered_keyspace("s").unwrap();
+    let sorted = db.keyspace("s").unwrap();
     let ttl = |ms| WriteOptions::default().ttl(Duration::from_millis(ms));
     sorted.insert_with("short", "1", ttl(1_000)).unwrap();
     sorted.insert_with("long", "1", ttl(60_000)).unwrap();
     let reader = read(&disk);
-    let mine = reader.ordered_keyspace("s").unwrap();
+    let mine = reader.keyspace("s").unwrap();
     let snapshot = reader.snapshot();
     assert_eq!(mine.len().unwrap(), 2);
     disk.advance_ms(2_000);
@@ -347,21 +347,21 @@ fn what_is_over_is_over_for_readers_and_snapshots_go_by_their_time() {
     assert!(!mine.contains("short").unwrap(), "the writer has told so");
     assert_eq!(mine.len().unwrap(), 1);
     assert_eq!(snapshot.ordered("s").unwrap().iter().unwrap().count(), 2);
-    assert!(!read(&disk).ordered_keyspace("s").unwrap().contains("short").unwrap());
+    assert!(!read(&disk).keyspace("s").unwrap().contains("short").unwrap());
 }
 
 #[test]
 fn damage_is_named_to_readers() {
     let disk = machine(6);
     let db = open(&disk);
-    let sorted = db.ordered_keyspace("s").unwrap();
+    let sorted = db.keyspace("s").unwrap();
     for number in 0..2_000_u32 {
         sorted.insert(number.to_be_bytes(), [number as u8; 40]).unwrap();
     }
     let hashed = db.hash_keyspace("h").unwrap();
     hashed.insert("a", "1").unwrap();
     let reader = read(&disk);
-    let mine = reader.ordered_keyspace("s").unwrap();
+    let mine = reader.keyspace("s").unwrap();
     db.checkpoint().unwrap();
     db.tick().unwrap();
     assert_eq!(mine.len().unwrap(), 2_000);
@@ -376,7 +376,7 @@ fn damage_is_named_to_readers() {
     let original = disk.file_bytes(path(&table)).unwrap();
     disk.flip_bit(path(&table), original.len() as u64 / 2, 1).unwrap();
     let reader = read(&disk);
-    let mine = reader.ordered_keyspace("s").unwrap();
+    let mine = reader.keyspace("s").unwrap();
     is_named(&mine.len().unwrap_err(), &table);
     assert!(mine.first().unwrap().is_some() && mine.last().unwrap().is_some());
     assert!(!reader.verify(&mut |_| {}).unwrap().is_intact());
@@ -389,7 +389,7 @@ fn damage_is_named_to_readers() {
             None => disk.remove(&path(&table)).unwrap(),
         }
         let reader = read(&disk);
-        is_named(&reader.ordered_keyspace("s").unwrap().len().unwrap_err(), &table);
+        is_named(&reader.keyspace("s").unwrap().len().unwrap_err(), &table);
         assert!(reader.hash_keyspace("h").unwrap().contains("a").unwrap());
         disk.set_file_bytes(path(&table), &original).unwrap();
     }
@@ -400,7 +400,7 @@ fn damage_is_named_to_readers() {
     disk.set_file_bytes(path(&manifest), &damaged).unwrap();
     for _ in 0..2 {
         let reader = read(&disk);
-        is_named(&reader.ordered_keyspace("s").unwrap().len().unwrap_err(), &manifest);
+        is_named(&reader.keyspace("s").unwrap().len().unwrap_err(), &manifest);
         assert!(reader.hash_keyspace("h").unwrap().contains("a").unwrap());
         if disk.file_bytes(path(&manifest)).is_some() {
             disk.remove(&path(&manifest)).unwrap();
@@ -423,7 +423,7 @@ fn readers_see_whole_commits_and_never_go_back_whatever_goes_on() {
             .checkpoint_every_bytes(2 << 20)
     };
     let db = builder().open(folder.path()).unwrap();
-    let (sorted, hashed) = (db.ordered_keyspace("s").unwrap(), db.hash_keyspace("h").unwrap());
+    let (sorted, hashed) = (db.keyspace("s").unwrap(), db.hash_keyspace("h").unwrap());
     let write = |round: u64| {
         let mut batch = db.batch();
         let value = [&round.to_be_bytes()[..], &[0; 100]].concat();
@@ -441,7 +441,7 @@ fn readers_see_whole_commits_and_never_go_back_whatever_goes_on() {
         for kind in 0..4 {
             let (reader, stop, told, walks) = (&reader, &stop, &told, &walks);
             scope.spawn(move || {
-                let mine = reader.ordered_keyspace("s").unwrap();
+                let mine = reader.keyspace("s").unwrap();
                 let mut kept: Option<(Snapshot, u64)> = None;
                 let mut least = 0;
                 while !stop.load(Ordering::Relaxed) {
@@ -498,5 +498,5 @@ fn readers_see_whole_commits_and_never_go_back_whatever_goes_on() {
     assert!(walks.load(Ordering::Relaxed) > 3);
     assert!(reader.verify(&mut |_| {}).unwrap().is_intact());
     db.close().unwrap();
-    assert_eq!(reader.ordered_keyspace("s").unwrap().len().unwrap(), KEYS);
+    assert_eq!(reader.keyspace("s").unwrap().len().unwrap(), KEYS);
 }

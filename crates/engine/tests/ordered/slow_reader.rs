@@ -132,7 +132,7 @@ fn has(key: u8, round: u8) -> bool {
 /// Leaves exactly what [`state`] says. Goes through several segments, tables and, with many `passes`,
 /// manifests.
 fn write(db: &Database, round: u8, passes: u32) {
-    let (sorted, hashed) = (db.ordered_keyspace("s").unwrap(), db.hash_keyspace("h").unwrap());
+    let (sorted, hashed) = (db.keyspace("s").unwrap(), db.hash_keyspace("h").unwrap());
     if round.is_multiple_of(2) {
         sorted.clear().unwrap();
     }

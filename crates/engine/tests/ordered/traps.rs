@@ -33,7 +33,7 @@ fn tables(disk: &SimDisk) -> usize {
 fn after_ten_flushes_a_reopen_replays_only_the_tail() {
     let disk = machine();
     let db = open(&disk);
-    let sorted = db.ordered_keyspace("sorted").unwrap();
+    let sorted = db.keyspace("sorted").unwrap();
     for round in 0..10_u32 {
         for number in 0..100_u32 {
             sorted.insert((round * 1_000 + number).to_be_bytes(), [7; 300]).unwrap();
@@ -49,7 +49,7 @@ fn after_ten_flushes_a_reopen_replays_only_the_tail() {
     drop((sorted, db));
     let db = open(&disk);
     assert_eq!(db.recovery().records_count, 2);
-    let sorted = db.ordered_keyspace("sorted").unwrap();
+    let sorted = db.keyspace("sorted").unwrap();
     assert_eq!(sorted.len().unwrap(), 1_001);
     assert_eq!(sorted.get("tail").unwrap().as_deref(), Some(&b"2"[..]));
 }
@@ -58,7 +58,7 @@ fn after_ten_flushes_a_reopen_replays_only_the_tail() {
 fn log_that_no_table_has_is_never_given_up() {
     let disk = machine();
     let db = open(&disk);
-    let (sorted, hashed) = (db.ordered_keyspace("a").unwrap(), db.hash_keyspace("b").unwrap());
+    let (sorted, hashed) = (db.keyspace("a").unwrap(), db.hash_keyspace("b").unwrap());
     sorted.insert("first", "1").unwrap();
     for round in 0..40_u8 {
         hashed.insert("same", vec![round; 20_000]).unwrap();
@@ -70,7 +70,7 @@ fn log_that_no_table_has_is_never_given_up() {
     let disk = disk.restart_clean();
     drop((sorted, hashed, db));
     let db = open(&disk);
-    assert_eq!(db.ordered_keyspace("a").unwrap().len().unwrap(), 41);
+    assert_eq!(db.keyspace("a").unwrap().len().unwrap(), 41);
     assert_eq!(db.hash_keyspace("b").unwrap().len(), 1);
 }
 
@@ -79,7 +79,7 @@ fn a_deleted_key_stays_deleted() {
     let disk = machine();
     let mut db = open(&disk);
     for round in 0..4 {
-        let sorted = db.ordered_keyspace("sorted").unwrap();
+        let sorted = db.keyspace("sorted").unwrap();
         sorted.insert("key", "value").unwrap();
         sorted.insert("empty", "").unwrap();
         db.checkpoint().unwrap();
@@ -91,7 +91,7 @@ fn a_deleted_key_stays_deleted() {
         drop(sorted);
         db.close().unwrap();
         db = open(&disk);
-        let sorted = db.ordered_keyspace("sorted").unwrap();
+        let sorted = db.keyspace("sorted").unwrap();
         assert!(!sorted.contains("key").unwrap());
         assert_eq!(sorted.get("empty").unwrap().as_deref(), Some(&b""[..]));
     }
@@ -101,7 +101,7 @@ fn a_deleted_key_stays_deleted() {
 fn a_failing_flush_stops_writes_with_its_cause_and_loses_nothing() {
     let disk = machine();
     let db = open(&disk);
-    let sorted = db.ordered_keyspace("sorted").unwrap();
+    let sorted = db.keyspace("sorted").unwrap();
     let sync = WriteOptions::default().durability(Durability::Sync);
     for number in 0..20_u8 {
         sorted.insert_with([number], [number; 50], sync).unwrap();
@@ -115,14 +115,14 @@ fn a_failing_flush_stops_writes_with_its_cause_and_loses_nothing() {
     let disk = disk.restart();
     drop((sorted, db));
     let db = open(&disk);
-    assert_eq!(db.ordered_keyspace("sorted").unwrap().len().unwrap(), 20);
+    assert_eq!(db.keyspace("sorted").unwrap().len().unwrap(), 20);
 }
 
 #[test]
 fn a_full_disk_refuses_a_flush_and_nothing_else() {
     let disk = machine();
     let db = open(&disk);
-    let sorted = db.ordered_keyspace("sorted").unwrap();
+    let sorted = db.keyspace("sorted").unwrap();
     sorted.insert("a", [1; 5_000]).unwrap();
     // The log has its space already.
     disk.set_capacity(0);
@@ -134,7 +134,7 @@ fn a_full_disk_refuses_a_flush_and_nothing_else() {
     assert_eq!(sorted.len().unwrap(), 2);
     drop(sorted);
     db.close().unwrap();
-    assert_eq!(open(&disk).ordered_keyspace("sorted").unwrap().len().unwrap(), 2);
+    assert_eq!(open(&disk).keyspace("sorted").unwrap().len().unwrap(), 2);
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_database_without_ordered_keyspaces_has_no_tables() {
 fn dropping_and_clearing_give_space_back_and_snapshots_still_see() {
     let disk = machine();
     let db = open(&disk);
-    let (one, two) = (db.ordered_keyspace("one").unwrap(), db.ordered_keyspace("two").unwrap());
+    let (one, two) = (db.keyspace("one").unwrap(), db.keyspace("two").unwrap());
     for number in 0..50_u8 {
         one.insert([number], [1; 100]).unwrap();
         two.insert([number], [2; 100]).unwrap();
@@ -178,7 +178,7 @@ fn dropping_and_clearing_give_space_back_and_snapshots_still_see() {
     drop((one, two));
     db.close().unwrap();
     let db = open(&disk);
-    assert_eq!(db.ordered_keyspace("one").unwrap().len().unwrap(), 1);
+    assert_eq!(db.keyspace("one").unwrap().len().unwrap(), 1);
     assert_eq!(db.keyspaces().len(), 1);
 }
 
@@ -186,13 +186,12 @@ fn dropping_and_clearing_give_space_back_and_snapshots_still_see() {
 fn kinds_are_told_apart() {
     let db = Database::open_in_memory().unwrap();
     db.hash_keyspace("hash").unwrap();
-    db.ordered_keyspace("ordered").unwrap();
-    let error = db.ordered_keyspace("hash").unwrap_err();
+    db.keyspace("ordered").unwrap();
+    let error = db.keyspace("hash").unwrap_err();
     assert!(matches!(error, Error::WrongKind { found: KeyspaceKind::Hash, .. }), "{error}");
-    let error = db.open_keyspace("ordered").unwrap_err();
+    let error = db.open_hash_keyspace("ordered").unwrap_err();
     assert!(matches!(error, Error::WrongKind { found: KeyspaceKind::Ordered, .. }), "{error}");
-    let options = KeyspaceOptions { kind: KeyspaceKind::Ordered, ttl: None };
-    assert!(matches!(db.create_keyspace("x", options), Err(Error::WrongKind { .. })));
+    assert_eq!(KeyspaceKind::default(), KeyspaceKind::Ordered);
     assert!(matches!(db.snapshot().get("ordered", "k"), Err(Error::WrongKind { .. })));
     assert!(matches!(db.snapshot().ordered("hash"), Err(Error::WrongKind { .. })));
 }
@@ -202,7 +201,7 @@ fn records_expire_in_every_place() {
     let disk = machine();
     let db = open(&disk);
     let options = KeyspaceOptions::default().ttl(Duration::from_millis(50));
-    let sorted = db.create_ordered_keyspace("s", options, Default::default()).unwrap();
+    let sorted = db.create_keyspace("s", options, Default::default()).unwrap();
     sorted.insert("short", "1").unwrap();
     let long = WriteOptions::default().ttl(Duration::from_secs(3600));
     sorted.insert_with("long", "2", long).unwrap();
@@ -220,13 +219,13 @@ fn records_expire_in_every_place() {
     drop(sorted);
     db.close().unwrap();
     let db = open(&disk);
-    assert_eq!(db.ordered_keyspace("s").unwrap().len().unwrap(), 1);
+    assert_eq!(db.keyspace("s").unwrap().len().unwrap(), 1);
 }
 
 #[test]
 fn the_feed_tells_removed_ranges_and_clears() {
     let db = Database::open_in_memory().unwrap();
-    let sorted = db.ordered_keyspace("s").unwrap();
+    let sorted = db.keyspace("s").unwrap();
     sorted.insert("b", "1").unwrap();
     sorted.remove_range("a".."c").unwrap();
     sorted.clear().unwrap();
@@ -244,7 +243,7 @@ fn the_feed_tells_removed_ranges_and_clears() {
 fn a_backup_has_the_tables_and_copies_only_what_is_new() {
     let disk = machine();
     let db = open(&disk);
-    let sorted = db.ordered_keyspace("s").unwrap();
+    let sorted = db.keyspace("s").unwrap();
     for number in 0..200_u32 {
         sorted.insert(number.to_be_bytes(), [5; 500]).unwrap();
     }
@@ -257,7 +256,7 @@ fn a_backup_has_the_tables_and_copies_only_what_is_new() {
     builder(&disk).restore("copy", "restored").unwrap();
     for place in ["copy", "restored"] {
         let copy = builder(&disk).open(place).unwrap();
-        assert_eq!(copy.ordered_keyspace("s").unwrap().len().unwrap(), 201, "{place}");
+        assert_eq!(copy.keyspace("s").unwrap().len().unwrap(), 201, "{place}");
         assert!(copy.verify(&mut |_| {}).unwrap().is_intact());
     }
 }
@@ -267,7 +266,7 @@ fn figures_tell_of_tables() {
     let disk = machine();
     let db = open(&disk);
     assert!(db.stats().tables.is_none());
-    let sorted = db.ordered_keyspace("s").unwrap();
+    let sorted = db.keyspace("s").unwrap();
     sorted.insert("a", [1; 1000]).unwrap();
     assert!(db.stats().tables.unwrap().memtable_bytes >= 1000);
     db.checkpoint().unwrap();

@@ -28,11 +28,11 @@ fn open(disk: &SimDisk) -> Database {
 }
 
 fn keyspace(db: &Database, name: &str) -> OrderedKeyspace {
-    if let Ok(there) = db.open_ordered_keyspace(name) {
+    if let Ok(there) = db.open_keyspace(name) {
         return there;
     }
     let tables = TreeOptions { separate_over_bytes: Some(OVER), ..TreeOptions::default() };
-    db.create_ordered_keyspace(name, Default::default(), tables).unwrap()
+    db.create_keyspace(name, Default::default(), tables).unwrap()
 }
 
 fn key(number: u32) -> [u8; 4] {
@@ -132,7 +132,7 @@ fn a_threshold_of_none_keeps_everything_in_tables() {
     let disk = machine();
     let db = open(&disk);
     let tables = TreeOptions { separate_over_bytes: None, ..TreeOptions::default() };
-    let sorted = db.create_ordered_keyspace("s", Default::default(), tables).unwrap();
+    let sorted = db.create_keyspace("s", Default::default(), tables).unwrap();
     fill(&sorted, 0..10, 1);
     settle(&db, &sorted);
     assert!(file_bytes(&disk, ".tbl") > 10 * LONG as u64);
@@ -367,7 +367,7 @@ fn a_backup_has_the_values() {
     settle(&db, &sorted);
     builder(&disk).restore("copy", "restored").unwrap();
     let copy = builder(&disk).open("restored").unwrap();
-    let sorted = copy.open_ordered_keyspace("s").unwrap();
+    let sorted = copy.open_keyspace("s").unwrap();
     let round = |number: u32| if number.is_multiple_of(3) { 1 } else { 2 };
     assert!((0..12).all(|number| has(&sorted, number, round(number))));
     assert!((20..22).all(|number| has(&sorted, number, 3)));
@@ -384,7 +384,7 @@ fn readers_beside_the_writer_find_values_wherever_they_are_moved() {
     fill(&sorted, 0..30, 1);
     let read = || builder(&disk).read_only(true).open("db").unwrap();
     let early = read();
-    let mine = early.open_ordered_keyspace("s").unwrap();
+    let mine = early.open_keyspace("s").unwrap();
     let before = early.snapshot();
     let kept = mine.get(key(1)).unwrap().unwrap();
     for round in 2..6 {
@@ -393,7 +393,7 @@ fn readers_beside_the_writer_find_values_wherever_they_are_moved() {
         settle(&db, &sorted);
         let late = read();
         for reader in [&early, &late] {
-            let theirs = reader.open_ordered_keyspace("s").unwrap();
+            let theirs = reader.open_keyspace("s").unwrap();
             for number in 0..30 {
                 assert!(has(&theirs, number, if number % 3 == 0 { 1 } else { round }));
             }

@@ -73,7 +73,7 @@ fn a_failed_sync_stops_all_writing_and_loses_nothing_that_was_promised() {
                 keyspace.insert("x", "y"),
                 keyspace.clear(),
                 db.sync(),
-                db.create_keyspace("z", Default::default()).map(drop),
+                db.create_hash_keyspace("z", Default::default()).map(drop),
                 db.checkpoint().map(drop),
                 db.compact().map(drop),
             ];

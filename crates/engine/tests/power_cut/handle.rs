@@ -28,9 +28,9 @@ macro_rules! each {
 impl Handle {
     pub(crate) fn open(db: &Database, name: &str) -> Result<Self> {
         if is_ordered(name) {
-            return db.open_ordered_keyspace(name).map(Self::Ordered);
+            return db.open_keyspace(name).map(Self::Ordered);
         }
-        db.open_keyspace(name).map(Self::Hash)
+        db.open_hash_keyspace(name).map(Self::Hash)
     }
 
     pub(crate) fn create(db: &Database, name: &str, options: KeyspaceOptions) -> Result<()> {
@@ -39,9 +39,9 @@ impl Handle {
             let separate_over_bytes = Some(200);
             let tables =
                 TreeOptions { level0_tables: 2, separate_over_bytes, ..TreeOptions::default() };
-            return db.create_ordered_keyspace(name, options, tables).map(drop);
+            return db.create_keyspace(name, options, tables).map(drop);
         }
-        db.create_keyspace(name, options).map(drop)
+        db.create_hash_keyspace(name, options).map(drop)
     }
 
     pub(crate) fn insert_with(

@@ -201,7 +201,7 @@ impl Recorder {
     }
 
     pub(crate) fn create(&mut self, name: &str, options: KeyspaceOptions) {
-        self.db.create_keyspace(name, options).unwrap();
+        self.db.create_hash_keyspace(name, options).unwrap();
         self.change(|state| {
             state.insert(name.into(), BTreeMap::new());
         });
@@ -215,14 +215,14 @@ impl Recorder {
     }
 
     pub(crate) fn insert(&mut self, name: &str, key: &[u8], value: &[u8]) {
-        self.db.open_keyspace(name).unwrap().insert(key, value).unwrap();
+        self.db.open_hash_keyspace(name).unwrap().insert(key, value).unwrap();
         self.change(|state| {
             state.get_mut(name).unwrap().insert(key.into(), value.into());
         });
     }
 
     pub(crate) fn remove(&mut self, name: &str, key: &[u8]) {
-        assert!(self.db.open_keyspace(name).unwrap().remove(key).unwrap());
+        assert!(self.db.open_hash_keyspace(name).unwrap().remove(key).unwrap());
         self.change(|state| {
             state.get_mut(name).unwrap().remove(key);
         });
@@ -232,7 +232,7 @@ impl Recorder {
     pub(crate) fn batch(&mut self, records: &[(&str, Vec<u8>, Vec<u8>)]) {
         let mut batch = self.db.batch();
         for (name, key, value) in records {
-            let keyspace = self.db.open_keyspace(name).unwrap();
+            let keyspace = self.db.open_hash_keyspace(name).unwrap();
             batch.insert(&keyspace, key, value).unwrap();
         }
         batch.commit().unwrap();
@@ -333,7 +333,7 @@ pub(crate) fn backed_up() -> Sample {
 /// Everything a database holds.
 pub(crate) fn contents(db: &Database) -> State {
     let records = |name: &str| {
-        let keyspace = db.open_keyspace(name).unwrap();
+        let keyspace = db.open_hash_keyspace(name).unwrap();
         keyspace.iter().unwrap().map(|entry| entry.unwrap().to_vecs()).collect()
     };
     db.keyspaces().into_iter().map(|info| (info.name.clone(), records(&info.name))).collect()

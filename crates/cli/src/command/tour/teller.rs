@@ -2,7 +2,6 @@
 
 use crate::{
     failure::Result,
-    keyspace::KIND_IF_MADE,
     output::{Form, Out, Report},
 };
 use annals::KeyspaceKind;
@@ -31,7 +30,7 @@ impl<'a> Teller<'a> {
 
     /// The options of a command that makes a keyspace.
     pub(super) fn makes(&self, keyspace: &str) -> String {
-        if self.kind == KIND_IF_MADE {
+        if self.kind == KeyspaceKind::default() {
             format!("-k {keyspace}")
         } else {
             format!("-k {keyspace} --kind {}", self.kind)
