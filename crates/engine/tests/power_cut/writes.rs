@@ -118,7 +118,7 @@ impl World {
         }
         let mut state = Contents::clone(self.model.now());
         state.insert(name.clone(), Default::default());
-        let options = KeyspaceOptions { ttl: Self::ttl(space), ..KeyspaceOptions::default() };
+        let options = KeyspaceOptions { ttl: Self::ttl(space) };
         let logged = [Logged::change(ChangeKind::CreateKeyspace)];
         self.commit(state, &logged, None, |db| Handle::create(db, &name, options).map(|()| None))?;
         Ok(true)
