@@ -157,14 +157,8 @@ fn changes_are_replayed_in_order() {
     place.ok(&["keyspace", "drop", "other"]);
     let changes = place.json(&["changes"]);
     let kinds: Vec<&str> = changes.iter().map(|change| change["kind"].as_str().unwrap()).collect();
-    let wanted = [
-        "create_hash_keyspace",
-        "insert",
-        "create_hash_keyspace",
-        "insert",
-        "remove",
-        "drop_keyspace",
-    ];
+    let wanted =
+        ["create_keyspace", "insert", "create_keyspace", "insert", "remove", "drop_keyspace"];
     assert_eq!(kinds, wanted);
     let seqs: Vec<u64> = changes.iter().map(|change| change["seq"].as_u64().unwrap()).collect();
     assert!(seqs.windows(2).all(|pair| pair[0] < pair[1]), "{seqs:?}");
@@ -202,7 +196,7 @@ fn changes_follow_a_live_writer_until_nobody_reads() {
         changes.read_line(&mut line).unwrap();
         objects(&line).remove(0)
     };
-    assert_eq!(next()["kind"], "create_hash_keyspace");
+    assert_eq!(next()["kind"], "create_keyspace");
     assert_eq!(next()["key"], "first");
     for n in 0..20 {
         writeln!(stdin, "live-{n},{n}").unwrap();
