@@ -318,11 +318,27 @@ impl Root {
     /// # Errors
     /// If the file system refuses; the old root then still stands, or the new one does.
     pub fn write(&self, disk: &dyn Disk, dir: &Path) -> Result<()> {
+        self.write_with_names(disk, dir, true)
+    }
+
+    /// As [`write`](Self::write), in the place of `former`. If that names all files that this root
+    /// names, their names are on disk, and the directory is synced once only.
+    pub(crate) fn replace(&self, former: &Self, disk: &dyn Disk, dir: &Path) -> Result<()> {
+        let known: BTreeSet<u32> = former.segments.iter().map(|named| named.generation).collect();
+        let has_new_names = self.checkpoint != former.checkpoint
+            || self.manifest != former.manifest
+            || self.segments.iter().any(|named| !known.contains(&named.generation));
+        self.write_with_names(disk, dir, has_new_names)
+    }
+
+    fn write_with_names(&self, disk: &dyn Disk, dir: &Path, has_new_names: bool) -> Result<()> {
         let temporary: PathBuf = dir.join(ROOT_TEMPORARY);
         let mut file = disk.create(&temporary)?;
         file.append(&self.encode())?;
         file.sync()?;
-        disk.sync_dir(dir)?;
+        if has_new_names {
+            disk.sync_dir(dir)?;
+        }
         disk.rename(&temporary, &dir.join(ROOT_NAME))?;
         disk.sync_dir(dir)?;
         Ok(())

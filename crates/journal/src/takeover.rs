@@ -190,7 +190,7 @@ impl Opening {
         self.segments.push(Arc::clone(&tail_segment));
         let offset = tail_segment.published();
         root.synced_to = tail_segment.position(offset);
-        root.write(&*self.disk, &self.dir)?;
+        root.replace(&self.root, &*self.disk, &self.dir)?;
         if !had_readers_file {
             if !self.root.unseen_readers {
                 tracing::warn!(
@@ -283,7 +283,8 @@ impl Opening {
     }
 
     /// A crash of the process leaves bytes that were replayed and are not on the device. After a
-    /// failed sync the kernel may not know that; then they are written again.
+    /// failed sync the kernel may not know that; then they are written again. The segment in which the
+    /// log goes on is synced when it is [opened for writing](Self::open_tail), and need not be twice.
     fn make_replayed_durable(&self, cursor: &Cursor) -> Result<()> {
         let rewrite = self.has_failed_sync()?;
         for segment in &self.segments {
@@ -303,7 +304,7 @@ impl Opening {
                 let bytes = segment.region.read(from.min(end), end.saturating_sub(from)).to_vec();
                 region.write(from.min(end), &bytes)?;
                 self.sync(&region)?;
-            } else if walked {
+            } else if walked && segment.ordinal() < cursor.position.ordinal {
                 self.sync(&segment.region)?;
             }
         }
