@@ -353,3 +353,21 @@ fn a_lost_table_goes_where_the_oldest_go_first() {
     assert!(tree.get(&key(1), newest(1000)).unwrap().is_some());
     assert!(store.lost_tables().is_empty());
 }
+
+#[test]
+fn a_directory_in_the_place_of_a_table_is_a_table_that_is_lost() {
+    let (disk, log) = with_tables(7);
+    let (_, path, range) = tables(&disk).pop().unwrap();
+    disk.remove(&path).unwrap();
+    disk.create_dir_all(&path).unwrap();
+    let (_, store, tree) = reopened(&disk);
+    let [lost] = &store.lost_tables()[..] else { panic!("{:?}", store.lost_tables()) };
+    assert_eq!(lost.damaged_path(), Some(&*path), "{lost}");
+    assert!(lost.to_string().contains("directory"), "{lost}");
+    for (key, value) in seen(&log.state, 0) {
+        match tree.get(&key, newest(0)) {
+            Ok(found) => assert_eq!(found, Some(value)),
+            Err(error) => assert!(error.is_damage() && range.contains(&key), "{error}"),
+        }
+    }
+}
