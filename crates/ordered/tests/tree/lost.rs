@@ -371,3 +371,35 @@ fn a_directory_in_the_place_of_a_table_is_a_table_that_is_lost() {
         }
     }
 }
+
+#[test]
+fn who_writes_is_slowed_again_once_no_table_is_lost_any_more() {
+    let (disk, store, tree) = begun(8, options());
+    let mut log = Log::default();
+    let expiring = |number| Change::Put { key: key(number), value: vec![1], expires_ms: Some(100) };
+    log.write(&tree, &(0..20).map(expiring).collect::<Vec<_>>(), 0).unwrap();
+    tree.seal();
+    work(&store, 0).unwrap();
+    tree.compact_range(None, 0).unwrap();
+    drop((tree, store));
+    let (level, path, _) = tables(&disk).pop().unwrap();
+    assert!(level > 0);
+    disk.remove(&path).unwrap();
+    let (_, store, tree) = reopened(&disk);
+    // More tables of level 0 than are good for readers.
+    let flushes = |log: &mut Log, now_ms| {
+        for round in 0..30 {
+            log.write(&tree, &[put(round % 20, b"new")], now_ms).unwrap();
+            tree.seal();
+            store.next_flush(now_ms).unwrap().run().unwrap();
+        }
+    };
+    flushes(&mut log, 0);
+    assert_eq!(store.strain(), 0.0, "compactions cannot get past the lost table");
+    work(&store, 0).unwrap();
+    assert_eq!(store.lost_tables().len(), 1);
+    work(&store, 200).unwrap();
+    assert!(store.lost_tables().is_empty(), "all that it had has expired");
+    flushes(&mut log, 200);
+    assert!(store.strain() > 0.0, "compactions get on again");
+}
