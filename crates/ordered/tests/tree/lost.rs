@@ -6,7 +6,11 @@ use annals_disk::{Disk, SimDisk};
 use annals_ordered::{
     AsOf, Error, FileName, KeyRange, Store, Style, Tree, TreeOptions, View, read_manifest,
 };
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    path::PathBuf,
+    sync::Arc,
+};
 
 fn begun(seed: u64, options: TreeOptions) -> (SimDisk, Store, Tree) {
     let disk = disk(seed);
@@ -402,4 +406,48 @@ fn who_writes_is_slowed_again_once_no_table_is_lost_any_more() {
     assert!(store.lost_tables().is_empty(), "all that it had has expired");
     flushes(&mut log, 200);
     assert!(store.strain() > 0.0, "compactions get on again");
+}
+
+/// What a reader finds missing while it opens tables is lost, or was replaced: the manifest tells.
+#[test]
+fn a_table_that_is_replaced_while_another_is_lost_is_not_taken_for_lost() {
+    let (disk, store, tree) = begun(9, options());
+    Log::default().write(&tree, &[put(1, b"lost")], 0).unwrap();
+    tree.seal();
+    work(&store, 0).unwrap();
+    drop((tree, store));
+    let lost = tables(&disk).pop().unwrap().1;
+    disk.remove(&lost).unwrap();
+    let (disk, writer, _) = reopened(&disk);
+    let other = writer.create_tree(TREE + 1, options()).unwrap();
+    let log = RefCell::new(Log::default());
+    let rewrite = |value: &[u8]| {
+        log.borrow_mut().write(&other, &[put(1, value)], 0).unwrap();
+        other.seal();
+        other.compact_range(None, 0).unwrap();
+        while let Some(work) = writer.next_flush(0) {
+            work.run().unwrap();
+        }
+    };
+    rewrite(b"one");
+    let asked = Cell::new(0);
+    // Asked for the second time when the table was found missing: the writer replaces the other one now.
+    let place = || {
+        asked.set(asked.get() + 1);
+        if asked.get() == 2 {
+            rewrite(b"two");
+        }
+        Ok::<_, Error>(Root::place(&disk).unwrap())
+    };
+    let (reader, mut follower) =
+        Store::open_read_only(Arc::new(disk.clone()), &dir(), ID, config(), place).unwrap();
+    follower.show(u64::MAX);
+    assert!(asked.get() >= 2, "the reader has asked whether the table was replaced");
+    let named: Vec<_> = reader.lost_tables().iter().map(ToString::to_string).collect();
+    assert!(
+        named.len() == 1 && reader.lost_tables()[0].damaged_path() == Some(&*lost),
+        "{named:?}"
+    );
+    let seen_there = reader.tree(TREE + 1).unwrap().get(&key(1), newest(0)).unwrap();
+    assert_eq!(seen_there.as_deref(), Some(&b"two"[..]));
 }
