@@ -194,6 +194,12 @@ impl Running {
         self.aside.insert(number, why);
     }
 
+    /// Forgets tables that were set aside and are not there any more. Whether there are others.
+    pub(crate) fn retain_aside(&mut self, is_there: impl Fn(u64) -> bool) -> bool {
+        self.aside.retain(|number, _| is_there(*number));
+        !self.aside.is_empty()
+    }
+
     /// Why nothing can be done any more about what was refused, if it is for a table that was set aside:
     /// nothing is running that could end.
     pub(crate) fn hopeless(&self) -> Option<&Error> {

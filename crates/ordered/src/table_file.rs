@@ -11,6 +11,7 @@ use crate::{BlockCache, Error, FileName, Removals, Result, Table, TableIdentity,
 use annals_disk::Disk;
 use parking_lot::Mutex;
 use std::{
+    io::ErrorKind,
     ops::Deref,
     path::Path,
     sync::{
@@ -153,7 +154,18 @@ fn open_whole(
     let path = FileName::Table(info.number).path(dir);
     let missing =
         || Error::Missing { path: path.clone(), what: "the manifest names this table".to_owned() };
-    match disk.len(&path)? {
+    let damaged = |what| Error::Damaged { path: path.clone(), offset: 0, what };
+    let refused = |error: Error| match &error {
+        Error::Disk(cause) => match cause.source.kind() {
+            // Another process has removed it since.
+            ErrorKind::NotFound => missing(),
+            ErrorKind::IsADirectory => damaged("a directory stands in its place"),
+            ErrorKind::NotSeekable => damaged("a pipe or a device stands in its place"),
+            _ => error,
+        },
+        _ => error,
+    };
+    match disk.len(&path).map_err(|error| refused(error.into()))? {
         None => return Err(missing()),
         Some(bytes) if bytes != info.bytes => {
             let what = "the table does not have the length that the manifest says";
@@ -161,11 +173,7 @@ fn open_whole(
         }
         Some(_) => {}
     }
-    let table = Table::open(disk, &path, identity, cache).map_err(|error| match error {
-        // Another process has removed it since.
-        Error::Disk(error) if error.is_not_found() => missing(),
-        error => error,
-    })?;
+    let table = Table::open(disk, &path, identity, cache).map_err(refused)?;
     let removals = if info.range_removals > 0 {
         table.range_removals()?.into_iter().collect()
     } else {

@@ -92,7 +92,7 @@ pub(crate) struct TreeCore {
     /// Whether the memtable is to be sealed with the next records, however full it is.
     pub(crate) is_seal_wanted: AtomicBool,
     pub(crate) running: Mutex<Running>,
-    /// Whether tables were set aside: compactions may not get on, and nobody is to wait for them.
+    /// Whether tables are set aside: compactions may not get on, and nobody is to wait for them.
     pub(crate) is_held_up: AtomicBool,
     pub(crate) counts: Counts,
 }
@@ -161,7 +161,8 @@ impl TreeCore {
 
     /// Has compactions leave a table alone that cannot be read.
     pub(crate) fn set_aside(&self, number: u64, why: Error) {
-        self.running.lock().set_aside(number, why);
+        let mut running = self.running.lock();
+        running.set_aside(number, why);
         self.is_held_up.store(true, Ordering::Relaxed);
     }
 
@@ -215,6 +216,12 @@ impl TreeCore {
             if !kept.contains(&file.info.number) {
                 file.drop_file();
             }
+        }
+        if self.is_held_up.load(Ordering::Relaxed) {
+            // Others may set tables aside at this moment: under the same lock.
+            let mut running = self.running.lock();
+            let is_held_up = running.retain_aside(|number| kept.contains(&number));
+            self.is_held_up.store(is_held_up, Ordering::Relaxed);
         }
         self.flushed_through.store(state.flushed_through, Ordering::Release);
     }

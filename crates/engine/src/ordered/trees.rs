@@ -234,7 +234,7 @@ impl Trees {
             match admission {
                 Admission::After { delay_ns } => {
                     if delay_ns > 0 && !manual {
-                        stalled = self.delay(core, delay_ns);
+                        stalled |= self.delay(core, delay_ns);
                     }
                     break;
                 }

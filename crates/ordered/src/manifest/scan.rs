@@ -82,6 +82,10 @@ pub(super) fn open_file(disk: &dyn Disk, dir: &Path, number: u64) -> Result<Regi
         Err(error) if error.source.kind() == ErrorKind::IsADirectory => {
             Err(Error::Damaged { path, offset: 0, what: "a directory stands in its place" })
         }
+        Err(error) if error.source.kind() == ErrorKind::NotSeekable => {
+            let what = "a pipe or a device stands in its place";
+            Err(Error::Damaged { path, offset: 0, what })
+        }
         // An empty file cannot be mapped.
         Err(error) if error.source.kind() == ErrorKind::InvalidInput => {
             Err(Error::Damaged { path, offset: 0, what: "the manifest is empty" })

@@ -178,8 +178,15 @@ impl Follower {
             outcome = self.try_open_tables(false);
         }
         if let Err(Error::KeysLost { .. }) = outcome {
-            // Nobody has replaced it.
-            outcome = self.try_open_tables(true);
+            // Nobody has replaced it. But others may be replaced while they are opened behind it.
+            for _ in 1..ATTEMPTS {
+                outcome = self.try_open_tables(true);
+                if outcome.is_err() || !self.manifest.advance()? && !self.turn(place)? {
+                    break;
+                }
+                self.is_ahead = true;
+                self.forget_replaced();
+            }
         }
         outcome?;
         if self.is_ahead {
@@ -187,6 +194,14 @@ impl Follower {
             self.core.glance.store(Some(Arc::new(self.manifest.glance())));
         }
         Ok(())
+    }
+
+    /// Lets go of opened tables that the manifest does not name any more.
+    fn forget_replaced(&mut self) {
+        let trees = self.manifest.state().trees.values();
+        let tables = trees.flat_map(|tree| tree.levels.tables());
+        let named: BTreeSet<u64> = tables.map(|(_, table)| table.number).collect();
+        self.opened.retain(|number, _| named.contains(number));
     }
 
     fn try_open_tables(&mut self, or_lose: bool) -> Result<()> {

@@ -6,7 +6,11 @@ use annals_disk::{Disk, SimDisk};
 use annals_ordered::{
     AsOf, Error, FileName, KeyRange, Store, Style, Tree, TreeOptions, View, read_manifest,
 };
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    path::PathBuf,
+    sync::Arc,
+};
 
 fn begun(seed: u64, options: TreeOptions) -> (SimDisk, Store, Tree) {
     let disk = disk(seed);
@@ -352,4 +356,98 @@ fn a_lost_table_goes_where_the_oldest_go_first() {
     assert_eq!(tree.get(&key(0), newest(1000)).unwrap(), None);
     assert!(tree.get(&key(1), newest(1000)).unwrap().is_some());
     assert!(store.lost_tables().is_empty());
+}
+
+#[test]
+fn a_directory_in_the_place_of_a_table_is_a_table_that_is_lost() {
+    let (disk, log) = with_tables(7);
+    let (_, path, range) = tables(&disk).pop().unwrap();
+    disk.remove(&path).unwrap();
+    disk.create_dir_all(&path).unwrap();
+    let (_, store, tree) = reopened(&disk);
+    let [lost] = &store.lost_tables()[..] else { panic!("{:?}", store.lost_tables()) };
+    assert_eq!(lost.damaged_path(), Some(&*path), "{lost}");
+    assert!(lost.to_string().contains("directory"), "{lost}");
+    for (key, value) in seen(&log.state, 0) {
+        match tree.get(&key, newest(0)) {
+            Ok(found) => assert_eq!(found, Some(value)),
+            Err(error) => assert!(error.is_damage() && range.contains(&key), "{error}"),
+        }
+    }
+}
+
+#[test]
+fn who_writes_is_slowed_again_once_no_table_is_lost_any_more() {
+    let (disk, store, tree) = begun(8, options());
+    let mut log = Log::default();
+    let expiring = |number| Change::Put { key: key(number), value: vec![1], expires_ms: Some(100) };
+    log.write(&tree, &(0..20).map(expiring).collect::<Vec<_>>(), 0).unwrap();
+    tree.seal();
+    work(&store, 0).unwrap();
+    tree.compact_range(None, 0).unwrap();
+    drop((tree, store));
+    let (level, path, _) = tables(&disk).pop().unwrap();
+    assert!(level > 0);
+    disk.remove(&path).unwrap();
+    let (_, store, tree) = reopened(&disk);
+    // More tables of level 0 than are good for readers.
+    let flushes = |log: &mut Log, now_ms| {
+        for round in 0..30 {
+            log.write(&tree, &[put(round % 20, b"new")], now_ms).unwrap();
+            tree.seal();
+            store.next_flush(now_ms).unwrap().run().unwrap();
+        }
+    };
+    flushes(&mut log, 0);
+    assert_eq!(store.strain(), 0.0, "compactions cannot get past the lost table");
+    work(&store, 0).unwrap();
+    assert_eq!(store.lost_tables().len(), 1);
+    work(&store, 200).unwrap();
+    assert!(store.lost_tables().is_empty(), "all that it had has expired");
+    flushes(&mut log, 200);
+    assert!(store.strain() > 0.0, "compactions get on again");
+}
+
+/// What a reader finds missing while it opens tables is lost, or was replaced: the manifest tells.
+#[test]
+fn a_table_that_is_replaced_while_another_is_lost_is_not_taken_for_lost() {
+    let (disk, store, tree) = begun(9, options());
+    Log::default().write(&tree, &[put(1, b"lost")], 0).unwrap();
+    tree.seal();
+    work(&store, 0).unwrap();
+    drop((tree, store));
+    let lost = tables(&disk).pop().unwrap().1;
+    disk.remove(&lost).unwrap();
+    let (disk, writer, _) = reopened(&disk);
+    let other = writer.create_tree(TREE + 1, options()).unwrap();
+    let log = RefCell::new(Log::default());
+    let rewrite = |value: &[u8]| {
+        log.borrow_mut().write(&other, &[put(1, value)], 0).unwrap();
+        other.seal();
+        other.compact_range(None, 0).unwrap();
+        while let Some(work) = writer.next_flush(0) {
+            work.run().unwrap();
+        }
+    };
+    rewrite(b"one");
+    let asked = Cell::new(0);
+    // Asked for the second time when the table was found missing: the writer replaces the other one now.
+    let place = || {
+        asked.set(asked.get() + 1);
+        if asked.get() == 2 {
+            rewrite(b"two");
+        }
+        Ok::<_, Error>(Root::place(&disk).unwrap())
+    };
+    let (reader, mut follower) =
+        Store::open_read_only(Arc::new(disk.clone()), &dir(), ID, config(), place).unwrap();
+    follower.show(u64::MAX);
+    assert!(asked.get() >= 2, "the reader has asked whether the table was replaced");
+    let named: Vec<_> = reader.lost_tables().iter().map(ToString::to_string).collect();
+    assert!(
+        named.len() == 1 && reader.lost_tables()[0].damaged_path() == Some(&*lost),
+        "{named:?}"
+    );
+    let seen_there = reader.tree(TREE + 1).unwrap().get(&key(1), newest(0)).unwrap();
+    assert_eq!(seen_there.as_deref(), Some(&b"two"[..]));
 }
