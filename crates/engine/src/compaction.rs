@@ -38,10 +38,6 @@ pub struct CompactReport {
 /// Moved records are collected until a frame has this many bytes.
 const FRAME_BYTES: usize = 256 * 1024;
 
-/// With so much in it that nobody needs, the last segment is given up when the database closes, in bytes. Beginning
-/// another one takes a moment.
-const WORTH_ROLLING_BYTES: u64 = 4 << 20;
-
 /// Compacts what has fallen under the threshold. The caller holds the maintenance lock.
 pub(crate) fn run_due(core: &Core) -> Result<CompactReport> {
     compact(core, core.maintenance.config.compact_below)
@@ -68,16 +64,7 @@ pub(crate) fn run_all(core: &Core) -> Result<CompactReport> {
 /// holds the maintenance lock.
 pub(crate) fn run_closing(core: &Core) -> Result<CompactReport> {
     flush(core)?;
-    let below = core.maintenance.config.compact_below.min(f64::MIN_POSITIVE);
-    let is_over = |one: &Candidate| {
-        let info = &one.info;
-        let is_last = info.kind == SegmentKind::Log && !info.sealed;
-        is_last && !one.held && one.live_bytes == 0 && info.content_bytes >= WORTH_ROLLING_BYTES
-    };
-    if below > 0.0 && candidates(core).iter().any(is_over) {
-        core.journal.roll()?;
-    }
-    compact(core, below)
+    compact(core, core.maintenance.config.compact_below.min(f64::MIN_POSITIVE))
 }
 
 /// Brings to tables what ordered keyspaces have in none: it keeps its segments.

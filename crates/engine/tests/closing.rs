@@ -92,27 +92,3 @@ fn closing_leaves_no_segment_that_nobody_needs() {
         assert_eq!(db.open_keyspace("readings").unwrap().len().unwrap(), 1_000);
     }
 }
-
-/// The segment that is written to is none that compactions choose; when the database closes, it is long, and
-/// all that it has is in tables.
-#[test]
-fn closing_leaves_no_long_last_segment_that_nobody_needs() {
-    let dir = tempfile::tempdir().unwrap();
-    let db = Database::open(dir.path()).unwrap();
-    let keyspace = db.keyspace("readings").unwrap();
-    for number in 0..6_000u32 {
-        keyspace.insert(number.to_be_bytes(), [7; 1_000]).unwrap();
-    }
-    drop(keyspace);
-    db.close().unwrap();
-    let entries = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap());
-    let segments = entries.filter(|entry| entry.path().extension().is_some_and(|end| end == "seg"));
-    let bytes: u64 = segments.map(|entry| entry.metadata().unwrap().len()).sum();
-    assert!(bytes < 64 << 10, "{bytes} bytes of log");
-    let db = Database::open(dir.path()).unwrap();
-    assert!(db.recovery().clean, "{:?}", db.recovery());
-    let keyspace = db.open_keyspace("readings").unwrap();
-    assert_eq!(keyspace.len().unwrap(), 6_000);
-    keyspace.insert(b"later", b"value").unwrap();
-    assert_eq!(keyspace.len().unwrap(), 6_001);
-}
