@@ -42,9 +42,10 @@ impl Database {
     /// A backup that was opened for writing is no longer one; do not back up over it.
     ///
     /// ```
+    /// # use annals_engine as annals;
     /// # let folder = std::env::temp_dir().join(format!("annals-backup-{}", std::process::id()));
     /// # let (live, backup, restored) = (folder.join("a"), folder.join("b"), folder.join("c"));
-    /// use annals_engine::Database;
+    /// use annals::Database;
     /// let db = Database::open(&live)?;
     /// db.hash_keyspace("users")?.insert("ada", "1815")?;
     /// let report = db.backup_to(&backup)?;
@@ -55,7 +56,7 @@ impl Database {
     /// assert!(copy.open_hash_keyspace("users")?.contains("ada")?);
     /// # drop((db, copy));
     /// # std::fs::remove_dir_all(&folder).ok();
-    /// # Ok::<(), annals_engine::Error>(())
+    /// # Ok::<(), annals::Error>(())
     /// ```
     ///
     /// # Errors

@@ -73,14 +73,15 @@ any_pointer!(Arc<K>);
 /// [`Database::batch`](crate::Database::batch).
 ///
 /// ```
-/// let db = annals_engine::Database::open_in_memory()?;
+/// # use annals_engine as annals;
+/// let db = annals::Database::open_in_memory()?;
 /// let (stock, orders) = (db.hash_keyspace("stock")?, db.hash_keyspace("orders")?);
 /// let mut batch = db.batch();
 /// batch.insert(&stock, "apple", "41")?;
 /// batch.insert(&orders, "17", "one apple")?;
 /// batch.commit()?;
 /// assert_eq!(orders.len(), 1);
-/// # Ok::<(), annals_engine::Error>(())
+/// # Ok::<(), annals::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct WriteBatch {
@@ -132,7 +133,8 @@ impl WriteBatch {
     /// before included.
     ///
     /// ```
-    /// let db = annals_engine::Database::open_in_memory()?;
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
     /// let scores = db.keyspace("scores")?;
     /// scores.insert_many([("a", "1"), ("b", "2")])?;
     /// let mut batch = db.batch();
@@ -140,7 +142,7 @@ impl WriteBatch {
     /// batch.insert(&scores, "c", "3")?;
     /// batch.commit()?;
     /// assert_eq!(scores.len()?, 1);
-    /// # Ok::<(), annals_engine::Error>(())
+    /// # Ok::<(), annals::Error>(())
     /// ```
     ///
     /// # Errors

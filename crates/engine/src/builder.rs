@@ -8,10 +8,11 @@ use std::{path::Path, sync::Arc};
 /// Settings for opening a database. They are checked once, by [`open`](Self::open).
 ///
 /// ```
-/// use annals_engine::{Database, Durability};
+/// # use annals_engine as annals;
+/// use annals::{Database, Durability};
 /// let db = Database::builder().durability(Durability::Sync).open_in_memory()?;
 /// # let _ = db;
-/// # Ok::<(), annals_engine::Error>(())
+/// # Ok::<(), annals::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Builder {

@@ -40,7 +40,8 @@ impl std::fmt::Display for KeyspaceKind {
 /// Options of a keyspace, kept in the catalog.
 ///
 /// ```
-/// use annals_engine::KeyspaceOptions;
+/// # use annals_engine as annals;
+/// use annals::KeyspaceOptions;
 /// use std::time::Duration;
 /// let sessions = KeyspaceOptions::default().ttl(Duration::from_secs(3600));
 /// # let _ = sessions;

@@ -72,7 +72,8 @@ impl std::fmt::Display for ChangeKind {
 /// their numbers are not used again then.
 ///
 /// ```
-/// use annals_engine::{ChangeKind, Database};
+/// # use annals_engine as annals;
+/// use annals::{ChangeKind, Database};
 /// let db = Database::open_in_memory()?;
 /// let users = db.hash_keyspace("users")?;
 /// let mut changes = db.changes(db.oldest_seq())?;
@@ -80,7 +81,7 @@ impl std::fmt::Display for ChangeKind {
 /// assert_eq!(changes.try_next()?.map(|change| change.kind), Some(ChangeKind::CreateKeyspace));
 /// assert_eq!(changes.try_next()?.map(|change| change.key), Some(b"ada".to_vec()));
 /// assert!(changes.try_next()?.is_none());
-/// # Ok::<(), annals_engine::Error>(())
+/// # Ok::<(), annals::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct Changes {

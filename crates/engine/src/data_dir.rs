@@ -9,7 +9,8 @@ use std::{env, path::PathBuf};
 /// created.
 ///
 /// ```
-/// let folder = annals_engine::data_dir("my-app");
+/// # use annals_engine as annals;
+/// let folder = annals::data_dir("my-app");
 /// assert!(folder.is_err() || folder.is_ok_and(|path| path.ends_with("my-app")));
 /// ```
 ///

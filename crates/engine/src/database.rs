@@ -17,8 +17,9 @@ use std::{path::Path, sync::Arc, time::Duration};
 /// handle of any kind (keyspaces, batches, snapshots) is gone, or by [`close`](Self::close).
 ///
 /// ```
+/// # use annals_engine as annals;
 /// # let folder = std::env::temp_dir().join(format!("annals-doc-{}", std::process::id()));
-/// use annals_engine::Database;
+/// use annals::Database;
 /// let db = Database::open(&folder)?;
 /// let users = db.hash_keyspace("users")?;
 /// users.insert("ada", "1815")?;
@@ -28,7 +29,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 /// assert_eq!(db.hash_keyspace("users")?.get("ada")?.as_deref(), Some(&b"1815"[..]));
 /// # db.close()?;
 /// # std::fs::remove_dir_all(&folder).ok();
-/// # Ok::<(), annals_engine::Error>(())
+/// # Ok::<(), annals::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Database {
@@ -115,12 +116,13 @@ impl Database {
     /// serves most uses; hash keyspaces are asked for [by their kind](Self::hash_keyspace).
     ///
     /// ```
-    /// use annals_engine::{Database, ErrorKind};
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ErrorKind};
     /// let db = Database::open_in_memory()?;
     /// db.keyspace("scores")?.insert("ada", "12")?;
     /// let refused = db.hash_keyspace("scores").unwrap_err();
     /// assert_eq!(refused.kind(), ErrorKind::InvalidInput);
-    /// # Ok::<(), annals_engine::Error>(())
+    /// # Ok::<(), annals::Error>(())
     /// ```
     ///
     /// # Errors
@@ -315,10 +317,11 @@ impl Database {
     /// What opening read back and had to repair.
     ///
     /// ```
-    /// let db = annals_engine::Database::open_in_memory()?;
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
     /// let recovery = db.recovery();
     /// assert_eq!((recovery.torn_bytes, recovery.warnings.len()), (0, 0));
-    /// # Ok::<(), annals_engine::Error>(())
+    /// # Ok::<(), annals::Error>(())
     /// ```
     #[must_use]
     pub fn recovery(&self) -> &Recovery {

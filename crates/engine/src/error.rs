@@ -10,12 +10,13 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// [`kind`](Self::kind) says what to do and is what programs should look at.
 ///
 /// ```
-/// use annals_engine::{Database, ErrorKind};
+/// # use annals_engine as annals;
+/// use annals::{Database, ErrorKind};
 /// let db = Database::open_in_memory()?;
 /// let error = db.open_hash_keyspace("users").unwrap_err();
 /// assert_eq!(error.kind(), ErrorKind::NotFound);
 /// assert!(error.to_string().starts_with("there is no keyspace `users`"));
-/// # Ok::<(), annals_engine::Error>(())
+/// # Ok::<(), annals::Error>(())
 /// ```
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]

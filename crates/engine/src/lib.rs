@@ -7,7 +7,8 @@
 //! of segments and frames (`annals-journal` does).
 //!
 //! ```
-//! use annals_engine::Database;
+//! # use annals_engine as annals;
+//! use annals::Database;
 //!
 //! let db = Database::open_in_memory()?;
 //! let (stock, orders) = (db.hash_keyspace("stock")?, db.hash_keyspace("orders")?);
@@ -21,7 +22,7 @@
 //!
 //! // Point reads straight from the log, without a copy.
 //! assert_eq!(stock.get("apple")?.as_deref(), Some(&b"41"[..]));
-//! # Ok::<(), annals_engine::Error>(())
+//! # Ok::<(), annals::Error>(())
 //! ```
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

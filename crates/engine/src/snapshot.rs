@@ -83,13 +83,14 @@ impl Snapshots {
 /// [`Stats`](crate::Stats). Drop it when it is no longer needed.
 ///
 /// ```
-/// let db = annals_engine::Database::open_in_memory()?;
+/// # use annals_engine as annals;
+/// let db = annals::Database::open_in_memory()?;
 /// let users = db.hash_keyspace("users")?;
 /// users.insert("ada", "1815")?;
 /// let before = db.snapshot();
 /// users.insert("ada", "1852")?;
 /// assert_eq!(before.get("users", "ada")?.as_deref(), Some(&b"1815"[..]));
-/// # Ok::<(), annals_engine::Error>(())
+/// # Ok::<(), annals::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -194,7 +195,7 @@ impl Snapshot {
         core.look_up_hashed(&listed.view, listed.keyspace.id, hash, key, self.sight())
     }
 
-    /// Whether `keyspace` has `key`.
+    /// Whether the hash keyspace `keyspace` has `key`.
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -202,11 +203,12 @@ impl Snapshot {
         Ok(self.look_up(self.listed_hash(keyspace)?, key.as_ref())?.is_some())
     }
 
-    /// All records of `keyspace` as this state has them, in no particular order. The iterator
-    /// reads the whole table of the keyspace, in memory, and each record in the log.
+    /// All records of the hash keyspace `keyspace` as this state has them, in no particular order. The
+    /// iterator reads the whole table of the keyspace, in memory, and each record in the log.
     ///
     /// # Errors
-    /// [`Error::UnknownKeyspace`] if this state has no such keyspace.
+    /// [`Error::UnknownKeyspace`] if this state has no such keyspace, [`Error::WrongKind`] if it is of
+    /// another kind.
     pub fn iter(&self, keyspace: &str) -> Result<Iter<'_>> {
         let listed = self.listed_hash(keyspace)?.clone();
         Ok(Iter::new(&self.state.core, listed, self.clone()))

@@ -7,12 +7,13 @@ use annals_ordered::{Tree, View};
 /// Figures about an open database.
 ///
 /// ```
-/// let db = annals_engine::Database::open_in_memory()?;
+/// # use annals_engine as annals;
+/// let db = annals::Database::open_in_memory()?;
 /// db.hash_keyspace("users")?.insert("ada", "1815")?;
 /// let stats = db.stats();
 /// assert_eq!((stats.keyspaces[0].name.as_str(), stats.keyspaces[0].len), ("users", 1));
 /// assert_eq!(stats.snapshots.count, 0);
-/// # Ok::<(), annals_engine::Error>(())
+/// # Ok::<(), annals::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stats {

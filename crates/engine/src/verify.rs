@@ -47,11 +47,12 @@ impl Database {
     /// bytes read since it was told last. Commits and reads go on; checkpoints and compaction wait.
     ///
     /// ```
-    /// let db = annals_engine::Database::open_in_memory()?;
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
     /// db.hash_keyspace("users")?.insert("ada", "1815")?;
     /// let report = db.verify(&mut |_bytes| {})?;
     /// assert!(report.is_intact(), "{:?}", report.damages);
-    /// # Ok::<(), annals_engine::Error>(())
+    /// # Ok::<(), annals::Error>(())
     /// ```
     ///
     /// # Errors

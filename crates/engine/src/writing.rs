@@ -7,7 +7,8 @@ use std::time::Duration;
 /// What a single write may ask for beyond the keyspace's and the database's settings.
 ///
 /// ```
-/// use annals_engine::{Durability, WriteOptions};
+/// # use annals_engine as annals;
+/// use annals::{Durability, WriteOptions};
 /// use std::time::Duration;
 /// let options = WriteOptions::default().ttl(Duration::from_secs(60)).durability(Durability::Sync);
 /// # let _ = options;

@@ -92,3 +92,25 @@ fn closing_leaves_no_segment_that_nobody_needs() {
         assert_eq!(db.open_keyspace("readings").unwrap().len().unwrap(), 1_000);
     }
 }
+
+/// Whoever looks at the feed after a program has ended finds what that wrote last, though tables have it too.
+#[test]
+fn closing_keeps_the_segment_in_use_for_feeds() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Database::open(dir.path()).unwrap();
+    let keyspace = db.keyspace("readings").unwrap();
+    let oldest = db.oldest_seq();
+    for number in 0..6_000u32 {
+        keyspace.insert(number.to_be_bytes(), [7; 1_000]).unwrap();
+    }
+    drop(keyspace);
+    db.close().unwrap();
+    let db = Database::open(dir.path()).unwrap();
+    assert_eq!(db.oldest_seq(), oldest);
+    let mut feed = db.changes(oldest).unwrap();
+    let mut count = 0;
+    while feed.try_next().unwrap().is_some() {
+        count += 1;
+    }
+    assert_eq!(count, 6_001, "the keyspace and its records");
+}

@@ -184,15 +184,6 @@ impl Work {
         matches!(self.kind, Kind::Compact(_))
     }
 
-    /// Bytes of the tables that it reads, if it is a compaction; else 0.
-    #[must_use]
-    pub fn input_bytes(&self) -> u64 {
-        match &self.kind {
-            Kind::Compact(compact) => compact.compaction.bytes(),
-            Kind::Remove(_) | Kind::Flush(_) => 0,
-        }
-    }
-
     /// Does it.
     ///
     /// # Errors

@@ -8,12 +8,13 @@ use std::{fmt, ops::Deref};
 /// [`to_vec`](Self::to_vec) what must be kept.
 ///
 /// ```
-/// let db = annals_engine::Database::open_in_memory()?;
+/// # use annals_engine as annals;
+/// let db = annals::Database::open_in_memory()?;
 /// let users = db.hash_keyspace("users")?;
 /// users.insert("ada", "1815")?;
 /// let guard = users.get("ada")?.expect("just written");
 /// assert_eq!(&*guard, b"1815");
-/// # Ok::<(), annals_engine::Error>(())
+/// # Ok::<(), annals::Error>(())
 /// ```
 pub struct Guard<'a>(ValueGuard<'a>);
 

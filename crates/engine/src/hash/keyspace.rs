@@ -24,13 +24,14 @@ use std::sync::{
 /// Keys are any bytes up to 64 KiB, the empty key included; values any bytes up to 1 GiB.
 ///
 /// ```
-/// let db = annals_engine::Database::open_in_memory()?;
+/// # use annals_engine as annals;
+/// let db = annals::Database::open_in_memory()?;
 /// let users = db.hash_keyspace("users")?;
 /// users.insert("ada", "1815")?;
 /// assert_eq!(users.get("ada")?.as_deref(), Some(&b"1815"[..]));
 /// assert!(users.remove("ada")?);
 /// assert!(users.get("ada")?.is_none());
-/// # Ok::<(), annals_engine::Error>(())
+/// # Ok::<(), annals::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct HashKeyspace {
@@ -275,11 +276,12 @@ impl HashKeyspace {
     /// collected in memory first.
     ///
     /// ```
-    /// let db = annals_engine::Database::open_in_memory()?;
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
     /// let users = db.hash_keyspace("users")?;
     /// users.insert_many([("ada", "1815"), ("charles", "1791")])?;
     /// assert_eq!(users.len(), 2);
-    /// # Ok::<(), annals_engine::Error>(())
+    /// # Ok::<(), annals::Error>(())
     /// ```
     ///
     /// # Errors
@@ -341,7 +343,8 @@ impl HashKeyspace {
     /// there".
     ///
     /// ```
-    /// use annals_engine::{CasOutcome, Database};
+    /// # use annals_engine as annals;
+    /// use annals::{CasOutcome, Database};
     /// let db = Database::open_in_memory()?;
     /// let locks = db.hash_keyspace("locks")?;
     /// // Taken only if it is free.
@@ -349,7 +352,7 @@ impl HashKeyspace {
     /// assert!(matches!(taken, CasOutcome::Swapped(_)));
     /// let refused = locks.compare_and_swap("door", None, Some(b"charles"))?;
     /// assert_eq!(refused, CasOutcome::Different(Some(b"ada".to_vec())));
-    /// # Ok::<(), annals_engine::Error>(())
+    /// # Ok::<(), annals::Error>(())
     /// ```
     ///
     /// # Errors
@@ -390,7 +393,8 @@ impl HashKeyspace {
     /// `None` to remove the key. Returns the value before.
     ///
     /// ```
-    /// let db = annals_engine::Database::open_in_memory()?;
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
     /// let hits = db.hash_keyspace("hits")?;
     /// let plus_one = |value: Option<&[u8]>| {
     ///     let before = value.map_or(0, |v| u64::from_le_bytes(v.try_into().unwrap_or_default()));
@@ -398,7 +402,7 @@ impl HashKeyspace {
     /// };
     /// hits.fetch_update("/", plus_one)?;
     /// assert_eq!(hits.fetch_update("/", plus_one)?, Some(1u64.to_le_bytes().to_vec()));
-    /// # Ok::<(), annals_engine::Error>(())
+    /// # Ok::<(), annals::Error>(())
     /// ```
     ///
     /// # Errors
@@ -425,7 +429,8 @@ impl HashKeyspace {
     /// seen. While the iterator lives it holds back what a [`Snapshot`] does.
     ///
     /// ```
-    /// let db = annals_engine::Database::open_in_memory()?;
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
     /// let users = db.hash_keyspace("users")?;
     /// users.insert_many([("ada", "1815"), ("charles", "1791")])?;
     /// let mut years = 0;
@@ -433,7 +438,7 @@ impl HashKeyspace {
     ///     years += String::from_utf8_lossy(entry?.value()).parse::<u32>().unwrap_or(0);
     /// }
     /// assert_eq!(years, 1815 + 1791);
-    /// # Ok::<(), annals_engine::Error>(())
+    /// # Ok::<(), annals::Error>(())
     /// ```
     ///
     /// # Errors

@@ -24,7 +24,8 @@ use std::{
 /// bytes up to 1 GiB.
 ///
 /// ```
-/// let db = annals_engine::Database::open_in_memory()?;
+/// # use annals_engine as annals;
+/// let db = annals::Database::open_in_memory()?;
 /// let scores = db.keyspace("scores")?;
 /// scores.insert("2026-11-20/ada", "12")?;
 /// scores.insert("2026-11-21/ada", "15")?;
@@ -35,7 +36,7 @@ use std::{
 /// assert_eq!((today.len(), today[1].value()), (2, &b"9"[..]));
 /// assert_eq!(scores.range(.."2026-11-21")?.count(), 1);
 /// assert_eq!(scores.last()?.expect("there are some").key(), b"2026-11-21/charles");
-/// # Ok::<(), annals_engine::Error>(())
+/// # Ok::<(), annals::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct OrderedKeyspace {
@@ -109,11 +110,12 @@ impl OrderedKeyspace {
     /// to this database.
     ///
     /// ```
-    /// let db = annals_engine::Database::open_in_memory()?;
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
     /// let scores = db.keyspace("scores")?;
     /// scores.insert("ada", "12")?;
     /// assert_eq!(scores.get_with("ada", |value| value.len())?, Some(2));
-    /// # Ok::<(), annals_engine::Error>(())
+    /// # Ok::<(), annals::Error>(())
     /// ```
     ///
     /// # Errors

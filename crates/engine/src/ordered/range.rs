@@ -61,14 +61,15 @@ impl Keeper {
 /// [`next_entry_back`](Self::next_entry_back) show records where they lie. After an error it has ended.
 ///
 /// ```
-/// let db = annals_engine::Database::open_in_memory()?;
+/// # use annals_engine as annals;
+/// let db = annals::Database::open_in_memory()?;
 /// let scores = db.keyspace("scores")?;
 /// scores.insert_many([("a", "1"), ("b", "2"), ("c", "3")])?;
 /// let mut walk = scores.range("b"..)?;
 /// assert_eq!(walk.next_entry()?, Some((&b"b"[..], &b"2"[..])));
 /// assert_eq!(walk.next_back().expect("one is left")?.key(), b"c");
 /// assert!(walk.next().is_none());
-/// # Ok::<(), annals_engine::Error>(())
+/// # Ok::<(), annals::Error>(())
 /// ```
 pub struct Range {
     keeper: Keeper,

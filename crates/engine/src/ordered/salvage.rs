@@ -17,12 +17,13 @@ use std::{fmt, ops::RangeBounds, sync::Arc};
 /// of; others are left out, for what older tables say of them may be out of date.
 ///
 /// ```
-/// let db = annals_engine::Database::open_in_memory()?;
+/// # use annals_engine as annals;
+/// let db = annals::Database::open_in_memory()?;
 /// let scores = db.keyspace("scores")?;
 /// scores.insert_many([("a", "1"), ("b", "2")])?;
 /// let intact: Vec<_> = scores.salvage::<&str>(..)?.filter_map(Result::ok).collect();
 /// assert_eq!(intact.len(), 2);
-/// # Ok::<(), annals_engine::Error>(())
+/// # Ok::<(), annals::Error>(())
 /// ```
 pub struct Salvage {
     keeper: Keeper,

@@ -12,7 +12,8 @@ use std::{ops::RangeBounds, sync::Arc};
 /// An ordered keyspace as a [`Snapshot`] sees it.
 ///
 /// ```
-/// let db = annals_engine::Database::open_in_memory()?;
+/// # use annals_engine as annals;
+/// let db = annals::Database::open_in_memory()?;
 /// let scores = db.keyspace("scores")?;
 /// scores.insert("ada", "12")?;
 /// let before = db.snapshot();
@@ -20,7 +21,7 @@ use std::{ops::RangeBounds, sync::Arc};
 /// let seen = before.ordered("scores")?;
 /// assert_eq!(seen.get("ada")?.as_deref(), Some(&b"12"[..]));
 /// assert_eq!(seen.iter()?.count(), 1);
-/// # Ok::<(), annals_engine::Error>(())
+/// # Ok::<(), annals::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct OrderedSnapshot {

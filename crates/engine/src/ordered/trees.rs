@@ -102,9 +102,6 @@ impl ManifestRoot for Keeper {
     }
 }
 
-/// The largest compaction that closing does, in bytes that it reads: it is over in some hundredths of a second.
-const TIDIED_BYTES_MAX: u64 = 4 << 20;
-
 /// The manifest that a root names.
 pub(crate) fn place_of(manifest: RootManifest) -> ManifestPlace {
     let RootManifest { number, synced_bytes } = manifest;
@@ -329,19 +326,6 @@ impl Trees {
     pub(crate) fn compact_next(&self, core: &Core) -> Result<bool> {
         let Some(store) = self.store.get() else { return Ok(false) };
         self.run(core, store.next_compaction(Self::settled_ms(core)))
-    }
-
-    /// Does compactions that are due as long as they are small, and removes the files that were replaced: before
-    /// the database closes. Programs that open it for a moment each would never come to it, and leave a
-    /// table each.
-    pub(crate) fn tidy(&self, core: &Core) -> Result<()> {
-        let Some(store) = self.store.get() else { return Ok(()) };
-        while let Some(work) = store.next_compaction(Self::settled_ms(core))
-            && work.input_bytes() <= TIDIED_BYTES_MAX
-            && self.run(core, Some(work))?
-        {}
-        while self.flush_next(core)? {}
-        Ok(())
     }
 
     /// Does what was handed out, once the log is durable: what is written must not be younger. A

@@ -52,12 +52,13 @@ impl Bytes {
 /// kept for long.
 ///
 /// ```
-/// let db = annals_engine::Database::open_in_memory()?;
+/// # use annals_engine as annals;
+/// let db = annals::Database::open_in_memory()?;
 /// let scores = db.keyspace("scores")?;
 /// scores.insert("ada", "12")?;
 /// let value = scores.get("ada")?.expect("just written");
 /// assert_eq!(&*value, b"12");
-/// # Ok::<(), annals_engine::Error>(())
+/// # Ok::<(), annals::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct Value(Bytes);

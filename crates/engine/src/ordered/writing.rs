@@ -126,12 +126,13 @@ impl OrderedKeyspace {
     /// given back by compaction. `None` if there was nothing to write.
     ///
     /// ```
-    /// let db = annals_engine::Database::open_in_memory()?;
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
     /// let scores = db.keyspace("scores")?;
     /// scores.insert_many([("a", "1"), ("b", "2"), ("c", "3")])?;
     /// scores.remove_range("b"..)?;
     /// assert_eq!(scores.len()?, 1);
-    /// # Ok::<(), annals_engine::Error>(())
+    /// # Ok::<(), annals::Error>(())
     /// ```
     ///
     /// # Errors
@@ -187,12 +188,13 @@ impl OrderedKeyspace {
     /// get different ones.
     ///
     /// ```
-    /// let db = annals_engine::Database::open_in_memory()?;
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
     /// let jobs = db.keyspace("jobs")?;
     /// jobs.insert_many([("2", "sleep"), ("1", "work")])?;
     /// assert_eq!(jobs.pop_first()?.expect("there are two").value(), b"work");
     /// assert_eq!(jobs.len()?, 1);
-    /// # Ok::<(), annals_engine::Error>(())
+    /// # Ok::<(), annals::Error>(())
     /// ```
     ///
     /// # Errors
@@ -224,14 +226,15 @@ impl OrderedKeyspace {
     /// Gives `key` the value `new` if it has the value `expected` now; `None` stands for "not there".
     ///
     /// ```
-    /// use annals_engine::{CasOutcome, Database};
+    /// # use annals_engine as annals;
+    /// use annals::{CasOutcome, Database};
     /// let db = Database::open_in_memory()?;
     /// let locks = db.keyspace("locks")?;
     /// let taken = locks.compare_and_swap("door", None, Some(b"ada"))?;
     /// assert!(matches!(taken, CasOutcome::Swapped(_)));
     /// let refused = locks.compare_and_swap("door", None, Some(b"charles"))?;
     /// assert_eq!(refused, CasOutcome::Different(Some(b"ada".to_vec())));
-    /// # Ok::<(), annals_engine::Error>(())
+    /// # Ok::<(), annals::Error>(())
     /// ```
     ///
     /// # Errors
@@ -273,7 +276,8 @@ impl OrderedKeyspace {
     /// the key. Returns the value before.
     ///
     /// ```
-    /// let db = annals_engine::Database::open_in_memory()?;
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
     /// let hits = db.keyspace("hits")?;
     /// let plus_one = |value: Option<&[u8]>| {
     ///     let before = value.map_or(0, |v| u64::from_le_bytes(v.try_into().unwrap_or_default()));
@@ -281,7 +285,7 @@ impl OrderedKeyspace {
     /// };
     /// hits.fetch_update("/", plus_one)?;
     /// assert_eq!(hits.fetch_update("/", plus_one)?, Some(1u64.to_le_bytes().to_vec()));
-    /// # Ok::<(), annals_engine::Error>(())
+    /// # Ok::<(), annals::Error>(())
     /// ```
     ///
     /// # Errors
