@@ -1,7 +1,7 @@
 //! The work beside commits: checkpoints, log compaction, expiry, forgetting what no snapshot
 //! needs.
 
-use crate::{Result, builder::Config, checkpoint, compaction, core::Core};
+use crate::{Result, builder::Config, catalog::Keyspace, checkpoint, compaction, core::Core};
 use annals_journal::{Background, Journal};
 use annals_ordered::Former;
 use parking_lot::{Condvar, Mutex};
@@ -36,6 +36,9 @@ pub(crate) struct Maintenance {
     pub(crate) exclusive: Mutex<()>,
     /// Segments the root does not name any more, which may still be read.
     pub(crate) zombies: Mutex<Vec<Zombies>>,
+    /// Ordered keyspaces that were dropped while somebody was reading: handles of them may live for long, and
+    /// the files of the tree need not.
+    dropped: Mutex<Vec<Arc<Keyspace>>>,
 }
 
 /// Segments that one compaction has emptied.
@@ -66,6 +69,7 @@ impl Maintenance {
             checkpoint_tried: AtomicU64::new(0),
             exclusive: Mutex::new(()),
             zombies: Mutex::default(),
+            dropped: Mutex::default(),
         }
     }
 
@@ -197,6 +201,13 @@ pub(crate) fn run_once(core: &Core) -> Result<()> {
     Ok(())
 }
 
+/// Lets go of the tree of a keyspace that was dropped, now or once nobody looks at it any more.
+pub(crate) fn note_dropped(core: &Core, keyspace: &Arc<Keyspace>) {
+    if keyspace.tree.tidy() > 0 {
+        core.maintenance.dropped.lock().push(Arc::clone(keyspace));
+    }
+}
+
 /// Forgets what no snapshot needs, and what expired.
 pub(crate) fn tidy(core: &Core) {
     {
@@ -217,6 +228,7 @@ pub(crate) fn tidy(core: &Core) {
             listed.keyspace.tree.tidy();
         }
     }
+    core.maintenance.dropped.lock().retain(|keyspace| keyspace.tree.tidy() > 0);
     core.note_past();
     core.maintenance.zombies.lock().retain(|Zombies { ticket, former, slots }| {
         let needed = core.snapshots.any_before(*ticket) || !former.is_settled();

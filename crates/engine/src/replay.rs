@@ -7,6 +7,7 @@ use crate::{
     commit::{tree_record, tree_reference},
     core::Core,
     hash::{Applying, HashView, Placed, hash_key},
+    maintenance,
     ordered::stays_in_log,
     replayed::{Changed, Pending, Replayed, in_runs},
 };
@@ -236,11 +237,12 @@ impl Core {
             let change = decide(catalog)?;
             if let Change::Drop { id } = change {
                 let listed = catalog.by_id(id).filter(|listed| listed.keyspace.is_ordered());
-                dropped = listed.map(|listed| listed.tree.id);
+                dropped = listed.map(|listed| (Arc::clone(&listed.keyspace), listed.tree.id));
             }
             Ok(change)
         })?;
-        if let Some(tree) = dropped {
+        if let Some((keyspace, tree)) = dropped {
+            maintenance::note_dropped(self, &keyspace);
             self.trees.retire(self, tree);
         }
         Ok(())

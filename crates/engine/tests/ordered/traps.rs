@@ -190,6 +190,29 @@ fn dropping_and_clearing_give_space_back_and_snapshots_still_see() {
 }
 
 #[test]
+fn dropping_gives_space_back_also_where_somebody_was_reading() {
+    let disk = machine();
+    let db = open(&disk);
+    let dropped = db.keyspace("dropped").unwrap();
+    dropped.insert("key", "value").unwrap();
+    db.checkpoint().unwrap();
+    assert_eq!(tables(&disk), 1);
+    let reading = annals_journal::pin();
+    db.drop_keyspace("dropped").unwrap();
+    drop(reading);
+    // A reader of another test may still stand where it could have seen the tree.
+    for _ in 0..1_000 {
+        db.tick().unwrap();
+        if tables(&disk) == 0 {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(tables(&disk), 0, "the handle is there still");
+    drop(dropped);
+}
+
+#[test]
 fn kinds_are_told_apart() {
     let db = Database::open_in_memory().unwrap();
     db.hash_keyspace("hash").unwrap();
