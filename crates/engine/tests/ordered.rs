@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "ordered/support.rs"]
+mod support;
+
 #[path = "ordered/concurrent.rs"]
 mod concurrent;
 #[path = "ordered/lost.rs"]

@@ -1,29 +1,9 @@
 //! Files of tables that are missing or damaged: what they had is an error that names them, all else goes on.
 
+use crate::support::{builder, open, read};
 use annals_disk::{Disk, SimDisk, SimOptions};
-use annals_engine::{
-    Background, Builder, Database, Error, ErrorKind, KeyspaceOptions, OrderedKeyspace, TreeOptions,
-};
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
-
-fn builder(disk: &SimDisk) -> Builder {
-    Database::builder()
-        .disk(Arc::new(disk.clone()))
-        .background(Background::Manual)
-        .segment_bytes(64 << 10)
-        .checkpoint_every_bytes(1 << 30)
-}
-
-fn open(disk: &SimDisk) -> Database {
-    builder(disk).open("db").unwrap()
-}
-
-fn read(disk: &SimDisk) -> Database {
-    builder(disk).read_only(true).open("db").unwrap()
-}
+use annals_engine::{Error, ErrorKind, KeyspaceOptions, OrderedKeyspace, TreeOptions};
+use std::path::{Path, PathBuf};
 
 /// The files with this ending, the first made first.
 fn files(disk: &SimDisk, ending: &str) -> Vec<PathBuf> {

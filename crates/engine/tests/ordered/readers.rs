@@ -1,36 +1,16 @@
 //! Read-only handles on ordered keyspaces, beside a writer that flushes, compacts, and begins new
 //! manifests.
 
+use crate::support::{builder, open, read};
 use annals_disk::{Disk, SimDisk, SimOptions};
-use annals_engine::{
-    Background, Builder, Database, ErrorKind, KeyspaceOptions, Snapshot, TreeOptions, WriteOptions,
-};
+use annals_engine::{Database, ErrorKind, KeyspaceOptions, Snapshot, TreeOptions, WriteOptions};
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
     time::Duration,
 };
-
-fn builder(disk: &SimDisk) -> Builder {
-    Database::builder()
-        .disk(Arc::new(disk.clone()))
-        .background(Background::Manual)
-        .segment_bytes(64 << 10)
-        .checkpoint_every_bytes(1 << 30)
-}
-
-fn open(disk: &SimDisk) -> Database {
-    builder(disk).open("db").unwrap()
-}
-
-fn read(disk: &SimDisk) -> Database {
-    builder(disk).read_only(true).open("db").unwrap()
-}
 
 fn machine(seed: u64) -> SimDisk {
     SimDisk::new(SimOptions::seeded(seed))

@@ -1,23 +1,11 @@
 //! What such engines get wrong, one by one.
 
+use crate::support::{builder, open};
 use annals_disk::{Fault, SimDisk, SimOptions};
 use annals_engine::{
-    Background, ChangeKind, Database, Durability, Error, ErrorKind, KeyspaceKind, KeyspaceOptions,
-    WriteOptions,
+    ChangeKind, Database, Durability, Error, ErrorKind, KeyspaceKind, KeyspaceOptions, WriteOptions,
 };
-use std::{sync::Arc, time::Duration};
-
-fn builder(disk: &SimDisk) -> annals_engine::Builder {
-    Database::builder()
-        .disk(Arc::new(disk.clone()))
-        .background(Background::Manual)
-        .segment_bytes(64 << 10)
-        .checkpoint_every_bytes(1 << 30)
-}
-
-fn open(disk: &SimDisk) -> Database {
-    builder(disk).open("db").unwrap()
-}
+use std::time::Duration;
 
 fn machine() -> SimDisk {
     SimDisk::new(SimOptions::seeded(1))

@@ -1,11 +1,10 @@
 //! Values that stay in the log: they are found wherever log compaction moves them, for everybody who may
 //! still see them, and their space comes back when nobody may.
 
+use crate::support::{builder, open};
 use annals_disk::{Disk, SimDisk, SimOptions};
-use annals_engine::{
-    Background, Builder, Database, ErrorKind, OrderedKeyspace, TreeOptions, Value, WriteOptions,
-};
-use std::{path::Path, sync::Arc, time::Duration};
+use annals_engine::{Database, ErrorKind, OrderedKeyspace, TreeOptions, Value, WriteOptions};
+use std::{path::Path, time::Duration};
 
 const OVER: u32 = 1_000;
 /// The length of a value that stays in the log; three fit a segment.
@@ -13,18 +12,6 @@ const LONG: usize = 20_000;
 
 fn machine() -> SimDisk {
     SimDisk::new(SimOptions::seeded(1))
-}
-
-fn builder(disk: &SimDisk) -> Builder {
-    Database::builder()
-        .disk(Arc::new(disk.clone()))
-        .background(Background::Manual)
-        .segment_bytes(64 << 10)
-        .checkpoint_every_bytes(1 << 30)
-}
-
-fn open(disk: &SimDisk) -> Database {
-    builder(disk).open("db").unwrap()
 }
 
 fn keyspace(db: &Database, name: &str) -> OrderedKeyspace {
