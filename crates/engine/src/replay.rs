@@ -15,7 +15,8 @@ use annals_journal::{Address, Draft, Followed, FrameBuilder, FrameView, Kind, Re
 use annals_ordered::TreeOptions;
 use std::{collections::HashMap, ops::ControlFlow, sync::Arc};
 
-/// How many records ahead of the one that is applied what it has to be compared with is fetched.
+/// How many records ahead of the one that is applied what it has to be compared with is fetched; its place
+/// in the table as many before that.
 const LOOK_AHEAD: usize = 12;
 /// More than any change to the catalog takes.
 const ROOM_BYTES: usize = 1024;
@@ -89,6 +90,9 @@ impl Core {
     /// there, and those to be compared with them, do not, and are fetched ahead.
     fn each_warm(&self, view: &HashView, run: &[Pending], mut apply: impl FnMut(&Pending)) {
         for (index, pending) in run.iter().enumerate() {
+            if let Some(later) = run.get(index + 2 * LOOK_AHEAD) {
+                view.table.approach(later.hash);
+            }
             if let Some(next) = run.get(index + LOOK_AHEAD)
                 && let Some(found) = view.table.approach(next.hash).candidate()
             {

@@ -77,6 +77,7 @@ mod takeover;
 mod value;
 mod varint;
 mod verify;
+mod walk;
 mod way;
 mod writer;
 

@@ -4,29 +4,26 @@
 //! the chain from the checkpoint, handing every frame to the caller. Whatever is wrong is found
 //! here, and an opening that fails has changed nothing. The second half ([`Opening::finish`])
 //! writes: it puts a torn tail aside, takes a new epoch, and starts the journal.
-//!
-//! A torn tail and damage are told apart by how far the log is known to be synced: a place that
-//! cannot be read is damage if the root, an earlier frame or a later intact frame says that it was
-//! synced; otherwise it is where the log was torn.
 
 use crate::{
     Background, Config, Error, Position, Result, Seq,
-    cursor::{Cursor, end_in_recycled, proof_of_damage},
+    cursor::Cursor,
     format::{
-        FRAME_HEADER_BYTES, HeaderFault, SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES, SEGMENT_VERSION,
-        SegmentHeader, SegmentKind, segment_name,
+        HeaderFault, SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES, SEGMENT_VERSION, SegmentHeader,
+        SegmentKind, segment_name,
     },
-    frame::{FrameHeader, FrameView},
+    frame::FrameView,
     root::{Root, RootSegment},
     segment::{Segment, SegmentParts},
     segments::Segments,
     shared::note_failed_sync,
+    walk::nonzero_end,
 };
 use annals_disk::{Access, Disk, Lock};
 use std::{
-    ops::Range,
+    collections::HashMap,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 /// What recovery did.
@@ -60,6 +57,9 @@ pub struct Opening {
     pub(crate) cursor: Option<Cursor>,
     /// Content behind the cursor: segment and end of what is not zero.
     pub(crate) torn: Vec<(Arc<Segment>, usize, usize)>,
+    /// By generation, where the content of spares ends that no earlier life left anything in. Whoever asks
+    /// first looks: every byte is read.
+    pub(crate) spare_ends: Arc<HashMap<u32, OnceLock<usize>>>,
     pub(crate) recovery: Recovery,
     pub(crate) read_only: bool,
 }
@@ -162,42 +162,6 @@ pub(crate) fn open_segment(
     Ok(Some(segment))
 }
 
-/// The end of what the log has left behind `from`, where the chain ends at `cursor`: of what is not
-/// zero, unless that may be of an earlier life of the file.
-pub(crate) fn content_end(segment: &Segment, cursor: &Cursor, from: usize) -> usize {
-    if segment.recycled {
-        return match segment.kind() {
-            // By its header, which was synced before the root named it, it holds nothing yet.
-            SegmentKind::Spare => from,
-            SegmentKind::Log | SegmentKind::Packed => end_in_recycled(segment, cursor, from),
-        };
-    }
-    // All asked for before any is read: reading makes the kernel fill pages beyond with zeroes.
-    let mut ranges = Vec::new();
-    while let Some(range) =
-        segment.region.filled(ranges.last().map_or(from, |last: &Range<usize>| last.end))
-    {
-        ranges.push(range);
-    }
-    let mut end = from;
-    for filled in ranges {
-        let bytes = segment.region.read(filled.start, filled.len());
-        let zeroes = bytes.rchunks(4096).take_while(|chunk| is_zero(chunk));
-        let tail: usize = zeroes.map(<[u8]>::len).sum();
-        let rest = &bytes[..bytes.len() - tail];
-        if let Some(last) = rest.iter().rposition(|byte| *byte != 0) {
-            end = filled.start + last + 1;
-        }
-    }
-    end
-}
-
-/// Whether all bytes are zero. Looks at every one: that is done many at a time, and what is asked
-/// for is mostly zero.
-fn is_zero(bytes: &[u8]) -> bool {
-    bytes.iter().fold(0, |all, byte| all | byte) == 0
-}
-
 impl Opening {
     pub(crate) fn read(
         disk: Arc<dyn Disk>,
@@ -214,6 +178,9 @@ impl Opening {
             }
         }
         let recovery = Recovery { clean: root.clean_end.is_some(), ..Recovery::default() };
+        let unused = |s: &&Arc<Segment>| s.kind() == SegmentKind::Spare && !s.recycled;
+        let spare_ends = segments.iter().filter(unused).map(|s| (s.generation, OnceLock::new()));
+        let spare_ends = Arc::new(spare_ends.collect());
         Ok(Self {
             disk,
             dir,
@@ -224,6 +191,7 @@ impl Opening {
             segments,
             cursor: None,
             torn: Vec::new(),
+            spare_ends,
             recovery,
             read_only,
         })
@@ -300,9 +268,9 @@ impl Opening {
         Ok(())
     }
 
-    /// Does `work` while the chain from the segment `from` on is synced, if it has to be: taking over
-    /// syncs what was replayed, and has less to wait for then. A sync that fails here fails the
-    /// opening, since the same one might succeed later although the pages are gone.
+    /// Does `work` while the chain from the segment `from` on is synced, if it has to be, and spares are
+    /// looked through: taking over needs both, and has less to wait for then. A sync that fails here fails
+    /// the opening, since the same one might succeed later although the pages are gone.
     fn while_syncing<T>(
         &mut self,
         from: u32,
@@ -319,11 +287,20 @@ impl Opening {
             .filter(|s| s.kind() == SegmentKind::Log && s.ordinal() >= from)
             .cloned()
             .collect();
+        let spares: Vec<_> =
+            self.segments.iter().filter(|s| s.kind() == SegmentKind::Spare).cloned().collect();
         let (disk, dir) = (Arc::clone(&self.disk), self.dir.clone());
+        let spare_ends = Arc::clone(&self.spare_ends);
         std::thread::scope(|scope| {
             let sync = move || {
                 let sync = |segment: &Arc<Segment>| segment.region.sync();
-                written.iter().try_for_each(sync).inspect_err(|_| note_failed_sync(&*disk, &dir))
+                let synced = written.iter().try_for_each(sync);
+                synced.inspect_err(|_| note_failed_sync(&*disk, &dir))?;
+                for spare in spares {
+                    let end = spare_ends.get(&spare.generation);
+                    end.map(|end| end.get_or_init(|| nonzero_end(&spare, 0)));
+                }
+                Ok::<_, Error>(())
             };
             let syncing =
                 std::thread::Builder::new().name("annals-opening".into()).spawn_scoped(scope, sync);
@@ -365,148 +342,9 @@ impl Opening {
         Ok(())
     }
 
-    fn count(&mut self, frame: &FrameView<'_>) {
+    pub(crate) fn count(&mut self, frame: &FrameView<'_>) {
         self.recovery.frames_count += 1;
         self.recovery.records_count += u64::from(frame.header().count);
-    }
-
-    pub(crate) fn in_chain(&self, ordinal: u32) -> Option<Arc<Segment>> {
-        let found = |s: &&Arc<Segment>| s.kind() == SegmentKind::Log && s.ordinal() == ordinal;
-        self.segments.iter().find(found).cloned()
-    }
-
-    fn walk(
-        &mut self,
-        mut cursor: Cursor,
-        apply: &mut dyn FnMut(&FrameView<'_>) -> Result<()>,
-    ) -> Result<Cursor> {
-        cursor.synced_to = self.root.synced_to.max(self.root.clean_end.unwrap_or_default());
-        cursor.time_ms = 0;
-        loop {
-            let Some(segment) = self.in_chain(cursor.position.ordinal) else {
-                return self.end_between_segments(cursor);
-            };
-            let end = segment.sealed_end().unwrap_or_else(|| segment.region.len());
-            // Every frame from here on is checked whole before its records are looked at.
-            segment.trust_from(cursor.position.offset as usize);
-            let before = cursor.position;
-            let (offset, len) = (before.offset as usize, segment.region.len());
-            if offset > len {
-                return Err(segment.damaged(len, "the segment is cut off"));
-            }
-            if self.root.clean_end == Some(before) {
-                segment.publish(offset);
-                if !self.read_only {
-                    // Frames of an interrupted backup would pass for this log's own.
-                    let end = content_end(&segment, &cursor, offset);
-                    self.note_torn(&cursor, Some((segment, offset, end)));
-                }
-                return Ok(cursor);
-            }
-            match cursor.step(&segment, end) {
-                Ok(frame) => {
-                    self.count(&frame);
-                    let behind = (before.offset + frame.header().len) as usize;
-                    segment.publish(behind);
-                    if cursor.position.ordinal != before.ordinal {
-                        segment.seal();
-                    }
-                    apply(&frame)?;
-                }
-                Err(fault) => return self.end_at(cursor, &segment, fault.at, fault.what),
-            }
-        }
-    }
-
-    /// The chain's last frame sealed its segment, and no next segment is part of the chain.
-    fn end_between_segments(&mut self, cursor: Cursor) -> Result<Cursor> {
-        let what = "the log was synced beyond this segment, but the next one is not there";
-        if self.read_only && cursor.synced_to <= cursor.position {
-            return Ok(cursor);
-        }
-        let spares = self.segments.iter().filter(|s| s.kind() == SegmentKind::Spare);
-        let proof = spares.into_iter().find(|s| {
-            let end = content_end(s, &cursor, 0);
-            end > SEGMENT_HEADER_BYTES && proof_of_damage(s, &cursor, SEGMENT_HEADER_BYTES, end)
-        });
-        if let Some(segment) = proof {
-            return Err(segment.damaged(0, "the segment's header does not match its checksum"));
-        }
-        if cursor.synced_to > cursor.position {
-            return Err(Error::Missing { path: self.dir.join("*.seg"), what });
-        }
-        // A header torn by a power cut: what stands behind it was never synced.
-        self.note_torn(&cursor, None);
-        Ok(cursor)
-    }
-
-    fn end_at(
-        &mut self,
-        cursor: Cursor,
-        segment: &Arc<Segment>,
-        at: usize,
-        what: &'static str,
-    ) -> Result<Cursor> {
-        let offset = cursor.position.offset as usize;
-        let known_synced = cursor.synced_to > cursor.position
-            || self.root.clean_end.is_some()
-            || segment.sealed_end().is_some();
-        if known_synced {
-            return Err(segment.damaged(offset + at, what));
-        }
-        segment.publish(offset);
-        if self.read_only {
-            // Beside a live writer the end moves. But who says in a frame behind it that this place
-            // was synced found it whole: if it still is not, it was damaged since.
-            let end = content_end(segment, &cursor, offset);
-            let is_damaged = proof_of_damage(segment, &cursor, offset, end)
-                && cursor.clone().step(segment, segment.region.len()).is_err();
-            return if is_damaged { Err(segment.damaged(offset + at, what)) } else { Ok(cursor) };
-        }
-        // A segment keeps room for its seal, and a frame is only begun where it fits.
-        let len = segment.region.len();
-        let header = FrameHeader::decode(segment.region.read(offset, len - offset))
-            .filter(|header| !segment.recycled || cursor.may_begin(header));
-        let need = header.map_or(FRAME_HEADER_BYTES, |header| header.len as usize);
-        if need > len - offset {
-            return Err(segment.damaged(len, "the segment is cut off"));
-        }
-        let end = content_end(segment, &cursor, offset);
-        let later = self
-            .segments
-            .iter()
-            .filter(|s| s.kind() == SegmentKind::Log && s.ordinal() > cursor.position.ordinal);
-        let proven = proof_of_damage(segment, &cursor, offset, end)
-            || later.clone().any(|s| {
-                proof_of_damage(s, &cursor, SEGMENT_HEADER_BYTES, content_end(s, &cursor, 0))
-            });
-        if proven {
-            return Err(segment.damaged(offset + at, what));
-        }
-        self.note_torn(&cursor, Some((Arc::clone(segment), offset, end)));
-        Ok(cursor)
-    }
-
-    /// Collects what lies behind the end of the chain.
-    fn note_torn(&mut self, cursor: &Cursor, tail: Option<(Arc<Segment>, usize, usize)>) {
-        if let Some((segment, from, end)) = tail
-            && end > from
-        {
-            self.torn.push((segment, from, end));
-        }
-        for segment in &self.segments {
-            let behind = match segment.kind() {
-                SegmentKind::Log => segment.ordinal() > cursor.position.ordinal,
-                SegmentKind::Spare => true,
-                SegmentKind::Packed => false,
-            };
-            if behind {
-                let end = content_end(segment, cursor, 0);
-                if end > 0 {
-                    self.torn.push((Arc::clone(segment), 0, end));
-                }
-            }
-        }
     }
 
     /// All segments in a table for readers.

@@ -9,6 +9,7 @@ use crate::{
     shared::Shared,
     tail::Tail,
 };
+use annals_disk::Region;
 use std::{collections::BTreeSet, sync::Arc};
 
 /// How far ahead of a log that is synced commit by commit real zeroes are kept, and how many are
@@ -128,18 +129,23 @@ fn create_spare(shared: &Shared, generation: u32, len: usize) -> Result<Arc<Segm
         .disk
         .create_region(&path, len as u64)
         .inspect_err(|_| shared.slots.lock().give_back(slot))?;
-    Ok(Arc::new(Segment::new(SegmentParts {
+    Ok(Arc::new(new_spare(region, shared.database_id, slot, generation)))
+}
+
+/// A segment that was never written to.
+pub(crate) fn new_spare(region: Region, database_id: u64, slot: u32, generation: u32) -> Segment {
+    Segment::new(SegmentParts {
         region,
         slot,
         generation,
-        database_id: shared.database_id,
+        database_id,
         kind: SegmentKind::Spare,
         ordinal: 0,
         base_seq: Seq::ZERO,
         published: 0,
         trusted_from: 0,
         recycled: false,
-    })))
+    })
 }
 
 /// Keeps so many spares ready as were asked for, and as many as the log may take while more are

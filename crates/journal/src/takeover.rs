@@ -17,7 +17,7 @@ use crate::{
     segment::{Segment, SegmentParts},
     segments::Segments,
     shared::{SYNC_FAILED_NAME, Shared, Takeover, note_failed_sync},
-    space::SlotPool,
+    space::{SlotPool, new_spare},
     tail::Tail,
     writer::write_header,
 };
@@ -165,13 +165,14 @@ impl Opening {
         if unclean {
             root.next_seq = root.next_seq.plus(self.lost_records_max(&cursor));
         }
-        // Spares, and segments whose whole content was cut off, are dropped: new ones are cheap,
-        // and a number is never used twice.
+        // Segments whose whole content was cut off are dropped, and spares that are not as new: a
+        // number is never used twice.
         let chain_end = cursor.position.ordinal;
+        let as_new = if self.has_failed_sync()? { BTreeSet::new() } else { self.spares_as_new() };
         self.segments.retain(|segment| match segment.kind() {
             SegmentKind::Packed => true,
             SegmentKind::Log => segment.ordinal() <= chain_end,
-            SegmentKind::Spare => false,
+            SegmentKind::Spare => as_new.contains(&segment.generation),
         });
         let kept: BTreeSet<u32> = self.segments.iter().map(|segment| segment.generation).collect();
         root.segments.retain(|entry| kept.contains(&entry.generation));
@@ -188,6 +189,7 @@ impl Opening {
         let tail_segment = self.open_tail(&mut root, &cursor, &mut slots)?;
         self.segments.retain(|segment| segment.generation != tail_segment.generation);
         self.segments.push(Arc::clone(&tail_segment));
+        let spares = self.open_spares()?;
         let offset = tail_segment.published();
         root.synced_to = tail_segment.position(offset);
         root.replace(&self.root, &*self.disk, &self.dir)?;
@@ -204,12 +206,45 @@ impl Opening {
         self.put_away_orphans(&root)?;
 
         let segments = self.table();
-        let tail = new_tail(tail_segment, offset, root.next_seq, root.clock_ms);
+        let mut tail = new_tail(tail_segment, offset, root.next_seq, root.clock_ms);
+        tail.spares = spares;
         let synced = tail.progress();
         let recovery = std::mem::take(&mut self.recovery);
         let takeover = Takeover { root, segments, tail, synced, slots, read_only: false };
         let shared = Shared::new(self.disk, self.dir, self.config, takeover);
         Ok(Opened { journal: Journal::start(shared, self.lock), recovery })
+    }
+
+    /// The spares that were never written to, which the log can go on to take: removing a file costs more
+    /// than all else here does.
+    fn spares_as_new(&self) -> BTreeSet<u32> {
+        let len = self.config.segment_bytes as usize;
+        let cut_off = |generation| self.torn.iter().any(|(s, ..)| s.generation == generation);
+        let spares = self.segments.iter().filter(|segment| segment.kind() == SegmentKind::Spare);
+        spares
+            .filter(|s| !s.recycled && s.region.len() == len && !cut_off(s.generation))
+            .map(|segment| segment.generation)
+            .collect()
+    }
+
+    /// Opens the spares that were kept for writing.
+    fn open_spares(&mut self) -> Result<Vec<Arc<Segment>>> {
+        let mut spares = Vec::new();
+        for segment in &mut self.segments {
+            if segment.kind() == SegmentKind::Spare {
+                let path = self.dir.join(segment_name(segment.generation));
+                let len = segment.region.len() as u64;
+                let region = self.disk.open_region(&path, Access::Write { len })?;
+                *segment = Arc::new(new_spare(
+                    region,
+                    self.root.database_id,
+                    segment.slot,
+                    segment.generation,
+                ));
+                spares.push(Arc::clone(segment));
+            }
+        }
+        Ok(spares)
     }
 
     /// An upper bound of the records that may have been lost: what fits behind the end.

@@ -329,6 +329,44 @@ fn no_space_is_an_error_before_the_commit_with_threads_too() {
 }
 
 #[test]
+fn a_spare_that_was_never_written_to_serves_the_next_writer_too() {
+    let spares = |journal: &Journal| -> Vec<(u32, u32)> {
+        let segments = journal.segments().into_iter();
+        let spares = segments.filter(|info| info.kind == SegmentKind::Spare);
+        spares.map(|info| (info.generation, info.slot)).collect()
+    };
+    for failed_sync in [false, true] {
+        let disk = disk();
+        let journal = create(&disk, config());
+        append(&journal, b"first").unwrap();
+        journal.tick().unwrap();
+        let before = spares(&journal);
+        assert_eq!(before.len(), 1);
+        let disk = disk.restart_clean();
+        if failed_sync {
+            // What is read of such a file may not be what the device has.
+            disk.create(&Path::new(DIR).join("sync-failed.tmp")).unwrap();
+        }
+        let (opened, values) = reopen(&disk).unwrap();
+        assert_eq!(values, [b"first"]);
+        let kept = spares(&opened.journal);
+        assert_eq!(kept, if failed_sync { Vec::new() } else { before.clone() });
+        // It is taken when the segment is full, and nothing tells it from a new one.
+        for _ in 0..40 {
+            append(&opened.journal, &[5; 2_000]).unwrap();
+        }
+        let used = opened.journal.segments().into_iter().find(|info| info.slot == before[0].1);
+        let used = used.unwrap();
+        assert_eq!(used.kind, SegmentKind::Log);
+        assert_eq!(used.generation == before[0].0, !failed_sync);
+        let disk = disk.restart_clean();
+        let (opened, values) = reopen(&disk).unwrap();
+        assert_eq!(values.len(), 41);
+        assert_eq!(opened.recovery.torn_bytes, 0);
+    }
+}
+
+#[test]
 fn a_fast_log_gets_several_spares_and_a_slow_one_gives_them_back() {
     const PATIENCE_NS: u64 = 60_000_000_000;
     let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
