@@ -229,9 +229,6 @@ fn named_table(error: &annals_ordered::Error) -> Option<Damage> {
         Tables::Contradiction { offset, source, .. } => {
             Damage { path, offset: *offset, what: source.to_string() }
         }
-        Tables::Missing { what, .. } => {
-            Damage { path, offset: 0, what: format!("it is missing: {what}") }
-        }
         error => {
             let what = without_path(error.to_string(), &path);
             Damage { path, offset: 0, what }

@@ -1,6 +1,6 @@
 //! Figures about the tables of ordered keyspaces, as several commands show them.
 //!
-//! Only what the files say, and what is not in them yet. What the engine counts from an opening on (flushes,
+//! Only what the files say, and the memory of what is not in them yet. What the engine counts from an opening on (flushes,
 //! compactions, hits of the cache, stalls) is nothing in a process that has just opened the database: it would
 //! tell who reads it that nothing ever happened.
 
