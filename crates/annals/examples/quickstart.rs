@@ -15,14 +15,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 pub(crate) fn run(dir: &Path) -> Result<(), Box<dyn Error>> {
     // Opens the database in this directory, or makes one there.
     let db = Database::open(dir)?;
-    let stock = db.hash_keyspace("stock")?;
-    let orders = db.hash_keyspace("orders")?;
+    let stock = db.keyspace("stock")?;
+    let orders = db.keyspace("orders")?;
 
     stock.insert("apple", "42")?;
     // This one is on the device when the call returns, whatever the database's default is.
     stock.insert_with("pear", "7", WriteOptions::default().durability(Durability::Sync))?;
 
-    // A value is read in place; `to_vec` copies it if it is to be kept.
+    // Bytes as they were written; `to_vec` copies them if they are to be kept.
     let apples = stock.get("apple")?.ok_or("just written")?;
     println!("apples: {}", String::from_utf8_lossy(&apples));
     drop(apples);
@@ -37,10 +37,11 @@ pub(crate) fn run(dir: &Path) -> Result<(), Box<dyn Error>> {
     // A state of all keyspaces at once, which later writes do not change.
     let before = db.snapshot();
     stock.remove("pear")?;
-    assert!(before.contains("stock", "pear")?);
+    assert!(before.ordered("stock")?.contains("pear")?);
     assert!(!stock.contains("pear")?);
     drop(before);
 
+    // In the order of their keys; `range` and `prefix` give a part.
     for entry in stock.iter()? {
         let entry = entry?;
         let (key, value) = (entry.key(), entry.value());
@@ -53,9 +54,9 @@ pub(crate) fn run(dir: &Path) -> Result<(), Box<dyn Error>> {
     db.close()?;
 
     let db = Database::open(dir)?;
-    let stock = db.open_hash_keyspace("stock")?;
+    let stock = db.open_keyspace("stock")?;
     assert_eq!(stock.get("apple")?.as_deref(), Some(&b"41"[..]));
-    assert_eq!(stock.len(), 1);
+    assert_eq!(stock.len()?, 1);
     println!("all there after opening again");
     Ok(())
 }

@@ -2,8 +2,8 @@
 //! through one durable log.
 //!
 //! This crate is the front door: it re-exports the vocabulary of a user and nothing else. Today it
-//! holds hash keyspaces (point look-ups straight from the log), ordered keyspaces (sorted keys, ranges
-//! and prefixes, larger than memory), atomic batches across keyspaces of both kinds, snapshots, a change
+//! holds ordered keyspaces (sorted keys, ranges and prefixes, larger than memory), hash keyspaces (point
+//! look-ups straight from the log), atomic batches across keyspaces of both kinds, snapshots, a change
 //! feed, backups and verification.
 //!
 //! ```
@@ -11,7 +11,7 @@
 //!
 //! # let folder = std::env::temp_dir().join(format!("annals-facade-{}", std::process::id()));
 //! let db = Database::builder().durability(Durability::Sync).open(&folder)?;
-//! let (stock, orders) = (db.hash_keyspace("stock")?, db.hash_keyspace("orders")?);
+//! let (stock, orders) = (db.hash_keyspace("stock")?, db.keyspace("orders")?);
 //! stock.insert("apple", "42")?;
 //!
 //! // State and what explains it, together or not at all.
@@ -20,8 +20,10 @@
 //! batch.insert(&orders, "17", "one apple")?;
 //! batch.commit()?;
 //!
-//! // A value is read in place: no copy, no allocation.
+//! // A value of a hash keyspace is read in place: no copy, no allocation.
 //! assert_eq!(stock.get("apple")?.as_deref(), Some(&b"41"[..]));
+//! // An ordered keyspace has its keys in their order.
+//! assert_eq!(orders.range("1".."2")?.count(), 1);
 //!
 //! // What happened, in order.
 //! let inserts = db.changes(db.oldest_seq())?.try_next()?.is_some();

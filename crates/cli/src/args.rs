@@ -31,9 +31,10 @@ pub(crate) struct CommandLine {
 
 #[derive(Debug, Args)]
 pub(crate) struct GlobalArgs {
-    /// The database's directory
-    #[arg(long, value_name = "DIR", default_value = "./annals-data", global = true)]
-    pub(crate) data: PathBuf,
+    /// The database's directory; its last part is made where a command needs it. Not for tour and bench,
+    /// which make a database of their own [default: ./annals-data]
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) data: Option<PathBuf>,
 
     /// Print JSON: one object a line, bytes that are not UTF-8 under names ending in _base64
     #[arg(long, global = true)]
@@ -119,12 +120,16 @@ pub(crate) enum CommandArgs {
     /// was replaced, removed or has expired.
     Compact(CompactArgs),
     /// Copy a consistent state; into a directory with an older backup only what is new
+    ///
+    /// The directory is made if it is not there, those above it are not.
     Backup(BackupArgs),
     /// Make the database in --data from a backup; --data must not exist or be empty
     Restore(RestoreArgs),
     /// Clear a lock that a dead process left; refuses while its holder lives
     Unlock,
     /// Replay the changes from a sequence number on
+    ///
+    /// Where the log no longer has the first ones, a note on standard error says where it begins.
     Changes(ChangesArgs),
     /// The whole job on your own data, in a temporary database below TMPDIR: store, read back, prove, kill a
     /// writing child and recover, back up, damage a copy and find it
@@ -223,13 +228,14 @@ pub(crate) struct ScanArgs {
 #[derive(Debug, Args)]
 pub(crate) struct BatchPutArgs {
     /// The file to read; - reads standard input. A carriage return at the end of a line is part of
-    /// the record
+    /// the record. Blank lines are passed over and counted on standard error, unless
+    /// --key-from-line-number makes records of them
     pub(crate) file: PathBuf,
     /// What stands between key and value; \t is a tab. A line without it ends the load; the
     /// batches before it stay
     #[arg(long, value_name = "TEXT", default_value = ",", allow_hyphen_values = true)]
     pub(crate) separator: String,
-    /// The whole line is the value, its number in ten digits the key
+    /// The whole line is the value, its number in ten digits the key; a blank line is an empty value
     #[arg(long, conflicts_with = "separator")]
     pub(crate) key_from_line_number: bool,
     /// Records a commit; fewer if they come to more than 16 MiB
@@ -413,7 +419,7 @@ mod tests {
         let line = ["annals", "get", "k", "--json", "-k", "users", "--data", "d"];
         let parsed = CommandLine::try_parse_from(line).unwrap();
         assert!(parsed.global.json);
-        assert_eq!(parsed.global.data, PathBuf::from("d"));
+        assert_eq!(parsed.global.data, Some(PathBuf::from("d")));
         let CommandArgs::Get(get) = parsed.command else { panic!("{:?}", parsed.command) };
         assert_eq!((get.key.as_os_str(), &*get.keyspace.keyspace), ("k".as_ref(), "users"));
     }

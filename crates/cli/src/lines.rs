@@ -2,7 +2,8 @@
 //!
 //! A line ends with a line feed; the last one may lack it. The line feed is no part of the record,
 //! a carriage return before it is: what a file holds is stored, not interpreted. At most one line
-//! is in memory at a time, and none longer than a key, a separator and a value may be.
+//! is in memory at a time, and none longer than a key, a separator and a value may be. Blank lines are
+//! passed over and counted, unless each line is a value of its own.
 
 use std::io::{self, BufRead, Read};
 
@@ -30,6 +31,8 @@ pub(crate) struct Lines<R> {
     number_key: Vec<u8>,
     /// Whether `line` was read and not given out.
     is_ahead: bool,
+    /// Lines that were passed over because nothing is on them.
+    blank_count: u64,
 }
 
 /// A record read from a line.
@@ -72,12 +75,18 @@ impl<R: BufRead> Lines<R> {
             line: Vec::new(),
             number_key: Vec::new(),
             is_ahead: false,
+            blank_count: 0,
         }
     }
 
     /// The number of the line read last, counted from 1.
     pub(crate) fn number(&self) -> u64 {
         self.number
+    }
+
+    /// How many lines without anything on them were passed over.
+    pub(crate) fn blank_count(&self) -> u64 {
+        self.blank_count
     }
 
     /// Bytes of input behind us.
@@ -95,10 +104,25 @@ impl<R: BufRead> Lines<R> {
 
     /// The next record; `None` at the end.
     pub(crate) fn next(&mut self) -> Result<Option<Line<'_>>, LineError> {
-        if !std::mem::take(&mut self.is_ahead) && !self.read()? {
-            return Ok(None);
+        if !std::mem::take(&mut self.is_ahead) {
+            loop {
+                if !self.read()? {
+                    return Ok(None);
+                }
+                if !self.is_blank() {
+                    break;
+                }
+                self.blank_count += 1;
+            }
         }
         self.record().map(Some)
+    }
+
+    /// Whether nothing is on the line but perhaps a carriage return: no record, and nothing that anybody
+    /// meant to be one. Where the line's number is the key it is a record without a value.
+    fn is_blank(&self) -> bool {
+        let KeyRule::Separator(separator) = &self.rule else { return false };
+        matches!(&*self.line, b"" | b"\r") && find(&self.line, separator).is_none()
     }
 
     /// Reads a line; false at the end.
@@ -213,10 +237,24 @@ mod tests {
 
     #[test]
     fn a_line_without_separator_is_named() {
-        for input in [&b"a,1\nb\nc,3\n"[..], b"a,1\n\nc,3"] {
+        for input in [&b"a,1\nb\nc,3\n"[..], b"a,1\n \nc,3", b"\nb\r\n"] {
             let error = separated(input, b",").unwrap_err();
             assert!(matches!(error, LineError::NoSeparator { number: 2 }), "{error:?}");
         }
+    }
+
+    #[test]
+    fn blank_lines_are_passed_over_and_counted() {
+        let mut lines =
+            Lines::new(&b"\n\r\na,1\n\n\nb,2\r\n\r\n\n"[..], KeyRule::Separator(b",".into()));
+        lines.begin().unwrap();
+        assert_eq!(lines.next().unwrap(), Some(Line { key: b"a", value: b"1" }));
+        assert_eq!(lines.number(), 3, "they count as lines");
+        assert_eq!(lines.next().unwrap(), Some(Line { key: b"b", value: b"2\r" }));
+        assert_eq!(lines.next().unwrap(), None);
+        assert_eq!(lines.blank_count(), 6);
+        // A carriage return may be what separates.
+        assert_eq!(separated(b"\r\n", b"\r").unwrap(), [record(b"", b"")]);
     }
 
     #[test]

@@ -43,6 +43,21 @@ impl Form {
     }
 }
 
+/// What is worth knowing and neither a result nor a failure, on standard error. `name` and `number` are
+/// what a program should look at.
+pub(crate) fn note(form: Form, text: &str, name: &str, number: u64) {
+    match form {
+        Form::Json => {
+            let mut line = Vec::new();
+            let mut object = Object::open(&mut line);
+            object.value("note", text).value(name, number);
+            object.close();
+            eprintln!("{}", String::from_utf8_lossy(&line));
+        }
+        Form::Terminal | Form::Plain => eprintln!("annals: {text}"),
+    }
+}
+
 /// Standard output, buffered; a reader that has gone ends the command quietly.
 #[derive(Debug)]
 pub(crate) struct Out {

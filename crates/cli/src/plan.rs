@@ -15,6 +15,7 @@ use std::{ffi::OsString, path::PathBuf};
 /// Does what the command line asks for.
 pub(crate) fn run(line: CommandLine) -> Result<()> {
     let form = Form::detect(line.global.json);
+    check_own_database(&line)?;
     let settings = settings(&line);
     let command = command(line.command)?;
     let mut session = Session::new(settings, form);
@@ -24,10 +25,30 @@ pub(crate) fn run(line: CommandLine) -> Result<()> {
     done.and(flushed)
 }
 
+/// Some commands make a database of their own: what is said about another one would mean nothing.
+fn check_own_database(line: &CommandLine) -> Result<()> {
+    let (name, said) = match line.command {
+        CommandArgs::Bench(_) if line.writing().durability.is_some() => {
+            let what = "bench measures all durability levels; leave --durability away";
+            return Err(Failure::usage(what));
+        }
+        CommandArgs::Bench(_) => ("bench", &line.global.data),
+        CommandArgs::Tour(_) => ("tour", &line.global.data),
+        _ => return Ok(()),
+    };
+    match said {
+        None => Ok(()),
+        Some(_) => Err(Failure::usage(format!(
+            "{name} works in a temporary database of its own; leave --data away, and name a directory on \
+             another disk with the environment variable TMPDIR"
+        ))),
+    }
+}
+
 fn settings(line: &CommandLine) -> Settings {
     let writing = line.writing();
     Settings {
-        data: line.global.data.clone(),
+        data: line.global.data.clone().unwrap_or_else(|| PathBuf::from("./annals-data")),
         durability: match writing.durability {
             Some(DurabilityArg::Buffered) => Durability::Buffered,
             Some(DurabilityArg::Interval) | None => Durability::default(),

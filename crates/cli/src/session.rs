@@ -90,27 +90,9 @@ impl Settings {
         builder.open(data).map_err(|error| self.explain(error))
     }
 
-    /// Whether there is a directory to make the database's in. Only its last part is ever made: of a
-    /// name that was mistyped further up a tree of directories would be left.
+    /// Whether there is a directory to make the database's in.
     pub(crate) fn check_place(&self) -> Result<()> {
-        let Some(parent) = self.data.parent().filter(|parent| !parent.as_os_str().is_empty())
-        else {
-            return Ok(());
-        };
-        let (data, shown) = (self.data.display(), parent.display());
-        if parent.is_dir() {
-            Ok(())
-        } else if let Some(file) = parent.ancestors().find(|path| path.is_file()) {
-            Err(Failure::new(
-                Kind::Other("not_a_database"),
-                format!("no database can be made in {data}: {} is a file", file.display()),
-            ))
-        } else {
-            Err(Failure::usage(format!(
-                "no database can be made in {data}: there is no directory {shown}; make it, or \
-                 name another with --data"
-            )))
-        }
+        check_place(&self.data, "database", "name another with --data")
     }
 
     /// Whether nothing is in the database's place.
@@ -129,5 +111,26 @@ impl Settings {
             }
             _ => error.into(),
         }
+    }
+}
+
+/// Whether there is a directory to make `path` in, which is to hold a `what`. Only the last part is ever
+/// made: of a name that was mistyped further up a tree of directories would be left.
+pub(crate) fn check_place(path: &Path, what: &str, remedy: &str) -> Result<()> {
+    let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) else {
+        return Ok(());
+    };
+    let (shown, above) = (path.display(), parent.display());
+    if parent.is_dir() {
+        Ok(())
+    } else if let Some(file) = parent.ancestors().find(|path| path.is_file()) {
+        Err(Failure::new(
+            Kind::Other("not_a_database"),
+            format!("no {what} can be made in {shown}: {} is a file", file.display()),
+        ))
+    } else {
+        Err(Failure::usage(format!(
+            "no {what} can be made in {shown}: there is no directory {above}; make it, or {remedy}"
+        )))
     }
 }

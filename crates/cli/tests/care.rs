@@ -32,7 +32,7 @@ fn keyspaces_come_and_go() {
     assert_eq!(of("sessions")["ttl_seconds"], 1800.0);
     let stats = &place.json(&["keyspace", "stats", "users"])[0];
     assert_eq!((&stats["name"], &stats["records_count"]), (&json!("users"), &json!(1)));
-    assert!(stats["memtable_bytes"].as_u64().is_some(), "{stats}");
+    assert!(stats["table_files_bytes"].as_u64().is_some(), "{stats}");
     let stats = &place.json(&["keyspace", "stats", "sessions"])[0];
     assert_eq!((&stats["kind"], &stats["records_count"]), (&json!("hash"), &json!(0)));
     assert!(stats["memory_bytes"].as_u64().is_some(), "{stats}");
@@ -46,6 +46,17 @@ fn keyspaces_come_and_go() {
 }
 
 #[test]
+fn a_list_of_no_keyspaces_is_a_sentence_aside() {
+    let place = Place::new();
+    place.ok(&["keyspace", "create", "users"]);
+    place.ok(&["keyspace", "drop", "users"]);
+    let ended = place.run(&["keyspace", "list"]);
+    assert_eq!((ended.code, &*ended.stdout), (0, &b""[..]));
+    assert_eq!(ended.stderr, "annals: the database has no keyspaces\n");
+    assert!(place.json(&["keyspace", "list"]).is_empty());
+}
+
+#[test]
 fn stats_tell_what_is_there() {
     let place = Place::new();
     place.run_with(&["batch-put", "-"], b"a,1\nb,2\n").ok();
@@ -54,7 +65,7 @@ fn stats_tell_what_is_there() {
     assert_eq!(stats["keyspaces_count"], 2);
     assert_eq!(stats["records_count"], 3);
     for (section, field) in
-        [("log", "segments_count"), ("log", "content_bytes"), ("snapshots", "held_bytes")]
+        [("log", "segments_count"), ("log", "content_bytes"), ("recovery", "torn_bytes")]
     {
         assert!(stats[section][field].as_u64().is_some(), "{section}.{field} in {stats}");
     }
@@ -98,7 +109,10 @@ fn keep_every_record(kind: &str, keys_count: u64) {
     let checkpoint = &place.json(&["checkpoint"])[0];
     assert_eq!(checkpoint["keys_count"], keys_count);
     let compact = &place.json(&["compact"])[0];
-    assert!(compact["after_bytes"].as_u64() <= compact["before_bytes"].as_u64(), "{compact}");
+    assert!(
+        compact["size_after_bytes"].as_u64() <= compact["size_before_bytes"].as_u64(),
+        "{compact}"
+    );
     assert_eq!(place.json(&["keys"]).len(), 3_000);
     assert_eq!(place.ok(&["get", "key-2999"]), "round 4 2999");
     assert_eq!(place.json(&["verify"])[0]["damages_count"], 0);
@@ -148,6 +162,23 @@ fn unlock_clears_what_a_dead_process_left() {
     assert_eq!(place.ok(&["get", "first"]), "1");
 }
 
+/// The lock is the system's and not the file, which somebody may take for a stale one and remove.
+#[test]
+fn unlock_knows_of_a_holder_whose_lock_file_is_gone() {
+    let place = Place::new();
+    let mut writer = place.spawn(&["batch-put", "-", "--batch", "1", "--progress-json"]);
+    let mut stdin = writer.child.stdin.take().unwrap();
+    first_ack(&mut writer, &mut stdin);
+    fs::remove_file(place.data().join("annals.lock")).unwrap();
+    place.run(&["unlock"]).fails(4, "a process that does not say who it is");
+    // A writer that comes second leaves a lock file of its own, which says nothing either.
+    place.run(&["put", "k", "v"]).fails(4, "does not say who it is");
+    place.run(&["unlock"]).fails(4, "does not say who it is");
+    drop(stdin);
+    assert!(writer.child.wait().unwrap().success());
+    assert!(place.ok(&["unlock"]).contains("nobody"));
+}
+
 #[test]
 fn changes_are_replayed_in_order() {
     let place = Place::new();
@@ -181,6 +212,34 @@ fn changes_are_replayed_in_order() {
         assert!(ended.stderr.contains(told), "{ended:?}");
     }
     assert_eq!(place.ok(&["changes"]).lines().count(), 6);
+}
+
+#[test]
+fn a_history_that_begins_late_is_told_aside() {
+    let place = Place::new();
+    place.run_with(&["batch-put", "-"], b"a,1\nb,2\n").ok();
+    assert_eq!(place.run(&["changes"]).stderr, "", "all of it is there");
+    place.ok(&["checkpoint"]);
+    place.ok(&["compact"]);
+    place.ok(&["put", "c", "3"]);
+    let ended = place.run(&["changes"]);
+    let oldest = place.json(&["stats"])[0]["log"]["oldest_seq"].as_u64().unwrap();
+    assert!(oldest > 1, "compaction has taken some of it");
+    assert_eq!(ended.code, 0);
+    assert_eq!(
+        ended.stderr,
+        format!(
+            "annals: the history begins at {oldest}: what was before is no longer in the log\n"
+        )
+    );
+    let ended = place.run(&["--json", "changes"]);
+    assert_eq!(objects(&ended.stderr)[0]["oldest_seq"], oldest);
+    let listed = objects(std::str::from_utf8(&ended.stdout).unwrap());
+    assert!(listed.iter().all(|change| change["seq"].as_u64() >= Some(oldest)), "{listed:?}");
+    // Who says where to begin is told nothing, or that it is gone.
+    let from = oldest.to_string();
+    assert_eq!(place.run(&["changes", "--from", &from]).stderr, "");
+    place.run(&["changes", "--from", "1"]).fails(1, "no longer in the log");
 }
 
 #[test]

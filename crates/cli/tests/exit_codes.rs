@@ -79,6 +79,10 @@ fn only_the_last_part_of_a_databases_path_is_made() {
     place.ok(&["put", "k", "v"]);
     place.ok(&["backup", "copy"]);
     assert_eq!(error(&place, &["restore", "copy", "--data", &missing]).0, 2);
+    let backup = at("mistyped/copy");
+    let (code, kind, message) = error(&place, &["backup", &backup]);
+    assert_eq!((code, &*kind), (2, "usage"), "{message}");
+    assert!(message.contains("there is no directory"), "{message}");
     assert!(!place.path("mistyped").exists());
 
     place.file("letter", "dear");
@@ -102,7 +106,18 @@ fn a_backup_into_the_database_itself_is_refused() {
     let place = Place::new();
     place.ok(&["put", "k", "v"]);
     fs::create_dir(place.data().join("folder")).unwrap();
-    for target in ["data/copy", "data/folder/copy", "./data/../data/copy"] {
+    std::os::unix::fs::symlink(place.data(), place.path("link")).unwrap();
+    std::os::unix::fs::symlink("data/folder", place.path("inner")).unwrap();
+    for target in [
+        "data/copy",
+        "data/folder/copy",
+        "./data/../data/copy",
+        "link/copy",
+        "link/folder",
+        "inner",
+        "inner/copy",
+        "inner/../copy",
+    ] {
         let (code, kind, message) = error(&place, &["backup", target]);
         assert_eq!((code, &*kind), (2, "usage"), "{target}: {message}");
         assert!(message.contains("lies inside"), "{message}");
@@ -153,6 +168,53 @@ fn options_are_shown_where_they_mean_something() {
         let help = place.ok(&[&["help"], command].concat());
         assert!(!help.contains("--durability") && !help.contains("--segment-bytes"), "{help}");
     }
+}
+
+/// An option that changes nothing would let somebody believe that it did.
+#[test]
+fn commands_with_a_database_of_their_own_are_given_no_other() {
+    let place = Place::new();
+    for (args, what) in [
+        (&["bench", "--ops", "1", "--data", "."][..], "TMPDIR"),
+        (&["tour", "--data", "."], "TMPDIR"),
+        (&["--durability=sync", "bench", "--ops", "1"], "all durability levels"),
+    ] {
+        let (code, kind, message) = error(&place, args);
+        assert_eq!((code, &*kind), (2, "usage"), "{args:?}: {message}");
+        assert!(message.contains(what), "{args:?}: {message}");
+    }
+    assert_eq!(fs::read_dir(place.path(".")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_damaged_checkpoint_costs_nothing_and_is_told_so() {
+    let place = Place::new();
+    place.ok(&["put", "k", "v", "--kind", "hash"]);
+    place.ok(&["put", "k", "v", "-k", "tree"]);
+    let files = fs::read_dir(place.data()).unwrap().map(|entry| entry.unwrap().path());
+    let is_checkpoint = |path: &std::path::PathBuf| path.extension() == Some("ckp".as_ref());
+    let path = files.into_iter().find(is_checkpoint).unwrap();
+    let whole = fs::read(&path).unwrap();
+    let mut damaged = whole.clone();
+    damaged[whole.len() / 2] ^= 0xff;
+    for content in [Some(&damaged[..]), Some(b""), None] {
+        match content {
+            Some(bytes) => fs::write(&path, bytes).unwrap(),
+            None => fs::remove_file(&path).unwrap(),
+        }
+        let ended = place.run(&["verify"]);
+        ended.fails(3, "nothing is lost");
+        ended.fails(3, "checkpoint");
+        assert!(!ended.stderr.contains("backup"), "{ended:?}");
+        let text = String::from_utf8(ended.stdout).unwrap();
+        assert!(text.contains("makes it anew from the log"), "{text}");
+    }
+    assert_eq!(place.ok(&["get", "k"]), "v");
+    // What is advised helps.
+    place.ok(&["checkpoint"]);
+    assert_eq!(place.json(&["verify"])[0]["damages_count"], 0);
+    assert_eq!(place.ok(&["get", "k"]), "v");
+    assert_eq!(place.ok(&["get", "k", "-k", "tree"]), "v");
 }
 
 #[test]

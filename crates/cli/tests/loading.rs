@@ -40,6 +40,20 @@ fn separators_and_line_numbers() {
 }
 
 #[test]
+fn blank_lines_are_passed_over_and_counted() {
+    let place = Place::new();
+    let ended = place.run_with(&["batch-put", "-"], b"\na,1\n\r\nb,2\n\n");
+    assert_eq!((ended.code, &*ended.stderr), (0, "annals: 3 blank lines passed over\n"));
+    assert_eq!(common::sorted(&place.json(&["keys"]), "key"), ["a", "b"]);
+    let ended = place.run_with(&["--json", "batch-put", "-"], b"c,3\n\n");
+    assert_eq!(objects(&ended.stderr)[0]["blank_lines_count"], 1);
+    let told = objects(std::str::from_utf8(&ended.stdout).unwrap());
+    assert_eq!((told.len(), &told[0]["records_count"]), (1, &json!(1)));
+    // A line with something on it that is no record is none that somebody left empty.
+    place.run_with(&["batch-put", "-"], b"d,4\n \n").fails(2, "line 2 has no separator");
+}
+
+#[test]
 fn every_commit_is_acknowledged() {
     let place = Place::new();
     let lines: String = (0..25).map(|n| format!("{n},v\n")).collect();

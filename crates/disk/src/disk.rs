@@ -10,7 +10,7 @@
 use crate::{Region, Result};
 use std::{
     fmt::{self, Debug},
-    path::Path,
+    path::{Component, Path, PathBuf},
 };
 
 /// The file system, the clocks and the randomness an engine runs on.
@@ -23,6 +23,13 @@ pub trait Disk: Debug + Send + Sync {
 
     /// The entries of a directory, in the order of their names.
     fn list(&self, path: &Path) -> Result<Vec<Entry>>;
+
+    /// Where `path` leads: without links and steps back as far as it is there; what is not there yet is
+    /// taken as it is written. Two paths that lead to one place are the same then. Where there are no
+    /// links, the names alone say it.
+    fn resolve(&self, path: &Path) -> Result<PathBuf> {
+        Ok(folded(path))
+    }
 
     /// The length of a file in bytes, or `None` if nothing is there. A directory is an error.
     fn len(&self, path: &Path) -> Result<Option<u64>>;
@@ -77,6 +84,18 @@ pub trait Disk: Debug + Send + Sync {
 
     /// A fresh random number.
     fn random_u64(&self) -> u64;
+}
+
+/// The path without steps to where it came from. Links are not looked at.
+pub(crate) fn folded(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut folded, part| {
+        match part {
+            Component::ParentDir if folded.file_name().is_some() => drop(folded.pop()),
+            Component::CurDir => {}
+            part => folded.push(part),
+        }
+        folded
+    })
 }
 
 /// How [`Disk::open_region`] opens a file.
@@ -172,6 +191,20 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn steps_back_are_folded() {
+        for (path, wanted) in [
+            ("data/../bk", "bk"),
+            ("data/./bk", "data/bk"),
+            ("../bk", "../bk"),
+            ("a/../../bk", "../bk"),
+            ("/data/bk/..", "/data"),
+            ("/../bk", "/../bk"),
+        ] {
+            assert_eq!(folded(Path::new(path)), Path::new(wanted), "{path}");
+        }
+    }
 
     #[test]
     fn holders_are_shown_with_their_time() {

@@ -27,7 +27,7 @@ use crate::{
 use std::{
     fs::{self, OpenOptions},
     io::{self, Read},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// How a region of the real disk is written.
@@ -91,6 +91,10 @@ impl Disk for RealDisk {
 
     fn list(&self, path: &Path) -> Result<Vec<Entry>> {
         dir::list(path)
+    }
+
+    fn resolve(&self, path: &Path) -> Result<PathBuf> {
+        dir::resolve(path)
     }
 
     fn len(&self, path: &Path) -> Result<Option<u64>> {

@@ -44,6 +44,32 @@ fn child_that_is_killed() {
     std::thread::park();
 }
 
+/// Two names of one place resolve to one path, whether or not the place is there.
+#[test]
+fn paths_resolve_to_where_they_lead() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let root = dir.path().canonicalize().expect("it is there");
+    let disk = RealDisk::new();
+    std::fs::create_dir_all(root.join("a/b")).expect("directories");
+    std::fs::write(root.join("file"), "text").expect("a file");
+    std::os::unix::fs::symlink("a/b", root.join("link")).expect("a link");
+    for (path, leads) in [
+        ("a/b", "a/b"),
+        ("a/./b/", "a/b"),
+        ("link", "a/b"),
+        ("link/none/yet", "a/b/none/yet"),
+        ("link/..", "a"),
+        ("link/../none", "a/none"),
+        ("none/../a", "a"),
+        ("file/below", "file/below"),
+        ("none", "none"),
+    ] {
+        assert_eq!(disk.resolve(&root.join(path)).expect("resolved"), root.join(leads), "{path}");
+    }
+    let here = env::current_dir().expect("a directory").canonicalize().expect("it is there");
+    assert_eq!(disk.resolve(Path::new("none")).expect("resolved"), here.join("none"));
+}
+
 #[test]
 fn a_killed_process_loses_nothing_but_its_lock() {
     let dir = tempfile::tempdir().expect("a directory");

@@ -1,7 +1,7 @@
 //! The log read as a feed: what happened, in order, and what happens from now on.
 
 use crate::{Error, Result, catalog::Change as CatalogChange, core::Core, open::Open};
-use annals_journal::{Feed, Kind, Seq};
+use annals_journal::{Feed, FrameHeader, Kind, Record, Seq};
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
@@ -91,6 +91,7 @@ pub struct Changes {
     feed: Feed,
     /// The next change has this number or a higher one.
     from: Seq,
+    /// What was read ahead.
     read: VecDeque<Change>,
     names: HashMap<u32, String>,
     /// Of a read-only handle: how long it sleeps before it looks again.
@@ -99,6 +100,9 @@ pub struct Changes {
 
 /// The name under which a reader of changes holds back the log.
 const FEED_NAME: &str = "changes";
+/// So much of a commit is read ahead, and one record more: a commit may be larger than memory.
+const READ_BYTES: usize = 256 << 10;
+const READ_CHANGES: usize = 1 << 10;
 /// How soon a read-only handle looks again for what the writer did, in milliseconds: nobody tells it.
 /// While nothing happens it takes twice as long each time, so that waiting takes no processor.
 const POLL_MS_MIN: u64 = 1;
@@ -130,49 +134,15 @@ impl Changes {
             }
             let (core, from) = (&self.core, self.from);
             let (read, names) = (&mut self.read, &mut self.names);
-            let more = self.feed.read(&mut |frame| {
-                let header = frame.header();
-                let last = Seq(header.next_seq().0.saturating_sub(1));
-                for (_, _, record) in frame.records().filter(|(_, _, record)| record.seq >= from) {
-                    let has_value = matches!(record.kind, Kind::Put | Kind::RemoveRange);
-                    let value = has_value.then(|| record.value.to_vec());
-                    let (kind, keyspace, key) = match record.kind {
-                        Kind::Put => {
-                            (ChangeKind::Insert, name_of(core, names, record.space), record.key)
-                        }
-                        Kind::Remove => {
-                            (ChangeKind::Remove, name_of(core, names, record.space), record.key)
-                        }
-                        Kind::RemoveRange => {
-                            let name = name_of(core, names, record.space);
-                            (ChangeKind::RemoveRange, name, record.key)
-                        }
-                        Kind::Catalog => match CatalogChange::decode(record.value) {
-                            Some(CatalogChange::Create { id, name, .. }) => {
-                                names.insert(id, name.clone());
-                                (ChangeKind::CreateKeyspace, Some(name), &[][..])
-                            }
-                            Some(CatalogChange::Drop { id }) => {
-                                (ChangeKind::DropKeyspace, name_of(core, names, id), &[][..])
-                            }
-                            Some(CatalogChange::Clear { id } | CatalogChange::Renew { id, .. }) => {
-                                (ChangeKind::ClearKeyspace, name_of(core, names, id), &[][..])
-                            }
-                            None => continue,
-                        },
-                        _ => continue,
-                    };
-                    read.push_back(Change {
-                        seq: record.seq,
-                        time_ms: header.time_ms,
-                        keyspace,
-                        kind,
-                        key: key.to_vec(),
-                        value,
-                        expires_ms: record.expires_ms,
-                        ends_commit: record.seq == last,
-                    });
+            let mut read_bytes = 0;
+            let more = self.feed.read(&mut |header, record| {
+                if record.seq < from {
+                    return true;
                 }
+                let Some(change) = change(core, names, header, record) else { return true };
+                read_bytes += change.key.len() + change.value.as_ref().map_or(0, Vec::len);
+                read.push_back(change);
+                read_bytes < READ_BYTES && read.len() < READ_CHANGES
             });
             if self.core.superseded.load(Ordering::Acquire) {
                 // Left meanwhile, and perhaps emptied: the newer state tells it again.
@@ -222,6 +192,46 @@ impl Changes {
     }
 }
 
+/// A record as a change; `None` if it is none that a feed shows.
+fn change(
+    core: &Core,
+    names: &mut HashMap<u32, String>,
+    header: &FrameHeader,
+    record: &Record<'_>,
+) -> Option<Change> {
+    let has_value = matches!(record.kind, Kind::Put | Kind::RemoveRange);
+    let (kind, keyspace, key) = match record.kind {
+        Kind::Put => (ChangeKind::Insert, name_of(core, names, record.space), record.key),
+        Kind::Remove => (ChangeKind::Remove, name_of(core, names, record.space), record.key),
+        Kind::RemoveRange => {
+            (ChangeKind::RemoveRange, name_of(core, names, record.space), record.key)
+        }
+        Kind::Catalog => match CatalogChange::decode(record.value)? {
+            CatalogChange::Create { id, name, .. } => {
+                names.insert(id, name.clone());
+                (ChangeKind::CreateKeyspace, Some(name), &[][..])
+            }
+            CatalogChange::Drop { id } => {
+                (ChangeKind::DropKeyspace, name_of(core, names, id), &[][..])
+            }
+            CatalogChange::Clear { id } | CatalogChange::Renew { id, .. } => {
+                (ChangeKind::ClearKeyspace, name_of(core, names, id), &[][..])
+            }
+        },
+        _ => return None,
+    };
+    Some(Change {
+        seq: record.seq,
+        time_ms: header.time_ms,
+        keyspace,
+        kind,
+        key: key.to_vec(),
+        value: has_value.then(|| record.value.to_vec()),
+        expires_ms: record.expires_ms,
+        ends_commit: record.seq.plus(1) == header.next_seq(),
+    })
+}
+
 fn feed(core: &Core, from: Seq) -> Result<Feed> {
     core.journal.feed(FEED_NAME, from).map_err(|error| match error {
         annals_journal::Error::Gone { .. } => {
@@ -252,6 +262,39 @@ impl Iterator for Changes {
             if !self.wait(Duration::from_millis(100)) && self.is_closed() {
                 return self.try_next().transpose();
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Database;
+
+    #[test]
+    fn of_a_large_commit_little_is_read_ahead() {
+        const RECORDS: u32 = 3_000;
+        let db = Database::open_in_memory().unwrap();
+        let keyspace = db.hash_keyspace("k").unwrap();
+        for value_bytes in [10, 10_000] {
+            let mut changes = db.changes(db.last_seq().plus(1)).unwrap();
+            let mut batch = db.batch();
+            for n in 0..RECORDS {
+                batch.insert(&keyspace, n.to_be_bytes(), vec![n as u8; value_bytes]).unwrap();
+            }
+            batch.commit().unwrap();
+            for n in 0..RECORDS {
+                let change = changes.try_next().unwrap().expect("one for each record");
+                assert_eq!(change.key, n.to_be_bytes());
+                assert_eq!(change.value, Some(vec![n as u8; value_bytes]));
+                assert_eq!(change.ends_commit, n == RECORDS - 1);
+                let ahead = changes.read.iter();
+                let ahead_bytes: usize = ahead.map(|change| change.key.len() + value_bytes).sum();
+                assert!(
+                    ahead_bytes < READ_BYTES + value_bytes && changes.read.len() < READ_CHANGES
+                );
+            }
+            assert_eq!(changes.try_next().unwrap(), None);
         }
     }
 }

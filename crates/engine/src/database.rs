@@ -93,7 +93,8 @@ impl Database {
         Self::open(crate::data_dir(name)?)
     }
 
-    /// Who has the database in `path` open for writing now.
+    /// Who has the database in `path` open for writing now. If somebody has removed the lock file
+    /// meanwhile, who it is is not known, and the process id is 0.
     ///
     /// # Errors
     /// What the file system refuses.
@@ -355,7 +356,9 @@ impl Database {
     /// handle does the same, but cannot report a failure.
     ///
     /// # Errors
-    /// If the device refuses; the next opening then recovers as after a crash.
+    /// If the device refuses, or there is no space to note that the log is whole: the next opening then
+    /// recovers as after a crash, and what was acknowledged is kept as the
+    /// [durability](crate::Durability) says.
     pub fn close(self) -> Result<()> {
         loading::close(&self.core)
     }

@@ -8,6 +8,7 @@ use crate::{
 use annals_disk::Access;
 use annals_journal::{Address, Damage, ROOT_NAME, Root, checkpoint_name};
 use annals_ordered::{AsOf, KeyRange};
+use std::path::{Path, PathBuf};
 
 /// What verification found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +26,9 @@ pub struct VerifyReport {
     pub keys_count: u64,
     /// What is damaged, with file and offset.
     pub damages: Vec<Damage>,
+    /// How many of the damages cost nothing: they lie in a checkpoint, which the next opening for writing
+    /// makes anew from the log.
+    pub rebuilt_count: u64,
 }
 
 impl VerifyReport {
@@ -32,6 +36,13 @@ impl VerifyReport {
     #[must_use]
     pub fn is_intact(&self) -> bool {
         self.damages.is_empty()
+    }
+
+    /// Notes damage to the checkpoint.
+    fn note_checkpoint(&mut self, path: PathBuf, offset: u64, what: &str) {
+        let what = format!("{what}; the next opening for writing makes it anew from the log");
+        self.damages.push(Damage { path, offset, what });
+        self.rebuilt_count += 1;
     }
 }
 
@@ -68,8 +79,8 @@ impl Database {
             segments_count: log.segments_count,
             frames_count: log.frames_count,
             records_count: log.records_count,
-            keys_count: 0,
             damages: log.damages,
+            ..VerifyReport::default()
         };
         verify_root(core, &mut report)?;
         verify_keys(core, &mut report);
@@ -88,7 +99,8 @@ fn verify_root(core: &Core, report: &mut VerifyReport) -> Result<()> {
         }
         Err(error) => {
             let path = dir.join(ROOT_NAME);
-            report.damages.push(Damage { path, offset: 0, what: error.to_string() });
+            let what = without_path(error.to_string(), &path);
+            report.damages.push(Damage { path, offset: 0, what });
             return Ok(());
         }
     };
@@ -102,13 +114,11 @@ fn verify_root(core: &Core, report: &mut VerifyReport) -> Result<()> {
                 // A writer in another process has replaced it just now.
                 return verify_root(core, report);
             }
-            let what = "the checkpoint is missing".to_owned();
-            report.damages.push(Damage { path, offset: 0, what });
+            report.note_checkpoint(path, 0, "the checkpoint is missing");
             return Ok(());
         }
         Err(error) if checkpoint::is_no_file(&error) => {
-            let what = "the checkpoint is empty or no file".to_owned();
-            report.damages.push(Damage { path, offset: 0, what });
+            report.note_checkpoint(path, 0, "the checkpoint is empty or no file");
             return Ok(());
         }
         Err(error) => return Err(Error::disk(error)),
@@ -117,7 +127,7 @@ fn verify_root(core: &Core, report: &mut VerifyReport) -> Result<()> {
     let slots: Vec<u32> = root.segments.iter().map(|entry| entry.slot).collect();
     let bytes = region.read(0, region.len());
     if let Err((offset, what)) = checkpoint::read(bytes, root.database_id, named.number, &slots) {
-        report.damages.push(Damage { path, offset: offset as u64, what: what.to_owned() });
+        report.note_checkpoint(path, offset as u64, what);
     }
     Ok(())
 }
@@ -177,7 +187,10 @@ fn verify_tables(core: &Core, report: &mut VerifyReport) -> Result<()> {
     let read = store.verify(&mut |tree, damage| {
         let name = name_of(tree);
         let keys = match (damage.from, damage.to) {
-            (Some(from), Some(to)) => KeyRange::closed(&from, &to).to_string(),
+            (Some(from), Some(to)) => {
+                let last_included = damage.to_included;
+                KeyRange { first: from.into(), last: to.into(), last_included }.to_string()
+            }
             _ => "some keys".to_owned(),
         };
         let what = format!("{}; this concerns keys {keys} of {name}", damage.what);
@@ -216,8 +229,19 @@ fn named_table(error: &annals_ordered::Error) -> Option<Damage> {
         Tables::Contradiction { offset, source, .. } => {
             Damage { path, offset: *offset, what: source.to_string() }
         }
-        error => Damage { path, offset: 0, what: error.to_string() },
+        error => {
+            let what = without_path(error.to_string(), &path);
+            Damage { path, offset: 0, what }
+        }
     })
+}
+
+/// What is wrong with a file, without its path, which stands beside it.
+fn without_path(told: String, path: &Path) -> String {
+    match told.strip_prefix(&*path.to_string_lossy()) {
+        Some(rest) => format!("it{rest}"),
+        None => told,
+    }
 }
 
 /// Counts the keys of ordered keyspaces that are there now, as far as that can be told around damage, which

@@ -48,6 +48,7 @@ impl Shared {
         if self.sees_readers { readers::alone(&*self.disk, &self.dir) } else { None }
     }
 
+    /// Syncs the log, and notes that it is whole.
     fn close_log(&self) -> Result<()> {
         if let Some(cause) = self.poison.get() {
             return Err(Error::Poisoned { cause: Arc::clone(cause) });
@@ -64,8 +65,18 @@ impl Shared {
         };
         self.applied.store(end);
         self.sync_to(end.position)?;
+        self.note_whole(end.position, &segment).map_err(|error| match error {
+            // It is not a commit that was not written.
+            Error::Full { path } => Error::NotClosed { dir: self.dir.clone(), path },
+            error => error,
+        })
+    }
+
+    /// Cuts the log's last segment to its content, and has the root say where the log ends. All of the log is on
+    /// the device.
+    fn note_whole(&self, end: Position, segment: &Segment) -> Result<()> {
         // One page of zeroes stays behind the end: followers look there for the next frame.
-        let end_offset = end.position.offset as usize;
+        let end_offset = end.offset as usize;
         let keep = end_offset.next_multiple_of(4096) + 4096;
         // A reader may be looking behind the end at this moment, or come to.
         let alone = self.alone();
@@ -85,7 +96,7 @@ impl Shared {
         let mut next = self.current_root(&root);
         let spares: Vec<_> = self.tail.lock().spares.drain(..).collect();
         next.segments.retain(|entry| entry.kind != SegmentKind::Spare);
-        next.clean_end = Some(end.position);
+        next.clean_end = Some(end);
         next.write(&*self.disk, &self.dir)?;
         *root = next;
         let retired = std::mem::take(&mut *self.retired.lock());

@@ -122,6 +122,16 @@ pub enum Error {
         limit: u64,
     },
 
+    /// The log has and keeps all that was committed; there was no space to note that it was closed.
+    #[error("{} was not closed cleanly: no space left for {}; what was acknowledged is stored, and the next \
+        opening reads it back", dir.display(), path.display())]
+    NotClosed {
+        /// The database's directory.
+        dir: PathBuf,
+        /// The file that could not get its space.
+        path: PathBuf,
+    },
+
     /// The log no longer reaches back that far.
     #[error("position {wanted} is no longer in the log, which starts at {oldest}")]
     Gone {

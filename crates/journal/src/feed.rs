@@ -1,9 +1,9 @@
-//! Reading the chain forward, frame by frame, up to what the views hold, and waiting for more.
+//! Reading the chain forward, record by record, up to what the views hold, and waiting for more.
 
 use crate::{
-    Error, Hold, Journal, Position, Result, SegmentGuard, Seq,
-    format::{SEGMENT_HEADER_BYTES, SegmentKind},
-    frame::{FrameKind, FrameView},
+    Error, Hold, Journal, Position, Record, Result, SegmentGuard, Seq,
+    format::{FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentKind},
+    frame::{FrameHeader, FrameKind},
     shared::Shared,
 };
 use std::{
@@ -16,7 +16,44 @@ use std::{
 pub struct Feed {
     shared: Arc<Shared>,
     position: Position,
+    /// Where it stopped in the frame at the position.
+    inside: Option<Inside>,
     hold: Hold,
+}
+
+/// A place in a frame that was checked.
+#[derive(Clone, Copy, Debug)]
+struct Inside {
+    header: FrameHeader,
+    /// The offset of the next record in the segment's file.
+    at: usize,
+    /// Records from there on.
+    left: u32,
+}
+
+/// The place in the frame at `position` where it is read on, and what keeps its segment; `None` if the views
+/// hold no more for now.
+fn enter(
+    shared: &Shared,
+    position: Position,
+    inside: Option<Inside>,
+) -> Result<Option<(SegmentGuard<'_>, Inside)>> {
+    if shared.applied.position() <= position {
+        return Ok(None);
+    }
+    let Some(guard) = shared.chain_guard(position.ordinal) else {
+        let oldest = Position { ordinal: position.ordinal + 1, offset: 0 };
+        return Err(Error::Gone { wanted: position, oldest });
+    };
+    let inside = match inside {
+        Some(inside) => inside,
+        None => {
+            let offset = position.offset as usize;
+            let header = *guard.segment().frame(offset)?.header();
+            Inside { header, at: offset + FRAME_HEADER_BYTES, left: header.count }
+        }
+    };
+    Ok(Some((guard, inside)))
 }
 
 impl Shared {
@@ -61,8 +98,10 @@ impl Journal {
             return Err(Error::Gone { wanted: at(0), oldest: at(oldest) });
         }
         let start = chain.iter().rev().find(|(base, _)| *base <= from).map_or(oldest, |c| c.1);
-        let mut feed = Feed { shared: Arc::clone(&self.shared), position: at(start), hold };
+        let (shared, position) = (Arc::clone(&self.shared), at(start));
+        let mut feed = Feed { shared, position, inside: None, hold };
         feed.skip_to(from)?;
+        feed.hold.advance(feed.position);
         Ok(feed)
     }
 
@@ -111,22 +150,16 @@ impl Feed {
 
     fn skip_to(&mut self, from: Seq) -> Result<()> {
         loop {
-            let before = self.position;
-            let mut reached = false;
-            let read = self.read(&mut |frame| {
-                let header = frame.header();
-                reached = header.kind == FrameKind::Commit && header.next_seq() > from;
-            });
-            let more = match read {
-                Err(Error::Damaged { .. }) if self.pass_damage(from) => continue,
-                outcome => outcome?,
-            };
-            if reached {
-                self.position = before;
-                return Ok(());
-            }
-            if !more {
-                return Ok(());
+            match enter(&self.shared, self.position, None).map(|found| found.map(|(_, to)| to)) {
+                Err(Error::Damaged { .. }) if self.pass_damage(from) => {}
+                Err(error) => return Err(error),
+                Ok(None) => return Ok(()),
+                Ok(Some(Inside { header, .. }))
+                    if header.kind == FrameKind::Commit && header.next_seq() > from =>
+                {
+                    return Ok(());
+                }
+                Ok(Some(Inside { header, .. })) => self.leave(&header),
             }
         }
     }
@@ -144,22 +177,38 @@ impl Feed {
         }
     }
 
-    /// Hands the next frame to `visit`; false if the views hold no more for now.
+    /// Hands the records of the next frame to `visit`, in order, until it returns false: the next call goes
+    /// on behind the last record it was given. So a commit may have more than fits into memory. Returns
+    /// false if the views hold no more for now; a frame without records gives none.
     ///
     /// # Errors
     /// [`Error::Damaged`] if the frame cannot be read.
-    pub fn read(&mut self, visit: &mut dyn FnMut(&FrameView<'_>)) -> Result<bool> {
-        if self.shared.applied.position() <= self.position {
-            return Ok(false);
-        }
+    pub fn read(
+        &mut self,
+        visit: &mut dyn FnMut(&FrameHeader, &Record<'_>) -> bool,
+    ) -> Result<bool> {
         let shared = Arc::clone(&self.shared);
-        let Some(guard) = shared.chain_guard(self.position.ordinal) else {
-            let oldest = Position { ordinal: self.position.ordinal + 1, offset: 0 };
-            return Err(Error::Gone { wanted: self.position, oldest });
+        let Some((guard, mut inside)) = enter(&shared, self.position, self.inside)? else {
+            return Ok(false);
         };
-        let frame = guard.segment().frame(self.position.offset as usize)?;
-        let header = *frame.header();
-        visit(&frame);
+        while inside.left > 0 {
+            // What was given out is not given out again, whatever comes next.
+            self.inside = Some(inside);
+            let (record, len) = guard.segment().record(inside.at)?;
+            inside.at += len;
+            inside.left -= 1;
+            if !visit(&inside.header, &record) && inside.left > 0 {
+                self.inside = Some(inside);
+                return Ok(true);
+            }
+        }
+        self.leave(&inside.header);
+        Ok(true)
+    }
+
+    /// Moves behind the frame at the position.
+    fn leave(&mut self, header: &FrameHeader) {
+        self.inside = None;
         if header.kind == FrameKind::Seal {
             self.position.ordinal += 1;
             self.position.offset = SEGMENT_HEADER_BYTES as u32;
@@ -167,7 +216,6 @@ impl Feed {
             self.position.offset += header.len;
         }
         self.hold.advance(self.position);
-        Ok(true)
     }
 
     /// Waits until there is more to read, the journal is closed, or `timeout` is over. Returns

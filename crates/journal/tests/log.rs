@@ -136,7 +136,10 @@ fn a_feed_reads_in_order_and_holds_the_log() {
     let mut feed = journal.feed("test", Seq(100)).unwrap();
     let mut seen = Vec::new();
     while feed
-        .read(&mut |frame| seen.extend(frame.records().map(|(_, _, record)| record.seq.0)))
+        .read(&mut |_, record| {
+            seen.push(record.seq.0);
+            true
+        })
         .unwrap()
     {}
     assert_eq!(seen, (100..=200).collect::<Vec<_>>());
@@ -159,6 +162,57 @@ fn a_feed_reads_in_order_and_holds_the_log() {
     journal.release(&[first.slot]);
     assert!(matches!(journal.feed("late", Seq(1)), Err(Error::Gone { .. })));
     assert!(journal.feed("late", journal.oldest_seq()).is_ok());
+}
+
+#[test]
+fn a_feed_stops_inside_a_commit_and_goes_on_there() {
+    let disk = disk();
+    let journal = create(&disk, config());
+    append(&journal, b"before").unwrap();
+    let values: Vec<Vec<u8>> = (0..50u8).map(|n| vec![n; 100]).collect();
+    let mut frame = FrameBuilder::new();
+    for value in &values {
+        let kind = Kind::Put;
+        let draft = Draft { kind, space: 1, key: b"k", value, expires_ms: None, aligned: false };
+        frame.push(&draft).unwrap();
+    }
+    let mut writer = journal.writer(frame.len_bytes(), frame.count()).unwrap();
+    writer.append(&mut frame).unwrap();
+    writer.publish();
+    drop(writer);
+    append(&journal, b"behind").unwrap();
+    for at_once in [1, 7, 50, 100] {
+        let mut feed = journal.feed("test", Seq(2)).unwrap();
+        let place = feed.position();
+        let (mut seen, mut calls) = (Vec::new(), 0);
+        loop {
+            let mut left = at_once;
+            let before = seen.len();
+            let more = feed
+                .read(&mut |header, record| {
+                    assert_eq!(header.first_seq.plus(u64::from(header.count)), header.next_seq());
+                    seen.push((record.seq.0, record.value.to_vec()));
+                    left -= 1;
+                    left > 0
+                })
+                .unwrap();
+            assert!(seen.len() - before <= at_once);
+            // The commit stays until the last of it is read.
+            assert_eq!(feed.position() == place, seen.len() < 50, "{}", seen.len());
+            if !more {
+                break;
+            }
+            calls += 1;
+        }
+        assert!(calls >= 50 / at_once, "{calls}");
+        assert_eq!(
+            seen.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(),
+            (2..=52).collect::<Vec<_>>()
+        );
+        let read: Vec<_> = seen[..50].iter().map(|(_, value)| value).collect();
+        assert!(read.iter().zip(&values).all(|(read, value)| *read == value));
+        assert_eq!(seen[50].1, b"behind");
+    }
 }
 
 #[test]
@@ -431,7 +485,10 @@ fn a_feed_begins_behind_damage_in_the_same_segment() {
     let read = |from: Seq| {
         let mut seen = Vec::new();
         let mut feed = journal.feed("test", from)?;
-        while feed.read(&mut |frame| seen.push(frame.header().first_seq))? {}
+        while feed.read(&mut |_, record| {
+            seen.push(record.seq);
+            true
+        })? {}
         Ok::<_, Error>(seen)
     };
     let behind = bad.first_seq.plus(1);

@@ -88,7 +88,7 @@ impl fmt::Display for KeyRange {
             write!(f, "\"{}{more}\"", cut.escape_ascii())
         };
         show(f, &self.first)?;
-        f.write_str(if self.last_included { " to " } else { " until " })?;
+        f.write_str(if self.last_included { " to " } else { " to before " })?;
         show(f, &self.last)
     }
 }
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn ranges_are_shown_with_keys_escaped_and_cut() {
-        assert_eq!(KeyRange::until(b"a\0", b"b").to_string(), r#""a\x00" until "b""#);
+        assert_eq!(KeyRange::until(b"a\0", b"b").to_string(), r#""a\x00" to before "b""#);
         let long = KeyRange::closed(&[b'x'; 100], b"y").to_string();
         assert!(long.len() < 70 && long.contains('…'), "{long}");
     }

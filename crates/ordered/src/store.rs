@@ -621,7 +621,10 @@ impl Store {
             for file in version.files() {
                 let mut report = |mut damage: Damage| {
                     damage.from.get_or_insert_with(|| file.info.range.first.to_vec());
-                    damage.to.get_or_insert_with(|| file.info.range.last.to_vec());
+                    if damage.to.is_none() {
+                        damage.to = Some(file.info.range.last.to_vec());
+                        damage.to_included = file.info.range.last_included;
+                    }
                     report(tree.id, damage);
                 };
                 match file.table() {

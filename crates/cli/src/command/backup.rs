@@ -1,7 +1,12 @@
 //! `annals backup`: a consistent copy, of which only what is new is copied the second time.
 
 use super::Command;
-use crate::{clock::Stopwatch, failure::Result, output::Report, session::Session};
+use crate::{
+    clock::Stopwatch,
+    failure::Result,
+    output::Report,
+    session::{Session, check_place},
+};
 use std::path::PathBuf;
 
 /// Copies the database.
@@ -13,6 +18,7 @@ pub(crate) struct Backup {
 impl Command for Backup {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
         let db = session.existing_writer()?;
+        check_place(&self.dir, "backup", "name another")?;
         let clock = Stopwatch::start();
         // Whole, so that a place inside the database is seen for what it is.
         let dir = std::path::absolute(&self.dir).unwrap_or(self.dir);

@@ -9,7 +9,7 @@ use crate::{
     failure::{Failure, Kind, Result},
     keyspace::Keyspace,
     lines::{KeyRule, LineError, Lines},
-    output::{Form, Progress, Report},
+    output::{Form, Progress, Report, note},
     session::Session,
     units,
 };
@@ -142,6 +142,14 @@ impl Load<'_> {
         }
         self.commit(session)?;
         self.bar.clear();
+        match self.lines.blank_count() {
+            0 => {}
+            blank => {
+                let s = if blank == 1 { "" } else { "s" };
+                let text = format!("{} blank line{s} passed over", units::count(blank));
+                note(session.form(), &text, "blank_lines_count", blank);
+            }
+        }
         let seconds = self.clock.seconds();
         let input_bytes = self.lines.consumed_bytes();
         let mut report = Report::default();

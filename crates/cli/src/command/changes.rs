@@ -3,7 +3,7 @@
 use super::Command;
 use crate::{
     failure::Result,
-    output::{Form, Out},
+    output::{Form, Out, note},
     session::Session,
     units,
 };
@@ -24,11 +24,22 @@ pub(crate) struct Changes {
 impl Command for Changes {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
         let db = session.reader()?;
-        let mut changes = db.changes(self.from.unwrap_or_else(|| db.oldest_seq()))?;
+        let oldest = db.oldest_seq();
+        let mut changes = db.changes(self.from.unwrap_or(oldest))?;
         let mut left = self.limit.unwrap_or(u64::MAX);
-        let (json, last) = (session.form() == Form::Json, db.last_seq());
-        if let Some(from) = self.from.filter(|from| *from > last && !self.follow) {
-            say_nothing_is_there(from, last, json);
+        let last = db.last_seq();
+        match self.from {
+            Some(from) if from > last && !self.follow => {
+                let text = format!("nothing from {from} on yet: the last record is {last}");
+                note(session.form(), &text, "last_seq", last.0);
+            }
+            None if oldest > Seq(1) => {
+                let text = format!(
+                    "the history begins at {oldest}: what was before is no longer in the log"
+                );
+                note(session.form(), &text, "oldest_seq", oldest.0);
+            }
+            _ => {}
         }
         let out = &mut session.out;
         while left > 0 {
@@ -49,16 +60,6 @@ impl Command for Changes {
             }
         }
         Ok(())
-    }
-}
-
-/// Nothing is printed, and why: the place is behind the end of the log.
-fn say_nothing_is_there(from: Seq, last: Seq, json: bool) {
-    let note = format!("nothing from {from} on yet: the last record is {last}");
-    if json {
-        eprintln!("{}", serde_json::json!({ "note": note, "last_seq": last.0 }));
-    } else {
-        eprintln!("annals: {note}; --follow waits for more");
     }
 }
 

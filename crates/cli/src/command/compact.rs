@@ -25,8 +25,8 @@ impl Command for CompactLog {
         report
             .count("segments_count", done.segments_count)
             .count("moved_count", done.moved_count)
-            .bytes("before_bytes", done.before_bytes)
-            .bytes("after_bytes", done.after_bytes)
+            .bytes("size_before_bytes", done.before_bytes)
+            .bytes("size_after_bytes", done.after_bytes)
             .seconds("seconds", clock.seconds());
         db.close()?;
         session.out.report(&report)
@@ -54,10 +54,10 @@ impl Command for CompactTables {
         let after = tree(&db, &self.keyspace)?;
         let mut report = Report::default();
         report
-            .count("before_count", tables::entries(&before))
-            .count("after_count", tables::entries(&after))
-            .bytes("before_bytes", tables::bytes(&before))
-            .bytes("after_bytes", tables::bytes(&after))
+            .count("entries_before_count", tables::entries(&before))
+            .count("entries_after_count", tables::entries(&after))
+            .bytes("size_before_bytes", tables::bytes(&before))
+            .bytes("size_after_bytes", tables::bytes(&after))
             .count("compactions_count", after.compactions - before.compactions)
             .bytes("read_bytes", after.compaction_read_bytes - before.compaction_read_bytes)
             .bytes(

@@ -4,7 +4,7 @@ use super::{Command, tables};
 use crate::{
     failure::Result,
     keyspace::{self, Keyspace},
-    output::{Figure, Report, Table},
+    output::{Figure, Form, Report, Table},
     session::Session,
 };
 use annals::{KeyspaceKind, KeyspaceOptions};
@@ -35,6 +35,13 @@ impl Command for KeyspaceList {
                 Figure::Flag(is_estimate),
                 ttl(info.ttl),
             ]);
+        }
+        if table.is_empty() {
+            // A program sees that nothing came.
+            if session.form() != Form::Json {
+                eprintln!("annals: the database has no keyspaces");
+            }
+            return Ok(());
         }
         session.out.table(&table)
     }
@@ -98,15 +105,9 @@ impl Command for KeyspaceStats {
             None => {
                 report
                     .bytes("live_bytes", figures.live_bytes)
-                    .bytes("memory_bytes", figures.memory_bytes)
-                    .count("removed_kept_count", figures.removed_kept_count);
+                    .bytes("memory_bytes", figures.memory_bytes);
             }
-            Some(tree) => {
-                tables::add_tree(&mut report, tree);
-                if let Some(shared) = &stats.tables {
-                    tables::add_shared(report.section("shared"), shared);
-                }
-            }
+            Some(tree) => tables::add_tree(&mut report, tree),
         }
         session.out.report(&report)
     }

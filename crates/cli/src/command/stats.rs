@@ -1,4 +1,5 @@
-//! `annals stats`: what a database holds and what it takes.
+//! `annals stats`: what a database holds and what it takes. What a running program does with it (snapshots, what
+//! holds the log back, caches, stalls) only that program can tell: `Database::stats`.
 
 use super::{Command, tables};
 use crate::{
@@ -18,10 +19,6 @@ impl Command for Stats {
         let (log, recovery) = (&stats.log, db.recovery());
         let records_count = stats.keyspaces.iter().map(|keyspace| keyspace.len).sum();
         let is_estimate = stats.keyspaces.iter().any(|keyspace| keyspace.tree.is_some());
-        let (holder, held_bytes) = match &log.oldest_hold {
-            Some((name, bytes)) => (Figure::text_of(name), Figure::Bytes(*bytes)),
-            None => (Figure::Nothing, Figure::Nothing),
-        };
         let mut report = Report::default();
         report
             .text_field("database_id", format!("{:016x}", stats.database_id))
@@ -30,8 +27,7 @@ impl Command for Stats {
             .count("keyspaces_count", stats.keyspaces.len() as u64)
             .add("records_count", tables::records(records_count, is_estimate))
             .add("records_estimated", Figure::Flag(is_estimate))
-            .bytes("memory_bytes", stats.memory_bytes)
-            .add("poisoned", stats.poisoned.map_or(Figure::Nothing, Figure::Text));
+            .bytes("memory_bytes", stats.memory_bytes);
         report
             .section("log")
             .count("segments_count", log.segments_count)
@@ -40,19 +36,7 @@ impl Command for Stats {
             .bytes("live_bytes", log.live_bytes)
             .bytes("file_bytes", log.file_bytes)
             .count("oldest_seq", log.oldest_seq.0)
-            .add("checkpoint", log.checkpoint.map_or(Figure::Nothing, Figure::Count))
-            .add("held_back_by", holder)
-            .add("held_back_bytes", held_bytes)
-            .add("hold_over_limit", Figure::Flag(log.hold_over_limit));
-        report
-            .section("snapshots")
-            .count("count", stats.snapshots.count)
-            .add(
-                "oldest_seq",
-                stats.snapshots.oldest_seq.map_or(Figure::Nothing, |seq| Figure::Count(seq.0)),
-            )
-            .count("held_segments_count", stats.snapshots.held_segments_count)
-            .bytes("held_bytes", stats.snapshots.held_bytes);
+            .add("checkpoint", log.checkpoint.map_or(Figure::Nothing, Figure::Count));
         report
             .section("recovery")
             .add("clean", Figure::Flag(recovery.clean))
@@ -60,8 +44,7 @@ impl Command for Stats {
             .count("records_count", recovery.records_count)
             .bytes("torn_bytes", recovery.torn_bytes)
             .count("warnings_count", recovery.warnings.len() as u64);
-        if let Some(shared) = &stats.tables {
-            tables::add_shared(report.section("ordered"), shared);
+        if stats.tables.is_some() {
             let trees = stats.keyspaces.iter().filter_map(|keyspace| {
                 keyspace.tree.as_ref().map(|tree| (keyspace.name.as_str(), tree))
             });

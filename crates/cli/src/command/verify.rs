@@ -48,17 +48,18 @@ impl Command for Verify {
         if session.form() == Form::Json {
             session.out.report(&report)?;
         }
-        match found.damages.len() {
-            0 => Ok(()),
-            n => Err(Failure::new(
-                Kind::Corrupt,
-                format!(
-                    "{n} damaged place{} in {}; what is not damaged can still be read; restore \
-                     from a backup: annals --data NEW-DIRECTORY restore BACKUP",
-                    if n == 1 { "" } else { "s" },
-                    session.settings.data.display()
-                ),
-            )),
-        }
+        let (count, data) = (found.damages.len() as u64, session.settings.data.display());
+        let advice = match count - found.rebuilt_count {
+            _ if count == 0 => return Ok(()),
+            0 => format!(
+                "nothing is lost: the next command that writes makes it anew from the log, such as \
+                 annals --data {data} checkpoint"
+            ),
+            _ => "what is not damaged can still be read; restore from a backup: annals --data \
+                  NEW-DIRECTORY restore BACKUP"
+                .to_owned(),
+        };
+        let s = if count == 1 { "" } else { "s" };
+        Err(Failure::new(Kind::Corrupt, format!("{count} damaged place{s} in {data}; {advice}")))
     }
 }

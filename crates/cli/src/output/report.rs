@@ -20,12 +20,12 @@ pub(crate) enum Figure {
     Rate(f64),
     /// How many times as much.
     Times(f64),
-    /// Which part of the whole, from 0 to 1.
-    Share(f64),
     /// Yes or no.
     Flag(bool),
     /// Anything in words.
     Text(String),
+    /// A table: whole for programs, in few words for people.
+    Listing { brief: String, table: Table },
     /// There is none.
     Nothing,
 }
@@ -45,9 +45,8 @@ impl Figure {
             Self::Seconds(s) => units::seconds(*s),
             Self::Rate(n) => units::count(n.round() as u64),
             Self::Times(n) => format!("{n:.2}"),
-            Self::Share(n) => format!("{:.1} %", n * 100.0),
             Self::Flag(yes) => if *yes { "yes" } else { "no" }.to_owned(),
-            Self::Text(text) => text.clone(),
+            Self::Text(text) | Self::Listing { brief: text, .. } => text.clone(),
             Self::Nothing => "-".to_owned(),
         }
     }
@@ -60,9 +59,12 @@ impl Figure {
             Self::Bytes(_) => name.strip_suffix("_bytes"),
             Self::Seconds(_) if name == "seconds" => Some("time"),
             Self::Seconds(_) => name.strip_suffix("_seconds"),
-            Self::Share(_) => name.strip_suffix("_share"),
-            Self::Rate(_) | Self::Times(_) | Self::Flag(_) | Self::Text(_) => None,
-            Self::Nothing => ["_count", "_bytes", "_seconds", "_share"]
+            Self::Rate(_)
+            | Self::Times(_)
+            | Self::Flag(_)
+            | Self::Text(_)
+            | Self::Listing { .. } => None,
+            Self::Nothing => ["_count", "_bytes", "_seconds"]
                 .into_iter()
                 .find_map(|unit| name.strip_suffix(unit)),
         };
@@ -71,7 +73,7 @@ impl Figure {
 
     /// Whether it stands right in a column.
     pub(crate) fn is_number(&self) -> bool {
-        !matches!(self, Self::Text(_) | Self::Flag(_))
+        !matches!(self, Self::Text(_) | Self::Listing { .. } | Self::Flag(_))
     }
 }
 
@@ -81,9 +83,10 @@ impl Serialize for Figure {
             Self::Count(n) | Self::Estimate(n) | Self::Bytes(n) => to.serialize_u64(*n),
             Self::Seconds(n) => to.serialize_f64(*n),
             Self::Rate(n) => to.serialize_f64((n * 10.0).round() / 10.0),
-            Self::Times(n) | Self::Share(n) => to.serialize_f64((n * 1000.0).round() / 1000.0),
+            Self::Times(n) => to.serialize_f64((n * 1000.0).round() / 1000.0),
             Self::Flag(yes) => to.serialize_bool(*yes),
             Self::Text(text) => to.serialize_str(text),
+            Self::Listing { table, .. } => table.serialize(to),
             Self::Nothing => to.serialize_none(),
         }
     }
@@ -232,7 +235,9 @@ mod tests {
         levels.row(vec![Figure::Count(0), Figure::Bytes(2048)]);
         levels.row(vec![Figure::Count(1), Figure::Bytes(0)]);
         let mut report = Report::default();
-        report.add("hits_share", Figure::Share(0.98349)).add("write_times", Figure::Times(2.5));
+        let (brief, table) = ("0: 2.0 KiB".to_owned(), levels.clone());
+        report.add("in_brief", Figure::Listing { brief, table });
+        report.add("write_times", Figure::Times(2.5));
         report.listing("levels_of_it", levels);
         let mut line = Vec::new();
         let mut object = Object::open(&mut line);
@@ -240,10 +245,10 @@ mod tests {
         object.close();
         let text = String::from_utf8(line).unwrap();
         let levels = r#"[{"level":0,"bytes":2048},{"level":1,"bytes":0}]"#;
-        let all = format!(r#"{{"hits_share":0.983,"write_times":2.5,"levels_of_it":{levels}}}"#);
+        let all = format!(r#"{{"in_brief":{levels},"write_times":2.5,"levels_of_it":{levels}}}"#);
         assert_eq!(text, all);
         let text = report.text(Form::Plain);
-        assert!(text.contains("hits         98.3 %\nwrite times  2.50\n"), "{text}");
+        assert!(text.contains("in brief     0: 2.0 KiB\nwrite times  2.50\n"), "{text}");
         assert!(
             text.ends_with("\nlevels of it:\nlevel    bytes\n    0  2.0 KiB\n    1      0 B\n"),
             "{text}"

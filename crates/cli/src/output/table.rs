@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 const WIDTH_MIN: u16 = 40;
 
 /// Rows under one heading.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Table {
     names: Vec<&'static str>,
     rows: Vec<Vec<Figure>>,
@@ -34,6 +34,10 @@ impl Table {
     pub(crate) fn row(&mut self, figures: Vec<Figure>) {
         assert_eq!(figures.len(), self.names.len(), "a row has a figure for each column");
         self.rows.push(figures);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
     }
 
     pub(crate) fn rows(&self) -> impl Iterator<Item = Row<'_>> {

@@ -54,11 +54,30 @@ impl Place {
         self.command_on(&self.data())
     }
 
+    /// The command with the arguments, on the database unless it makes one of its own.
+    fn command_with(&self, args: &[&str]) -> Command {
+        let name = args.iter().find(|arg| !arg.starts_with('-'));
+        let mut command = if name.is_some_and(|name| ["tour", "bench"].contains(name)) {
+            self.command_alone()
+        } else {
+            self.command()
+        };
+        command.args(args);
+        command
+    }
+
     /// The command on another database.
     pub(crate) fn command_on(&self, data: &Path) -> Command {
+        let mut command = self.command_alone();
+        command.arg("--data").arg(data);
+        command
+    }
+
+    /// The command on no database that is named.
+    fn command_alone(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_annals"));
         command.current_dir(self.dir.path()).env("TMPDIR", self.dir.path());
-        command.arg("--data").arg(data).args(["--segment-bytes", SEGMENT_BYTES]);
+        command.args(["--segment-bytes", SEGMENT_BYTES]);
         command
     }
 
@@ -69,8 +88,8 @@ impl Place {
 
     /// Runs the command to its end with something on standard input.
     pub(crate) fn run_with(&self, args: &[&str], input: &[u8]) -> Ended {
-        let mut command = self.command();
-        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut command = self.command_with(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the command starts");
         let mut stdin = child.stdin.take().expect("a pipe");
         // A command that ends without reading all of it is judged by how it ended.
@@ -93,8 +112,8 @@ impl Place {
 
     /// Starts the command with pipes.
     pub(crate) fn spawn(&self, args: &[&str]) -> Running {
-        let mut command = self.command();
-        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let mut command = self.command_with(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         Running { child: command.spawn().expect("the command starts") }
     }
 }

@@ -1,6 +1,6 @@
 //! Directories of the real disk: making, listing, and making their entries durable.
 
-use crate::{DiskError, Entry, Operation, Result};
+use crate::{DiskError, Entry, Operation, Result, disk::folded};
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -86,6 +86,27 @@ pub(super) fn list(path: &Path) -> Result<Vec<Entry>> {
     }
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(entries)
+}
+
+/// Where `path` leads: what is there of it without links, and what is not as it is written.
+pub(super) fn resolve(path: &Path) -> Result<PathBuf> {
+    let failed = |error| DiskError::new(Operation::Stat, path, error);
+    let whole = std::path::absolute(path).map_err(failed)?;
+    for there in whole.ancestors() {
+        match fs::canonicalize(there) {
+            Ok(real) => {
+                let rest = whole.strip_prefix(there).unwrap_or(Path::new(""));
+                return Ok(folded(&real.join(rest)));
+            }
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    Ok(folded(&whole))
 }
 
 /// The parent of a bare name is the empty path, which the system does not know.

@@ -69,6 +69,28 @@ fn closing_takes_no_space_that_is_not_there() {
     assert_eq!(db.open_hash_keyspace("k").unwrap().len(), 500);
 }
 
+/// Not even the note that the log is whole can be written: what was stored is not lost by that, and nobody
+/// must be told that it is.
+#[test]
+fn closing_without_any_space_says_that_all_is_stored() {
+    let disk = SimDisk::new(SimOptions::seeded(1));
+    let open = || builder().durability(Durability::Buffered).disk(Arc::new(disk.clone())).open(DIR);
+    let db = open().unwrap();
+    let keyspace = db.hash_keyspace("k").unwrap();
+    for n in 0..500u32 {
+        keyspace.insert(n.to_be_bytes(), [7; 10]).unwrap();
+    }
+    drop(keyspace);
+    disk.set_capacity(0);
+    let error = db.close().unwrap_err();
+    told(&error, ErrorKind::Io, &[DIR, "not closed cleanly", "no space left", "is stored"]);
+    assert!(!error.to_string().contains("was not written"), "{error}");
+    disk.clear_capacity();
+    let db = open().unwrap();
+    assert!(!db.recovery().clean, "{:?}", db.recovery());
+    assert_eq!(db.open_hash_keyspace("k").unwrap().len(), 500);
+}
+
 /// On a full disk compaction is what gives space back: it must not ask for much itself.
 #[test]
 fn a_full_disk_can_be_compacted() {

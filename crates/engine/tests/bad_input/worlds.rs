@@ -137,11 +137,22 @@ fn a_second_opener_that_finds_no_lock_file() {
     std::fs::remove_file(path.join("annals.lock")).unwrap();
     let error = builder().open(&path).unwrap_err();
     told(&error, ErrorKind::Locked, &[DIR, "does not say who it is", "read-only"]);
+    // Whoever asks is told the same, with the file that the second opener left and without it.
+    for is_there in [true, false] {
+        if !is_there {
+            std::fs::remove_file(path.join("annals.lock")).unwrap();
+        }
+        assert_eq!(Database::lock_holder(&path).unwrap().unwrap().pid, 0);
+        let error = Database::break_lock(&path).unwrap_err();
+        told(&error, ErrorKind::Locked, &["does not say who it is"]);
+    }
     keyspace.insert("b", "2").unwrap();
     let reader = builder().read_only(true).open(&path).unwrap();
     assert_eq!(reader.open_hash_keyspace("k").unwrap().len(), 2);
     drop((reader, keyspace));
     db.close().unwrap();
+    assert_eq!(Database::lock_holder(&path).unwrap(), None);
+    assert!(!Database::break_lock(&path).unwrap());
     let db = builder().open(&path).unwrap();
     assert_eq!(db.open_hash_keyspace("k").unwrap().len(), 2);
 }

@@ -20,8 +20,10 @@ pub struct Damage {
     pub what: &'static str,
     /// From which key on keys are concerned; `None`: that is not known, or none are.
     pub from: Option<Vec<u8>>,
-    /// Before which key that ends; `None`: with the last, or that is not known.
+    /// Up to which key; `None`: the last, or that is not known.
     pub to: Option<Vec<u8>>,
+    /// Whether `to` itself is concerned too.
+    pub to_included: bool,
 }
 
 impl Damage {
@@ -37,7 +39,7 @@ impl Damage {
             _ => (0, "the table cannot be opened"),
         };
         let path = error.damaged_path().map(Path::to_owned).unwrap_or_default();
-        Self { path, offset, what, from: None, to: None }
+        Self { path, offset, what, from: None, to: None, to_included: true }
     }
 }
 
@@ -94,8 +96,7 @@ impl Table {
                     let told = self.blocks.told_end(at);
                     let next =
                         told.filter(|next| *next == end || self.blocks.intact(*next).is_ok());
-                    let to = place.to.map(|(key, _)| key);
-                    report(self.damage(at, &error, place.from, to));
+                    report(self.damage(at, &error, place.from, place.to));
                     at = next.or(place.next.filter(|next| *next > at)).unwrap_or(end);
                     run.last = None;
                 }
@@ -105,7 +106,8 @@ impl Table {
         if count.get() == 0 && done.entries_count != self.properties().entries_count {
             let what = "the table has another number of entries than its properties say";
             let offset = self.footer.properties;
-            report(Damage { path: self.path().to_owned(), offset, what, from: None, to: None });
+            let path = self.path().to_owned();
+            report(Damage { path, offset, what, from: None, to: None, to_included: true });
         }
         done.damages_count = count.get();
         done
@@ -116,14 +118,17 @@ impl Table {
         offset: u64,
         error: &Error,
         from: Option<Vec<u8>>,
-        to: Option<Vec<u8>>,
+        to: Option<(Vec<u8>, u64)>,
     ) -> Damage {
         let (offset, what) = match error {
             Error::Damaged { offset, what, .. } => (*offset, *what),
             Error::Codec { .. } => (offset, "this build cannot decompress a block"),
             _ => (offset, "the header does not match"),
         };
-        Damage { path: self.path().to_owned(), offset, what, from, to }
+        // What stands before a version of a key may be a newer version of it.
+        let to_included = to.as_ref().is_none_or(|(_, seq)| *seq != u64::MAX);
+        let (path, to) = (self.path().to_owned(), to.map(|(key, _)| key));
+        Damage { path, offset, what, from, to, to_included }
     }
 
     fn verify_ends(&self, report: &mut dyn FnMut(Damage)) {
@@ -133,7 +138,8 @@ impl Table {
         if !self.is_footer_intact() {
             let offset = self.blocks.end() as u64;
             let what = "the footer is damaged";
-            report(Damage { path: self.path().to_owned(), offset, what, from: None, to: None });
+            let path = self.path().to_owned();
+            report(Damage { path, offset, what, from: None, to: None, to_included: true });
         }
     }
 
