@@ -513,3 +513,16 @@ fn all_that_reads_works_beside_a_live_writer() {
     assert!(writer.child.wait().unwrap().success());
     assert_eq!(keys(&place, &[]), all);
 }
+
+/// Each command that writes opens the database, and closes it before anything is done in the background.
+#[test]
+fn commands_that_write_a_record_each_do_not_leave_a_table_each() {
+    let place = Place::new();
+    for number in 0..40 {
+        place.ok(&["put", &format!("key-{number:03}"), "value"]);
+    }
+    assert_eq!(place.ok(&["keys"]).lines().count(), 40);
+    let tables = tables(&place);
+    assert!(tables.len() <= 8, "{} tables", tables.len());
+    assert_eq!(place.json(&["changes"]).len(), 41, "the feed has them all");
+}

@@ -578,6 +578,12 @@ impl Store {
     /// The next compaction.
     #[must_use]
     pub fn next_compaction(&self, now_ms: u64) -> Option<Work> {
+        self.next_small_compaction(now_ms, u64::MAX)
+    }
+
+    /// The next compaction of those that merge tables of no more than so many bytes: for who has little time.
+    #[must_use]
+    pub fn next_small_compaction(&self, now_ms: u64, input_bytes_max: u64) -> Option<Work> {
         if !self.core.has_work_done() {
             return None;
         }
@@ -586,7 +592,7 @@ impl Store {
         let horizon = self.core.horizon(now_ms);
         (0..trees.len()).find_map(|step| {
             let tree = &trees[(turn + step) % trees.len()];
-            Work::compact(&self.core, tree, &horizon, now_ms)
+            Work::compact(&self.core, tree, &horizon, now_ms, input_bytes_max)
         })
     }
 

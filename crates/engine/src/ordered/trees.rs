@@ -102,6 +102,9 @@ impl ManifestRoot for Keeper {
     }
 }
 
+/// What closing has compactions of tables read at most, in bytes: they are over in some hundredths of a second.
+const CLOSING_INPUT_BYTES: u64 = 4 << 20;
+
 /// The manifest that a root names.
 pub(crate) fn place_of(manifest: RootManifest) -> ManifestPlace {
     let RootManifest { number, synced_bytes } = manifest;
@@ -326,6 +329,22 @@ impl Trees {
     pub(crate) fn compact_next(&self, core: &Core) -> Result<bool> {
         let Some(store) = self.store.get() else { return Ok(false) };
         self.run(core, store.next_compaction(Self::settled_ms(core)))
+    }
+
+    /// Does what compactions are due as long as little is to be read for them, and removes the files that
+    /// compactions have replaced: before the database closes. Programs that open it for a moment each do not come
+    /// to it in the background, and would leave a table each.
+    pub(crate) fn run_closing(&self, core: &Core) -> Result<()> {
+        let Some(store) = self.store.get() else { return Ok(()) };
+        let mut left_bytes = CLOSING_INPUT_BYTES;
+        while let Some(work) = store.next_small_compaction(Self::settled_ms(core), left_bytes) {
+            left_bytes = left_bytes.saturating_sub(work.input_bytes());
+            if !self.run(core, Some(work))? {
+                break;
+            }
+        }
+        while self.flush_next(core)? {}
+        Ok(())
     }
 
     /// Does what was handed out, once the log is durable: what is written must not be younger. A
