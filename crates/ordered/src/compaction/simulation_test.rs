@@ -438,6 +438,32 @@ fn a_table_for_each_record_does_not_stay() {
     }
 }
 
+/// Tables of all sizes, and several compactions at a time: each takes only what it may, and small tables do not
+/// pile up.
+#[test]
+fn tables_of_all_sizes_get_on_beside_each_other() {
+    for (parallel, seed) in [(1, 13), (2, 14), (4, 15)] {
+        let mut tree = Tree::new(leveled(), parallel, seed);
+        for round in 0..1_500u64 {
+            let mut numbers = Numbers(round * 7919 + seed);
+            let count = 1u64 << numbers.next(10);
+            let mut next = || (numbers.next(KEYS.into()) as u32, numbers.next(8) == 0);
+            let keys: Vec<_> = (0..count).map(|_| next()).collect();
+            tree.flush(keys, 16);
+            if round % 100 == 0 {
+                tree.check_reads(KEYS);
+            }
+        }
+        tree.work(u64::MAX);
+        tree.check_reads(KEYS);
+        assert!(tree.most_tables_in_0 <= 24, "{} in level 0", tree.most_tables_in_0);
+        assert!(tree.write_amplification() < 15.0, "{}", tree.shape());
+        let tables = tree.levels.tables().count() as u64;
+        let full = tree.levels.total_bytes() / tree.options.table_bytes;
+        assert!(tables <= 3 * full + 20, "{}", tree.shape());
+    }
+}
+
 /// A level full of small tables, however it came to have them, is put in order.
 #[test]
 fn small_tables_that_are_there_already_become_few() {
