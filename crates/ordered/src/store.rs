@@ -91,7 +91,7 @@ impl Store {
     }
 
     /// Opens the store of a database in `dir`: `place` is what its root says. All tables are opened; one
-    /// that is missing, or that is not what was written, is an error of those who read its keys, and
+    /// that is missing, is not what was written, or has another format, is an error of those who read its keys, and
     /// compactions leave it alone ([`lost_tables`](Self::lost_tables)).
     /// The caller brings again, through [`Tree::apply`], what its log has beyond each tree's
     /// [`Tree::flushed_through`].
@@ -100,8 +100,8 @@ impl Store {
     /// noted that their numbers are given.
     ///
     /// # Errors
-    /// What is wrong with the manifest; or if a setting is out of range, this build cannot read a table,
-    /// or the file system refuses.
+    /// What is wrong with the manifest; or if a setting is out of range, this build knows nothing of how a table
+    /// is compressed, or the file system refuses.
     pub fn open(
         disk: Arc<dyn Disk>,
         dir: &Path,
