@@ -412,7 +412,8 @@ impl Run<'_> {
             Err(error) => {
                 // The rest of a damaged table can be read, or the table mended from a backup.
                 tracing::warn!(%error, "nobody can tell whether a value is needed: it stays");
-                Fate::Refers { origin: 0 }
+                self.core.trees.note_reference_lost();
+                Fate::Refers { origin: MovedValue::UNKNOWN }
             }
         }
     }

@@ -56,6 +56,8 @@ pub(crate) struct Trees {
     pub(super) lost: Mutex<Option<Error>>,
     /// In a read-only handle: why there are no trees, though there should be.
     pub(super) no_manifest: OnceLock<Error>,
+    /// Whether a table was found damaged where it would tell of a value.
+    is_reference_lost: AtomicBool,
     /// Where values are that were moved out of the segments to which the tables refer.
     pub(crate) moved: ArcSwap<Moved>,
     pub(super) threads: Threads,
@@ -132,6 +134,7 @@ impl Trees {
             follower: Mutex::new(None),
             lost: Mutex::new(None),
             no_manifest: OnceLock::new(),
+            is_reference_lost: AtomicBool::new(false),
             moved: ArcSwap::default(),
             threads: Threads::default(),
             written_bytes: AtomicU64::new(0),
@@ -478,6 +481,17 @@ impl Trees {
         // The files that were replaced.
         self.threads.wake();
         Ok(())
+    }
+
+    /// Notes that a table could not tell whether it refers to a value.
+    pub(crate) fn note_reference_lost(&self) {
+        self.is_reference_lost.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether tables may refer to values of which nobody can tell.
+    pub(crate) fn may_refer_to_more(&self) -> bool {
+        self.is_reference_lost.load(Ordering::Relaxed)
+            || self.store.get().is_some_and(|store| !store.lost_tables().is_empty())
     }
 
     /// Ends all work for good.
