@@ -37,9 +37,12 @@ fn most_tables(disk: &SimDisk, count: u32, key: impl Fn(u32) -> u32) -> usize {
     most
 }
 
+/// A name, and the key of each program in turn.
+type Order = (&'static str, fn(u32) -> u32);
+
 #[test]
 fn programs_that_write_a_record_each_do_not_leave_a_table_each() {
-    let orders: [(&str, fn(u32) -> u32); 3] = [
+    let orders: [Order; 3] = [
         ("rising", |number| number),
         ("falling", |number| 1_000 - number),
         ("random", |number| number.wrapping_mul(0x9e37_79b1) % 1_000),

@@ -401,8 +401,11 @@ fn of_few_records() -> TreeOptions {
     TreeOptions { table_bytes: 1 << 20, base_bytes: 2 << 20, ..TreeOptions::default() }
 }
 
-/// Keys of 3,000 programs, in some order.
-fn orders() -> [(&'static str, fn(u32) -> u32); 4] {
+/// A name, and the key of each program in turn.
+type Order = (&'static str, fn(u32) -> u32);
+
+/// Orders in which the keys of 3,000 programs may come.
+fn orders() -> [Order; 4] {
     [
         ("rising", |number| 50_000 + number),
         ("falling", |number| 50_000 - number),
