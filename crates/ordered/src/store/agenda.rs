@@ -66,7 +66,7 @@ impl Store {
                     .any(|tree| Work::can_flush(tree) || tree.wants_compaction(&horizon)))
     }
 
-    /// Has running work end soon, with [`Error::Cancelled`], and hands out none any more. What was
+    /// Has running work end soon, with [`Error::Cancelled`](crate::Error::Cancelled), and hands out none any more. What was
     /// begun is removed, or left without an owner for the next opening.
     pub fn stop(&self) {
         self.core.site.stopping.store(true, Ordering::Relaxed);

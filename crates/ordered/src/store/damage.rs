@@ -7,7 +7,7 @@ use std::sync::Arc;
 impl Store {
     /// Reads every byte of all tables and of the manifest, and reports each place that is damaged
     /// with the keys concerned, as far as that is known. Where another process writes it, the manifest is
-    /// left to [`Follower::verify_manifest`].
+    /// left to [`Follower::verify_manifest`](crate::Follower::verify_manifest).
     ///
     /// # Errors
     /// What is wrong with the manifest, after all tables were read.
