@@ -59,14 +59,13 @@ pub(crate) fn run_all(core: &Core) -> Result<CompactReport> {
     Ok(report)
 }
 
-/// Gives up the segments that hold nothing any more, and the tables that were replaced, before the database
-/// closes: nobody might for long.
+/// Merges small tables, and gives up the segments that hold nothing any more and the tables that were replaced,
+/// before the database closes: nobody might for long.
 /// Where segments are never to be compacted, they stay: they are what feeds can still show. The caller
 /// holds the maintenance lock.
 pub(crate) fn run_closing(core: &Core) -> Result<CompactReport> {
     flush(core)?;
-    // The files that compactions have replaced.
-    while core.trees.flush_next(core)? {}
+    core.trees.run_closing(core)?;
     compact(core, core.maintenance.config.compact_below.min(f64::MIN_POSITIVE))
 }
 
@@ -413,7 +412,8 @@ impl Run<'_> {
             Err(error) => {
                 // The rest of a damaged table can be read, or the table mended from a backup.
                 tracing::warn!(%error, "nobody can tell whether a value is needed: it stays");
-                Fate::Refers { origin: 0 }
+                self.core.trees.note_reference_lost();
+                Fate::Refers { origin: MovedValue::UNKNOWN }
             }
         }
     }

@@ -218,10 +218,9 @@ impl Error {
             },
             Self::Tables(error) => match error {
                 error if error.is_full() => ErrorKind::Full,
+                error if error.is_other_format() => ErrorKind::Version,
                 error if error.is_damage() => ErrorKind::Corrupt,
-                Tables::Version { .. } | Tables::ByteOrder { .. } | Tables::Codec { .. } => {
-                    ErrorKind::Version
-                }
+                Tables::Codec { .. } => ErrorKind::Version,
                 Tables::TooLarge { .. } | Tables::Config { .. } => ErrorKind::InvalidInput,
                 Tables::Stopped { .. } => ErrorKind::Poisoned,
                 Tables::Cancelled => ErrorKind::Closed,

@@ -16,6 +16,8 @@ mod model;
 mod readers;
 #[path = "ordered/slow_reader.rs"]
 mod slow_reader;
+#[path = "ordered/small.rs"]
+mod small;
 #[path = "ordered/traps.rs"]
 mod traps;
 #[path = "ordered/values.rs"]

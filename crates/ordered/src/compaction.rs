@@ -2,7 +2,8 @@
 //! look and superseded versions go.
 //!
 //! *Choosing* is pure: from levels, options and what is running to a [`Compaction`]. `choice` asks
-//! the style of the tree (`leveled`, `tiered`, `fifo`) and looks for tables with much to drop;
+//! the style of the tree (`leveled`, `tiered`, `fifo`) and looks for tables with much to drop; `small` says
+//! which of those that lie side by side had better be one;
 //! `range` works through a range that somebody asked for; `targets` says how large levels may be,
 //! `split` where outputs end.
 //!
@@ -26,6 +27,7 @@ mod leveled;
 pub(crate) mod outputs;
 pub(crate) mod range;
 pub(crate) mod run;
+mod small;
 pub(crate) mod split;
 pub(crate) mod targets;
 mod tiered;
@@ -46,6 +48,8 @@ pub(crate) enum Reason {
     Expiry,
     /// There are too many runs.
     Runs,
+    /// Tables side by side are so small that they had better be one.
+    Small,
     /// The oldest tables are to be dropped.
     Age,
     /// Somebody asked for the range.

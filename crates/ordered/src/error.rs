@@ -208,7 +208,33 @@ impl Error {
         )
     }
 
-    /// The damaged or missing file; `None` if that is not what is wrong.
+    /// Whether a file was written in another version of its format, or with the other byte order: nothing is
+    /// wrong with it, and this build cannot read it.
+    ///
+    /// ```
+    /// use annals_ordered::Error;
+    /// let path = "0001.table".into();
+    /// let other = Error::Version { path, found: 2, expected: 1 };
+    /// assert!(other.is_other_format() && !other.is_damage());
+    /// ```
+    #[must_use]
+    pub fn is_other_format(&self) -> bool {
+        match self {
+            Self::Version { .. } | Self::ByteOrder { .. } => true,
+            Self::KeysLost { cause, .. } => cause.is_other_format(),
+            _ => false,
+        }
+    }
+
+    /// The file of a lost table, whose cause this is.
+    pub(crate) fn lost_path(&self) -> Option<&Path> {
+        match self {
+            Self::Version { path, .. } | Self::ByteOrder { path } => Some(path),
+            _ => self.damaged_path(),
+        }
+    }
+
+    /// The damaged or missing file, or that of a lost table; `None` if that is not what is wrong.
     #[must_use]
     pub fn damaged_path(&self) -> Option<&Path> {
         match self {
@@ -218,7 +244,7 @@ impl Error {
             | Self::OtherTable { path, .. }
             | Self::Missing { path, .. }
             | Self::Contradiction { path, .. } => Some(path),
-            Self::KeysLost { cause, .. } => cause.damaged_path(),
+            Self::KeysLost { cause, .. } => cause.lost_path(),
             _ => None,
         }
     }

@@ -58,8 +58,9 @@ impl TableFile {
     /// Opens the table that `info` describes.
     ///
     /// # Errors
-    /// [`Error::KeysLost`] if the file is missing or is not what was written; else what [`Table::open`]
-    /// says: that this build cannot read it, or that the file system refuses.
+    /// [`Error::KeysLost`] if the file is missing, is not what was written, or has another format than this build
+    /// reads; else what [`Table::open`] says: that it is compressed as this build knows nothing of, or that the
+    /// file system refuses.
     pub(crate) fn open(
         disk: &dyn Disk,
         dir: &Path,
@@ -74,7 +75,7 @@ impl TableFile {
                 let is_dropped = AtomicBool::new(false);
                 Ok(Self { info, table: Ok(table), removals, is_dropped, graves })
             }
-            Err(error) if error.is_damage() => {
+            Err(error) if error.is_damage() || error.is_other_format() => {
                 let (cause, range) = (Arc::new(error), info.range.clone());
                 Err(Error::KeysLost { cause, range })
             }
@@ -86,7 +87,7 @@ impl TableFile {
     /// have stays readable.
     ///
     /// # Errors
-    /// If this build cannot read the table, or the file system refuses.
+    /// If this build knows nothing of how the table is compressed, or the file system refuses.
     pub(crate) fn open_or_lose(
         disk: &dyn Disk,
         dir: &Path,

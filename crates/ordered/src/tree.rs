@@ -287,8 +287,9 @@ impl TreeCore {
         let levels = &view.version.levels;
         let options = &self.options;
         let (settled_seq, held_seq) = (horizon.settled_seq(), horizon.held_seq());
-        let (running, now_ms) = (&running, horizon.now_ms);
-        choose(&Ask { levels, options, running, settled_seq, held_seq, now_ms }).is_some()
+        let (running, now_ms, input_bytes_max) = (&running, horizon.now_ms, u64::MAX);
+        let ask = Ask { levels, options, running, settled_seq, held_seq, now_ms, input_bytes_max };
+        choose(&ask).is_some()
     }
 }
 

@@ -135,12 +135,13 @@ impl Work {
         Some(Self { store: Arc::clone(store), kind: Kind::Flush(flush), now_ms })
     }
 
-    /// The next compaction of a tree.
+    /// The next compaction of a tree, of those that merge no more than so many bytes.
     pub(crate) fn compact(
         store: &Arc<StoreCore>,
         tree: &Arc<TreeCore>,
         horizon: &Horizon,
         now_ms: u64,
+        input_bytes_max: u64,
     ) -> Option<Self> {
         let running = tree.running.lock();
         let view = tree.view.load_full();
@@ -151,6 +152,7 @@ impl Work {
             settled_seq: horizon.settled_seq(),
             held_seq: horizon.held_seq(),
             now_ms: horizon.now_ms,
+            input_bytes_max,
         })?;
         Some(Self::claim(store, tree, running, &view, compaction, now_ms))
     }
@@ -182,6 +184,17 @@ impl Work {
     #[must_use]
     pub fn is_compaction(&self) -> bool {
         matches!(self.kind, Kind::Compact(_))
+    }
+
+    /// How many bytes of tables it merges; 0 if it is no compaction, or one that reads none.
+    #[must_use]
+    pub fn input_bytes(&self) -> u64 {
+        match &self.kind {
+            Kind::Compact(Compact { compaction, .. }) if compaction.action == Action::Merge => {
+                compaction.bytes()
+            }
+            _ => 0,
+        }
     }
 
     /// Does it.

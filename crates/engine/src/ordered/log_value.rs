@@ -119,7 +119,11 @@ impl Core {
         let slots: BTreeMap<u64, u32> =
             staying.map(|info| (u64::from(info.generation), info.slot)).collect();
         let referenced = store.referenced_bytes();
+        // As long as nobody can tell what a table refers to, all that it may refer to counts: it would else be
+        // moved again each time, as what seems dead.
+        let unknown = if self.trees.may_refer_to_more() { u64::MAX } else { 0 };
         let gone = |origin: u32| match slots.contains_key(&origin.into()) {
+            _ if origin == MovedValue::UNKNOWN => unknown,
             true => 0,
             false => referenced.of(origin.into()),
         };
@@ -157,7 +161,7 @@ impl Core {
                 Ok(Some(reference)) if there(reference.segment) => continue,
                 Ok(Some(reference)) => reference.segment,
                 // Nobody can tell whether it is needed.
-                Err(_) => 0,
+                Err(_) => MovedValue::UNKNOWN,
             };
             values.push(MovedValue { seq, origin, bytes, at });
         }

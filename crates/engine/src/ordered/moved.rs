@@ -13,12 +13,17 @@ use std::collections::BTreeMap;
 pub(crate) struct MovedValue {
     /// The number of its record.
     pub(crate) seq: u64,
-    /// The generation of the segment in which it was written.
+    /// The generation of the segment in which it was written, or [`UNKNOWN`](Self::UNKNOWN).
     pub(crate) origin: u32,
     /// What its record takes, in bytes.
     pub(crate) bytes: u32,
     /// Where it is.
     pub(crate) at: Address,
+}
+
+impl MovedValue {
+    /// The origin of a value of which nobody can tell whether it is needed: no segment has this generation.
+    pub(crate) const UNKNOWN: u32 = 0;
 }
 
 /// All values that were moved, some of which may have died since. Takes 24 bytes a value.

@@ -56,6 +56,8 @@ pub(crate) struct Trees {
     pub(super) lost: Mutex<Option<Error>>,
     /// In a read-only handle: why there are no trees, though there should be.
     pub(super) no_manifest: OnceLock<Error>,
+    /// Whether a table was found damaged where it would tell of a value.
+    is_reference_lost: AtomicBool,
     /// Where values are that were moved out of the segments to which the tables refer.
     pub(crate) moved: ArcSwap<Moved>,
     pub(super) threads: Threads,
@@ -102,6 +104,9 @@ impl ManifestRoot for Keeper {
     }
 }
 
+/// What closing has compactions of tables read at most, in bytes: they are over in some hundredths of a second.
+const CLOSING_INPUT_BYTES: u64 = 4 << 20;
+
 /// The manifest that a root names.
 pub(crate) fn place_of(manifest: RootManifest) -> ManifestPlace {
     let RootManifest { number, synced_bytes } = manifest;
@@ -129,6 +134,7 @@ impl Trees {
             follower: Mutex::new(None),
             lost: Mutex::new(None),
             no_manifest: OnceLock::new(),
+            is_reference_lost: AtomicBool::new(false),
             moved: ArcSwap::default(),
             threads: Threads::default(),
             written_bytes: AtomicU64::new(0),
@@ -328,6 +334,22 @@ impl Trees {
         self.run(core, store.next_compaction(Self::settled_ms(core)))
     }
 
+    /// Does what compactions are due as long as little is to be read for them, and removes the files that
+    /// compactions have replaced: before the database closes. Programs that open it for a moment each do not come
+    /// to it in the background, and would leave a table each.
+    pub(crate) fn run_closing(&self, core: &Core) -> Result<()> {
+        let Some(store) = self.store.get() else { return Ok(()) };
+        let mut left_bytes = CLOSING_INPUT_BYTES;
+        while let Some(work) = store.next_small_compaction(Self::settled_ms(core), left_bytes) {
+            left_bytes = left_bytes.saturating_sub(work.input_bytes());
+            if !self.run(core, Some(work))? {
+                break;
+            }
+        }
+        while self.flush_next(core)? {}
+        Ok(())
+    }
+
     /// Does what was handed out, once the log is durable: what is written must not be younger. A
     /// failure stops all writing, but for want of space, and for damage to what a compaction reads.
     fn run(&self, core: &Core, work: Option<Work>) -> Result<bool> {
@@ -459,6 +481,17 @@ impl Trees {
         // The files that were replaced.
         self.threads.wake();
         Ok(())
+    }
+
+    /// Notes that a table could not tell whether it refers to a value.
+    pub(crate) fn note_reference_lost(&self) {
+        self.is_reference_lost.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether tables may refer to values of which nobody can tell.
+    pub(crate) fn may_refer_to_more(&self) -> bool {
+        self.is_reference_lost.load(Ordering::Relaxed)
+            || self.store.get().is_some_and(|store| !store.lost_tables().is_empty())
     }
 
     /// Ends all work for good.

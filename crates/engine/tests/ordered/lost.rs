@@ -208,3 +208,45 @@ fn a_backup_that_lacks_a_file_is_not_restored_and_nothing_is_left() {
     builder(&disk).restore("copy", "fresh").unwrap();
     assert!(builder(&disk).open("fresh").unwrap().verify(&mut |_| {}).unwrap().is_intact());
 }
+
+/// Nobody can tell which values a lost table needs, so all that it may need stay; but it would not do to move
+/// them again and again as what seems dead.
+#[test]
+fn values_that_a_lost_table_may_need_are_moved_once_and_are_there_when_it_is() {
+    let disk = filled(6);
+    let db = open(&disk);
+    let users = db.hash_keyspace("users").unwrap();
+    for round in 0..20u8 {
+        users.insert("same", vec![round; 20_000]).unwrap();
+    }
+    db.checkpoint().unwrap();
+    drop(users);
+    db.close().unwrap();
+    let table = files(&disk, ".tbl").remove(0);
+    let whole = disk.file_bytes(&table).unwrap();
+    disk.remove(&table).unwrap();
+    for opened in 0..2 {
+        let db = open(&disk);
+        let moved = db.compact().unwrap().moved_count;
+        assert!(if opened == 0 { moved >= 4 } else { moved == 0 }, "{moved} at opening {opened}");
+        for _ in 0..3 {
+            let again = db.compact().unwrap();
+            assert_eq!((again.moved_count, again.segments_count), (0, 0), "{again:?}");
+        }
+        db.close().unwrap();
+    }
+    disk.set_file_bytes(&table, &whole).unwrap();
+    let db = open(&disk);
+    db.compact().unwrap();
+    let sorted = db.keyspace("sorted").unwrap();
+    for number in 500..504_u32 {
+        let value = sorted.get(key(number)).unwrap();
+        assert_eq!(value.as_deref(), Some(&[number as u8; 3_000][..]));
+        // Now that the table tells, what it does not need goes.
+        sorted.insert(key(number), "short").unwrap();
+    }
+    sorted.compact().unwrap();
+    db.compact().unwrap();
+    assert!(db.stats().log.content_bytes < 40_000, "{:?}", db.stats().log);
+    assert!(db.verify(&mut |_| {}).unwrap().is_intact());
+}

@@ -1,6 +1,6 @@
 //! Databases whose background work is done when a test says so.
 
-use annals_disk::SimDisk;
+use annals_disk::{Disk, SimDisk};
 use annals_engine::{Background, Builder, Database};
 use std::sync::Arc;
 
@@ -14,6 +14,12 @@ pub(crate) fn builder(disk: &SimDisk) -> Builder {
 
 pub(crate) fn open(disk: &SimDisk) -> Database {
     builder(disk).open("db").unwrap()
+}
+
+/// How many tables there are.
+pub(crate) fn tables(disk: &SimDisk) -> usize {
+    let entries = disk.list("db".as_ref()).unwrap();
+    entries.iter().filter(|entry| entry.name.ends_with(".tbl")).count()
 }
 
 pub(crate) fn read(disk: &SimDisk) -> Database {

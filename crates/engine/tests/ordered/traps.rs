@@ -1,6 +1,6 @@
 //! What such engines get wrong, one by one.
 
-use crate::support::{builder, open};
+use crate::support::{builder, open, tables};
 use annals_disk::{Fault, SimDisk, SimOptions};
 use annals_engine::{
     ChangeKind, Database, Durability, Error, ErrorKind, KeyspaceKind, KeyspaceOptions, WriteOptions,
@@ -9,12 +9,6 @@ use std::time::Duration;
 
 fn machine() -> SimDisk {
     SimDisk::new(SimOptions::seeded(1))
-}
-
-fn tables(disk: &SimDisk) -> usize {
-    use annals_disk::Disk;
-    let entries = disk.list("db".as_ref()).unwrap();
-    entries.iter().filter(|entry| entry.name.ends_with(".tbl")).count()
 }
 
 #[test]

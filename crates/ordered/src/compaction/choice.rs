@@ -1,6 +1,6 @@
-//! Which compaction is done next: the style's own choice, then tables with much to drop.
+//! Which compaction is done next: the style's own choice, then tables with much to drop, then small ones.
 
-use super::{Action, Compaction, Reason, Running, fifo, leveled, tiered};
+use super::{Action, Compaction, Reason, Running, fifo, leveled, small, tiered};
 use crate::{LEVELS, Levels, Style, TableInfo, TreeOptions};
 use std::sync::Arc;
 
@@ -24,13 +24,25 @@ pub(crate) struct Ask<'a> {
     /// Nobody asks as of a time before this one, in milliseconds since 1970: what has expired by
     /// then counts as removed for all.
     pub(crate) now_ms: u64,
+    /// Nothing is merged that reads more bytes.
+    pub(crate) input_bytes_max: u64,
+}
+
+impl Ask<'_> {
+    /// Whether `compaction` can be begun: beside what is running, and without reading more than it may.
+    pub(super) fn admits(&self, compaction: &Compaction) -> bool {
+        let reads = compaction.action == Action::Merge;
+        (!reads || compaction.bytes() <= self.input_bytes_max) && self.running.admits(compaction)
+    }
 }
 
 /// The compaction that is to be done next; `None` if there is nothing to do, or nothing that can be
 /// done beside what is running.
 pub(crate) fn choose(ask: &Ask<'_>) -> Option<Compaction> {
     match ask.options.style {
-        Style::Leveled => leveled::choose(ask).or_else(|| superfluous(ask)),
+        Style::Leveled => leveled::choose(ask)
+            .or_else(|| superfluous(ask))
+            .or_else(|| small::of_sorted_levels(ask)),
         Style::Tiered => tiered::choose(ask),
         Style::Fifo { keep_ms, bytes_max } => fifo::choose(ask, keep_ms, bytes_max),
     }
@@ -43,8 +55,7 @@ fn superfluous(ask: &Ask<'_>) -> Option<Compaction> {
         for table in ask.levels.level(level) {
             let Some(compaction) = dropping(ask, level, table) else { continue };
             let gain = table.removals + table.range_removals + table.expired_estimate(ask.now_ms);
-            if best.as_ref().is_none_or(|(most, _)| gain > *most) && ask.running.admits(&compaction)
-            {
+            if best.as_ref().is_none_or(|(most, _)| gain > *most) && ask.admits(&compaction) {
                 best = Some((gain, compaction));
             }
         }
@@ -93,6 +104,7 @@ mod tests {
             settled_seq,
             held_seq: None,
             now_ms,
+            input_bytes_max: u64::MAX,
         })?;
         compaction.check(levels).unwrap();
         Some(compaction)

@@ -61,7 +61,7 @@ fn merged(ask: &Ask<'_>) -> Option<Compaction> {
     }
     inputs.reverse();
     let compaction = Compaction::into_level(ask.levels, Reason::Runs, 0, inputs)?;
-    ask.running.admits(&compaction).then_some(compaction)
+    ask.admits(&compaction).then_some(compaction)
 }
 
 #[cfg(test)]
@@ -99,6 +99,7 @@ mod tests {
             settled_seq: 0,
             held_seq,
             now_ms,
+            input_bytes_max: u64::MAX,
         })?;
         Some((found.inputs.iter().map(|(_, table)| table.number).collect(), found.action))
     }
@@ -139,7 +140,15 @@ mod tests {
             let style = Style::Fifo { keep_ms: 0, bytes_max };
             let options = &TreeOptions { style, ..TreeOptions::default() };
             let levels = &levels;
-            let ask = Ask { levels, options, running, settled_seq: 0, held_seq: None, now_ms: 0 };
+            let ask = Ask {
+                levels,
+                options,
+                running,
+                settled_seq: 0,
+                held_seq: None,
+                now_ms: 0,
+                input_bytes_max: u64::MAX,
+            };
             assert_eq!(dropped(&ask, 0, bytes_max).is_some(), drops, "{bytes_max}");
         }
     }

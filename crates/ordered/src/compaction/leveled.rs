@@ -1,7 +1,7 @@
 //! The choice for leveled trees: the level that is furthest over its target, and of it the table
 //! whose compaction writes the least for what it frees.
 
-use super::{Action, Compaction, Reason, choice::Ask, targets::Targets};
+use super::{Action, Compaction, Reason, choice::Ask, small, targets::Targets};
 use crate::{KeyRange, LEVELS, TableInfo, TreeOptions};
 use std::{cmp::Ordering, sync::Arc};
 
@@ -9,7 +9,7 @@ use std::{cmp::Ordering, sync::Arc};
 const INPUT_TABLES_MAX: u64 = 8;
 /// A table that overlaps this many times the size of a table beneath its new level is not just
 /// moved there: it is written again, and split.
-const MOVE_OVERLAP_MAX: u64 = 10;
+pub(super) const MOVE_OVERLAP_MAX: u64 = 10;
 /// How many times more each removal counts for a table than another version does.
 const REMOVAL_WEIGHT: u64 = 4;
 
@@ -42,13 +42,37 @@ fn score(ask: &Ask<'_>, targets: &Targets, level: usize) -> f64 {
     if count < 2 { by_count } else { by_count.max(by_bytes) }
 }
 
-/// Tables of level 0 into the base level: the oldest that is not taken yet, and all that overlap it
-/// or each other.
+/// Tables of level 0 into the base level, the oldest first; or small ones into one that stays in level 0 for
+/// now, where too much of the base level would be written again for them.
 fn of_level0(ask: &Ask<'_>, base: usize) -> Option<Compaction> {
     let tables = ask.levels.level(0);
-    let oldest = tables.iter().rev().find(|table| !ask.running.takes(table.number))?;
-    let mut span = oldest.range.clone();
-    let mut inputs = vec![oldest.clone()];
+    let mut seen: Vec<u64> = Vec::new();
+    let mut is_put_off = false;
+    for oldest in tables.iter().rev().filter(|table| !ask.running.takes(table.number)) {
+        if seen.contains(&oldest.number) {
+            continue;
+        }
+        let inputs = with_overlapping(tables, small::beside(ask, oldest));
+        seen.extend(inputs.iter().map(|table| table.number));
+        let inputs = inputs.into_iter().map(|table| (0, table)).collect();
+        let down = Compaction::into_level(ask.levels, Reason::Level0, base, inputs)?;
+        let down = moved_if_possible(ask, down);
+        if !small::is_put_off(ask, &down) {
+            return ask.admits(&down).then_some(down);
+        }
+        is_put_off = true;
+    }
+    if is_put_off { small::of_level0(ask) } else { None }
+}
+
+/// `inputs` of level 0 and all that overlap them or each other.
+fn with_overlapping(
+    tables: &[Arc<TableInfo>],
+    mut inputs: Vec<Arc<TableInfo>>,
+) -> Vec<Arc<TableInfo>> {
+    let Some(mut span) = KeyRange::span(inputs.iter().map(|table| &table.range)) else {
+        return inputs;
+    };
     loop {
         let before = inputs.len();
         for table in tables.iter().rev() {
@@ -64,9 +88,7 @@ fn of_level0(ask: &Ask<'_>, base: usize) -> Option<Compaction> {
     }
     // The newest data first, as in the level.
     inputs.sort_by_key(|table| tables.iter().position(|known| known.number == table.number));
-    let inputs = inputs.into_iter().map(|table| (0, table)).collect();
-    let compaction = Compaction::into_level(ask.levels, Reason::Level0, base, inputs)?;
-    ask.running.admits(&compaction).then(|| moved_if_possible(ask, compaction))
+    inputs
 }
 
 /// A table of a sorted level into the next one.
@@ -83,7 +105,7 @@ fn of_level(ask: &Ask<'_>, level: usize) -> Option<Compaction> {
     candidates.into_iter().find_map(|(_, table)| {
         let inputs = with_neighbours(ask, level, table);
         let compaction = Compaction::into_level(ask.levels, Reason::Size, level + 1, inputs)?;
-        ask.running.admits(&compaction).then(|| moved_if_possible(ask, compaction))
+        Some(moved_if_possible(ask, compaction)).filter(|moved| ask.admits(moved))
     })
 }
 
@@ -183,6 +205,7 @@ mod tests {
             settled_seq: 0,
             held_seq: None,
             now_ms: 0,
+            input_bytes_max: u64::MAX,
         })?;
         found.check(levels).unwrap();
         Some(found)

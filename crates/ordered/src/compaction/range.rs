@@ -129,6 +129,7 @@ mod tests {
                 settled_seq: 0,
                 held_seq: None,
                 now_ms: 0,
+                input_bytes_max: u64::MAX,
             };
             let piece = match manual.next(&ask, number) {
                 Next::Piece(piece) => piece,

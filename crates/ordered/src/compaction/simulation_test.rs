@@ -55,6 +55,8 @@ struct Tree {
     compacted_bytes: u64,
     most_tables_in_0: usize,
     now_ms: u64,
+    /// What a merge may read at most.
+    input_bytes_max: u64,
     /// How many compactions were begun while another one ran.
     beside: u64,
     moves: u64,
@@ -77,6 +79,7 @@ impl Tree {
             compacted_bytes: 0,
             most_tables_in_0: 0,
             now_ms: 0,
+            input_bytes_max: u64::MAX,
             beside: 0,
             moves: 0,
             numbers: Numbers(seed | 1),
@@ -109,6 +112,12 @@ impl Tree {
 
     /// Writes a memtable of these keys, then lets compactions write `speed` times as much.
     fn flush(&mut self, keys: impl IntoIterator<Item = (u32, bool)>, speed: u64) {
+        let bytes = self.add(keys);
+        self.work(bytes * speed);
+    }
+
+    /// Writes a memtable of these keys. How many bytes it has.
+    fn add(&mut self, keys: impl IntoIterator<Item = (u32, bool)>) -> u64 {
         let mut memtable = BTreeMap::new();
         for (key, removal) in keys {
             let record = Record { key, seq: self.seq, removal };
@@ -123,7 +132,7 @@ impl Tree {
         self.flushed_bytes += bytes;
         self.levels = self.levels.changed(&[], &[(0, table)]).unwrap();
         self.most_tables_in_0 = self.most_tables_in_0.max(self.levels.level(0).len());
-        self.work(bytes * speed);
+        bytes
     }
 
     /// Lets compactions write so many bytes; `u64::MAX` until there is nothing to do.
@@ -137,6 +146,7 @@ impl Tree {
                     settled_seq: self.seq,
                     held_seq: None,
                     now_ms: self.now_ms,
+                    input_bytes_max: self.input_bytes_max,
                 };
                 let Some(found) = choose(&ask) else { break };
                 found.check(&self.levels).unwrap();
@@ -371,6 +381,103 @@ fn a_tree_that_shrinks_has_fewer_levels() {
     tree.work(u64::MAX);
     let after = Targets::of(&tree.levels, &tree.options).base;
     assert!(before < LEVELS - 1 && after == LEVELS - 1, "{before} to {after}: {}", tree.shape());
+}
+
+/// Programs that open a tree for a record at a time: each leaves a table, and does at the end what little there is
+/// to do. As in a tree of usual size, an eighth of a table is what it may read.
+fn leave_one_by_one(tree: &mut Tree, count: u32, key: impl Fn(u32) -> u32) -> usize {
+    tree.input_bytes_max = tree.options.table_bytes / 8;
+    let mut most_tables = 0;
+    for number in 0..count {
+        tree.add([(key(number), false)]);
+        tree.work(u64::MAX);
+        most_tables = most_tables.max(tree.levels.tables().count());
+    }
+    most_tables
+}
+
+/// A table is small under 64 KiB here, some 650 records.
+fn of_few_records() -> TreeOptions {
+    TreeOptions { table_bytes: 1 << 20, base_bytes: 2 << 20, ..TreeOptions::default() }
+}
+
+/// A name, and the key of each program in turn.
+type Order = (&'static str, fn(u32) -> u32);
+
+/// Orders in which the keys of 3,000 programs may come.
+fn orders() -> [Order; 4] {
+    [
+        ("rising", |number| 50_000 + number),
+        ("falling", |number| 50_000 - number),
+        ("random", |number| number.wrapping_mul(0x9e37_79b1) % KEYS),
+        ("from both ends", |number| if number % 2 == 0 { number } else { KEYS - number }),
+    ]
+}
+
+/// Tables grow by a factor from one to the next until they are small no more, and so does how often a record is
+/// written again, whatever is beneath.
+#[test]
+fn a_table_for_each_record_does_not_stay() {
+    for loaded in [0, 15_000, 50_000u32] {
+        for (order, key) in orders() {
+            let mut tree = Tree::new(of_few_records(), 1, 11);
+            if loaded > 0 {
+                tree.add((0..loaded).map(|at| (KEYS / loaded * at, false)));
+                tree.add((0..loaded).map(|at| (KEYS / loaded * at + 1, false)));
+                tree.work(u64::MAX);
+            }
+            let before = tree.levels.tables().count();
+            (tree.flushed_bytes, tree.compacted_bytes) = (0, 0);
+            let most = leave_one_by_one(&mut tree, 3_000, key);
+            assert!(most - before <= 16, "{order} over {loaded}: {most} tables, {before} before");
+            let amplification = tree.write_amplification();
+            assert!(amplification < 12.0, "{order} over {loaded}: {}", tree.shape());
+            tree.input_bytes_max = u64::MAX;
+            tree.work(u64::MAX);
+            // What closing had no time for is done by who stays open.
+            assert!(tree.levels.level(0).len() < 4, "{order} over {loaded}: {}", tree.shape());
+            tree.check_reads(KEYS);
+        }
+    }
+}
+
+/// Tables of all sizes, and several compactions at a time: each takes only what it may, and small tables do not
+/// pile up.
+#[test]
+fn tables_of_all_sizes_get_on_beside_each_other() {
+    for (parallel, seed) in [(1, 13), (2, 14), (4, 15)] {
+        let mut tree = Tree::new(leveled(), parallel, seed);
+        for round in 0..1_500u64 {
+            let mut numbers = Numbers(round * 7919 + seed);
+            let count = 1u64 << numbers.next(10);
+            let mut next = || (numbers.next(KEYS.into()) as u32, numbers.next(8) == 0);
+            let keys: Vec<_> = (0..count).map(|_| next()).collect();
+            tree.flush(keys, 16);
+            if round % 100 == 0 {
+                tree.check_reads(KEYS);
+            }
+        }
+        tree.work(u64::MAX);
+        tree.check_reads(KEYS);
+        assert!(tree.most_tables_in_0 <= 24, "{} in level 0", tree.most_tables_in_0);
+        assert!(tree.write_amplification() < 15.0, "{}", tree.shape());
+        let tables = tree.levels.tables().count() as u64;
+        let full = tree.levels.total_bytes() / tree.options.table_bytes;
+        assert!(tables <= 3 * full + 20, "{}", tree.shape());
+    }
+}
+
+/// A level full of small tables, however it came to have them, is put in order.
+#[test]
+fn small_tables_that_are_there_already_become_few() {
+    let mut tree = Tree::new(of_few_records(), 1, 12);
+    for number in 0..1_000 {
+        let table = tree.table(vec![Record { key: number, seq: 1, removal: false }]);
+        tree.levels = tree.levels.changed(&[], &[(LEVELS - 1, table)]).unwrap();
+    }
+    tree.work(u64::MAX);
+    assert!(tree.levels.tables().count() <= 3, "{}", tree.shape());
+    assert!(tree.compacted_bytes <= 2 * 1_000 * RECORD_BYTES, "{}", tree.shape());
 }
 
 /// Tiered trees write less and hold more. Merging everything takes as long as dozens of flushes

@@ -42,7 +42,7 @@ pub(super) fn choose(ask: &Ask<'_>) -> Option<Compaction> {
         .flat_map(|run| run.tables.iter().map(move |table| (run.level, table.clone())))
         .collect();
     let compaction = Compaction::into_level(ask.levels, Reason::Runs, output, inputs)?;
-    ask.running.admits(&compaction).then_some(compaction)
+    ask.admits(&compaction).then_some(compaction)
 }
 
 /// All runs, the newest first.
@@ -108,6 +108,7 @@ mod tests {
             settled_seq: 0,
             held_seq: None,
             now_ms: 0,
+            input_bytes_max: u64::MAX,
         };
         let found = choose(&ask)?;
         found.check(&levels).unwrap();

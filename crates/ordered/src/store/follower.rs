@@ -9,7 +9,7 @@
 //! What was shown before stays open for who reads it. A table that the writer has removed meanwhile
 //! lives on for who has it mapped.
 
-use super::{Ledger, ManifestRoot, Store, StoreConfig, StoreCore, opening};
+use super::{ManifestRoot, Store, StoreConfig, StoreCore, core::Ledger, opening};
 use crate::{
     Error, FileName, Levels, ManifestPlace, Result, State, Tree, TreeOptions,
     manifest::{Followed, TreeState},

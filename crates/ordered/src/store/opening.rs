@@ -1,6 +1,6 @@
 //! Making and opening a store.
 
-use super::{Ledger, ManifestRoot, Store, StoreConfig};
+use super::{ManifestRoot, Store, StoreConfig, core::Ledger};
 use crate::{
     BlockCache, Edit, Error, FileName, Manifest, ManifestPlace, Result, State,
     memtable::SpareMemory,

@@ -49,6 +49,7 @@ pub(crate) fn compact_range(tree: &Tree, range: Option<KeyRange>, now_ms: u64) -
                     settled_seq: horizon.settled_seq(),
                     held_seq: horizon.held_seq(),
                     now_ms: horizon.now_ms,
+                    input_bytes_max: u64::MAX,
                 },
                 next_number(),
             );

@@ -36,9 +36,11 @@ impl Damage {
             Error::NotATable { .. } => (0, "the file is not a sorted table"),
             Error::Foreign { .. } => (0, "the table belongs to another database"),
             Error::OtherTable { .. } => (0, "the file is another table than its name says"),
+            Error::Version { .. } => (0, "the table has another format version"),
+            Error::ByteOrder { .. } => (0, "the table was written with the other byte order"),
             _ => (0, "the table cannot be opened"),
         };
-        let path = error.damaged_path().map(Path::to_owned).unwrap_or_default();
+        let path = error.lost_path().map(Path::to_owned).unwrap_or_default();
         Self { path, offset, what, from: None, to: None, to_included: true }
     }
 }

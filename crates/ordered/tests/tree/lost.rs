@@ -88,7 +88,45 @@ fn damages(disk: &SimDisk, path: &PathBuf) -> Vec<(&'static str, Option<Vec<u8>>
         ("with another header", flipped(30)),
         ("with another footer", flipped(whole.len() - 40)),
         ("with other properties", flipped(whole.len() - 90)),
+        ("of another version", Some(of_another_version(&whole))),
+        ("of the other byte order", Some(of_other_byte_order(&whole))),
     ]
+}
+
+/// The table `whole` as a build to come might have begun it: its header is intact.
+fn of_another_version(whole: &[u8]) -> Vec<u8> {
+    let mut bytes = whole.to_vec();
+    bytes[8] = 2;
+    let checksum = crc32c::crc32c(&bytes[..60]);
+    bytes[60..64].copy_from_slice(&checksum.to_le_bytes());
+    bytes
+}
+
+fn of_other_byte_order(whole: &[u8]) -> Vec<u8> {
+    let mut bytes = whole.to_vec();
+    bytes.swap(10, 11);
+    bytes
+}
+
+/// Why a table is lost can be told apart: one that another build wrote is to be opened with that build.
+#[test]
+fn a_table_of_another_format_is_lost_with_that_for_its_cause() {
+    let (before, _) = with_tables(6);
+    let (_, path, _) = tables(&before).pop().unwrap();
+    let whole = before.file_bytes(&path).unwrap();
+    for bytes in [of_another_version(&whole), of_other_byte_order(&whole)] {
+        let disk = before.restart_clean();
+        disk.set_file_bytes(&path, &bytes).unwrap();
+        let (_disk, store, _) = reopened(&disk);
+        let [lost] = &store.lost_tables()[..] else { panic!("{:?}", store.lost_tables()) };
+        assert!(lost.is_other_format(), "{lost}");
+        let Error::KeysLost { cause, .. } = lost else { panic!("{lost}") };
+        match &**cause {
+            Error::Version { found: 2, expected: 1, .. } => assert_eq!(bytes[8], 2),
+            Error::ByteOrder { .. } => assert_eq!(bytes[8], 1),
+            other => panic!("{other}"),
+        }
+    }
 }
 
 #[test]
