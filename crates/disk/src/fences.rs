@@ -11,7 +11,12 @@
 //! run and see neither interrupts nor assembly.
 //!
 //! Elsewhere, and until it is known that the system can do it, both are full fences. Finding that
-//! out can take the system longer than opening a database: [`prepare`] lets nobody wait for it.
+//! out can take the system longer than opening a database: [`prepare`] lets nobody wait for it, and
+//! neither side does.
+//!
+//! The frequent side takes the light way only after a full fence that follows the moment from which on the
+//! rare side interrupts. So a rare side that still took the full one alone has stored before that fence, and
+//! who takes the light way after it sees what was stored.
 //!
 //! [`membarrier`]: https://man7.org/linux/man-pages/man2/membarrier.2.html
 
@@ -19,16 +24,18 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering, compiler_fence, fence};
 
 const UNKNOWN: u8 = 0;
 const SYMMETRIC: u8 = 1;
-const ASYMMETRIC: u8 = 2;
+/// The rare side interrupts already; the frequent one does not rely on it yet.
+const BEGINNING: u8 = 2;
+const ASYMMETRIC: u8 = 3;
 
-/// What the system can do. Once known it never changes; a thread that reads it late takes the full
-/// fence, which is always right.
+/// What the system can do. Once known it never changes; a thread of the frequent side that reads it late
+/// takes the full fence, which is always right.
 static MODE: AtomicU8 = AtomicU8::new(UNKNOWN);
 
 /// The frequent side's fence, between its store and its load.
 #[inline]
 pub fn light() {
-    if MODE.load(Ordering::Relaxed) == ASYMMETRIC {
+    if MODE.load(Ordering::Acquire) == ASYMMETRIC {
         compiler_fence(Ordering::SeqCst);
     } else {
         fence(Ordering::SeqCst);
@@ -39,8 +46,11 @@ pub fn light() {
 pub fn prepare() {
     static ASKED: AtomicBool = AtomicBool::new(false);
     if MODE.load(Ordering::Relaxed) == UNKNOWN && !ASKED.swap(true, Ordering::Relaxed) {
-        // Without a thread all fences stay full ones, until somebody needs a heavy one.
-        drop(std::thread::Builder::new().name("annals-fences".into()).spawn(settle));
+        let asking = std::thread::Builder::new().name("annals-fences".into()).spawn(settle);
+        if asking.is_err() {
+            // Without a thread all fences stay full ones, until the next database is opened.
+            ASKED.store(false, Ordering::Relaxed);
+        }
     }
 }
 
@@ -49,21 +59,21 @@ pub fn prepare() {
 /// Takes a system call, and time on each processor that runs a thread of this process.
 pub fn heavy() {
     fence(Ordering::SeqCst);
-    if MODE.load(Ordering::Relaxed) == UNKNOWN {
-        settle();
-    }
     // Also where nobody has taken the light way yet: another thread may do so at any moment.
-    if MODE.load(Ordering::SeqCst) == ASYMMETRIC {
+    if matches!(MODE.load(Ordering::SeqCst), BEGINNING | ASYMMETRIC) {
         system::interrupt_all();
     }
     fence(Ordering::SeqCst);
 }
 
 fn settle() {
-    let mode = if system::register() { ASYMMETRIC } else { SYMMETRIC };
-    // Two threads may ask at once; both get the same answer, except where the system changes its
-    // mind, and then the first one stands.
-    let _ = MODE.compare_exchange(UNKNOWN, mode, Ordering::SeqCst, Ordering::SeqCst);
+    if system::register() {
+        MODE.store(BEGINNING, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        MODE.store(ASYMMETRIC, Ordering::Release);
+    } else {
+        MODE.store(SYMMETRIC, Ordering::Relaxed);
+    }
 }
 
 #[cfg(all(target_os = "linux", not(any(miri, annals_plain))))]
