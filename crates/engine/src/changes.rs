@@ -167,11 +167,13 @@ impl Changes {
         self.feed.wait(timeout)
     }
 
-    /// Looks for more until `timeout` is over.
+    /// Looks for more until `timeout` is over: for what was followed and is not read yet, by whomever it was
+    /// followed, and for what the writer did since.
     fn poll(&self, timeout: Duration) -> bool {
         let mut left = timeout;
         loop {
-            if self.core.journal.may_have_more() {
+            let is_newest = Arc::ptr_eq(&self.core, self.open.core());
+            if !is_newest || self.feed.has_more() || self.core.journal.may_have_more() {
                 return true;
             }
             if left.is_zero() {
@@ -296,5 +298,25 @@ mod tests {
             }
             assert_eq!(changes.try_next().unwrap(), None);
         }
+    }
+
+    /// The log of a read-only handle is followed for all who read it: what is there already need not wait for the
+    /// writer to do more.
+    #[test]
+    fn waiting_in_a_read_only_handle_tells_of_what_was_not_read_yet() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Database::open(folder.path().join("db")).unwrap();
+        let users = db.hash_keyspace("users").unwrap();
+        users.insert("ada", "1815").unwrap();
+        let reader = Database::builder().read_only(true).open(folder.path().join("db")).unwrap();
+        let mut changes = reader.changes(reader.oldest_seq()).unwrap();
+        assert!(changes.wait(Duration::ZERO), "nothing was read yet");
+        while changes.try_next().unwrap().is_some() {}
+        assert!(!changes.wait(Duration::ZERO));
+        users.insert("grace", "1906").unwrap();
+        // Another user of the handle follows the writer.
+        assert_eq!(reader.open_hash_keyspace("users").unwrap().len(), 2);
+        assert!(changes.wait(Duration::ZERO), "one was not read yet");
+        assert_eq!(changes.try_next().unwrap().unwrap().key, b"grace");
     }
 }
