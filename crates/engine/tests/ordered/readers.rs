@@ -480,3 +480,25 @@ fn readers_see_whole_commits_and_never_go_back_whatever_goes_on() {
     db.close().unwrap();
     assert_eq!(reader.keyspace("s").unwrap().len().unwrap(), KEYS);
 }
+
+/// The writer knows nothing of it, and takes away what it sees.
+#[test]
+fn a_snapshot_of_a_reader_has_keys_that_were_removed_since() {
+    let disk = machine(78);
+    let db = open(&disk);
+    let sorted = db.keyspace("sorted").unwrap();
+    sorted.insert("gone", "1").unwrap();
+    db.checkpoint().unwrap();
+    let reader = read(&disk);
+    let before = reader.snapshot().ordered("sorted").unwrap();
+    for round in 0..3u8 {
+        sorted.remove("gone").unwrap();
+        sorted.insert("more", [round]).unwrap();
+        sorted.compact().unwrap();
+        let now = reader.open_keyspace("sorted").unwrap();
+        assert!(!now.contains("gone").unwrap() && now.contains("more").unwrap());
+        assert_eq!(before.get("gone").unwrap().as_deref(), Some(&b"1"[..]));
+        assert!(before.contains("gone").unwrap(), "round {round}");
+        assert!(!before.contains("more").unwrap());
+    }
+}
