@@ -67,9 +67,10 @@ impl std::fmt::Display for ChangeKind {
 ///
 /// As an iterator it waits for more and ends only when this handle's database is closed, which no
 /// writer in another process can do for it; [`try_next`](Self::try_next) and [`wait`](Self::wait)
-/// do not. While it lives, it holds back the removal of the log from its place on. It shows commits
-/// as soon as they are applied: those that are not durable yet may be lost in a power cut, and
-/// their numbers are not used again then.
+/// do not. While it lives, it holds back the removal of the log from its place on, in the handle that
+/// writes; a writer in another process knows nothing of it. It shows commits as soon as they are
+/// applied: those that are not durable yet may be lost in a power cut, and their numbers are not used
+/// again then.
 ///
 /// ```
 /// # use annals_engine as annals;
@@ -119,7 +120,10 @@ impl Changes {
     /// The next change if there is one now.
     ///
     /// # Errors
-    /// Damage to the log; `Stale` in a read-only handle that fell too far behind.
+    /// Damage to the log. In a read-only handle `NotFound` if the writer has removed what comes next, each time
+    /// it is asked for: [`Database::changes`](crate::Database::changes) from
+    /// [`oldest_seq`](crate::Database::oldest_seq) on tells the rest. `Stale` if the writer changes more than
+    /// can be followed.
     pub fn try_next(&mut self) -> Result<Option<Change>> {
         self.open.follow_if_read_only()?;
         loop {
@@ -129,8 +133,10 @@ impl Changes {
                 return Ok(Some(change));
             }
             if !Arc::ptr_eq(&self.core, self.open.core()) {
-                self.core = Arc::clone(self.open.core());
-                self.feed = feed(&self.core, self.from)?;
+                let core = Arc::clone(self.open.core());
+                // Not left before there is a feed of the newer one: the next call asks again.
+                self.feed = feed(&core, self.from)?;
+                self.core = core;
             }
             let (core, from) = (&self.core, self.from);
             let (read, names) = (&mut self.read, &mut self.names);
@@ -167,11 +173,13 @@ impl Changes {
         self.feed.wait(timeout)
     }
 
-    /// Looks for more until `timeout` is over.
+    /// Looks for more until `timeout` is over: for what was followed and is not read yet, by whomever it was
+    /// followed, and for what the writer did since.
     fn poll(&self, timeout: Duration) -> bool {
         let mut left = timeout;
         loop {
-            if self.core.journal.may_have_more() {
+            let is_newest = Arc::ptr_eq(&self.core, self.open.core());
+            if !is_newest || self.feed.has_more() || self.core.journal.may_have_more() {
                 return true;
             }
             if left.is_zero() {
@@ -295,6 +303,61 @@ mod tests {
                 );
             }
             assert_eq!(changes.try_next().unwrap(), None);
+        }
+    }
+
+    /// The log of a read-only handle is followed for all who read it: what is there already need not wait for the
+    /// writer to do more.
+    #[test]
+    fn waiting_in_a_read_only_handle_tells_of_what_was_not_read_yet() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Database::open(folder.path().join("db")).unwrap();
+        let users = db.hash_keyspace("users").unwrap();
+        users.insert("ada", "1815").unwrap();
+        let reader = Database::builder().read_only(true).open(folder.path().join("db")).unwrap();
+        let mut changes = reader.changes(reader.oldest_seq()).unwrap();
+        assert!(changes.wait(Duration::ZERO), "nothing was read yet");
+        while changes.try_next().unwrap().is_some() {}
+        assert!(!changes.wait(Duration::ZERO));
+        users.insert("grace", "1906").unwrap();
+        // Another user of the handle follows the writer.
+        assert_eq!(reader.open_hash_keyspace("users").unwrap().len(), 2);
+        assert!(changes.wait(Duration::ZERO), "one was not read yet");
+        assert_eq!(changes.try_next().unwrap().unwrap().key, b"grace");
+    }
+
+    /// What is gone does not come back: who asks once more must not be told that nothing has happened.
+    #[test]
+    fn a_reader_that_fell_behind_is_told_so_each_time() {
+        for was_up_to_date in [false, true] {
+            let disk = annals_disk::SimDisk::new(annals_disk::SimOptions::seeded(1));
+            let builder = || {
+                let builder = Database::builder().segment_bytes(64 << 10);
+                builder.disk(Arc::new(disk.clone())).background(crate::Background::Manual)
+            };
+            let db = builder().open("db").unwrap();
+            let keyspace = db.hash_keyspace("k").unwrap();
+            keyspace.insert("first", "1").unwrap();
+            let reader = builder().read_only(true).open("db").unwrap();
+            let mut changes = reader.changes(reader.oldest_seq()).unwrap();
+            assert!(changes.try_next().unwrap().is_some());
+            while was_up_to_date && changes.try_next().unwrap().is_some() {}
+            for round in 0..6u32 {
+                for n in 0..500u32 {
+                    keyspace.insert(n.to_be_bytes(), [round as u8; 200]).unwrap();
+                }
+                db.compact().unwrap();
+            }
+            for _ in 0..3 {
+                let next = loop {
+                    match changes.try_next() {
+                        Ok(Some(change)) => assert_eq!(change.key, b"first"),
+                        next => break next,
+                    }
+                };
+                assert!(matches!(next, Err(Error::HistoryGone { .. })), "{next:?}");
+            }
+            assert!(changes.wait(Duration::ZERO), "there is something to be told");
         }
     }
 }

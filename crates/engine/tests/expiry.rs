@@ -186,3 +186,25 @@ fn expired_data_is_given_back_beside_data_that_stays() -> Result<()> {
     assert_eq!((stays.len(), sessions.len()), (500, 0));
     Ok(())
 }
+
+/// They are not there: what is removed ends behind the last key that is.
+#[test]
+fn a_range_without_an_end_is_removed_though_expired_records_stand_behind_it() -> Result<()> {
+    let disk = SimDisk::new(SimOptions::seeded(3));
+    let db = open(&disk)?;
+    let keyspace = db.keyspace("sorted")?;
+    for flushed in [false, true] {
+        keyspace.insert("a", "1")?;
+        keyspace.insert("b", "2")?;
+        keyspace.insert_with("z", "3", ttl(20))?;
+        if flushed {
+            db.checkpoint()?;
+        }
+        disk.advance_ms(60);
+        assert!(keyspace.remove_range("b"..)?.is_some(), "flushed: {flushed}");
+        assert_eq!(keyspace.len()?, 1);
+        assert!(keyspace.remove_prefix("")?.is_some());
+        assert!(keyspace.is_empty()?);
+    }
+    Ok(())
+}

@@ -218,14 +218,18 @@ impl Feed {
         self.hold.advance(self.position);
     }
 
+    /// Whether the views hold more than was read.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        self.shared.applied.position() > self.position
+    }
+
     /// Waits until there is more to read, the journal is closed, or `timeout` is over. Returns
     /// whether there is more.
     #[must_use]
     pub fn wait(&self, timeout: Duration) -> bool {
-        let shared = &self.shared;
-        shared.signals.wait_for_feed(timeout, || {
-            shared.applied.position() > self.position || shared.closed.load(Ordering::Acquire)
-        }) && shared.applied.position() > self.position
+        let ready = || self.has_more() || self.is_closed();
+        self.shared.signals.wait_for_feed(timeout, ready) && self.has_more()
     }
 
     /// Whether the journal was closed: no more will come.

@@ -189,7 +189,7 @@ impl Opening {
         let tail_segment = self.open_tail(&mut root, &cursor, &mut slots)?;
         self.segments.retain(|segment| segment.generation != tail_segment.generation);
         self.segments.push(Arc::clone(&tail_segment));
-        let spares = self.open_spares()?;
+        let spares = self.open_spares(&mut root, &mut slots);
         let offset = tail_segment.published();
         root.synced_to = tail_segment.position(offset);
         root.replace(&self.root, &*self.disk, &self.dir)?;
@@ -227,24 +227,33 @@ impl Opening {
             .collect()
     }
 
-    /// Opens the spares that were kept for writing.
-    fn open_spares(&mut self) -> Result<Vec<Arc<Segment>>> {
+    /// Opens the spares that were kept for writing. One that cannot be opened is let go of: nothing is in it, and
+    /// the log goes on without. In a copy of a database a spare may have no space behind it, and the disk
+    /// none to give.
+    fn open_spares(&mut self, root: &mut Root, slots: &mut SlotPool) -> Vec<Arc<Segment>> {
         let mut spares = Vec::new();
-        for segment in &mut self.segments {
-            if segment.kind() == SegmentKind::Spare {
-                let path = self.dir.join(segment_name(segment.generation));
-                let len = segment.region.len() as u64;
-                let region = self.disk.open_region(&path, Access::Write { len })?;
-                *segment = Arc::new(new_spare(
-                    region,
-                    self.root.database_id,
-                    segment.slot,
-                    segment.generation,
-                ));
-                spares.push(Arc::clone(segment));
+        let (disk, dir, database_id) = (&*self.disk, &self.dir, self.root.database_id);
+        self.segments.retain_mut(|segment| {
+            if segment.kind() != SegmentKind::Spare {
+                return true;
             }
-        }
-        Ok(spares)
+            let (slot, generation) = (segment.slot, segment.generation);
+            let len = segment.region.len() as u64;
+            match disk.open_region(&dir.join(segment_name(generation)), Access::Write { len }) {
+                Ok(region) => {
+                    *segment = Arc::new(new_spare(region, database_id, slot, generation));
+                    spares.push(Arc::clone(segment));
+                    true
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a spare is let go of");
+                    root.segments.retain(|entry| entry.generation != generation);
+                    slots.give_back(slot);
+                    false
+                }
+            }
+        });
+        spares
     }
 
     /// An upper bound of the records that may have been lost: what fits behind the end.

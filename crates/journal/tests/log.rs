@@ -420,6 +420,30 @@ fn a_spare_that_was_never_written_to_serves_the_next_writer_too() {
     }
 }
 
+/// It holds nothing: whatever is wrong with it keeps nobody from what the log has.
+#[test]
+fn a_spare_that_cannot_be_opened_for_writing_is_let_go_of() {
+    let disk = disk();
+    let journal = create(&disk, config());
+    append(&journal, b"first").unwrap();
+    journal.tick().unwrap();
+    let segments = journal.segments();
+    let spare = segments.iter().find(|info| info.kind == SegmentKind::Spare).unwrap();
+    let name = format!("{:08}.seg", spare.generation);
+    let disk = disk.restart_clean();
+    // The first time it is opened for reading, as every segment is.
+    disk.fail_nth_at(Fault::FailOpen, &name, 2);
+    let (opened, values) = reopen(&disk).unwrap();
+    assert_eq!(values, [b"first"]);
+    assert!(disk.len(&Path::new(DIR).join(&name)).unwrap().is_none(), "it stays");
+    for _ in 0..40 {
+        append(&opened.journal, &[5; 2_000]).unwrap();
+    }
+    assert!(opened.journal.segments().len() > 1);
+    let (_, values) = reopen(&disk.restart_clean()).unwrap();
+    assert_eq!(values.len(), 41);
+}
+
 #[test]
 fn a_fast_log_gets_several_spares_and_a_slow_one_gives_them_back() {
     const PATIENCE_NS: u64 = 60_000_000_000;

@@ -5,7 +5,7 @@ use super::{
     range::{Keeper, Span},
 };
 use crate::{
-    Error, Result,
+    Error, Result, Snapshot,
     catalog::{Keyspace, KeyspaceOptions},
     core::Core,
     open::Open,
@@ -179,13 +179,32 @@ impl OrderedKeyspace {
         })
     }
 
+    /// What is there now, with its number and time, and what keeps it there for a walk. A read-only handle may
+    /// come to a newer state meanwhile, and lets go of the log of this one unless a snapshot needs it.
+    pub(super) fn moment(&self) -> Result<(Keeper, Arc<View>, u64, u64)> {
+        if !self.core.read_only {
+            return self.with_tree(|core, tree| {
+                // The view first: it has what is visible when it is taken.
+                let view = tree.view();
+                let (seq, now_ms) = (core.visible_seq().0, core.clock.now_ms());
+                Ok((Keeper::Database(Arc::clone(&self.core)), view, seq, now_ms))
+            });
+        }
+        self.core.follow_if_read_only()?;
+        let snapshot = Snapshot::take(&self.core);
+        let listed = snapshot.listed(&self.keyspace.name).ok();
+        let listed = listed
+            .filter(|listed| listed.keyspace.id == self.keyspace.id)
+            .ok_or_else(|| Error::KeyspaceDropped { name: self.keyspace.name.clone() })?;
+        let tree = listed.tree.of(&listed.keyspace)?;
+        let view = snapshot.kept_view(tree.id()).unwrap_or_else(|| tree.view());
+        let (seq, time_ms) = snapshot.moment();
+        Ok((Keeper::Snapshot(snapshot), view, seq.0, time_ms))
+    }
+
     fn walk(&self, span: Span) -> Result<Range> {
-        self.with_tree(|core, tree| {
-            // The view first: it has what is visible when it is taken.
-            let view = tree.view();
-            let (seq, now_ms) = (core.visible_seq().0, core.clock.now_ms());
-            Ok(Range::new(Keeper::Database(Arc::clone(&self.core)), view, span, seq, now_ms))
-        })
+        let (keeper, view, seq, now_ms) = self.moment()?;
+        Ok(Range::new(keeper, view, span, seq, now_ms))
     }
 
     /// All records in the order of their keys, as they are now.

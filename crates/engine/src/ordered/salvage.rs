@@ -49,19 +49,14 @@ impl OrderedKeyspace {
     pub fn salvage<K: AsRef<[u8]>>(&self, range: impl RangeBounds<K>) -> Result<Salvage> {
         let (from, to) = bounds(&range);
         let span = Span::between(from, to);
-        self.with_tree(|core, tree| {
-            // The view first: it has what is visible when it is taken.
-            let view = tree.view();
-            let (seq, now_ms) = (core.visible_seq().0, core.clock.now_ms());
-            let from = match &span {
-                Span::Between(from, _) | Span::Prefix(from) => from,
-            };
-            // What is over is told apart here: that somebody was told so has to be noted.
-            let as_of = AsOf { seq, now_ms: 0 };
-            let found = view.salvage(from, end_of(&span).as_deref(), as_of);
-            let keeper = Keeper::Database(Arc::clone(&self.core));
-            Ok(Salvage { keeper, _view: view, found, now_ms })
-        })
+        let (keeper, view, seq, now_ms) = self.moment()?;
+        let from = match &span {
+            Span::Between(from, _) | Span::Prefix(from) => from,
+        };
+        // What is over is told apart here: that somebody was told so has to be noted.
+        let as_of = AsOf { seq, now_ms: 0 };
+        let found = view.salvage(from, end_of(&span).as_deref(), as_of);
+        Ok(Salvage { keeper, _view: view, found, now_ms })
     }
 }
 

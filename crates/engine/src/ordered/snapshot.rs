@@ -72,7 +72,11 @@ impl OrderedSnapshot {
         let (seq, time_ms) = self.snapshot.moment();
         let (core, key) = (self.snapshot.core(), key.as_ref());
         let there = |view: &View| look_up(core, view, key, seq.0, Some(time_ms), |_| Ok(()));
-        Ok(self.tree.with_view(there)?.is_some())
+        let found = match &self.kept {
+            Some(view) => there(view),
+            None => self.tree.with_view(there),
+        };
+        Ok(found?.is_some())
     }
 
     fn walk(&self, span: Span) -> Range {

@@ -176,7 +176,9 @@ impl OrderedKeyspace {
             };
             let none_behind = |tree: &Tree| {
                 let seq = self.core.visible_seq().0;
-                let mut cursor = tree.cursor(&to, None, AsOf { seq, now_ms: 0 });
+                // What has expired is not there: the walk to the last key has passed it.
+                let now_ms = self.core.clock.now_ms();
+                let mut cursor = tree.cursor(&to, None, AsOf { seq, now_ms });
                 cursor.to_first()?;
                 Ok(cursor.entry().is_none())
             };

@@ -121,13 +121,13 @@ fn open(disk: &Arc<MemoryDisk>, memory_bytes: u64) -> Database {
         .unwrap()
 }
 
-fn run(steps: &[Step], memory_bytes: u64, separate_over_bytes: Option<u32>) {
+fn run(steps: &[Step], memory_bytes: u64, table_bytes: u64, separate_over_bytes: Option<u32>) {
     let disk = Arc::new(MemoryDisk::new());
     let mut db = open(&disk, memory_bytes);
     let tables = TreeOptions {
         level0_tables: 2,
         block_bytes: 512,
-        table_bytes: 4 << 10,
+        table_bytes,
         base_bytes: 8 << 10,
         ratio: 2,
         separate_over_bytes,
@@ -295,8 +295,10 @@ proptest! {
     fn an_ordered_keyspace_is_a_sorted_map(
         steps in prop::collection::vec(step(), 1..120),
         memory_bytes in prop::sample::select(vec![64_u64 << 10, 96 << 20]),
+        // Of the larger ones all are small, and are merged side by side.
+        table_bytes in prop::sample::select(vec![4_u64 << 10, 64 << 10, 2 << 20]),
         separate in prop::sample::select(vec![Some(0), Some(400), Some(400), Some(2_000), None]),
     ) {
-        run(&steps, memory_bytes, separate);
+        run(&steps, memory_bytes, table_bytes, separate);
     }
 }

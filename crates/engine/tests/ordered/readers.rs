@@ -480,3 +480,55 @@ fn readers_see_whole_commits_and_never_go_back_whatever_goes_on() {
     db.close().unwrap();
     assert_eq!(reader.keyspace("s").unwrap().len().unwrap(), KEYS);
 }
+
+/// The handle goes on to newer states meanwhile; a walk that began before reads what it began with.
+#[test]
+fn a_walk_of_a_reader_keeps_its_values_in_the_log() {
+    let disk = machine(77);
+    let db = open(&disk);
+    let options = TreeOptions { separate_over_bytes: Some(100), ..TreeOptions::default() };
+    let sorted = db.create_keyspace("sorted", KeyspaceOptions::default(), options).unwrap();
+    for number in 0..100u32 {
+        sorted.insert(number.to_be_bytes(), [0; 1_000]).unwrap();
+    }
+    db.checkpoint().unwrap();
+    let reader = read(&disk);
+    let seen = reader.open_keyspace("sorted").unwrap();
+    let mut walk = seen.iter().unwrap();
+    assert_eq!(walk.next_entry().unwrap().map(|(_, value)| value.to_vec()), Some(vec![0; 1_000]));
+    for round in 1..6u8 {
+        for number in 0..100u32 {
+            sorted.insert(number.to_be_bytes(), [round; 1_000]).unwrap();
+        }
+        sorted.compact().unwrap();
+        db.compact().unwrap();
+        let got = seen.get(50u32.to_be_bytes()).unwrap();
+        assert_eq!(got.as_deref(), Some(&[round; 1_000][..]));
+    }
+    for number in 1..100u32 {
+        let (key, value) = walk.next_entry().unwrap().expect("it was there");
+        assert_eq!((key, value), (&number.to_be_bytes()[..], &[0; 1_000][..]));
+    }
+}
+
+/// The writer knows nothing of it, and takes away what it sees.
+#[test]
+fn a_snapshot_of_a_reader_has_keys_that_were_removed_since() {
+    let disk = machine(78);
+    let db = open(&disk);
+    let sorted = db.keyspace("sorted").unwrap();
+    sorted.insert("gone", "1").unwrap();
+    db.checkpoint().unwrap();
+    let reader = read(&disk);
+    let before = reader.snapshot().ordered("sorted").unwrap();
+    for round in 0..3u8 {
+        sorted.remove("gone").unwrap();
+        sorted.insert("more", [round]).unwrap();
+        sorted.compact().unwrap();
+        let now = reader.open_keyspace("sorted").unwrap();
+        assert!(!now.contains("gone").unwrap() && now.contains("more").unwrap());
+        assert_eq!(before.get("gone").unwrap().as_deref(), Some(&b"1"[..]));
+        assert!(before.contains("gone").unwrap(), "round {round}");
+        assert!(!before.contains("more").unwrap());
+    }
+}
