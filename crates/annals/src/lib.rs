@@ -59,7 +59,7 @@ pub use annals_engine::{Compression, LEVELS, Style, TreeOptions};
 pub use annals_engine::{
     BackupReport, CHECKPOINT_VERSION, CacheStats, Change, ChangeKind, Changes, CheckpointReport,
     CompactReport, Damage, KeyspaceStats, LevelStats, LogStats, SnapshotStats, Stats, TableStats,
-    TreeStats, VerifyReport,
+    TreeStats, TreeTraffic, VerifyReport,
 };
 
 /// The seam between the engine and the world, for tests that simulate power cuts and full disks.

@@ -105,6 +105,10 @@ pub(crate) enum CommandArgs {
     #[command(subcommand)]
     Keyspace(KeyspaceCommand),
     /// Show what the database holds and what it takes
+    ///
+    /// Write amplification is that of a keyspace's whole life, since it was made or cleared last. What is counted
+    /// while a database is open (stalls, hits of the cache, snapshots) only the program that has it open knows:
+    /// `Database::stats` tells it there, and `annals bench` what it has seen of its own load.
     Stats,
     /// Read every byte and name file and offset of any damage, in tables also the keys concerned
     ///
@@ -135,6 +139,9 @@ pub(crate) enum CommandArgs {
     /// writing child and recover, back up, damage a copy and find it
     Tour(TourArgs),
     /// Measure this machine: throughput and latencies, in a temporary database below TMPDIR
+    ///
+    /// Of an ordered keyspace a second listing tells the write amplification, how many blocks the cache had (only
+    /// compressed tables need it), and how often and how long writers waited for flushes and compactions.
     Bench(BenchArgs),
 }
 
@@ -279,6 +286,10 @@ pub(crate) enum KeyspaceCommand {
         writing: WritingArgs,
     },
     /// Show what a keyspace holds
+    ///
+    /// Write amplification is that of its whole life, since it was made or cleared last. Stalls and hits of the
+    /// cache only the program that has the database open knows: `Database::stats` tells them there, and
+    /// `annals bench` what it has seen of its own load.
     Stats {
         /// Its name
         name: String,

@@ -136,8 +136,17 @@ fn has_its_rows(kind: &str, rows_count: usize) {
     let place = Place::new();
     let args = ["bench", "--ops", "2000", "--value-size", "64B", "--threads", "2", "--kind", kind];
     let rows = objects(&place.run(&[&args[..], &["--json"]].concat()).ok());
+    let (rows, counted): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.get("what").is_some());
     let names: Vec<&str> = rows.iter().map(|row| row["what"].as_str().unwrap()).collect();
     assert_eq!(rows.len(), rows_count, "{names:?}");
+    assert_eq!(counted.len(), if kind == "ordered" { 6 } else { 0 });
+    for row in &counted {
+        assert!(row["load"].as_str().unwrap().starts_with("insert"), "{row}");
+        assert!(row["durability"].is_string(), "{row}");
+        assert!(row["write_amplification"].as_f64() >= Some(1.0), "{row}");
+        assert!(row["cache_hit_rate"].is_null(), "no table is compressed: {row}");
+        assert!(row["stalls_count"].is_u64() && row["stalled_seconds"].is_number(), "{row}");
+    }
     for row in &rows {
         assert!(row["ops"].as_u64() > Some(0), "{row}");
         assert!(row["ops_per_second"].as_f64() > Some(0.0), "{row}");
@@ -145,6 +154,8 @@ fn has_its_rows(kind: &str, rows_count: usize) {
         assert!(at("p50_seconds") <= at("p99_seconds"), "{row}");
         assert!(at("p999_seconds") <= at("max_seconds"), "{row}");
     }
-    assert!(place.ok(&args).starts_with("what"));
+    let text = place.ok(&args);
+    assert!(text.starts_with("what"), "{text}");
+    assert_eq!(text.contains("write amplification"), kind == "ordered", "{text}");
     assert_eq!(fs::read_dir(place.path(".")).unwrap().count(), 0, "nothing is left behind");
 }

@@ -81,7 +81,7 @@ pub use snapshot::Snapshot;
 
 // Care.
 pub use annals_journal::Damage;
-pub use annals_ordered::{CacheStats, LevelStats, TreeStats};
+pub use annals_ordered::{CacheStats, LevelStats, TreeStats, TreeTraffic};
 pub use backup::BackupReport;
 pub use checkpoint::{CHECKPOINT_VERSION, CheckpointReport};
 pub use compaction::CompactReport;

@@ -9,8 +9,8 @@ use annals_engine::{
     KEY_BYTES_MAX, KEYSPACE_NAME_BYTES_MAX, Keys, KeyspaceInfo, KeyspaceKind, KeyspaceOptions,
     KeyspaceStats, LEVELS, LevelStats, LogStats, OrderedEntry, OrderedKeyspace, OrderedSnapshot,
     Position, Range, Recovery, Result, Salvage, Seq, Snapshot, SnapshotStats, Stats, Style,
-    TableStats, TreeOptions, TreeStats, VALUE_BYTES_MAX, Value, VerifyReport, WriteBatch,
-    WriteOptions, data_dir,
+    TableStats, TreeOptions, TreeStats, TreeTraffic, VALUE_BYTES_MAX, Value, VerifyReport,
+    WriteBatch, WriteOptions, data_dir,
 };
 
 #[test]

@@ -114,7 +114,7 @@ fn main() {
     let stats = tree.stats();
     println!(
         "  write amplification {:.2}, space {:.2}, runs {}; {} flushes, {} compactions, {} moves",
-        stats.write_amplification(),
+        stats.since_opening.write_amplification().unwrap_or(0.0),
         stats.space_amplification(),
         stats.read_amplification,
         stats.flushes,

@@ -46,6 +46,7 @@ mod table_file;
 mod table_info;
 #[cfg(test)]
 mod test_run;
+mod traffic;
 mod tree;
 mod version;
 mod view;
@@ -83,6 +84,7 @@ pub use table::{
     TableNotes, TableOptions, TableWriter, VALUE_BYTES_MAX, Verified, Written,
 };
 pub use table_info::TableInfo;
+pub use traffic::TreeTraffic;
 pub use tree::{Record, Tree};
 pub use view::{LOOKS_AHEAD, TreeCursor, View, behind_prefix};
 pub use visible::{AsOf, Visible};

@@ -2,7 +2,8 @@
 //! is free.
 
 use crate::{
-    Edit, Entry, EntryKind, KeyRange, LEVELS, Levels, Result, ShapeError, Style, Tree, Work,
+    Edit, Entry, EntryKind, KeyRange, LEVELS, Levels, Result, ShapeError, Style, Tree, TreeTraffic,
+    Work,
     compaction::{
         Action, Compaction, Reason, Running,
         outputs::{OutputPlan, Outputs},
@@ -92,7 +93,8 @@ impl Tree {
         };
         let level = if claim.is_some() { deepest } else { 0 };
         let edit = Edit { tables_added: work::added(core.id, level, &loaded), ..Edit::default() };
-        work::commit(store, core, edit, &loaded, &[])?;
+        let more = TreeTraffic { loaded_bytes: work::bytes_of(&loaded), ..TreeTraffic::default() };
+        work::commit(store, core, edit, more, &loaded, &[])?;
         Ok(count)
     }
 

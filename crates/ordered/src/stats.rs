@@ -1,6 +1,6 @@
 //! What there is in a store, and what was done since it was opened.
 
-use crate::{CacheStats, LEVELS, Store, Tree, store::Stalls};
+use crate::{CacheStats, LEVELS, Store, Tree, TreeTraffic, store::Stalls};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A level of a tree.
@@ -27,20 +27,18 @@ pub struct TreeStats {
     pub sealed_memtables: u64,
     /// What those take, in bytes.
     pub sealed_bytes: u64,
-    /// Keys and values that were applied, in bytes.
+    /// Keys and values that were applied since opening, in bytes.
     pub applied_bytes: u64,
-    /// Flushes.
+    /// Flushes since opening.
     pub flushes: u64,
-    /// What they wrote, in bytes.
-    pub flushed_bytes: u64,
-    /// Compactions that merged tables.
+    /// Compactions that merged tables, since opening.
     pub compactions: u64,
-    /// Compactions that changed a table's level only.
+    /// Compactions that changed a table's level only, since opening.
     pub moves: u64,
-    /// What compactions read, in bytes of their inputs.
-    pub compaction_read_bytes: u64,
-    /// What they wrote, in bytes.
-    pub compaction_written_bytes: u64,
+    /// What was written for it since opening, in bytes of tables; nothing where another process does it.
+    pub since_opening: TreeTraffic,
+    /// What was written for it in all its life, in bytes of tables: since the keyspace was made or cleared.
+    pub life: TreeTraffic,
     /// Bytes of values that are in the owner's log, and that its tables refer to.
     pub referenced_bytes: u64,
     /// How far compactions are behind, in bytes.
@@ -50,16 +48,6 @@ pub struct TreeStats {
 }
 
 impl TreeStats {
-    /// How many bytes were written to tables for each byte that was flushed; 1 if nothing was
-    /// compacted, 0 if nothing was flushed.
-    #[must_use]
-    pub fn write_amplification(&self) -> f64 {
-        if self.flushed_bytes == 0 {
-            return 0.0;
-        }
-        (self.flushed_bytes + self.compaction_written_bytes) as f64 / self.flushed_bytes as f64
-    }
-
     /// How many bytes all tables have for each byte of the deepest level that has any: about how much
     /// space superseded versions take. 0 without tables.
     #[must_use]
@@ -131,11 +119,10 @@ impl Tree {
             sealed_bytes,
             applied_bytes: count(&counts.applied_bytes),
             flushes: count(&counts.flushes),
-            flushed_bytes: count(&counts.flushed_bytes),
             compactions: count(&counts.compactions),
             moves: count(&counts.moves),
-            compaction_read_bytes: count(&counts.read_bytes),
-            compaction_written_bytes: count(&counts.written_bytes),
+            since_opening: *counts.traffic.lock(),
+            life: view.version.traffic,
             referenced_bytes: levels.tables().map(|(_, table)| table.referenced_bytes()).sum(),
             debt_bytes: view.version.debt_bytes,
             read_amplification: runs as u64,

@@ -2,7 +2,7 @@
 
 use crate::{
     AsOf, Entry, Error, KEY_BYTES_MAX, KeyRange, Memtable, MemtableWriter, RangeRemoval, Result,
-    TreeCursor, TreeOptions, VALUE_BYTES_MAX, View,
+    TreeCursor, TreeOptions, TreeTraffic, VALUE_BYTES_MAX, View,
     compaction::{
         Running,
         choice::{Ask, choose},
@@ -101,10 +101,8 @@ pub(crate) struct TreeCore {
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) flushes: AtomicU64,
-    pub(crate) flushed_bytes: AtomicU64,
     pub(crate) compactions: AtomicU64,
-    pub(crate) read_bytes: AtomicU64,
-    pub(crate) written_bytes: AtomicU64,
+    pub(crate) traffic: Mutex<TreeTraffic>,
     pub(crate) moves: AtomicU64,
     pub(crate) applied_bytes: AtomicU64,
 }
@@ -141,7 +139,7 @@ impl TreeCore {
             database_id: site.database_id,
             active: Arc::clone(writer.memtable.memtable()),
             sealed: Vec::new(),
-            version: Arc::new(Version::new(state.levels.clone(), &state.options, None, files)),
+            version: Arc::new(Version::new(state, None, files)),
         };
         Self {
             id,
@@ -195,10 +193,7 @@ impl TreeCore {
         flushed: &[Arc<Sealed>],
         former_views: &FormerViews,
     ) {
-        let version = |view: &View| {
-            let (levels, former) = (state.levels.clone(), Some(&*view.version));
-            Arc::new(Version::new(levels, &self.options, former, fresh))
-        };
+        let version = |view: &View| Arc::new(Version::new(state, Some(&view.version), fresh));
         let former = former_views.replace(self, |view| View {
             database_id: view.database_id,
             active: Arc::clone(&view.active),
@@ -245,8 +240,7 @@ impl TreeCore {
         let version = if Arc::ptr_eq(&view.version.levels, &state.levels) {
             Arc::clone(&view.version)
         } else {
-            let (levels, former) = (Arc::clone(&state.levels), Some(&*view.version));
-            Arc::new(Version::new(levels, &self.options, former, opened))
+            Arc::new(Version::new(state, Some(&view.version), opened))
         };
         let sealed = view.sealed.iter().filter(|sealed| !is_covered(&sealed.memtable));
         self.view.store(Arc::new(View {

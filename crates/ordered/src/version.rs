@@ -2,8 +2,9 @@
 //! keep the one they began with, and with it all its files.
 
 use crate::{
-    LEVELS, Levels, Style, TableInfo, TreeOptions,
+    LEVELS, Levels, Style, TableInfo, TreeOptions, TreeTraffic,
     compaction::targets::Targets,
+    manifest::TreeState,
     table_file::TableFile,
     windows::{Windows, Worded},
 };
@@ -28,19 +29,17 @@ pub(crate) struct Version {
     pub(crate) debt_bytes: u64,
     /// How many tables level 0 has, as if it were compacted from the usual number on.
     pub(crate) strain_tables: u64,
+    /// What was written for the tree in all its life.
+    pub(crate) traffic: TreeTraffic,
 }
 
 impl Version {
-    /// The version that `levels` describe, with the files of `former` and `fresh` ones.
+    /// The version that `state` describes, with the files of `former` and `fresh` ones.
     ///
     /// # Panics
     /// If a file is in neither.
-    pub(crate) fn new(
-        levels: Arc<Levels>,
-        options: &TreeOptions,
-        former: Option<&Self>,
-        fresh: &[Arc<TableFile>],
-    ) -> Self {
+    pub(crate) fn new(state: &TreeState, former: Option<&Self>, fresh: &[Arc<TableFile>]) -> Self {
+        let TreeState { options, levels, traffic, .. } = state;
         let known = former.into_iter().flat_map(Self::files);
         let by_number: HashMap<u64, &Arc<TableFile>> =
             known.chain(fresh).map(|file| (file.info.number, file)).collect();
@@ -58,7 +57,7 @@ impl Version {
         let (entries, removals) = (sum(|table| table.entries), sum(|table| table.removals));
         let has_range_removals = levels.tables().any(|(_, table)| table.range_removals > 0);
         let debt_bytes = match options.style {
-            Style::Leveled => Targets::of(&levels, options).debt_bytes(&levels, options),
+            Style::Leveled => Targets::of(levels, options).debt_bytes(levels, options),
             Style::Tiered | Style::Fifo { .. } => 0,
         };
         let strain_tables = match options.style {
@@ -71,7 +70,7 @@ impl Version {
         };
         Self {
             deepest: levels.deepest(),
-            levels,
+            levels: Arc::clone(levels),
             files,
             windows,
             entries,
@@ -79,6 +78,7 @@ impl Version {
             has_range_removals,
             debt_bytes,
             strain_tables,
+            traffic: *traffic,
         }
     }
 

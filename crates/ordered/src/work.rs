@@ -8,7 +8,7 @@
 //! see it, does `flushed_through` advance, and do the inputs go.
 
 use crate::{
-    Edit, Error, FileName, Result, TableAdded, TableInfo, TableRemoved,
+    Edit, Error, FileName, Result, State, TableAdded, TableInfo, TableRemoved, TreeTraffic,
     compaction::{
         Action, Compaction, Running,
         beneath::Beneath,
@@ -29,7 +29,7 @@ use crate::{
 use parking_lot::MutexGuard;
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    atomic::{AtomicBool, Ordering},
 };
 
 /// One thing to be done in the background. Running it takes as long as it takes to read and write
@@ -282,9 +282,9 @@ impl Work {
             flushed_through: highest.map(|seq| (tree.id, seq)).into_iter().collect(),
             ..Edit::default()
         };
-        commit(&self.store, tree, edit, &outputs, &flush.memtables)?;
+        let more = TreeTraffic { flushed_bytes: bytes_of(&outputs), ..TreeTraffic::default() };
+        commit(&self.store, tree, edit, more, &outputs, &flush.memtables)?;
         Counts::add(&tree.counts.flushes, 1);
-        count_bytes(&tree.counts.flushed_bytes, &outputs);
         Ok(())
     }
 
@@ -299,7 +299,7 @@ impl Work {
             tables_removed: compaction.inputs.iter().map(removed).collect(),
             ..Edit::default()
         };
-        let mut outputs = Vec::new();
+        let (mut outputs, mut more) = (Vec::new(), TreeTraffic::default());
         match compaction.action {
             Action::Drop => {}
             Action::Move => {
@@ -311,16 +311,14 @@ impl Work {
                 let (site, options) = (&self.store.site, &tree.options);
                 outputs = merge_tables(site, options, version, compaction, &horizon, self.now_ms)?;
                 edit.tables_added = added(tree.id, compaction.output, &outputs);
+                more.compaction_read_bytes = compaction.bytes();
+                more.compaction_written_bytes = bytes_of(&outputs);
             }
         }
-        commit(&self.store, tree, edit, &outputs, &[])?;
+        commit(&self.store, tree, edit, more, &outputs, &[])?;
         let counts = &tree.counts;
         match compaction.action {
-            Action::Merge => {
-                Counts::add(&counts.compactions, 1);
-                Counts::add(&counts.read_bytes, compaction.bytes());
-                count_bytes(&counts.written_bytes, &outputs);
-            }
+            Action::Merge => Counts::add(&counts.compactions, 1),
             Action::Move => Counts::add(&counts.moves, 1),
             Action::Drop => {}
         }
@@ -329,26 +327,35 @@ impl Work {
 }
 
 /// Opens what was written, writes the edit, and lets readers see it. What was written is removed
-/// again if the edit is known not to be there.
+/// again if the edit is known not to be there. `more` is what was written for it.
 pub(crate) fn commit(
     store: &StoreCore,
     tree: &Arc<TreeCore>,
     edit: Edit,
+    more: TreeTraffic,
     outputs: &[Arc<TableInfo>],
     flushed: &[Arc<Sealed>],
 ) -> Result<()> {
     let done = open_all(store, outputs).and_then(|fresh| {
-        let check = |_: &crate::State| {
-            if store.has_tree(tree) { Ok(()) } else { Err(Error::Dropped { tree: tree.id }) }
+        let complete = |state: &State, edit: &mut Edit| {
+            let before = state.trees.get(&tree.id).filter(|_| store.has_tree(tree));
+            let before = before.ok_or(Error::Dropped { tree: tree.id })?.traffic;
+            if more != TreeTraffic::default() {
+                edit.traffic.push((tree.id, before.plus(&more)));
+            }
+            Ok(())
         };
-        store.commit_checked(edit, check, |state| {
+        store.commit_completed(edit, complete, |state| {
             tree.install(&state.trees[&tree.id], &fresh, flushed, &store.former);
         })
     });
     if let Err(Error::Shape(_) | Error::Dropped { .. } | Error::Stopped { .. }) = &done {
         store.site.discard(outputs.iter().map(|table| table.number));
     }
-    done
+    done?;
+    let mut sum = tree.counts.traffic.lock();
+    *sum = sum.plus(&more);
+    Ok(())
 }
 
 /// Opens tables that were written just now.
@@ -366,6 +373,7 @@ pub(crate) fn added(tree: u32, level: usize, tables: &[Arc<TableInfo>]) -> Vec<T
     tables.iter().map(|table| TableAdded { tree, level, table: Arc::clone(table) }).collect()
 }
 
-fn count_bytes(to: &AtomicU64, outputs: &[Arc<TableInfo>]) {
-    Counts::add(to, outputs.iter().map(|table| table.bytes).sum());
+/// The bytes of tables' files.
+pub(crate) fn bytes_of(tables: &[Arc<TableInfo>]) -> u64 {
+    tables.iter().map(|table| table.bytes).sum()
 }

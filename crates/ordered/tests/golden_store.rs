@@ -8,7 +8,7 @@
 use annals_disk::{Disk, MemoryDisk, SimDisk, SimOptions};
 use annals_ordered::{
     AsOf, Compression, Entry, EntryKind, Error, ManifestPlace, ManifestRoot, Record, Result, Store,
-    StoreConfig, TreeOptions,
+    StoreConfig, TreeOptions, TreeTraffic,
 };
 use std::{
     fmt::Write as _,
@@ -19,6 +19,22 @@ use std::{
 const ID: u64 = 0x0a11_a150_0000_0001;
 /// What the root says of each of them: the manifest's number, and nothing of its length.
 const PLACE: ManifestPlace = ManifestPlace { number: 1, synced_bytes: 0 };
+
+/// What was written for its two trees.
+const LIVES: [TreeTraffic; 2] = [
+    TreeTraffic {
+        flushed_bytes: 11_214,
+        loaded_bytes: 0,
+        compaction_read_bytes: 7_438,
+        compaction_written_bytes: 4_720,
+    },
+    TreeTraffic {
+        flushed_bytes: 28_073,
+        loaded_bytes: 0,
+        compaction_read_bytes: 18_663,
+        compaction_written_bytes: 13_435,
+    },
+];
 
 #[derive(Debug)]
 struct NoRoot;
@@ -71,6 +87,9 @@ fn expected() -> String {
 fn a_store_of_version_1_opens_and_goes_on() {
     let (disk, store) = open("clean").unwrap();
     assert_eq!(text(&store), expected());
+    for (tree, life) in store.trees().iter().zip(LIVES) {
+        assert_eq!(tree.stats().life, life, "tree {}", tree.id());
+    }
     store.verify(&mut |_, damage| panic!("{damage:?}")).unwrap();
     for tree in store.trees() {
         tree.compact_range(None, 1500).unwrap();

@@ -9,8 +9,8 @@ use annals_ordered::{
     MANIFEST_VERSION, Manifest, ManifestPlace, ManifestRead, ManifestRoot, Memtable,
     MemtableWriter, Merge, Pause, Pressure, RangeRemoval, Record, Removals, Result, Salvage,
     ShapeError, State, Store, StoreConfig, StoreStats, Style, Table, TableInfo, TableOptions,
-    TableWriter, Tree, TreeCursor, TreeOptions, TreeStats, VALUE_BYTES_MAX, View, Visible, Work,
-    behind_prefix, read_manifest,
+    TableWriter, Tree, TreeCursor, TreeOptions, TreeStats, TreeTraffic, VALUE_BYTES_MAX, View,
+    Visible, Work, behind_prefix, read_manifest,
 };
 
 #[test]

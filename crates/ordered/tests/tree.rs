@@ -22,6 +22,8 @@ mod model;
 mod power_cut;
 #[path = "tree/styles.rs"]
 mod styles;
+#[path = "tree/traffic.rs"]
+mod traffic;
 #[path = "tree/traps.rs"]
 mod traps;
 #[path = "tree/walking.rs"]

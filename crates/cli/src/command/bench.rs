@@ -3,14 +3,16 @@
 //! Every operation is timed by itself, which costs a clock reading each; a value that is read is
 //! compared with what was written. A row ends after its operations or its time limit, whichever
 //! comes first, and shows how many operations it did.
+//!
+//! Of ordered keyspaces a second listing tells what only the process that works on them knows.
 
-use super::Command;
+use super::{Command, tables};
 use crate::{
     clock::Stopwatch,
     failure::{Failure, Kind, Result},
     histogram::Histogram,
     keyspace::Keyspace,
-    output::{Figure, Table},
+    output::{Figure, Form, Table},
     random::mix,
     scratch::Scratch,
     session::Session,
@@ -22,6 +24,8 @@ use std::{ops::ControlFlow, path::Path, thread, time::Duration};
 
 /// Records a commit in the batch row.
 const BATCH_RECORDS: u64 = 1_000;
+/// What the batch row is called.
+const BATCHES: &str = "insert, batches of 1,000";
 /// Records a scan reads in the row of short scans.
 const SCAN_RECORDS: u64 = 100;
 
@@ -55,6 +59,7 @@ impl Command for Bench {
             "p999_seconds",
             "max_seconds",
         ]);
+        let mut counted = Table::new(&[&["load", "durability"][..], &tables::COUNTED].concat());
         let levels = [
             ("buffered", Durability::Buffered),
             ("interval", Durability::default()),
@@ -64,15 +69,16 @@ impl Command for Bench {
             let db = self.open(session, &scratch.path().join(name), durability)?;
             let keyspace = Keyspace::open_or_make(&db, "bench", Some(self.kind))?;
             let outcome = self.inserts(&keyspace)?;
-            db.close()?;
             table.row(row("insert", name, &outcome));
+            self.count(&mut counted, "insert", name, &db)?;
+            db.close()?;
         }
         for (name, durability) in levels {
             let dir = scratch.path().join(format!("batch-{name}"));
             let db = self.open(session, &dir, durability)?;
             let keyspace = Keyspace::open_or_make(&db, "bench", Some(self.kind))?;
             let outcome = self.batches(&db, &keyspace)?;
-            table.row(row("insert, batches of 1,000", name, &outcome));
+            table.row(row(BATCHES, name, &outcome));
             if name == "interval" {
                 table.row(row("get, hits", "-", &self.hits(&keyspace, outcome.ops)?));
                 table.row(row("get, misses", "-", &self.misses(&keyspace)?));
@@ -80,9 +86,17 @@ impl Command for Bench {
                     table.row(row("scans of 100", "-", &self.scans(&keyspace, outcome.ops)?));
                 }
             }
+            self.count(&mut counted, BATCHES, name, &db)?;
             db.close()?;
         }
-        session.out.table(&table)
+        session.out.table(&table)?;
+        if counted.is_empty() {
+            return Ok(());
+        }
+        if session.form() != Form::Json {
+            session.out.line("\ncounted while each database was open:")?;
+        }
+        session.out.table(&counted)
     }
 }
 
@@ -92,6 +106,23 @@ impl Bench {
         settings.data = path.to_owned();
         settings.durability = durability;
         settings.open(true)
+    }
+
+    /// Adds what was counted of the tables of an ordered keyspace. What is in memory is written before, as
+    /// closing would: a short load has written nothing else.
+    fn count(&self, to: &mut Table, load: &str, durability: &str, db: &Database) -> Result<()> {
+        if self.kind != KeyspaceKind::Ordered {
+            return Ok(());
+        }
+        db.checkpoint()?;
+        let stats = db.stats();
+        let tree = stats.keyspaces.iter().find_map(|keyspace| keyspace.tree.as_ref());
+        if let (Some(tables), Some(tree)) = (&stats.tables, tree) {
+            let mut figures = vec![Figure::text_of(load), Figure::text_of(durability)];
+            figures.extend(tables::counted(tables, tree));
+            to.row(figures);
+        }
+        Ok(())
     }
 
     fn inserts(&self, keyspace: &Keyspace) -> Result<Outcome> {

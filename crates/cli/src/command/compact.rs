@@ -52,6 +52,7 @@ impl Command for CompactTables {
         let to = self.to.map_or(Bound::Unbounded, Bound::Excluded);
         keyspace.compact_range((from, to))?;
         let after = tree(&db, &self.keyspace)?;
+        let (then, now) = (before.life, after.life);
         let mut report = Report::default();
         report
             .count("entries_before_count", tables::entries(&before))
@@ -59,11 +60,8 @@ impl Command for CompactTables {
             .bytes("size_before_bytes", tables::bytes(&before))
             .bytes("size_after_bytes", tables::bytes(&after))
             .count("compactions_count", after.compactions - before.compactions)
-            .bytes("read_bytes", after.compaction_read_bytes - before.compaction_read_bytes)
-            .bytes(
-                "written_bytes",
-                after.compaction_written_bytes - before.compaction_written_bytes,
-            )
+            .bytes("read_bytes", now.compaction_read_bytes - then.compaction_read_bytes)
+            .bytes("written_bytes", now.compaction_written_bytes - then.compaction_written_bytes)
             .seconds("seconds", clock.seconds());
         db.close()?;
         session.out.report(&report)

@@ -1,5 +1,5 @@
 //! `annals stats`: what a database holds and what it takes. What a running program does with it (snapshots, what
-//! holds the log back, caches, stalls) only that program can tell: `Database::stats`.
+//! holds the log back, caches, stalls) only that program can tell: `Database::stats`; `bench` does of its own load.
 
 use super::{Command, tables};
 use crate::{

@@ -2,13 +2,13 @@
 //!
 //! Only what the files say, and the memory of what is not in them yet. What the engine counts from an opening on (flushes,
 //! compactions, hits of the cache, stalls) is nothing in a process that has just opened the database: it would
-//! tell who reads it that nothing ever happened.
+//! tell who reads it that nothing ever happened. `bench` shows it of the databases that it has written itself.
 
 use crate::{
     output::{Figure, Report, Table},
     units,
 };
-use annals::{LevelStats, TreeStats};
+use annals::{LevelStats, TableStats, TreeStats, TreeTraffic};
 
 /// How many records there are: counted, or estimated where there are ordered keyspaces.
 pub(super) fn records(count: u64, is_estimate: bool) -> Figure {
@@ -41,6 +41,7 @@ pub(super) fn add_tree(report: &mut Report, tree: &TreeStats) {
         .bytes("debt_bytes", tree.debt_bytes)
         .add("read_amplification", Figure::Times(tree.read_amplification as f64))
         .add("space_amplification", space_amplification(tree))
+        .add("write_amplification", write_amplification(&tree.life))
         .listing("levels", levels(tree));
 }
 
@@ -60,6 +61,7 @@ pub(super) fn listed<'a>(trees: impl Iterator<Item = (&'a str, &'a TreeStats)>) 
         "memory_bytes",
         "read_amplification",
         "space_amplification",
+        "write_amplification",
     ]);
     for (name, tree) in trees {
         table.row(vec![
@@ -71,6 +73,7 @@ pub(super) fn listed<'a>(trees: impl Iterator<Item = (&'a str, &'a TreeStats)>) 
             Figure::Bytes(in_memory(tree)),
             Figure::Times(tree.read_amplification as f64),
             space_amplification(tree),
+            write_amplification(&tree.life),
         ]);
     }
     table
@@ -104,9 +107,30 @@ fn space_amplification(tree: &TreeStats) -> Figure {
     }
 }
 
+fn write_amplification(traffic: &TreeTraffic) -> Figure {
+    traffic.write_amplification().map_or(Figure::Nothing, Figure::Times)
+}
+
+/// The columns of [`counted`], by their names.
+pub(super) const COUNTED: [&str; 4] =
+    ["write_amplification", "cache_hit_rate", "stalls_count", "stalled_seconds"];
+
+/// What a process that works on a database has counted since it opened it.
+pub(super) fn counted(tables: &TableStats, tree: &TreeStats) -> [Figure; 4] {
+    let looks = tables.cache.hits as f64 + tables.cache.misses as f64;
+    let hit_rate = Some(tables.cache.hits as f64 / looks).filter(|_| looks > 0.0);
+    [
+        write_amplification(&tree.since_opening),
+        hit_rate.map_or(Figure::Nothing, Figure::Share),
+        Figure::Count(tables.stalls_count),
+        Figure::Seconds(tables.stalled_ns as f64 / 1e9),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use annals::CacheStats;
 
     #[test]
     fn levels_are_told_in_few_words() {
@@ -120,5 +144,26 @@ mod tests {
     fn of_nothing_there_is_no_ratio() {
         let fresh = TreeStats { levels: vec![LevelStats::default(); 2], ..TreeStats::default() };
         assert_eq!(space_amplification(&fresh).text(), "-");
+        let told = counted(&TableStats::default(), &fresh).map(|figure| figure.text());
+        assert_eq!(told[..3], ["-", "-", "0"]);
+    }
+
+    #[test]
+    fn what_was_counted_is_told_in_its_units() {
+        let cache = CacheStats { hits: 3, misses: 1, ..CacheStats::default() };
+        let tables = TableStats {
+            cache,
+            stalls_count: 2,
+            stalled_ns: 1_500_000_000,
+            ..TableStats::default()
+        };
+        let since_opening = TreeTraffic {
+            flushed_bytes: 100,
+            compaction_written_bytes: 150,
+            ..TreeTraffic::default()
+        };
+        let tree = TreeStats { since_opening, ..TreeStats::default() };
+        let told = counted(&tables, &tree).map(|figure| figure.text());
+        assert_eq!(told, ["2.50", "75.0%", "2", &units::seconds(1.5)]);
     }
 }

@@ -20,6 +20,8 @@ pub(crate) enum Figure {
     Rate(f64),
     /// How many times as much.
     Times(f64),
+    /// A part of a whole, from 0 to 1.
+    Share(f64),
     /// Yes or no.
     Flag(bool),
     /// Anything in words.
@@ -45,6 +47,7 @@ impl Figure {
             Self::Seconds(s) => units::seconds(*s),
             Self::Rate(n) => units::count(n.round() as u64),
             Self::Times(n) => format!("{n:.2}"),
+            Self::Share(n) => format!("{:.1}%", n * 100.0),
             Self::Flag(yes) => if *yes { "yes" } else { "no" }.to_owned(),
             Self::Text(text) | Self::Listing { brief: text, .. } => text.clone(),
             Self::Nothing => "-".to_owned(),
@@ -61,6 +64,7 @@ impl Figure {
             Self::Seconds(_) => name.strip_suffix("_seconds"),
             Self::Rate(_)
             | Self::Times(_)
+            | Self::Share(_)
             | Self::Flag(_)
             | Self::Text(_)
             | Self::Listing { .. } => None,
@@ -83,7 +87,7 @@ impl Serialize for Figure {
             Self::Count(n) | Self::Estimate(n) | Self::Bytes(n) => to.serialize_u64(*n),
             Self::Seconds(n) => to.serialize_f64(*n),
             Self::Rate(n) => to.serialize_f64((n * 10.0).round() / 10.0),
-            Self::Times(n) => to.serialize_f64((n * 1000.0).round() / 1000.0),
+            Self::Times(n) | Self::Share(n) => to.serialize_f64((n * 1000.0).round() / 1000.0),
             Self::Flag(yes) => to.serialize_bool(*yes),
             Self::Text(text) => to.serialize_str(text),
             Self::Listing { table, .. } => table.serialize(to),
@@ -238,6 +242,7 @@ mod tests {
         let (brief, table) = ("0: 2.0 KiB".to_owned(), levels.clone());
         report.add("in_brief", Figure::Listing { brief, table });
         report.add("write_times", Figure::Times(2.5));
+        report.add("hit_rate", Figure::Share(0.12345));
         report.listing("levels_of_it", levels);
         let mut line = Vec::new();
         let mut object = Object::open(&mut line);
@@ -245,10 +250,15 @@ mod tests {
         object.close();
         let text = String::from_utf8(line).unwrap();
         let levels = r#"[{"level":0,"bytes":2048},{"level":1,"bytes":0}]"#;
-        let all = format!(r#"{{"in_brief":{levels},"write_times":2.5,"levels_of_it":{levels}}}"#);
+        let all = format!(
+            r#"{{"in_brief":{levels},"write_times":2.5,"hit_rate":0.123,"levels_of_it":{levels}}}"#
+        );
         assert_eq!(text, all);
         let text = report.text(Form::Plain);
-        assert!(text.contains("in brief     0: 2.0 KiB\nwrite times  2.50\n"), "{text}");
+        assert!(
+            text.contains("in brief     0: 2.0 KiB\nwrite times  2.50\nhit rate     12.3%\n"),
+            "{text}"
+        );
         assert!(
             text.ends_with("\nlevels of it:\nlevel    bytes\n    0  2.0 KiB\n    1      0 B\n"),
             "{text}"

@@ -287,3 +287,24 @@ fn figures_tell_of_tables() {
     assert_eq!((tree.levels[0].tables, tree.levels[0].entries, tree.flushes), (1, 1, 1));
     assert_eq!(stats.keyspaces[0].len, 1);
 }
+
+#[test]
+fn what_was_written_is_told_of_a_keyspaces_life_until_it_is_cleared() {
+    let disk = machine();
+    let db = open(&disk);
+    let sorted = db.keyspace("s").unwrap();
+    sorted.insert("a", [1; 1000]).unwrap();
+    db.checkpoint().unwrap();
+    let written = |db: &Database| {
+        let tree = db.stats().keyspaces.remove(0).tree.unwrap();
+        (tree.life, tree.since_opening)
+    };
+    let (life, since_opening) = written(&db);
+    assert_eq!((life, life.write_amplification()), (since_opening, Some(1.0)));
+    drop(sorted);
+    db.close().unwrap();
+    let db = open(&disk);
+    assert_eq!(written(&db), (life, Default::default()));
+    db.keyspace("s").unwrap().clear().unwrap();
+    assert_eq!(written(&db), Default::default());
+}

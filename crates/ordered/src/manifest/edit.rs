@@ -1,6 +1,6 @@
 //! One step of the manifest: what it says, and its bytes.
 
-use crate::{KeyRange, TableInfo, TreeOptions};
+use crate::{KeyRange, TableInfo, TreeOptions, TreeTraffic};
 use std::sync::Arc;
 
 /// A tree that begins.
@@ -49,6 +49,8 @@ pub struct Edit {
     pub flushed_through: Vec<(u32, u64)>,
     /// The next file's number, if that changes.
     pub next_number: Option<u64>,
+    /// What was written for a tree in all its life, this edit's included.
+    pub traffic: Vec<(u32, TreeTraffic)>,
 }
 
 mod tag {
@@ -59,6 +61,7 @@ mod tag {
     pub(super) const FLUSHED_THROUGH: u8 = 5;
     pub(super) const NEXT_NUMBER: u8 = 6;
     pub(super) const REFERENCES: u8 = 7;
+    pub(super) const TRAFFIC: u8 = 8;
 }
 
 impl Edit {
@@ -77,6 +80,7 @@ impl Edit {
             + self.flushed_through.len()
             + usize::from(self.next_number.is_some())
             + self.referring().count()
+            + self.traffic.len()
     }
 
     /// The tables that come and refer to a log.
@@ -130,6 +134,13 @@ impl Edit {
             for (segment, bytes) in &table.references {
                 put_u64(&mut out, *segment);
                 put_u64(&mut out, *bytes);
+            }
+        }
+        for (tree, traffic) in &self.traffic {
+            out.push(tag::TRAFFIC);
+            put_u32(&mut out, *tree);
+            for number in traffic.numbers() {
+                put_u64(&mut out, number);
             }
         }
         out
@@ -188,6 +199,11 @@ impl Edit {
                         Some(added) => Arc::make_mut(&mut added.table).references = references,
                         None => return Err((start, "a table refers that does not come, or twice")),
                     }
+                }
+                tag::TRAFFIC => {
+                    let tree = reader.u32().ok_or(cut)?;
+                    let traffic = TreeTraffic::from_numbers(reader.numbers().ok_or(cut)?);
+                    edit.traffic.push((tree, traffic));
                 }
                 _ => return Err((start, "an edit has an item of unknown kind")),
             }
@@ -263,6 +279,14 @@ impl<'a> Reader<'a> {
         Some(u64::from_le_bytes(self.take(8)?.try_into().ok()?))
     }
 
+    fn numbers<const COUNT: usize>(&mut self) -> Option<[u64; COUNT]> {
+        let mut numbers = [0; COUNT];
+        for number in &mut numbers {
+            *number = self.u64()?;
+        }
+        Some(numbers)
+    }
+
     fn place(&mut self) -> Option<(u32, usize)> {
         Some((self.u32()?, usize::from(self.u8()?)))
     }
@@ -282,10 +306,7 @@ impl<'a> Reader<'a> {
     }
 
     fn table(&mut self) -> Option<TableInfo> {
-        let mut numbers = [0; 12];
-        for number in &mut numbers {
-            *number = self.u64()?;
-        }
+        let numbers: [u64; 12] = self.numbers()?;
         let last_included = match self.u8()? {
             0 => false,
             1 => true,
@@ -335,6 +356,7 @@ mod tests {
             }],
             flushed_through: vec![(1, 77), (3, 0)],
             next_number: Some(6),
+            traffic: vec![(1, TreeTraffic::from_numbers([1, 2, 3, u64::MAX]))],
         }
     }
 
@@ -352,7 +374,9 @@ mod tests {
         assert!(Edit::decode(&[&bytes[..], &[0; 8]].concat(), items).is_err());
         assert!(Edit::decode(&[&bytes[..], &[1]].concat(), items).is_err());
         assert!(Edit::decode(&padded, items - 1).is_err());
-        let stranger = Edit { tables_added: Vec::new(), ..self::edit() };
+        let unmoved = Edit { traffic: Vec::new(), ..self::edit() };
+        let (bytes, items) = (unmoved.encode(), unmoved.items() as u32);
+        let stranger = Edit { tables_added: Vec::new(), ..unmoved };
         let own = stranger.encode();
         let references = &bytes[bytes.len() - (1 + 8 + 4 + 32)..];
         let refused = Edit::decode(&[&own[..], references].concat(), stranger.items() as u32 + 1);

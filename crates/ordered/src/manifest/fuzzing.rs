@@ -9,7 +9,7 @@ use super::{
     read_manifest,
     scan::{Scan, scan},
 };
-use crate::{FileName, KeyRange, TableInfo, TreeOptions};
+use crate::{FileName, KeyRange, TableInfo, TreeOptions, TreeTraffic};
 use annals_disk::{Disk, MemoryDisk};
 use std::{path::Path, sync::Arc};
 
@@ -97,11 +97,13 @@ fn sample_edits() -> [Edit; 3] {
                 TableAdded { tree: 1, level: 6, table: table(3, b"b", b"c") },
             ],
             flushed_through: vec![(1, 39)],
+            traffic: vec![(1, TreeTraffic { flushed_bytes: 8192, ..TreeTraffic::default() })],
             ..Edit::default()
         },
         Edit {
             tables_removed: vec![TableRemoved { tree: 1, level: 0, number: 2 }],
             tables_added: vec![TableAdded { tree: 1, level: 5, table: table(4, b"a", b"m") }],
+            traffic: vec![(1, TreeTraffic::from_numbers([8192, 512, 4096, 4096]))],
             ..Edit::default()
         },
     ]

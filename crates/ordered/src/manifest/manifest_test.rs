@@ -1,5 +1,7 @@
 use super::{format::*, *};
-use crate::{Error, FileName, KeyRange, ShapeError, TreeOptions, table_info::tests::table};
+use crate::{
+    Error, FileName, KeyRange, ShapeError, TreeOptions, TreeTraffic, table_info::tests::table,
+};
 use annals_disk::{Disk, Fault, MemoryDisk, SimDisk, SimOptions};
 use std::{path::Path, sync::Arc};
 
@@ -23,12 +25,15 @@ fn begun() -> State {
     State::default().changed(&edit).unwrap()
 }
 
-/// The edit that flushes the `nth` memtable.
+/// The edit that flushes the `nth` memtable; the keys are so long that one of the first three lies in two
+/// sectors and can be torn.
 fn flush(nth: u64) -> Edit {
-    let table = table(nth, format!("k{nth}").as_bytes(), b"z", (nth * 10, nth * 10 + 9));
+    let first = format!("k{nth}");
+    let table = table(nth, first.as_bytes(), &[b'z'; 24], (nth * 10, nth * 10 + 9));
     Edit {
         tables_added: vec![TableAdded { tree: 1, level: 0, table: Arc::new(table) }],
         flushed_through: vec![(1, nth * 10 + 9)],
+        traffic: vec![(1, TreeTraffic::from_numbers([nth * 4096; 4]))],
         ..Edit::default()
     }
 }

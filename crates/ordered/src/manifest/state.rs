@@ -1,7 +1,7 @@
 //! What all edits of a manifest together mean.
 
 use super::{Edit, TableAdded, TreeAdded};
-use crate::{Levels, ShapeError, TreeOptions};
+use crate::{Levels, ShapeError, TreeOptions, TreeTraffic};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// A tree as the manifest has it.
@@ -13,6 +13,17 @@ pub struct TreeState {
     pub flushed_through: u64,
     /// Its tables.
     pub levels: Arc<Levels>,
+    /// What was written for it in all its life. Changes with the tables only.
+    pub traffic: TreeTraffic,
+}
+
+impl TreeState {
+    /// A tree without tables, for which nothing was written.
+    #[must_use]
+    pub fn begun(options: TreeOptions) -> Self {
+        let (levels, traffic) = (Arc::default(), TreeTraffic::default());
+        Self { options, flushed_through: 0, levels, traffic }
+    }
 }
 
 /// All trees of a store.
@@ -42,8 +53,7 @@ impl State {
             next.trees.remove(tree).ok_or(ShapeError::NoTree { tree: *tree })?;
         }
         for TreeAdded { tree, options } in &edit.trees_added {
-            let begun = TreeState { options: *options, flushed_through: 0, levels: Arc::default() };
-            if next.trees.insert(*tree, begun).is_some() {
+            if next.trees.insert(*tree, TreeState::begun(*options)).is_some() {
                 return Err(ShapeError::TreeTwice { tree: *tree });
             }
         }
@@ -62,6 +72,14 @@ impl State {
                 return Err(ShapeError::Backwards { what, from, to: seq });
             }
             changed.flushed_through = seq;
+        }
+        for (tree, traffic) in &edit.traffic {
+            let changed = next.trees.get_mut(tree).ok_or(ShapeError::NoTree { tree: *tree })?;
+            let mut numbers = changed.traffic.numbers().into_iter().zip(traffic.numbers());
+            if let Some((from, to)) = numbers.find(|(from, to)| to < from) {
+                return Err(ShapeError::Backwards { what: "what was written", from, to });
+            }
+            changed.traffic = *traffic;
         }
         Ok(next)
     }
@@ -91,6 +109,9 @@ impl State {
         for (&tree, state) in &self.trees {
             edit.trees_added.push(TreeAdded { tree, options: state.options });
             edit.flushed_through.push((tree, state.flushed_through));
+            if state.traffic != TreeTraffic::default() {
+                edit.traffic.push((tree, state.traffic));
+            }
             for (level, table) in state.levels.tables() {
                 edit.tables_added.push(TableAdded { tree, level, table: table.clone() });
             }
@@ -134,6 +155,7 @@ mod tests {
             }],
             flushed_through: vec![(1, 9)],
             next_number: Some(4),
+            traffic: vec![(1, TreeTraffic::from_numbers([5, 6, 7, 8]))],
             ..Edit::default()
         };
         State::default().changed(&edit).unwrap()
@@ -147,6 +169,9 @@ mod tests {
         let gone = state.changed(&Edit { trees_removed: vec![1], ..Edit::default() }).unwrap();
         assert_eq!(gone.trees.keys().copied().collect::<Vec<_>>(), [2]);
         assert_eq!(gone.next_number, 4, "numbers are never given again");
+        let again = TreeAdded { tree: 1, options: TreeOptions::default() };
+        let again = gone.changed(&Edit { trees_added: vec![again], ..Edit::default() }).unwrap();
+        assert_eq!(again.trees[&1].traffic, TreeTraffic::default(), "nothing was done for it");
     }
 
     #[test]
@@ -174,6 +199,17 @@ mod tests {
             refused(Edit { flushed_through: vec![(1, 8)], ..none() }),
             ShapeError::Backwards { from: 9, to: 8, .. }
         ));
+        for at in 0..4 {
+            let mut numbers = [5, 6, 7, 8];
+            numbers[at] -= 1;
+            let traffic = vec![(1, TreeTraffic::from_numbers(numbers))];
+            assert!(matches!(
+                refused(Edit { traffic, ..none() }),
+                ShapeError::Backwards { what: "what was written", .. }
+            ));
+        }
+        let traffic = vec![(3, TreeTraffic::default())];
+        assert_eq!(refused(Edit { traffic, ..none() }), ShapeError::NoTree { tree: 3 });
         assert!(matches!(
             refused(Edit { next_number: Some(3), ..none() }),
             ShapeError::Backwards { from: 4, to: 3, .. }

@@ -133,14 +133,15 @@ impl StoreCore {
     /// after [`Error::Shape`], [`Error::Stopped`] or [`Error::Dropped`]; after any other error the
     /// edit may be there at the next opening, so no file may be removed that it names or drops.
     pub(crate) fn commit(&self, edit: Edit, install: impl FnOnce(&State)) -> Result<()> {
-        self.commit_checked(edit, |_| Ok(()), install)
+        self.commit_completed(edit, |_, _| Ok(()), install)
     }
 
-    /// As [`commit`](Self::commit), where `check` looks at the state before the edit.
-    pub(crate) fn commit_checked(
+    /// As [`commit`](Self::commit), where `complete` looks at the state before the edit, and adds to the
+    /// edit what follows from it.
+    pub(crate) fn commit_completed(
         &self,
         mut edit: Edit,
-        check: impl FnOnce(&State) -> Result<()>,
+        complete: impl FnOnce(&State, &mut Edit) -> Result<()>,
         install: impl FnOnce(&State),
     ) -> Result<()> {
         let mut log = self.log.lock();
@@ -148,7 +149,7 @@ impl StoreCore {
             return Err(Error::ReadOnly);
         };
         self.check()?;
-        check(state)?;
+        complete(state, &mut edit)?;
         edit.next_number = Some(self.site.next_number.load(Ordering::Relaxed));
         let mut next = state.changed(&edit)?;
         let written = match manifest.append(&edit) {

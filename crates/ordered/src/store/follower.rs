@@ -11,7 +11,7 @@
 
 use super::{ManifestRoot, Store, StoreConfig, StoreCore, core::Ledger, opening};
 use crate::{
-    Error, FileName, Levels, ManifestPlace, Result, State, Tree, TreeOptions,
+    Error, FileName, ManifestPlace, Result, State, Tree, TreeOptions,
     manifest::{Followed, TreeState},
     table_file::TableFile,
     tree::TreeCore,
@@ -248,9 +248,7 @@ impl Follower {
     }
 
     fn empty_tree(&self, id: u32, options: TreeOptions) -> TreeCore {
-        let levels = Arc::new(Levels::default());
-        let state = TreeState { options, flushed_through: 0, levels };
-        TreeCore::new(id, &self.core.site, &state, &[])
+        TreeCore::new(id, &self.core.site, &TreeState::begun(options), &[])
     }
 
     /// A tree that the caller's log speaks of, and that went again before the manifest was read: it never

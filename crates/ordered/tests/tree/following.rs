@@ -2,8 +2,8 @@
 //! what its readers began with, and changes nothing.
 
 use crate::support::{
-    Change, ID, Log, Numbers, Root, State, TREE, backward, config, create, dir, disk, files,
-    forward, newest, open, options, seen, work,
+    Change, Log, Numbers, State, TREE, backward, config, create, dir, disk, dropped_bytes, files,
+    forward, newest, open, options, place, read_only, seen, work,
 };
 use annals_disk::{Disk, SimDisk};
 use annals_ordered::{AsOf, Error, FileName, Follower, Result, Store, StoreConfig, View};
@@ -20,17 +20,9 @@ struct Reader {
     kept: Vec<(Arc<View>, AsOf, State)>,
 }
 
-fn place(disk: &SimDisk) -> Result<annals_ordered::ManifestPlace> {
-    Root::place(disk).ok_or(Error::Root { what: "it names no manifest".to_owned() })
-}
-
-fn read_with(disk: &SimDisk, config: StoreConfig) -> Result<(Store, Follower)> {
-    Store::open_read_only(Arc::new(disk.clone()), &dir(), ID, config, || place(disk))
-}
-
 impl Reader {
     fn open(disk: &SimDisk, log: &Log) -> Self {
-        let (store, mut follower) = read_with(disk, config()).unwrap();
+        let (store, mut follower) = read_only(disk, config()).unwrap();
         follower.show(u64::MAX);
         let seq = store.tree(TREE).unwrap().flushed_through();
         let mut reader = Self { store, follower, disk: disk.clone(), seq, kept: Vec::new() };
@@ -181,7 +173,7 @@ fn tables_are_not_shown_before_their_log_was_read() {
     reader.follower.show(reader.seq);
     reader.check(&log, 0, "after it");
     // Else it would not see what was there: the new version stands as the oldest one, or hides it.
-    let (hasty, mut follower) = read_with(&disk, config()).unwrap();
+    let (hasty, mut follower) = read_only(&disk, config()).unwrap();
     follower.show(u64::MAX);
     let then = AsOf { seq: before.seq(), now_ms: 0 };
     let seen = hasty.tree(TREE).unwrap().get(b"key", then).unwrap();
@@ -222,8 +214,10 @@ fn a_reader_goes_over_to_the_next_manifest() {
         }
     }
     assert!(rolled == 3 && store.manifest_place().number != first, "{rolled}");
+    assert_eq!(dropped_bytes(&tree, "at the end"), 0, "the next manifest goes on counting");
     for reader in &readers {
         reader.check(&log, 0, "at the end");
+        assert_eq!(reader.store.tree(TREE).unwrap().stats().life, tree.stats().life);
     }
     assert_eq!(readers[0].store.tree(TREE).unwrap().stats().memtable_bytes, memtable_of_nothing());
 }
@@ -276,7 +270,7 @@ fn memtables_that_the_tables_cover_are_known_before_they_go() {
     let mut log = Log::default();
     let small =
         StoreConfig { memory_bytes: 8 << 10, memtable_bytes: 4 << 10, cache_bytes: 0, ..config() };
-    let (reading, mut follower) = read_with(&disk, small).unwrap();
+    let (reading, mut follower) = read_only(&disk, small).unwrap();
     let seen = reading.tree(TREE).unwrap();
     let mut flushed = 0;
     for round in 0..200_u64 {
@@ -316,7 +310,7 @@ fn a_store_that_is_read_takes_no_change() {
     let stray = FileName::Table(900).path(&dir());
     disk.create(&stray).unwrap().append(b"stray").unwrap();
     let before = bytes(&disk);
-    let (reading, mut follower) = read_with(&disk, config()).unwrap();
+    let (reading, mut follower) = read_only(&disk, config()).unwrap();
     follower.show(u64::MAX);
     let tree = reading.tree(TREE).unwrap();
     let refused = |outcome: Result<()>| assert!(matches!(outcome, Err(Error::ReadOnly)));
@@ -362,7 +356,7 @@ fn what_is_damaged_or_missing_is_named_to_readers() {
         let Error::Damaged { path, offset, .. } = error else { panic!("{error}") };
         assert_eq!((path, offset), (manifest.clone(), here));
     }
-    assert!(matches!(read_with(&disk, config()), Err(Error::Damaged { .. })));
+    assert!(matches!(read_only(&disk, config()), Err(Error::Damaged { .. })));
     let verified = reader.follower.verify_manifest(|| place(&disk));
     assert!(matches!(verified, Err(Error::Damaged { .. })), "{verified:?}");
     // It goes on with what it has.

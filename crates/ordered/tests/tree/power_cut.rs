@@ -102,6 +102,8 @@ fn recover(known: &mut Known, mut disk: SimDisk, context: &str) -> Option<(SimDi
     assert!(tree.flushed_through() >= known.flushed_through, "{context}: what was flushed is not");
     known.log.replay(&tree, known.flushed_through, 0).unwrap();
     check(&tree, &known.log.state, newest(0), context);
+    // Nothing expires, so no table goes unread: what was written was noted with the tables.
+    assert_eq!(dropped_bytes(&tree, context), 0, "{context}");
     let manifest = store.manifest_place();
     let tables: u64 = tree.stats().levels.iter().map(|level| level.tables).sum();
     let left: BTreeSet<String> = files(&disk).into_iter().collect();

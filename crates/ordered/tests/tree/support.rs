@@ -2,8 +2,8 @@
 
 use annals_disk::{Disk, SimDisk, SimOptions};
 use annals_ordered::{
-    AsOf, Entry, EntryKind, ManifestPlace, ManifestRoot, Record, Result, Store, StoreConfig, Tree,
-    TreeCursor, TreeOptions,
+    AsOf, Entry, EntryKind, Error, Follower, ManifestPlace, ManifestRoot, Record, Result, Store,
+    StoreConfig, Tree, TreeCursor, TreeOptions,
 };
 use std::{
     collections::BTreeMap,
@@ -90,6 +90,15 @@ pub(crate) fn open(disk: &SimDisk) -> Result<Store> {
     let root = Arc::new(Root { disk: disk.clone() });
     let place = Root::place(disk).expect("the root names a manifest");
     Store::open(Arc::new(disk.clone()), &dir(), ID, config(), root, place)
+}
+
+pub(crate) fn place(disk: &SimDisk) -> Result<ManifestPlace> {
+    Root::place(disk).ok_or(Error::Root { what: "it names no manifest".to_owned() })
+}
+
+/// The store as another process reads it.
+pub(crate) fn read_only(disk: &SimDisk, config: StoreConfig) -> Result<(Store, Follower)> {
+    Store::open_read_only(Arc::new(disk.clone()), &dir(), ID, config, || place(disk))
 }
 
 /// Runs all work there is.
@@ -216,6 +225,20 @@ pub(crate) fn check(tree: &Tree, state: &State, as_of: AsOf, context: &str) {
             assert_eq!(tree.get(&behind, as_of).unwrap(), None, "{context}");
         }
     }
+}
+
+/// The bytes of all its tables.
+pub(crate) fn table_bytes(tree: &Tree) -> u64 {
+    tree.stats().levels.iter().map(|level| level.bytes).sum()
+}
+
+/// What was dropped of a tree's tables without being read: what was brought and written in its life, less
+/// what was read and what is there.
+pub(crate) fn dropped_bytes(tree: &Tree, context: &str) -> u64 {
+    let life = tree.stats().life;
+    let written = life.flushed_bytes + life.loaded_bytes + life.compaction_written_bytes;
+    let rest = written.checked_sub(life.compaction_read_bytes + table_bytes(tree));
+    rest.unwrap_or_else(|| panic!("{context}: nobody wrote what is there: {life:?}"))
 }
 
 /// As of the newest record.
