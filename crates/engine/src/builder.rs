@@ -124,7 +124,8 @@ impl Builder {
     /// `NotADatabase` if the directory holds other things, or nothing and `create` is off;
     /// `Locked` with the holder if another handle has it open for writing; `Corrupt` with file and
     /// offset if what was synced is damaged; `InvalidInput` for settings out of range; `Io`. An
-    /// opening that fails has changed nothing.
+    /// opening that fails for what it finds has changed nothing; one that the disk refuses a write
+    /// has lost nothing.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Database> {
         let disk = self.chosen_disk();
         loading::open(self, disk, path.as_ref())
