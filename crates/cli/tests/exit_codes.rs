@@ -306,6 +306,13 @@ fn corrupt_is_3_and_names_file_and_offset() {
     assert_eq!(ended.stdout, b"good\tuntouched\n");
     ended.fails(3, "damaged places left out: 1");
     ended.fails(3, name);
+
+    // Nearly all of the segment is dead; it could go, but nobody knows what it says.
+    place.ok(&["put", "good", &value]);
+    place.ok(&["put", "good", "again"]);
+    let ended = place.run(&["compact"]);
+    ended.fails(3, "1 damaged segment of the log stayed");
+    assert_eq!(place.ok(&["get", "good"]), "again");
 }
 
 #[test]

@@ -33,6 +33,9 @@ pub struct CompactReport {
     pub after_bytes: u64,
     /// Records moved.
     pub moved_count: u64,
+    /// Segments that should have been rewritten and were left as they are, whole, because they are damaged:
+    /// [`Database::verify`](crate::Database::verify) tells where.
+    pub damaged_count: u64,
 }
 
 /// Moved records are collected until a frame has this many bytes.
@@ -141,9 +144,12 @@ fn compact(core: &Core, below: f64) -> Result<CompactReport> {
     let candidates = candidates(core);
     let mut victims: Vec<SegmentInfo> = choose(&candidates, below);
     // A damaged segment stays as it is, whole, and keeps nobody from compacting the others.
-    let mut empty = Vec::new();
+    let (mut empty, mut damaged_count) = (Vec::new(), 0);
     victims.retain(|victim| match content_of(core, victim) {
-        Content::Damaged => false,
+        Content::Damaged => {
+            damaged_count += 1;
+            false
+        }
         Content::Nothing => {
             empty.push(victim.slot);
             true
@@ -155,13 +161,13 @@ fn compact(core: &Core, below: f64) -> Result<CompactReport> {
     let slots = core.journal.give_up(&slots);
     victims.retain(|victim| slots.contains(&victim.slot));
     if victims.is_empty() {
-        return Ok(CompactReport::default());
+        return Ok(CompactReport { damaged_count, ..CompactReport::default() });
     }
     let outcome = rewrite(core, &candidates, &victims, &slots, &empty);
     if outcome.is_err() {
         core.journal.take_back(&slots);
     }
-    outcome
+    Ok(CompactReport { damaged_count, ..outcome? })
 }
 
 fn rewrite(
@@ -219,7 +225,7 @@ fn rewrite(
     core.maintenance.zombies.lock().push(Zombies { ticket, former, slots });
     crate::maintenance::tidy(core);
     let segments_count = victims.len() as u64;
-    Ok(CompactReport { segments_count, before_bytes, after_bytes, moved_count })
+    Ok(CompactReport { segments_count, before_bytes, after_bytes, moved_count, damaged_count: 0 })
 }
 
 /// What a segment has that is given up.

@@ -4,7 +4,7 @@
 use super::{Command, tables};
 use crate::{
     clock::Stopwatch,
-    failure::Result,
+    failure::{Failure, Kind, Result},
     keyspace::{self, Keyspace},
     output::Report,
     session::Session,
@@ -25,11 +25,18 @@ impl Command for CompactLog {
         report
             .count("segments_count", done.segments_count)
             .count("moved_count", done.moved_count)
+            .count("damaged_count", done.damaged_count)
             .bytes("size_before_bytes", done.before_bytes)
             .bytes("size_after_bytes", done.after_bytes)
             .seconds("seconds", clock.seconds());
         db.close()?;
-        session.out.report(&report)
+        session.out.report(&report)?;
+        if done.damaged_count == 0 {
+            return Ok(());
+        }
+        let (count, s) = (done.damaged_count, if done.damaged_count == 1 { "" } else { "s" });
+        let what = format!("{count} damaged segment{s} of the log stayed as they were");
+        Err(Failure::new(Kind::Corrupt, format!("{what}; `annals verify` names the places")))
     }
 }
 
