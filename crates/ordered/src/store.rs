@@ -25,13 +25,12 @@ pub use frozen::Frozen;
 pub(crate) use range::compact_range;
 pub use root::ManifestRoot;
 
-use self::core::Ledger;
 use crate::{
-    BlockCache, Edit, Error, Hold, ManifestPlace, Result, State, StoreStats, Tree, TreeAdded,
-    TreeOptions, manifest::TreeState, site::Site, stats, tree::TreeCore,
+    BlockCache, Edit, Error, Hold, ManifestPlace, Result, StoreStats, Tree, TreeAdded, TreeOptions,
+    manifest::TreeState, stats, tree::TreeCore,
 };
 use annals_disk::Disk;
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 /// All trees of a database. Copies are of the same store.
 ///
@@ -130,15 +129,8 @@ impl Store {
         follower::open(disk, dir, database_id, config, place)
     }
 
-    fn with(
-        site: Site,
-        config: StoreConfig,
-        root: Arc<dyn ManifestRoot>,
-        ledger: Ledger,
-        state: State,
-        trees: BTreeMap<u32, Arc<TreeCore>>,
-    ) -> Self {
-        Self { core: Arc::new(StoreCore::new(site, config, root, ledger, state, trees)) }
+    fn of(core: StoreCore) -> Self {
+        Self { core: Arc::new(core) }
     }
 
     /// Begins a tree. Its id must not have been that of a tree that may come again when the caller

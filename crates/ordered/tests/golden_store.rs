@@ -168,7 +168,7 @@ fn build() -> (MemoryDisk, ManifestPlace) {
 }
 
 #[test]
-#[ignore = "makes the golden files, once for each version"]
+#[ignore = "writes the golden files: a run by hand, once for each version, into a folder that is not there; what they say is tested by the other tests of this file"]
 fn generate() {
     assert!(!golden().exists(), "golden files are never written again");
     for name in ["clean", "torn", "damaged"] {

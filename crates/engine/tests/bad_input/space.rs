@@ -4,7 +4,7 @@ use crate::sample;
 use crate::sample::{DIR, Image, builder};
 use crate::support::told;
 use annals_disk::{Fault, SimDisk, SimOptions};
-use annals_engine::{Background, Durability, ErrorKind};
+use annals_engine::{Background, Database, Durability, ErrorKind};
 use std::sync::Arc;
 
 #[test]
@@ -48,23 +48,31 @@ fn no_space_at_a_commit() {
     }
 }
 
-/// The log has what was committed: nobody must be told that it was not written.
-#[test]
-fn closing_takes_no_space_that_is_not_there() {
-    let disk = SimDisk::new(SimOptions::seeded(1));
-    let open = || builder().durability(Durability::Buffered).disk(Arc::new(disk.clone())).open(DIR);
-    let db = open().unwrap();
+fn open(disk: &SimDisk) -> Database {
+    builder().durability(Durability::Buffered).disk(Arc::new(disk.clone())).open(DIR).unwrap()
+}
+
+/// A database with some records that no checkpoint has yet.
+fn filled(disk: &SimDisk) -> Database {
+    let db = open(disk);
     let keyspace = db.hash_keyspace("k").unwrap();
     for n in 0..500u32 {
         keyspace.insert(n.to_be_bytes(), [7; 10]).unwrap();
     }
-    drop(keyspace);
+    db
+}
+
+/// The log has what was committed: nobody must be told that it was not written.
+#[test]
+fn closing_takes_no_space_that_is_not_there() {
+    let disk = SimDisk::new(SimOptions::seeded(1));
+    let db = filled(&disk);
     // Enough for the root, not for a checkpoint of so many keys.
     disk.set_capacity(
         Image::of(&disk).0.values().map(|bytes| bytes.len() as u64).sum::<u64>() + 1_000,
     );
     db.close().unwrap();
-    let db = open().unwrap();
+    let db = open(&disk);
     assert!(db.recovery().clean, "{:?}", db.recovery());
     assert_eq!(db.open_hash_keyspace("k").unwrap().len(), 500);
 }
@@ -74,19 +82,13 @@ fn closing_takes_no_space_that_is_not_there() {
 #[test]
 fn closing_without_any_space_says_that_all_is_stored() {
     let disk = SimDisk::new(SimOptions::seeded(1));
-    let open = || builder().durability(Durability::Buffered).disk(Arc::new(disk.clone())).open(DIR);
-    let db = open().unwrap();
-    let keyspace = db.hash_keyspace("k").unwrap();
-    for n in 0..500u32 {
-        keyspace.insert(n.to_be_bytes(), [7; 10]).unwrap();
-    }
-    drop(keyspace);
+    let db = filled(&disk);
     disk.set_capacity(0);
     let error = db.close().unwrap_err();
     told(&error, ErrorKind::Io, &[DIR, "not closed cleanly", "no space left", "is stored"]);
     assert!(!error.to_string().contains("was not written"), "{error}");
     disk.clear_capacity();
-    let db = open().unwrap();
+    let db = open(&disk);
     assert!(!db.recovery().clean, "{:?}", db.recovery());
     assert_eq!(db.open_hash_keyspace("k").unwrap().len(), 500);
 }

@@ -28,6 +28,15 @@ pub(crate) struct Ask<'a> {
     pub(crate) input_bytes_max: u64,
 }
 
+#[cfg(test)]
+impl<'a> Ask<'a> {
+    /// Asks where nobody holds anything, at time 0, and for as much as there is.
+    pub(super) fn of(levels: &'a Levels, options: &'a TreeOptions, running: &'a Running) -> Self {
+        let (settled_seq, held_seq, now_ms, input_bytes_max) = (0, None, 0, u64::MAX);
+        Self { levels, options, running, settled_seq, held_seq, now_ms, input_bytes_max }
+    }
+}
+
 impl Ask<'_> {
     /// Whether `compaction` can be begun: beside what is running, and without reading more than it may.
     pub(super) fn admits(&self, compaction: &Compaction) -> bool {

@@ -140,15 +140,7 @@ mod tests {
             let style = Style::Fifo { keep_ms: 0, bytes_max };
             let options = &TreeOptions { style, ..TreeOptions::default() };
             let levels = &levels;
-            let ask = Ask {
-                levels,
-                options,
-                running,
-                settled_seq: 0,
-                held_seq: None,
-                now_ms: 0,
-                input_bytes_max: u64::MAX,
-            };
+            let ask = Ask::of(levels, options, running);
             assert_eq!(dropped(&ask, 0, bytes_max).is_some(), drops, "{bytes_max}");
         }
     }

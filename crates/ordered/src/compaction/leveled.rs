@@ -198,15 +198,7 @@ mod tests {
 
     fn choose_beside(levels: &Levels, running: &Running) -> Option<Compaction> {
         let options = options();
-        let found = choose(&Ask {
-            levels,
-            options: &options,
-            running,
-            settled_seq: 0,
-            held_seq: None,
-            now_ms: 0,
-            input_bytes_max: u64::MAX,
-        })?;
+        let found = choose(&Ask::of(levels, &options, running))?;
         found.check(levels).unwrap();
         Some(found)
     }

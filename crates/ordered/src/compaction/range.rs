@@ -122,15 +122,7 @@ mod tests {
         let mut manual = RangeCompaction::new(Some(KeyRange::closed(b"b", b"e")), number);
         let mut pieces = 0;
         loop {
-            let ask = Ask {
-                levels: &levels,
-                options: &options,
-                running: &running,
-                settled_seq: 0,
-                held_seq: None,
-                now_ms: 0,
-                input_bytes_max: u64::MAX,
-            };
+            let ask = Ask::of(&levels, &options, &running);
             let piece = match manual.next(&ask, number) {
                 Next::Piece(piece) => piece,
                 Next::Wait => panic!("nothing is running"),

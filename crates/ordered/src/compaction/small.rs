@@ -176,15 +176,7 @@ mod tests {
         input_bytes_max: u64,
     ) -> Option<(Vec<u64>, usize, Action)> {
         let options = options();
-        let found = choose(&Ask {
-            levels,
-            options: &options,
-            running,
-            settled_seq: 0,
-            held_seq: None,
-            now_ms: 0,
-            input_bytes_max,
-        })?;
+        let found = choose(&Ask { input_bytes_max, ..Ask::of(levels, &options, running) })?;
         found.check(levels).unwrap();
         let numbers = found.inputs.iter().map(|(_, table)| table.number).collect();
         Some((numbers, found.output, found.action))

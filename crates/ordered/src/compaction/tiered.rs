@@ -101,15 +101,7 @@ mod tests {
             .collect();
         let levels = Levels::default().changed(&[], &added).unwrap();
         let options = TreeOptions { style: Style::Tiered, ..TreeOptions::default() };
-        let ask = Ask {
-            levels: &levels,
-            options: &options,
-            running,
-            settled_seq: 0,
-            held_seq: None,
-            now_ms: 0,
-            input_bytes_max: u64::MAX,
-        };
+        let ask = Ask::of(&levels, &options, running);
         let found = choose(&ask)?;
         found.check(&levels).unwrap();
         Some((found.inputs.iter().map(|(_, table)| table.number).collect(), found.output))

@@ -60,7 +60,7 @@ pub(super) fn open<E: From<Error>>(
     let site = opening::site(disk, dir, database_id, &config, manifest.state().next_number);
     let ledger = Ledger::Others(manifest.place());
     let (state, trees) = (State::default(), BTreeMap::new());
-    let store = Store::with(site, config, Arc::new(OthersRoot), ledger, state, trees);
+    let store = Store::of(StoreCore::new(site, config, Arc::new(OthersRoot), ledger, state, trees));
     let core = Arc::clone(&store.core);
     let mut follower = Follower { core, manifest, opened: BTreeMap::new(), is_ahead: true };
     follower.open_tables(&place)?;

@@ -1,6 +1,6 @@
 //! Making and opening a store.
 
-use super::{ManifestRoot, Store, StoreConfig, core::Ledger};
+use super::{ManifestRoot, Store, StoreConfig, StoreCore, core::Ledger};
 use crate::{
     BlockCache, Edit, Error, FileName, Manifest, ManifestPlace, Result, State,
     memtable::SpareMemory,
@@ -58,7 +58,14 @@ pub(super) fn create(
     root.set_manifest(manifest.place()).map_err(|what| Error::Root { what })?;
     let site = site(disk, dir, database_id, &config, state.next_number);
     remove(&*site.disk, dir, &strays)?;
-    Ok(Store::with(site, config, root, Ledger::Ours(manifest), state, BTreeMap::new()))
+    Ok(Store::of(StoreCore::new(
+        site,
+        config,
+        root,
+        Ledger::Ours(manifest),
+        state,
+        BTreeMap::new(),
+    )))
 }
 
 /// See [`Store::open`].
@@ -109,7 +116,7 @@ pub(super) fn open(
         site.next_number = AtomicU64::new(state.next_number);
     }
     remove(&*site.disk, dir, &strays)?;
-    Ok(Store::with(site, config, root, Ledger::Ours(manifest), state, trees))
+    Ok(Store::of(StoreCore::new(site, config, root, Ledger::Ours(manifest), state, trees)))
 }
 
 /// The files of a store in `dir` that are not in `named`.
