@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use crate::child::LIMIT;
 use crate::engine::{Engine, Kind};
-use crate::engines::{self, EngineJob, with_engine};
+use crate::engines::{self, EngineJob};
+use crate::event_engine::EventEngine;
+use crate::event_engines::{self, EventEngineJob};
 use crate::group::Group;
 use crate::groups;
 use crate::machine::Machine;
@@ -29,6 +31,8 @@ pub(crate) struct Plan {
     pub(crate) engines: Option<Vec<String>>,
     /// Whether only ordered engines run.
     pub(crate) ordered: bool,
+    /// Whether event stores run, and no key-value engines.
+    pub(crate) events: bool,
     /// Beginnings of names of rows or groups; all when not given.
     pub(crate) rows: Option<Vec<String>>,
     /// Records of the load.
@@ -50,6 +54,7 @@ impl Default for Plan {
         Self {
             engines: None,
             ordered: false,
+            events: false,
             rows: None,
             keys: KEYS,
             churn: CHURN,
@@ -76,8 +81,15 @@ impl Plan {
         if !ROWS.iter().any(|row| self.wants(row)) {
             return Err("--rows names no row: see `list`".into());
         }
+        if self.ordered && self.events {
+            return Err("event stores have no ordered keys: --ordered or --events".into());
+        }
         for name in self.engines.iter().flatten() {
             let engine = describe(name)?;
+            if self.events != (engine.kind == Kind::Events) {
+                let how = if self.events { "without" } else { "with" };
+                return Err(format!("{name} runs {how} --events").into());
+            }
             if self.ordered && !engine.kind.is_ordered() {
                 return Err(format!("{name} has no order: without --ordered it runs").into());
             }
@@ -85,13 +97,20 @@ impl Plan {
         Ok(())
     }
 
+    /// The groups of the kind of engines that run.
+    fn groups(&self) -> &'static [Group] {
+        if self.events { Group::EVENTS } else { Group::RECORDS }
+    }
+
     /// Whether the row is asked for: those of a long group only by name.
     pub(crate) fn wants(&self, row: &Row) -> bool {
-        self.rows.as_ref().map_or(!row.group.is_long(), |wanted| {
-            wanted.iter().any(|begin| {
-                row.id.starts_with(begin.as_str()) || row.group.name().starts_with(begin.as_str())
+        self.groups().contains(&row.group)
+            && self.rows.as_ref().map_or(!row.group.is_long(), |wanted| {
+                wanted.iter().any(|begin| {
+                    row.id.starts_with(begin.as_str())
+                        || row.group.name().starts_with(begin.as_str())
+                })
             })
-        })
     }
 
     /// What the page is named after the commit: nothing for the run of all engines. Anything that may
@@ -102,6 +121,7 @@ impl Plan {
             self.rows.as_ref().is_some_and(named) && self.churn == CHURN
         };
         match (self.ordered, self.keys == KEYS) {
+            (false, true) if self.events && self.rows.is_none() => "-events",
             (false, true) if self.rows.is_none() && self.engines.is_none() => "",
             (true, true) if self.rows.is_none() => "-ordered",
             (true, true) if churn() => "-churn",
@@ -114,8 +134,13 @@ impl Plan {
         self.suffix() != PARTIAL
     }
 
+    /// The names of all engines of the kind that runs.
+    pub(crate) fn names(&self) -> &'static [&'static str] {
+        if self.events { event_engines::NAMES } else { engines::NAMES }
+    }
+
     fn engines(&self) -> Result<Vec<Description>> {
-        let all = || engines::NAMES.iter().map(|name| (*name).to_owned()).collect();
+        let all = || self.names().iter().map(|name| (*name).to_owned()).collect();
         let names = self.engines.clone().unwrap_or_else(all);
         let mut engines = names.iter().map(|name| describe(name)).collect::<Result<Vec<_>>>()?;
         engines.retain(|engine| !self.ordered || engine.kind.is_ordered());
@@ -148,7 +173,12 @@ pub(crate) struct Description {
 
 /// What is known of the engine called `name`.
 pub(crate) fn describe(name: &str) -> Result<Description> {
-    with_engine(name, Describe)
+    engines::with_engine(name, Describe)
+        .or_else(|_| event_engines::with_engine(name, Describe))
+        .map_err(|_| {
+            let names = [engines::NAMES, event_engines::NAMES].concat();
+            format!("no engine `{name}` in this build: there are {}", names.join(", ")).into()
+        })
 }
 
 struct Describe;
@@ -157,14 +187,10 @@ impl EngineJob for Describe {
     type Output = Description;
 
     fn run<E: Engine>(self) -> Description {
-        let mut version = packages::version(E::PACKAGE);
-        if let Some(library) = E::library() {
-            version = format!("{version} over {library}");
-        }
         Description {
             name: E::NAME,
             kind: E::KIND,
-            version,
+            version: version(E::PACKAGE, E::library()),
             buffered: E::BUFFERED,
             sync: E::SYNC,
             settings: E::SETTINGS,
@@ -172,6 +198,28 @@ impl EngineJob for Describe {
             groups: E::GROUPS,
         }
     }
+}
+
+impl EventEngineJob for Describe {
+    type Output = Description;
+
+    fn run<E: EventEngine>(self) -> Description {
+        Description {
+            name: E::NAME,
+            kind: Kind::Events,
+            version: version(E::PACKAGE, E::library()),
+            buffered: E::BUFFERED,
+            sync: E::SYNC,
+            settings: E::SETTINGS,
+            sync_reaches_device: true,
+            groups: E::GROUPS,
+        }
+    }
+}
+
+fn version(package: &str, library: Option<String>) -> String {
+    let version = packages::version(package);
+    library.map_or_else(|| version.clone(), |library| format!("{version} over {library}"))
 }
 
 /// Measures what `plan` asks for and writes the page.
@@ -209,13 +257,14 @@ fn repeat(plan: &Plan, engine: &str, group: Group, results: &mut Results) {
         done += 1;
         // Limits are cheap, and all else is held against them.
         let over = engine != LIMIT && started.elapsed() * (done + 1) / done > plan.budget;
-        // These two repeat within themselves.
-        if over || matches!(group, Group::Kill | Group::OpenClean) || group.is_long() {
+        // These repeat within themselves.
+        let repeats = matches!(group, Group::Kill | Group::OpenClean | Group::EventsStreams);
+        if over || repeats || group.is_long() {
             break;
         }
     }
     let seconds = started.elapsed().as_secs_f64();
-    eprintln!("{:12} {engine:12} {done} times, {seconds:.1} s", group.name());
+    eprintln!("{:18} {engine:14} {done} times, {seconds:.1} s", group.name());
 }
 
 #[cfg(test)]
@@ -234,6 +283,9 @@ mod tests {
         assert_eq!(Plan { churn: 7, ..plan(true, Some("churn")) }.suffix(), PARTIAL);
         assert_eq!(plan(true, Some("scan")).suffix(), PARTIAL);
         assert_eq!(Plan { keys: 2_000, ..plan(true, None) }.suffix(), PARTIAL);
+        let events = Plan { events: true, ..plan(false, None) };
+        assert_eq!(events.suffix(), "-events");
+        assert_eq!(Plan { keys: 2_000, ..events }.suffix(), PARTIAL);
         let some = Plan { engines: Some(vec!["fjall".to_owned()]), ..plan(false, None) };
         assert_eq!(some.suffix(), PARTIAL);
     }
@@ -243,5 +295,18 @@ mod tests {
         let churn = Row::by_id("churn.write").expect("a row");
         assert!(!plan(true, None).wants(churn));
         assert!(plan(true, Some("churn")).wants(churn));
+    }
+
+    #[test]
+    fn event_stores_run_apart_from_key_value_engines() {
+        let (keys, events) = (plan(false, None), Plan { events: true, ..plan(false, None) });
+        for (row, wanted) in [("insert.batch", [true, false]), ("events.batch", [false, true])] {
+            let row = Row::by_id(row).expect("a row");
+            assert_eq!([keys.wants(row), events.wants(row)], wanted);
+        }
+        let kill = Row::by_id("kill").expect("a row");
+        assert!(keys.wants(kill) && events.wants(kill));
+        let both = Plan { ordered: true, ..events };
+        assert!(both.check().is_err());
     }
 }

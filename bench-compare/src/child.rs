@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use crate::emit::emit;
 use crate::engine::Engine;
-use crate::engines::{EngineJob, with_engine};
-use crate::{Result, limits, memory, steps};
+use crate::engines::{self, EngineJob};
+use crate::event_engine::EventEngine;
+use crate::event_engines::{self, EventEngineJob};
+use crate::{Result, event_steps, limits, memory, steps};
 
 /// The name under which the hand-written loops run.
 pub(crate) const LIMIT: &str = "limit";
@@ -70,7 +72,12 @@ pub(crate) fn main(args: impl Iterator<Item = String>) -> Result<()> {
         limits::run(&task)?;
     } else {
         let engine = task.engine.clone();
-        with_engine(&engine, Work(task))??;
+        let done = match engines::with_engine(&engine, Work(task)) {
+            Ok(done) => done,
+            Err(work) => event_engines::with_engine(&engine, work)
+                .map_err(|_| format!("no engine `{engine}` in this build"))?,
+        };
+        done?;
     }
     emit("peak", memory::peak_bytes()? as f64)?;
     emit("anonymous", memory::anonymous_bytes()? as f64)
@@ -83,5 +90,13 @@ impl EngineJob for Work {
 
     fn run<E: Engine>(self) -> Result<()> {
         steps::run::<E>(&self.0)
+    }
+}
+
+impl EventEngineJob for Work {
+    type Output = Result<()>;
+
+    fn run<E: EventEngine>(self) -> Result<()> {
+        event_steps::run::<E>(&self.0)
     }
 }

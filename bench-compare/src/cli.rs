@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::bench::{self, Plan};
-use crate::engines;
 use crate::row::ROWS;
-use crate::{Result, child};
+use crate::{Result, child, engines, event_engines};
 
 const HELP: &str = "\
 Usage: bench-compare run [OPTIONS]   measure, and write a page with plots into results/
@@ -15,6 +14,7 @@ Usage: bench-compare run [OPTIONS]   measure, and write a page with plots into r
 Options of run:
   --engines A,B   only these engines (default: all of this build)
   --ordered       only ordered engines; the page's name ends in `-ordered`
+  --events        event stores in place of key-value engines; the page's name ends in `-events`
   --rows A,B      only rows whose name, or group's name, begins so (default: all but
                   `churn`, which takes long)
   --keys N        records of the load (default: 1000000)
@@ -25,8 +25,8 @@ Options of run:
   --dir DIR       folder on the disk to measure (default: the folder for temporary files)
 
 A run that leaves out engines or rows, or has other than the default number of keys, is written
-to a page whose name ends in `-partial`. A run of ordered engines names those that it left out;
-`--ordered --rows churn` is written to a page whose name ends in `-churn`.";
+to a page whose name ends in `-partial`. A run of ordered engines or of event stores names
+those that it left out; `--ordered --rows churn` is written to a page whose name ends in `-churn`.";
 
 /// Does what the arguments say.
 pub(crate) fn run(args: Vec<String>) -> Result<()> {
@@ -48,9 +48,10 @@ pub(crate) fn run(args: Vec<String>) -> Result<()> {
 
 fn list() {
     println!("engines: {}", engines::NAMES.join(" "));
+    println!("event stores, with --events: {}", event_engines::NAMES.join(" "));
     println!("rows:");
     for row in ROWS {
-        println!("  {:16} {:12} {}", row.id, row.group.name(), row.title);
+        println!("  {:24} {:18} {}", row.id, row.group.name(), row.title);
     }
 }
 
@@ -61,6 +62,7 @@ fn plan(mut args: impl Iterator<Item = String>) -> Result<Plan> {
         match option.as_str() {
             "--engines" => plan.engines = Some(names(&value()?)),
             "--ordered" => plan.ordered = true,
+            "--events" => plan.events = true,
             "--rows" => plan.rows = Some(names(&value()?)),
             "--keys" => plan.keys = value()?.replace('_', "").parse()?,
             "--churn" => plan.churn = value()?.replace('_', "").parse()?,

@@ -29,12 +29,14 @@ pub(crate) enum Kind {
     Tree,
     /// Sorted, in tables that are merged.
     MergeTree,
+    /// Events in streams: no key-value engine.
+    Events,
 }
 
 impl Kind {
     /// Whether keys come back sorted.
     pub(crate) const fn is_ordered(self) -> bool {
-        !matches!(self, Self::Hash)
+        matches!(self, Self::Tree | Self::MergeTree)
     }
 }
 
@@ -55,7 +57,7 @@ pub(crate) trait Engine: Sized + Sync {
     /// What else was set, and what `settle` does.
     const SETTINGS: &'static str;
     /// The groups this configuration takes part in.
-    const GROUPS: &'static [Group] = Group::ALL;
+    const GROUPS: &'static [Group] = Group::RECORDS;
 
     /// The version of a library outside the lock file.
     fn library() -> Option<String> {

@@ -1,7 +1,7 @@
 //! The engines, one file each behind the feature of its name, and how to reach one by name.
 
 #[cfg(feature = "annals")]
-mod annals;
+pub(crate) mod annals;
 #[cfg(feature = "annals")]
 mod annals_ordered;
 #[cfg(feature = "canopydb")]
@@ -23,21 +23,8 @@ mod sled;
 #[cfg(feature = "surrealkv")]
 mod surrealkv;
 
-use crate::Result;
+use crate::by_name::by_name;
 use crate::engine::Engine;
-
-#[cfg(not(any(
-    feature = "annals",
-    feature = "canopydb",
-    feature = "emdb",
-    feature = "fjall",
-    feature = "heed",
-    feature = "redb",
-    feature = "rocksdb",
-    feature = "sled",
-    feature = "surrealkv"
-)))]
-compile_error!("name at least one engine with --features");
 
 /// Work to be done with an engine that is only known at run time.
 pub(crate) trait EngineJob {
@@ -48,28 +35,8 @@ pub(crate) trait EngineJob {
     fn run<E: Engine>(self) -> Self::Output;
 }
 
-macro_rules! engines {
-    ($($feature:literal $engine:path),+ $(,)?) => {
-        /// The names of all engines compiled in, in the order of the table.
-        pub(crate) const NAMES: &[&str] = &[
-            $(#[cfg(feature = $feature)] <$engine as Engine>::NAME,)+
-        ];
-
-        /// Does `job` with the engine called `name`.
-        pub(crate) fn with_engine<J: EngineJob>(name: &str, job: J) -> Result<J::Output> {
-            $(
-                #[cfg(feature = $feature)]
-                if name == <$engine as Engine>::NAME {
-                    return Ok(job.run::<$engine>());
-                }
-            )+
-            let _ = job;
-            Err(format!("no engine `{name}` in this build: there are {}", NAMES.join(", ")).into())
-        }
-    };
-}
-
-engines! {
+by_name! {
+    Engine, EngineJob:
     "annals" annals::Annals,
     "annals" annals_ordered::AnnalsOrdered,
     "emdb" emdb::Emdb,

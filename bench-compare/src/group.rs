@@ -27,6 +27,28 @@ pub(crate) enum Group {
     Kill,
     /// Overwrites over and over, while compaction runs: amplification and latencies.
     Churn,
+    /// Long batches of events to one stream; disk afterwards.
+    EventsBatch,
+    /// The same, durable.
+    EventsBatchSync,
+    /// One event a commit, at any version and at the one expected.
+    EventsOne,
+    /// Durable commits of one event from one thread.
+    EventsSyncOne,
+    /// Durable commits of one event from eight threads.
+    EventsSyncMany,
+    /// Short batches across many streams.
+    EventsAcross,
+    /// The same, durable.
+    EventsAcrossSync,
+    /// Reads of all events, of a long stream, and of single events.
+    EventsRead,
+    /// Streams written in turn: reading them, and a projection.
+    EventsMixed,
+    /// Opening many short streams.
+    EventsStreams,
+    /// A subscription.
+    EventsLive,
 }
 
 impl Group {
@@ -42,8 +64,51 @@ impl Group {
         Self::Large,
         Self::OpenClean,
         Self::OpenKilled,
+        Self::EventsBatch,
+        Self::EventsBatchSync,
+        Self::EventsOne,
+        Self::EventsSyncOne,
+        Self::EventsSyncMany,
+        Self::EventsAcross,
+        Self::EventsAcrossSync,
+        Self::EventsRead,
+        Self::EventsMixed,
+        Self::EventsStreams,
+        Self::EventsLive,
         Self::Kill,
         Self::Churn,
+    ];
+
+    /// The groups of key-value engines.
+    pub(crate) const RECORDS: &'static [Self] = &[
+        Self::Random,
+        Self::Ordered,
+        Self::Batch,
+        Self::SyncOne,
+        Self::SyncMany,
+        Self::Get,
+        Self::Scan,
+        Self::Large,
+        Self::OpenClean,
+        Self::OpenKilled,
+        Self::Kill,
+        Self::Churn,
+    ];
+
+    /// The groups of event stores.
+    pub(crate) const EVENTS: &'static [Self] = &[
+        Self::EventsBatch,
+        Self::EventsBatchSync,
+        Self::EventsOne,
+        Self::EventsSyncOne,
+        Self::EventsSyncMany,
+        Self::EventsAcross,
+        Self::EventsAcrossSync,
+        Self::EventsRead,
+        Self::EventsMixed,
+        Self::EventsStreams,
+        Self::EventsLive,
+        Self::Kill,
     ];
 
     /// The groups that an engine without an order takes part in.
@@ -81,6 +146,32 @@ impl Group {
             Self::OpenKilled => "open-killed",
             Self::Kill => "kill",
             Self::Churn => "churn",
+            Self::EventsBatch => "events-batch",
+            Self::EventsBatchSync => "events-batch-sync",
+            Self::EventsOne => "events-one",
+            Self::EventsSyncOne => "events-sync-1",
+            Self::EventsSyncMany => "events-sync-8",
+            Self::EventsAcross => "events-across",
+            Self::EventsAcrossSync => "events-across-sync",
+            Self::EventsRead => "events-read",
+            Self::EventsMixed => "events-mixed",
+            Self::EventsStreams => "events-streams",
+            Self::EventsLive => "events-live",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Group;
+
+    #[test]
+    fn every_group_is_of_one_kind_of_engines_or_of_both() {
+        for group in Group::ALL {
+            let kinds = [Group::RECORDS, Group::EVENTS].map(|groups| groups.contains(group));
+            let is_events = group.name().starts_with("events-");
+            assert_eq!(kinds, [!is_events, is_events || *group == Group::Kill], "{group:?}");
+        }
+        assert_eq!(Group::ALL.len() + 1, Group::RECORDS.len() + Group::EVENTS.len());
     }
 }

@@ -15,7 +15,10 @@ use scratch::Scratch;
 
 /// Whether a hand-written loop bounds the group.
 pub(crate) const fn has_limit(group: Group) -> bool {
-    !matches!(group, Group::OpenClean | Group::OpenKilled | Group::Kill | Group::Churn)
+    !matches!(
+        group,
+        Group::OpenClean | Group::OpenKilled | Group::Kill | Group::Churn | Group::EventsStreams
+    )
 }
 
 /// Runs `group` on `engine` once.
@@ -41,15 +44,25 @@ pub(crate) fn run(plan: &Plan, engine: &str, group: Group, results: &mut Results
             kill_when_loaded(&Task { step: "load-and-wait".to_owned(), ..task.clone() })?;
             open(&task, "open.killed", group, results)?;
         }
+        Group::EventsStreams => {
+            finish(&Task { step: "load-streams".to_owned(), ..task.clone() })?;
+            for _ in 0..plan.runs {
+                let opened = finish(&Task { step: "open-streams".to_owned(), ..task.clone() })?;
+                keep(engine, group, &opened, results);
+            }
+        }
         _ => {
             keep(engine, group, &finish(&task)?, results);
             let row = match group {
                 Group::Batch => Some("disk"),
                 Group::Scan => Some("disk.compacted"),
+                Group::EventsBatch => Some("events.disk"),
                 _ => None,
             };
             if let Some(row) = row.filter(|_| engine != crate::child::LIMIT) {
-                results.add(engine, row, disk_use::allocated_bytes(scratch.path())? as f64);
+                let bytes = disk_use::allocated_bytes(scratch.path())? as f64;
+                let each = if group == Group::EventsBatch { plan.keys as f64 } else { 1.0 };
+                results.add(engine, row, bytes / each);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What this machine allows: loops written by hand, without an engine, one for each group of rows.
 
 mod encode;
+mod events;
 mod flush;
 pub(crate) mod mapped;
 mod sorted;
@@ -25,6 +26,16 @@ pub(crate) fn run(task: &Task) -> Result<()> {
         "get" => table::run(task),
         "scan" => sorted::run(task),
         "large" => stream::run(task),
+        "events-batch" => events::batch(task),
+        "events-batch-sync" => events::batch_sync(task),
+        "events-one" => events::one(task),
+        "events-sync-1" => events::sync(task, 1),
+        "events-sync-8" => events::sync(task, 8),
+        "events-across" => events::across(task),
+        "events-across-sync" => events::across_sync(task),
+        "events-read" => events::read(task),
+        "events-mixed" => events::mixed(task),
+        "events-live" => events::live(task),
         other => Err(format!("no limit is known for `{other}`").into()),
     }
 }

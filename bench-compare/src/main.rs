@@ -2,10 +2,17 @@
 //!
 //! The same binary plays both parts. As the parent ([`bench`]) it starts itself once for each
 //! engine and group of rows, in a fresh folder, and gathers what the children print. As a child
-//! ([`steps`], [`limits`]) it does one piece of work, checks what it reads, and prints figures.
+//! ([`steps`], [`event_steps`], [`limits`]) it does one piece of work, checks what it reads, and prints
+//! figures.
 //! [`report`] turns the figures into a page and its plots.
 
+#![cfg_attr(
+    not(all(feature = "annals", feature = "sqlite", feature = "varvedb")),
+    allow(dead_code, reason = "a build may have no engine that takes part in some workload")
+)]
+
 mod bench;
+mod by_name;
 mod child;
 mod cli;
 mod data;
@@ -13,6 +20,10 @@ mod disk_use;
 mod emit;
 mod engine;
 mod engines;
+mod event;
+mod event_engine;
+mod event_engines;
+mod event_steps;
 mod file_writes;
 mod group;
 mod groups;

@@ -12,7 +12,7 @@ pub(crate) enum Unit {
     BytesPerSecond,
     /// Milliseconds: less is better.
     Ms,
-    /// Bytes a key: less is better.
+    /// Bytes for each key, event or stream: less is better.
     BytesPerKey,
     /// Bytes: less is better.
     Bytes,
@@ -53,6 +53,14 @@ pub(crate) struct Row {
 const WRITE_CALL: &str = "the `write` call of one encoded record, nothing else";
 const TABLE_HIT: &str =
     "independent look-ups in an open table of 64-bit addresses, the value checked in one buffer";
+
+const EVENTS_WALKED: &str = "an array of events of 80 bytes each, walked through";
+const EVENTS_COPIED: &str =
+    "encode 80 bytes an event, CRC-32C and copy into a mapped file whose pages are there";
+const EVENTS_FLUSHED: &str =
+    "encode 80 bytes an event, CRC-32C, `write` over written blocks and one `fdatasync` a batch";
+const EVENT_WRITTEN: &str = "encode 80 bytes an event and `write` them, nothing else";
+const EVENT_CHANNEL: &str = "a number through a channel to a thread that waits in it";
 
 const SORTED: &str = "all records sorted in one buffer, found by halving, walked through";
 
@@ -130,6 +138,130 @@ pub(crate) const ROWS: &[Row] = &[
     churn("churn.space", "churn: disk at the end for each byte of live records", Unit::Times),
     churn("churn.space.most", "churn: the same, the most there was", Unit::Times),
     churn("churn.runs", "churn: sorted runs at the end", Unit::Count),
+    row("events.batch", "append, 10,000 a commit, one stream", Group::EventsBatch, EVENTS_COPIED)
+        .buffered(),
+    row(
+        "events.batch.sync",
+        "append, 10,000 a commit, one stream, Sync",
+        Group::EventsBatchSync,
+        EVENTS_FLUSHED,
+    )
+    .synced(),
+    row("events.one", "append, one a commit, expecting nothing", Group::EventsOne, EVENT_WRITTEN)
+        .buffered(),
+    row(
+        "events.exact",
+        "append, one a commit, expecting the exact version",
+        Group::EventsOne,
+        EVENT_WRITTEN,
+    )
+    .buffered(),
+    row(
+        "events.sync.1",
+        "append, one a commit, Sync, 1 thread",
+        Group::EventsSyncOne,
+        "200 bytes over written blocks and one `fdatasync`",
+    )
+    .synced(),
+    row(
+        "events.sync.8",
+        "append, one a commit, Sync, 8 threads",
+        Group::EventsSyncMany,
+        "8 records a flush over written blocks",
+    )
+    .synced(),
+    row(
+        "events.short",
+        "append, 100 a commit to one of 10,000 streams",
+        Group::EventsAcross,
+        EVENTS_COPIED,
+    )
+    .buffered(),
+    row(
+        "events.short.sync",
+        "append, 100 a commit to one of 10,000 streams, Sync",
+        Group::EventsAcrossSync,
+        EVENTS_FLUSHED,
+    )
+    .synced(),
+    row(
+        "events.across",
+        "append, 100 a commit to 100 of 10,000 streams",
+        Group::EventsAcross,
+        EVENTS_COPIED,
+    )
+    .buffered(),
+    row(
+        "events.across.sync",
+        "append, 100 a commit to 100 of 10,000 streams, Sync",
+        Group::EventsAcrossSync,
+        EVENTS_FLUSHED,
+    )
+    .synced(),
+    row("events.all", "all events in global order", Group::EventsRead, EVENTS_WALKED),
+    row(
+        "events.all.reopened",
+        "all events in global order, the first after reopening",
+        Group::EventsRead,
+        "",
+    ),
+    row("events.stream", "one long stream, forward", Group::EventsRead, EVENTS_WALKED),
+    row("events.stream.back", "one long stream, backward", Group::EventsRead, EVENTS_WALKED),
+    row("events.get", "get by stream and version, in sequence", Group::EventsRead, EVENTS_WALKED),
+    row("events.get.at", "get by global place, in sequence", Group::EventsRead, EVENTS_WALKED),
+    row(
+        "events.mixed",
+        "10,000 streams written in turn, one read after the other",
+        Group::EventsMixed,
+        "the array of events, and for each stream an array of the places of its events",
+    ),
+    row(
+        "events.projection",
+        "projection of all into totals of 10,000 streams, 1,000 events a commit",
+        Group::EventsMixed,
+        "the array of events walked through, each added to a hash table in memory",
+    )
+    .buffered(),
+    row(
+        "events.live.p50",
+        "subscription: from append to the follower, p50",
+        Group::EventsLive,
+        EVENT_CHANNEL,
+    )
+    .unit(Unit::Us)
+    .buffered(),
+    row("events.live.p99", "the same, p99", Group::EventsLive, EVENT_CHANNEL)
+        .unit(Unit::Us)
+        .buffered(),
+    row(
+        "events.open",
+        "a stream of 5 events for each key: open, and read one",
+        Group::EventsStreams,
+        "",
+    )
+    .unit(Unit::Ms),
+    row("events.count", "the same: count the streams", Group::EventsStreams, "").unit(Unit::Ms),
+    row(
+        "events.open.memory",
+        "the same: anonymous memory a stream, one stream read",
+        Group::EventsStreams,
+        "",
+    )
+    .unit(Unit::BytesPerKey),
+    row(
+        "events.open.memory.read",
+        "the same: anonymous memory a stream, all streams read",
+        Group::EventsStreams,
+        "",
+    )
+    .unit(Unit::BytesPerKey),
+    row(
+        "events.disk",
+        "disk an event, after load and close",
+        Group::EventsBatch,
+        "the fields alone",
+    )
+    .unit(Unit::BytesPerKey),
     row("kill", "acknowledged records lost to kill -9", Group::Kill, "").unit(Unit::Lost),
 ];
 

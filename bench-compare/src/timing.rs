@@ -20,7 +20,12 @@ pub(crate) struct Timed {
 impl Timed {
     /// Operations a second.
     pub(crate) fn rate(&self) -> f64 {
-        self.ops as f64 / (self.ended - self.started).as_secs_f64()
+        self.ops as f64 / self.took().as_secs_f64()
+    }
+
+    /// The time from the start to the end.
+    pub(crate) fn took(&self) -> Duration {
+        self.ended - self.started
     }
 
     /// The sum of what several threads did, from the first start to the last end.

@@ -16,7 +16,7 @@ pub(crate) struct Annals {
 }
 
 /// Opens a database that commits as `mode` says.
-pub(super) fn open_database(dir: &Path, mode: Mode) -> Result<Database> {
+pub(crate) fn open_database(dir: &Path, mode: Mode) -> Result<Database> {
     let durability = match mode {
         Mode::Buffered => Durability::Buffered,
         Mode::Sync => Durability::Sync,

@@ -28,7 +28,7 @@ pub(super) fn eight(task: &Task) -> Result<()> {
 }
 
 /// Commits a second when `together` of them share each of `flushes`.
-fn over_written_blocks(task: &Task, flushes: u64, together: u64) -> Result<f64> {
+pub(super) fn over_written_blocks(task: &Task, flushes: u64, together: u64) -> Result<f64> {
     let mut file =
         OpenOptions::new().write(true).create_new(true).open(task.dir.join("written"))?;
     let size = COMMIT.len() as u64;

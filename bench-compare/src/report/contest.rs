@@ -23,17 +23,25 @@ pub(super) const HASH: Contest = Contest { title: "Ratios", ours: "annals", orde
 pub(super) const ORDERED: Contest =
     Contest { title: "Ratios of the ordered keyspace", ours: "annals-ordered", ordered: true };
 
+/// The event store against the others.
+pub(super) const EVENTS: Contest =
+    Contest { title: "Ratios", ours: "annals-events", ordered: false };
+
 /// Whether the engine is ours.
 pub(super) fn is_ours(engine: &str) -> bool {
-    [HASH.ours, ORDERED.ours].contains(&engine)
+    [HASH.ours, ORDERED.ours, EVENTS.ours].contains(&engine)
 }
 
 /// The contests of a run: those whose engine of ours took part, or that of all.
 pub(super) fn contests(report: &Report<'_>) -> Vec<Contest> {
     let ran = |contest: &Contest| report.engines.iter().any(|engine| engine.name == contest.ours);
-    let mut contests: Vec<_> = [HASH, ORDERED].into_iter().filter(ran).collect();
+    let mut contests: Vec<_> = [HASH, ORDERED, EVENTS].into_iter().filter(ran).collect();
     if contests.is_empty() {
-        contests.push(if report.plan.ordered { ORDERED } else { HASH });
+        contests.push(match (report.plan.ordered, report.plan.events) {
+            (_, true) => EVENTS,
+            (true, false) => ORDERED,
+            (false, false) => HASH,
+        });
     }
     contests
 }

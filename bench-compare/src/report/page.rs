@@ -8,13 +8,14 @@ use super::{Report, figure};
 use crate::bench::describe;
 use crate::child::LIMIT;
 use crate::data::{KEY_BYTES, LARGE_BYTES, VALUE_BYTES};
-use crate::engines::NAMES;
+use crate::event::FIELD_BYTES;
 use crate::group::Group;
 use crate::memory::WARM_BYTES;
 use crate::row::{Row, Unit};
 
 const NONE: &str = "–";
 const CHURNED: &str = "overwrites of `churn`";
+const LARGE: &str = "large values";
 
 /// Writes the page; `plots` are titles and files.
 pub(super) fn page(report: &Report<'_>, plots: &[(&str, String)]) -> String {
@@ -65,10 +66,12 @@ fn head(page: &mut String, report: &Report<'_>) {
         line(page, format_args!("**A partial run: not to be quoted.**\n"));
     }
     let ran = |name: &str| report.engines.iter().any(|engine| engine.name == name);
-    let left_out: Vec<_> = NAMES
+    let left_out: Vec<_> = plan
+        .names()
         .iter()
         .filter_map(|name| describe(name).ok())
-        .filter(|engine| plan.ordered && engine.kind.is_ordered() && !ran(engine.name))
+        .filter(|engine| plan.events || plan.ordered && engine.kind.is_ordered())
+        .filter(|engine| !ran(engine.name))
         .map(|engine| engine.name)
         .collect();
     if !left_out.is_empty() {
@@ -83,8 +86,15 @@ fn head(page: &mut String, report: &Report<'_>) {
             "kernel, file system",
             format!("Linux {}, {}{durable}", machine.kernel, machine.file_system),
         ),
-        ("records", format!("{} keys of {KEY_BYTES} bytes, values of {VALUE_BYTES}", plan.keys)),
-        ("large values", format!("{} KiB", LARGE_BYTES / 1024)),
+        (
+            "records",
+            if plan.events {
+                format!("{} events, each two u64, a u32 and a text: {FIELD_BYTES} bytes", plan.keys)
+            } else {
+                format!("{} keys of {KEY_BYTES} bytes, values of {VALUE_BYTES}", plan.keys)
+            },
+        ),
+        (LARGE, format!("{} KiB", LARGE_BYTES / 1024)),
         (
             "repetitions",
             format!("up to {} within {} s, the median", plan.runs, plan.budget.as_secs()),
@@ -99,7 +109,13 @@ fn head(page: &mut String, report: &Report<'_>) {
         (CHURNED, plan.churn.to_string()),
         ("duration", format!("{:.1} minutes", report.took.as_secs_f64() / 60.0)),
     ] {
-        if name != CHURNED || report.rows().any(|row| row.group == Group::Churn) {
+        let measured = |group| report.rows().any(|row| row.group == group);
+        let shown = match name {
+            CHURNED => measured(Group::Churn),
+            LARGE => measured(Group::Large),
+            _ => true,
+        };
+        if shown {
             cells(page, &[name.to_owned(), value]);
         }
     }
@@ -205,9 +221,16 @@ fn memory(page: &mut String, report: &Report<'_>) {
     line(
         page,
         format_args!(
-            "The most that was resident (mapped files included) / anonymous memory at the end. The \
-         keys' order for random look-ups takes {} of it in the groups `random`, `get`, `scan`, `large` and `churn`.\n",
-            bytes(report.plan.keys as f64 * 4.0)
+            "The most that was resident (mapped files included) / anonymous memory at the end.{}\n",
+            if report.plan.events {
+                String::new()
+            } else {
+                format!(
+                    " The keys' order for random look-ups takes {} of it in the groups `random`, `get`, \
+                     `scan`, `large` and `churn`.",
+                    bytes(report.plan.keys as f64 * 4.0)
+                )
+            }
         ),
     );
     let groups: Vec<Group> = Group::ALL

@@ -50,6 +50,44 @@ pub(super) const PLOTS: &[Plot] = &[
         title: "Overwrites while compaction runs: amplification",
         rows: &["churn.write", "churn.space", "churn.space.most", "churn.runs"],
     },
+    Plot {
+        name: "writes",
+        title: "Events: appends, Buffered",
+        rows: &["events.batch", "events.one", "events.exact", "events.short", "events.across"],
+    },
+    Plot {
+        name: "sync",
+        title: "Events: appends, Sync",
+        rows: &[
+            "events.batch.sync",
+            "events.sync.1",
+            "events.sync.8",
+            "events.short.sync",
+            "events.across.sync",
+        ],
+    },
+    Plot {
+        name: "reads",
+        title: "Events: reads",
+        rows: &[
+            "events.all",
+            "events.stream",
+            "events.stream.back",
+            "events.get",
+            "events.get.at",
+            "events.mixed",
+        ],
+    },
+    Plot {
+        name: "follow",
+        title: "Events: projection and subscription",
+        rows: &["events.projection", "events.live.p50", "events.live.p99"],
+    },
+    Plot {
+        name: "space",
+        title: "Events: opening, memory and disk",
+        rows: &["events.open", "events.open.memory", "events.disk"],
+    },
 ];
 
 const WIDTH: usize = 760;

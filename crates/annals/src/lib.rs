@@ -3,31 +3,32 @@
 //!
 //! This crate is the front door: it re-exports the vocabulary of a user and nothing else. Today it
 //! holds ordered keyspaces (sorted keys, ranges and prefixes, larger than memory), hash keyspaces (point
-//! look-ups straight from the log), atomic batches across keyspaces of both kinds, snapshots, a change
+//! look-ups straight from the log), streams of events, atomic batches across all of them, snapshots, a change
 //! feed, backups and verification.
 //!
 //! ```
-//! use annals::{Database, Durability};
+//! use annals::{Database, Durability, ExpectedVersion, NewEvent};
 //!
 //! # let folder = std::env::temp_dir().join(format!("annals-facade-{}", std::process::id()));
 //! let db = Database::builder().durability(Durability::Sync).open(&folder)?;
-//! let (stock, orders) = (db.hash_keyspace("stock")?, db.keyspace("orders")?);
+//! let (stock, days) = (db.hash_keyspace("stock")?, db.keyspace("days")?);
+//! let orders = db.category("orders")?;
 //! stock.insert("apple", "42")?;
 //!
 //! // State and what explains it, together or not at all.
 //! let mut batch = db.batch();
 //! batch.insert(&stock, "apple", "41")?;
-//! batch.insert(&orders, "17", "one apple")?;
+//! batch.insert(&days, "11-20/17", "one apple")?;
+//! let placed = NewEvent::json("placed", r#"{"apples":1}"#);
+//! batch.append(&orders, 17u64, &[placed], ExpectedVersion::NoStream)?;
 //! batch.commit()?;
 //!
 //! // A value of a hash keyspace is read in place: no copy, no allocation.
 //! assert_eq!(stock.get("apple")?.as_deref(), Some(&b"41"[..]));
 //! // An ordered keyspace has its keys in their order.
-//! assert_eq!(orders.range("1".."2")?.count(), 1);
-//!
-//! // What happened, in order.
-//! let inserts = db.changes(db.oldest_seq())?.try_next()?.is_some();
-//! assert!(inserts);
+//! assert_eq!(days.range("11-20".."11-21")?.count(), 1);
+//! // A stream has what happened to one thing.
+//! assert_eq!(orders.last(17u64)?.expect("one event").data(), br#"{"apples":1}"#);
 //! db.close()?;
 //! # std::fs::remove_dir_all(&folder).ok();
 //! # Ok::<(), annals::Error>(())
@@ -35,7 +36,11 @@
 //!
 //! # Features
 //! `zstd`: ordered keyspaces may keep their tables compressed with Zstandard, besides LZ4 (brings C
-//! sources). Not on by default; the `annals` command has it.
+//! sources). `chained-events`: categories whose events are chained by hashes, so that it shows when one is
+//! changed later. Neither is on by default; the `annals` command has both.
+//!
+//! `cqrs-es`: the module `cqrs`, which makes a database the event store and the store of views of a program
+//! that is written with the crate [`cqrs-es`](https://docs.rs/cqrs-es). Not on by default.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -54,6 +59,24 @@ pub use annals_engine::{
 
 // How ordered keyspaces keep their tables.
 pub use annals_engine::{Compression, LEVELS, Style, TreeOptions};
+
+// Streams.
+pub use annals_engine::{
+    Aggregate, Aggregates, Appended, Category, ChainHead, Consumer, Delivery, EventFormat,
+    EventHash, EventType, Events, EventsOf, ExpectedVersion, Loaded, NewEvent, Parked,
+    PersistentInfo, PersistentOptions, PersistentSubscription, Projection, Projector,
+    RecordedEvent, Replayed, Retention, STREAM_ID_BYTES_MAX, StartAt, Strategy, StreamId,
+    StreamInfo, StreamReader, Streams, Subscription, Ticket, TypedEvent, VerifiedChain, Work,
+};
+pub use annals_events::{Event, EventField};
+
+/// What an event is: types with versions, archives that are read in place, upcasts.
+pub use annals_events as events;
+
+/// The persistence traits of the crate `cqrs-es` over a database.
+#[cfg(feature = "cqrs-es")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cqrs-es")))]
+pub use annals_cqrs as cqrs;
 
 // Changes and care.
 pub use annals_engine::{

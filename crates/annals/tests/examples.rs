@@ -2,9 +2,16 @@
 
 use std::{error::Error, path::Path, process::Command};
 
+#[cfg(feature = "chained-events")]
+#[allow(dead_code, reason = "an example's `main` is called by its users")]
+#[path = "../examples/audit_log.rs"]
+mod audit_log;
 #[allow(dead_code, reason = "an example's `main` is called by its users")]
 #[path = "../examples/backup.rs"]
 mod backup;
+#[allow(dead_code, reason = "an example's `main` is called by its users")]
+#[path = "../examples/bank_account.rs"]
+mod bank_account;
 #[allow(dead_code, reason = "an example's `main` is called by its users")]
 #[path = "../examples/counters.rs"]
 mod counters;
@@ -21,6 +28,9 @@ mod quickstart;
 #[path = "../examples/sessions.rs"]
 mod sessions;
 #[allow(dead_code, reason = "an example's `main` is called by its users")]
+#[path = "../examples/shopping_cart.rs"]
+mod shopping_cart;
+#[allow(dead_code, reason = "an example's `main` is called by its users")]
 #[path = "../examples/snapshot_report.rs"]
 mod snapshot_report;
 #[allow(dead_code, reason = "an example's `main` is called by its users")]
@@ -33,9 +43,21 @@ fn in_a_fresh_directory(run: impl FnOnce(&Path) -> Outcome) -> Outcome {
     run(tempfile::tempdir()?.path())
 }
 
+#[cfg(feature = "chained-events")]
+#[test]
+fn audit_log_runs() -> Outcome {
+    in_a_fresh_directory(|dir| audit_log::run(dir).and_then(|()| audit_log::run(dir)))
+}
+
 #[test]
 fn backup_runs() -> Outcome {
     in_a_fresh_directory(backup::run)
+}
+
+#[test]
+fn bank_account_runs() -> Outcome {
+    // A second run finds the accounts of the first.
+    in_a_fresh_directory(|dir| bank_account::run(dir).and_then(|()| bank_account::run(dir)))
 }
 
 #[test]
@@ -56,6 +78,12 @@ fn quickstart_runs() -> Outcome {
 #[test]
 fn sessions_runs() -> Outcome {
     in_a_fresh_directory(sessions::run)
+}
+
+#[test]
+fn shopping_cart_runs() -> Outcome {
+    // A second run adds a cart to that of the first.
+    in_a_fresh_directory(|dir| shopping_cart::run(dir).and_then(|()| shopping_cart::run(dir)))
 }
 
 #[test]

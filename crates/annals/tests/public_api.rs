@@ -3,11 +3,13 @@
 #![allow(unused_imports, reason = "that the paths exist is the test")]
 
 use annals::{
-    Background, BackupReport, Builder, CHECKPOINT_VERSION, CasOutcome, Change, ChangeKind, Changes,
-    CheckpointReport, Commit, CompactReport, Damage, Database, Durability, Entry, Error, ErrorKind,
-    Guard, HashKeyspace, Holder, Iter, KEY_BYTES_MAX, KEYSPACE_NAME_BYTES_MAX, KeyspaceInfo,
-    KeyspaceKind, KeyspaceOptions, KeyspaceStats, LogStats, Position, Recovery, Result, Seq,
-    Snapshot, SnapshotStats, Stats, VALUE_BYTES_MAX, VerifyReport, WriteBatch, WriteOptions,
+    Appended, Background, BackupReport, Builder, CHECKPOINT_VERSION, CasOutcome, Category,
+    ChainHead, Change, ChangeKind, Changes, CheckpointReport, Commit, CompactReport, Damage,
+    Database, Durability, Entry, Error, ErrorKind, EventFormat, EventHash, EventType, Events,
+    ExpectedVersion, Guard, HashKeyspace, Holder, Iter, KEY_BYTES_MAX, KEYSPACE_NAME_BYTES_MAX,
+    KeyspaceInfo, KeyspaceKind, KeyspaceOptions, KeyspaceStats, LogStats, NewEvent, Position,
+    RecordedEvent, Recovery, Result, STREAM_ID_BYTES_MAX, Seq, Snapshot, SnapshotStats, Stats,
+    StreamId, StreamReader, VALUE_BYTES_MAX, VerifiedChain, VerifyReport, WriteBatch, WriteOptions,
     data_dir,
     disk::{Disk, MemoryDisk, RealDisk, SimDisk, SimOptions, WriteMode},
 };
@@ -17,6 +19,7 @@ fn handles_are_cheap_to_share() {
     fn shared<T: Clone + Send + Sync + 'static>() {}
     shared::<Database>();
     shared::<HashKeyspace>();
+    shared::<Category>();
     shared::<Snapshot>();
     shared::<Error>();
 }

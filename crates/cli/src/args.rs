@@ -1,5 +1,11 @@
 //! The command line as typed. Nothing is decided here: [`crate::plan`] turns it into commands.
 
+mod streams;
+
+pub(crate) use streams::{
+    AppendArgs, ImportEventsArgs, LogArgs, ReadArgs, StreamArg, StreamCommand, StreamsArgs,
+};
+
 use crate::{failure::Failure, units};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::{ffi::OsString, num::NonZeroU64, path::PathBuf, process::ExitCode, time::Duration};
@@ -7,17 +13,17 @@ use std::{ffi::OsString, num::NonZeroU64, path::PathBuf, process::ExitCode, time
 const EXIT_CODES: &str = "\
 Exit codes:
   0  ok
-  1  not found: the key, the keyspace, the backup, or a place in the log
+  1  not found: the key, the keyspace, the stream, the backup, or a place in the log
   2  usage: the command cannot work as it was written
-  3  corrupt: bytes on disk are not what was written
+  3  corrupt: bytes on disk are not what was written, or a chained stream is not what was appended
   4  locked: another process has the database open for writing
-  5  anything else, also if there is no database in --data
+  5  anything else, also if there is no database in --data, or a stream is not at --expected-version
 Errors go to standard error; with --json as one object {\"error\", \"kind\", \"exit_code\"}.";
 
 /// Look at, fill, check, back up and measure an Annals database.
 ///
-/// Commands that only read (get, keys, scan, stats, verify, changes, keyspace list and stats) work
-/// beside a live writer and never create or change anything.
+/// Commands that only read (get, keys, scan, read, log, streams, stream info and verify, stats, verify, changes,
+/// keyspace list and stats) work beside a live writer and never create or change anything.
 #[derive(Debug, Parser)]
 #[command(name = "annals", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub(crate) struct CommandLine {
@@ -101,6 +107,34 @@ pub(crate) enum CommandArgs {
     Scan(ScanArgs),
     /// Load records from a file or standard input, one a line
     BatchPut(BatchPutArgs),
+    /// Append an event to a stream, and print its version and sequence number; makes the database and
+    /// the category on first use
+    Append(AppendArgs),
+    /// List the events of a stream, in their order
+    Read(ReadArgs),
+    /// List the events of all streams, in the order in which they were appended
+    Log(LogArgs),
+    /// List the categories of streams, or the streams of one
+    ///
+    /// Events are counted by a look at each stream.
+    Streams(StreamsArgs),
+    /// Show a stream as a whole, truncate, delete or archive it, or say how much of it is kept
+    ///
+    /// Versions and the order of all events never change: what is left keeps its version, and the next event
+    /// gets the one behind the last that the stream ever had. Space is given back when the log is compacted.
+    #[command(subcommand)]
+    Stream(StreamCommand),
+    /// Load events from a file or standard input, one JSON object a line
+    ///
+    /// An object has the fields category, stream (a number or a text, read as `annals read` reads an ID), type and
+    /// data, and may have expected_version (a version, "any", "none" or "exists"), id, correlation and causation
+    /// (UUIDs), type_version, and metadata (texts by name); data_base64 and format ("bytes" or "archive") stand
+    /// for data that are no JSON. seq, version, time and hash are ignored, so that it takes what `annals log --json`
+    /// prints. An event whose id its stream has already is passed over: a load that broke off can be repeated.
+    ///
+    /// A line that cannot be stored ends the load and is named. The batches before it stay, of its own nothing is
+    /// stored.
+    ImportEvents(ImportEventsArgs),
     /// List, create, drop or look at keyspaces
     #[command(subcommand)]
     Keyspace(KeyspaceCommand),
@@ -113,13 +147,15 @@ pub(crate) enum CommandArgs {
     /// Read every byte and name file and offset of any damage, in tables also the keys concerned
     ///
     /// Counts the records in the log and in tables, those that were replaced or removed since and those that
-    /// compaction has moved included, and the keys that the keyspaces hold now.
+    /// compaction has moved included, and the keys that the keyspaces hold now. Of chained categories the hashes
+    /// of all events are computed anew, and a stream that is not what was appended is named with the version
+    /// at which that shows.
     Verify,
     /// Write what is in memory to checkpoint files, so that opening reads less of the log
     Checkpoint,
-    /// Rewrite segments of the log that hold mostly dead records, or the tables of an ordered keyspace
+    /// Rewrite segments of the log that hold dead records, or the tables of an ordered keyspace
     ///
-    /// Without a keyspace the log is compacted: segments that hold mostly records which were replaced or
+    /// Without a keyspace the log is compacted: segments that hold records which were replaced or
     /// removed since go. With one, its tables are merged until each key lies in one place, without what
     /// was replaced, removed or has expired.
     Compact(CompactArgs),
@@ -135,8 +171,8 @@ pub(crate) enum CommandArgs {
     ///
     /// Where the log no longer has the first ones, a note on standard error says where it begins.
     Changes(ChangesArgs),
-    /// The whole job on your own data, in a temporary database below TMPDIR: store, read back, prove, kill a
-    /// writing child and recover, back up, damage a copy and find it
+    /// The whole job on your own data, in a temporary database below TMPDIR: store, read back, prove, append
+    /// events, kill a writing child and recover, back up, damage a copy and find it
     Tour(TourArgs),
     /// Measure this machine: throughput and latencies, in a temporary database below TMPDIR
     ///
@@ -270,15 +306,19 @@ pub(crate) enum KeyspaceCommand {
         name: String,
         /// What it is good at [default: ordered]
         #[arg(long, value_enum)]
-        kind: Option<KindArg>,
-        /// Let records expire after this long unless they say otherwise, such as 250ms, 90s, 5m,
-        /// 2h or 7d; a bare number is seconds
+        kind: Option<AnyKindArg>,
+        /// Let records, and events, expire after this long unless they say otherwise, such as 250ms, 90s,
+        /// 5m, 2h or 7d; a bare number is seconds
         #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
         ttl: Option<Duration>,
+        /// Of a category: let each event carry a hash of itself and of all before it in its stream, so that
+        /// it shows when one is changed, removed, put in or put elsewhere; 64 bytes more an event
+        #[arg(long)]
+        chained: bool,
         #[command(flatten)]
         writing: WritingArgs,
     },
-    /// Remove a keyspace and all it holds
+    /// Remove a keyspace and all it holds; of a category all its streams
     Drop {
         /// Its name
         name: String,
@@ -297,6 +337,17 @@ pub(crate) enum KeyspaceCommand {
 }
 
 /// The kinds of keyspaces by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AnyKindArg {
+    /// Point look-ups without a copy; all keys are in memory
+    Hash,
+    /// Keys in their order: ranges and prefixes, also of more data than memory
+    Ordered,
+    /// A category of event streams
+    Streams,
+}
+
+/// The kinds of keyspaces that hold keys and values, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum KindArg {
     /// Point look-ups without a copy; all keys are in memory
@@ -374,6 +425,9 @@ impl CommandArgs {
             Self::Put(args) => args.writing,
             Self::Delete(args) => args.writing,
             Self::BatchPut(args) => args.writing,
+            Self::Append(args) => args.writing,
+            Self::ImportEvents(args) => args.writing,
+            Self::Stream(args) => args.writing(),
             Self::Keyspace(
                 KeyspaceCommand::Create { writing, .. } | KeyspaceCommand::Drop { writing, .. },
             ) => *writing,
@@ -474,7 +528,10 @@ mod tests {
 
     #[test]
     fn zero_and_contradictions_are_refused() {
-        let bad: [&[&str]; 5] = [
+        let bad: [&[&str]; 8] = [
+            &["annals", "read", "orders", "7", "--follow", "--backward"],
+            &["annals", "append", "orders", "7", "{}", "--expected-version", "-1"],
+            &["annals", "import-events", "f", "--batch", "0"],
             &["annals", "batch-put", "f", "--batch", "0"],
             &["annals", "batch-put", "f", "--separator", ";", "--key-from-line-number"],
             &["annals", "bench", "--threads", "0"],

@@ -1,4 +1,4 @@
-//! A keyspace of either kind, as commands use it: which kind it is, the catalog says.
+//! A keyspace of keys and values, as commands use it: which kind it is, the catalog says.
 
 mod walk;
 
@@ -14,7 +14,7 @@ use annals::{
 };
 use std::ops::ControlFlow;
 
-/// A keyspace of either kind.
+/// A keyspace of keys and values, of either kind.
 #[derive(Debug)]
 pub(crate) enum Keyspace {
     Hash(HashKeyspace),
@@ -27,13 +27,13 @@ pub(crate) fn make(
     name: &str,
     kind: KeyspaceKind,
     options: KeyspaceOptions,
-) -> Result<Keyspace> {
-    Ok(match kind {
-        KeyspaceKind::Ordered => {
-            Keyspace::Ordered(db.create_keyspace(name, options, TreeOptions::default())?)
-        }
-        _ => Keyspace::Hash(db.create_hash_keyspace(name, options)?),
-    })
+) -> Result<()> {
+    match kind {
+        KeyspaceKind::Ordered => drop(db.create_keyspace(name, options, TreeOptions::default())?),
+        KeyspaceKind::Streams => drop(db.create_category(name, options)?),
+        _ => drop(db.create_hash_keyspace(name, options)?),
+    }
+    Ok(())
 }
 
 /// The keyspace `name` in the catalog, which must be there.
@@ -44,8 +44,19 @@ pub(crate) fn find(db: &Database, name: &str) -> Result<KeyspaceInfo> {
 
 /// A keyspace that is not there, with those that are.
 pub(crate) fn unknown(db: &Database, name: &str) -> Failure {
+    unknown_of(db, name, "keyspace", |_| true)
+}
+
+/// A keyspace that is not there, with those that are of a kind that `fits` and is called `what`.
+pub(crate) fn unknown_of(
+    db: &Database,
+    name: &str,
+    what: &str,
+    fits: impl Fn(KeyspaceKind) -> bool,
+) -> Failure {
     const SHOWN: usize = 10;
-    let all = db.keyspaces();
+    let mut all = db.keyspaces();
+    all.retain(|info| fits(info.kind));
     let shown: Vec<String> =
         all.iter().take(SHOWN).map(|info| format!("`{}`", brief(info.name.as_bytes()))).collect();
     let there = match (all.len(), all.len().saturating_sub(SHOWN)) {
@@ -53,7 +64,16 @@ pub(crate) fn unknown(db: &Database, name: &str) -> Failure {
         (_, 0) => format!("there is {}", shown.join(", ")),
         (_, more) => format!("there is {} and {more} more", shown.join(", ")),
     };
-    Failure::not_found(format!("there is no keyspace `{}`; {there}", brief(name.as_bytes())))
+    Failure::not_found(format!("there is no {what} `{}`; {there}", brief(name.as_bytes())))
+}
+
+/// A category of streams has commands of its own.
+fn is_category(name: &str) -> Failure {
+    let name = brief(name.as_bytes());
+    Failure::usage(format!(
+        "`{name}` is a category of streams: `annals read {name} ID` reads a stream of it, `annals log \
+         --stream {name}` all of them, `annals append {name} ID JSON` adds to one"
+    ))
 }
 
 impl Keyspace {
@@ -63,10 +83,11 @@ impl Keyspace {
             Ok(keyspace) => Ok(Self::Hash(keyspace)),
             Err(error) => match error.kind() {
                 ErrorKind::NotFound => Err(unknown(db, name)),
-                _ if find(db, name)?.kind == KeyspaceKind::Ordered => {
-                    Ok(Self::Ordered(db.open_keyspace(name)?))
-                }
-                _ => Err(error.into()),
+                _ => match find(db, name)?.kind {
+                    KeyspaceKind::Ordered => Ok(Self::Ordered(db.open_keyspace(name)?)),
+                    KeyspaceKind::Streams => Err(is_category(name)),
+                    _ => Err(error.into()),
+                },
             },
         }
     }
@@ -80,13 +101,17 @@ impl Keyspace {
     ) -> Result<Self> {
         let there = db.keyspaces().into_iter().find(|info| info.name == name);
         match (there.map(|info| info.kind), kind) {
+            (Some(KeyspaceKind::Streams), _) => Err(is_category(name)),
             (Some(there), Some(kind)) if there != kind => Err(Failure::usage(format!(
                 "the keyspace `{}` is of kind {there}, and stays it; leave --kind away, or name \
                  another keyspace",
                 brief(name.as_bytes())
             ))),
             (Some(_), _) => Self::open(db, name),
-            (None, kind) => make(db, name, kind.unwrap_or_default(), KeyspaceOptions::default()),
+            (None, kind) => {
+                make(db, name, kind.unwrap_or_default(), KeyspaceOptions::default())?;
+                Self::open(db, name)
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 //! A line ends with a line feed; the last one may lack it. The line feed is no part of the record,
 //! a carriage return before it is: what a file holds is stored, not interpreted. At most one line
 //! is in memory at a time, and none longer than a key, a separator and a value may be. Blank lines are
-//! passed over and counted, unless each line is a value of its own.
+//! passed over and counted, unless the line's number makes a record of each.
 
 use std::io::{self, BufRead, Read};
 
@@ -17,6 +17,8 @@ pub(crate) enum KeyRule {
     Separator(Vec<u8>),
     /// The number of the line in ten digits; the whole line is the value.
     LineNumber,
+    /// It has none; the whole line is the value.
+    Nothing,
 }
 
 /// A reader of records.
@@ -94,12 +96,12 @@ impl<R: BufRead> Lines<R> {
         self.consumed_bytes
     }
 
-    /// Reads the first line, so that nothing is made for input of which even that is no record. It comes
+    /// Reads the first record, so that nothing is made for input of which even that is none. It comes
     /// again with [`next`](Self::next).
-    pub(crate) fn begin(&mut self) -> Result<(), LineError> {
+    pub(crate) fn begin(&mut self) -> Result<Option<Line<'_>>, LineError> {
         let is_there = self.next()?.is_some();
         self.is_ahead = is_there;
-        Ok(())
+        if is_there { self.record().map(Some) } else { Ok(None) }
     }
 
     /// The next record; `None` at the end.
@@ -121,8 +123,12 @@ impl<R: BufRead> Lines<R> {
     /// Whether nothing is on the line but perhaps a carriage return: no record, and nothing that anybody
     /// meant to be one. Where the line's number is the key it is a record without a value.
     fn is_blank(&self) -> bool {
-        let KeyRule::Separator(separator) = &self.rule else { return false };
-        matches!(&*self.line, b"" | b"\r") && find(&self.line, separator).is_none()
+        matches!(&*self.line, b"" | b"\r")
+            && match &self.rule {
+                KeyRule::Separator(separator) => find(&self.line, separator).is_none(),
+                KeyRule::LineNumber => false,
+                KeyRule::Nothing => true,
+            }
     }
 
     /// Reads a line; false at the end.
@@ -161,6 +167,7 @@ impl<R: BufRead> Lines<R> {
                 self.number_key = line_number_key(number);
                 Ok(Line { key: &self.number_key, value: &self.line })
             }
+            KeyRule::Nothing => Ok(Line { key: &[], value: &self.line }),
         }
     }
 }
@@ -233,6 +240,17 @@ mod tests {
             record(b"0000000003", b"y,z"),
         ];
         assert_eq!(records, wanted);
+    }
+
+    #[test]
+    fn lines_without_a_key_are_values() {
+        let mut lines = Lines::new(&b"\r\na,1\n\nb\n"[..], KeyRule::Nothing);
+        let first = Line { key: b"", value: b"a,1" };
+        assert_eq!(lines.begin().unwrap(), Some(first));
+        assert_eq!(lines.next().unwrap(), Some(first));
+        assert_eq!(lines.next().unwrap(), Some(Line { key: b"", value: b"b" }));
+        assert_eq!(lines.next().unwrap(), None);
+        assert_eq!(lines.blank_count(), 2);
     }
 
     #[test]

@@ -5,10 +5,13 @@
 //! public interface of the `annals` crate.
 
 mod args;
+mod category;
 mod clock;
 mod command;
 mod failure;
+mod follow;
 mod histogram;
+mod input;
 mod keyspace;
 mod lines;
 mod output;

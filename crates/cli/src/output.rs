@@ -11,7 +11,7 @@ mod report;
 mod table;
 
 pub(crate) use bytes::{brief, printable};
-pub(crate) use json::Object;
+pub(crate) use json::{Object, compact_json, is_json};
 pub(crate) use progress::Progress;
 pub(crate) use report::{Figure, Report};
 pub(crate) use table::Table;

@@ -1,15 +1,20 @@
 //! From what was typed to what is done: checks and conversions happen here, once.
 
 use crate::{
-    args::{CommandArgs, CommandLine, DurabilityArg, KeyspaceCommand, KindArg, ScanArgs},
+    args::{
+        AnyKindArg, CommandArgs, CommandLine, DurabilityArg, KeyspaceCommand, KindArg, ScanArgs,
+        StreamArg, StreamCommand,
+    },
+    category::stream_id,
     command::{self, Command},
     failure::{Failure, Result},
+    input::Input,
     lines::KeyRule,
     output::Form,
     session::{Session, Settings},
     wanted::{Wanted, check_bounds},
 };
-use annals::{Durability, KeyspaceKind, KeyspaceOptions, Seq};
+use annals::{Durability, KeyspaceKind, KeyspaceOptions, Retention, Seq};
 use std::{ffi::OsString, path::PathBuf};
 
 /// Does what the command line asks for.
@@ -64,10 +69,7 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
         CommandArgs::Put(put) => Box::new(command::Put {
             keyspace: put.keyspace.keyspace,
             key: bytes(put.key),
-            value: match put.value.as_os_str() {
-                dash if dash == "-" => command::Value::StandardInput,
-                _ => command::Value::Given(bytes(put.value)),
-            },
+            value: value(put.value),
             ttl: put.ttl,
             kind: put.kind.kind.map(kind),
         }),
@@ -92,10 +94,49 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
             kind: put.kind.kind.map(kind),
             progress_json: put.progress_json,
         }),
+        CommandArgs::Append(append) => Box::new(command::Append {
+            stream: stream_id(&append.stream.id),
+            category: append.stream.category,
+            json: value(append.data_json),
+            type_name: append.type_name,
+            type_version: append.type_version,
+            id: append.event_id,
+            correlation: append.correlation,
+            causation: append.causation,
+            metadata: append.metadata,
+            expected: append.expected_version,
+        }),
+        CommandArgs::Read(read) => Box::new(command::Read {
+            stream: stream_id(&read.stream.id),
+            category: read.stream.category,
+            from: read.from,
+            backward: read.backward,
+            limit: read.limit,
+            follow: read.follow,
+        }),
+        CommandArgs::Log(log) => Box::new(command::Log {
+            from: log.from.map(Seq),
+            type_name: log.type_name,
+            category: log.category,
+            limit: log.limit,
+            follow: log.follow,
+        }),
+        CommandArgs::Streams(streams) => {
+            Box::new(command::Streams { category: streams.category, limit: streams.limit })
+        }
+        CommandArgs::Stream(stream) => stream_command(stream),
+        CommandArgs::ImportEvents(import) => Box::new(command::ImportEvents {
+            input: input(import.file),
+            batch: import.batch.get(),
+            progress_json: import.progress_json,
+        }),
         CommandArgs::Keyspace(keyspace) => match keyspace {
             KeyspaceCommand::List => Box::new(command::KeyspaceList),
-            KeyspaceCommand::Create { name, kind: of, ttl, .. } => {
-                let (kind, options) = (kind_or_usual(of), KeyspaceOptions { ttl });
+            KeyspaceCommand::Create { name, kind: of, ttl, chained, .. } => {
+                let (kind, options) = (any_kind_or_usual(of), KeyspaceOptions { ttl, chained });
+                if kind != KeyspaceKind::Streams && chained {
+                    return Err(Failure::usage("only events are chained; add --kind streams"));
+                }
                 Box::new(command::KeyspaceCreate { name, kind, options })
             }
             KeyspaceCommand::Drop { name, .. } => Box::new(command::KeyspaceDrop { name }),
@@ -135,6 +176,25 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
     })
 }
 
+fn stream_command(args: StreamCommand) -> Box<dyn Command> {
+    use command::StreamDeed::{Archive, Delete, Keep, Look, Restore, Tombstone, Truncate};
+    let (stream, deed) = match args {
+        StreamCommand::Info { stream } => (stream, Look),
+        StreamCommand::Truncate { stream, before, .. } => (stream, Truncate { before }),
+        StreamCommand::Delete { stream, for_good: false, .. } => (stream, Delete),
+        StreamCommand::Delete { stream, for_good: true, .. } => (stream, Tombstone),
+        StreamCommand::Archive { stream, .. } => (stream, Archive),
+        StreamCommand::Restore { stream, .. } => (stream, Restore),
+        StreamCommand::Keep { stream, count, age, .. } => {
+            (stream, Keep(Retention { max_count: count, max_age: age }))
+        }
+        StreamCommand::Verify { stream: StreamArg { category, id }, head } => {
+            return Box::new(command::StreamVerify { category, stream: stream_id(&id), head });
+        }
+    };
+    Box::new(command::Stream { stream: stream_id(&stream.id), category: stream.category, deed })
+}
+
 fn scan(args: ScanArgs, with_values: bool) -> Result<command::Scan> {
     let wanted = Wanted {
         prefix: args.prefix.or(args.named_prefix).map(bytes).unwrap_or_default(),
@@ -158,12 +218,26 @@ fn kind_or_usual(said: Option<KindArg>) -> KeyspaceKind {
     said.map_or_else(KeyspaceKind::default, kind)
 }
 
+fn any_kind_or_usual(said: Option<AnyKindArg>) -> KeyspaceKind {
+    match said {
+        None => KeyspaceKind::default(),
+        Some(AnyKindArg::Hash) => KeyspaceKind::Hash,
+        Some(AnyKindArg::Ordered) => KeyspaceKind::Ordered,
+        Some(AnyKindArg::Streams) => KeyspaceKind::Streams,
+    }
+}
+
+/// A value as typed: `-` is standard input.
+fn value(text: OsString) -> command::Value {
+    if text == "-" { command::Value::StandardInput } else { command::Value::Given(bytes(text)) }
+}
+
 fn bytes(text: OsString) -> Vec<u8> {
     text.into_encoded_bytes()
 }
 
-fn input(file: PathBuf) -> command::Input {
-    if file.as_os_str() == "-" { command::Input::Standard } else { command::Input::File(file) }
+fn input(file: PathBuf) -> Input {
+    if file.as_os_str() == "-" { Input::Standard } else { Input::File(file) }
 }
 
 /// A separator as typed: `\t` is a tab, `\\` a backslash.

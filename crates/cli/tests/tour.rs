@@ -7,10 +7,11 @@ mod common;
 use common::{Place, objects};
 use std::fs;
 
-const STEPS: [&str; 13] = [
+const STEPS: [&str; 14] = [
     "input",
     "store",
     "read back",
+    "append events",
     "kill -9, buffered",
     "kill -9, interval",
     "kill -9, sync",
@@ -48,7 +49,8 @@ fn a_log_file_is_toured() {
     assert!(!place.data().exists(), "the user's own database is left alone");
     let left: Vec<_> = fs::read_dir(place.path(".")).unwrap().map(|e| e.unwrap().path()).collect();
     assert_eq!(left.len(), 1, "the temporary database is gone: {left:?}");
-    repeat(&place, &[of("store"), of("read back")]);
+    assert_eq!(of("append events")["events_count"], 1_000);
+    repeat(&place, &[of("store"), of("read back"), of("append events")]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::{
     hash::hash_key,
     open::Open,
     ordered::ends_of,
+    streams::{Append, Category, ExpectedVersion, NewEvent, Plan, StreamId},
 };
 use annals_journal::{Draft, FrameBuilder, KEY_BYTES_MAX, Kind};
 use std::{
@@ -18,12 +19,20 @@ use std::{
 pub trait AnyKeyspace: sealed::Sealed {}
 
 mod sealed {
-    use super::{Arc, Keyspace, Open};
+    use super::{AnyKeyspace, Arc, Keyspace, Open, Result};
 
     #[allow(unreachable_pub, reason = "seals a public trait")]
     pub trait Sealed {
         #[doc(hidden)]
         fn target(&self) -> Target<'_>;
+
+        /// The value of a key.
+        #[doc(hidden)]
+        fn fetch(&self, key: &[u8]) -> Result<Option<Vec<u8>>>;
+
+        /// Another handle of the same.
+        #[doc(hidden)]
+        fn boxed(&self) -> Box<dyn AnyKeyspace>;
     }
 
     /// What a batch needs of a handle.
@@ -34,6 +43,12 @@ mod sealed {
         pub(super) keyspace: &'a Arc<Keyspace>,
         /// When a record that is written now expires, in milliseconds since 1970.
         pub(super) expires_ms: Option<u64>,
+    }
+
+    impl Target<'_> {
+        pub(crate) fn id(&self) -> u32 {
+            self.keyspace.id
+        }
     }
 }
 
@@ -46,6 +61,14 @@ macro_rules! any_keyspace {
                 let (open, keyspace) = self.parts();
                 let expires_ms = keyspace.expires_ms(None, &open.clock);
                 sealed::Target { open, keyspace, expires_ms }
+            }
+
+            fn fetch(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+                Ok(self.get(key)?.map(|value| value.to_vec()))
+            }
+
+            fn boxed(&self) -> Box<dyn AnyKeyspace> {
+                Box::new(self.clone())
             }
         }
     };
@@ -61,6 +84,14 @@ macro_rules! any_pointer {
         impl<K: AnyKeyspace + ?Sized> sealed::Sealed for $pointer {
             fn target(&self) -> sealed::Target<'_> {
                 (**self).target()
+            }
+
+            fn fetch(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+                (**self).fetch(key)
+            }
+
+            fn boxed(&self) -> Box<dyn AnyKeyspace> {
+                (**self).boxed()
             }
         }
     };
@@ -88,12 +119,14 @@ pub struct WriteBatch {
     core: Arc<Open>,
     frame: FrameBuilder<'static>,
     targets: BatchTargets,
+    plan: Plan,
     durability: Option<Durability>,
 }
 
 impl WriteBatch {
     pub(crate) fn new(core: Arc<Open>) -> Self {
-        Self { core, frame: take_frame(), targets: BatchTargets::default(), durability: None }
+        let (frame, targets, plan) = (take_frame(), BatchTargets::default(), Plan::default());
+        Self { core, frame, targets, plan, durability: None }
     }
 
     /// Sets the durability of this commit, instead of the database's.
@@ -165,6 +198,46 @@ impl WriteBatch {
         self.push(keyspace, Kind::Remove, &last, &[])
     }
 
+    /// Will append `events` to the stream `id` of `category`, if it is then as `expected`.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ExpectedVersion, NewEvent};
+    /// let db = Database::open_in_memory()?;
+    /// let (orders, stock) = (db.category("orders")?, db.keyspace("stock")?);
+    /// let mut batch = db.batch();
+    /// batch.append(&orders, 7u64, &[NewEvent::bytes("placed", b"1")], ExpectedVersion::NoStream)?;
+    /// batch.insert(&stock, "apples", "41")?;
+    /// batch.commit()?;
+    /// assert_eq!(orders.len(7u64)?, 1);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::VersionConflict`] if it is not as expected now, [`Error::DuplicateEvent`] if it has an
+    /// event of the same id; what [`insert`](Self::insert) fails with. The batch is then as it was.
+    pub fn append<'s>(
+        &mut self,
+        category: &Category,
+        id: impl Into<StreamId<'s>>,
+        events: &[NewEvent<'_>],
+        expected: ExpectedVersion,
+    ) -> Result<()> {
+        let (open, keyspace) = category.parts();
+        if !Arc::ptr_eq(open, &self.core) {
+            return Err(Error::ForeignKeyspace { name: keyspace.name.clone() });
+        }
+        let (key, types) = category.prepare(&id.into(), events)?;
+        let hash = hash_key(self.core.hash_seed, key.bytes());
+        let append =
+            Append { category: keyspace, hash, key: &key, events, types: &types, expected };
+        self.plan.push(&self.core, &mut self.frame, &append)?;
+        for _ in events {
+            self.targets.push(keyspace, hash);
+        }
+        Ok(())
+    }
+
     fn push(
         &mut self,
         keyspace: &(impl AnyKeyspace + ?Sized),
@@ -208,14 +281,24 @@ impl WriteBatch {
     /// Does all writes at once. `None` for an empty batch.
     ///
     /// # Errors
-    /// [`Error::KeyspaceDropped`] if a keyspace is gone, no space, or a poisoned database; nothing
+    /// [`Error::VersionConflict`] if a stream is not as expected any more, [`Error::KeyspaceDropped`] if a
+    /// keyspace is gone, no space, or a poisoned database; nothing
     /// was written then. An error from waiting for durability (a failed sync) leaves the outcome
     /// open until the database is opened again.
-    pub fn commit(mut self) -> Result<Option<Commit>> {
+    pub fn commit(self) -> Result<Option<Commit>> {
+        self.commit_if(|| Ok(true))
+    }
+
+    /// The same if `precondition` holds under the writer lock; `None` also if it does not.
+    pub(crate) fn commit_if(
+        mut self,
+        precondition: impl Fn() -> Result<bool>,
+    ) -> Result<Option<Commit>> {
         if self.is_empty() {
             return Ok(None);
         }
-        self.core.commit(&mut self.frame, &self.targets, self.durability, |_| Ok(true))
+        let Self { core, frame, targets, plan, durability } = &mut self;
+        core.commit_planned(frame, targets, plan, *durability, |_| precondition())
     }
 }
 

@@ -3,7 +3,17 @@
 //! A [`Catalog`] never changes; a change makes a new one. A snapshot is therefore one pointer to
 //! the catalog it saw, and with it to the views it saw.
 
-use crate::{Error, Result, WriteOptions, clock::Clock, hash::HashView, ordered::TreeView};
+mod options;
+
+pub(crate) use options::{decode_options, encode_options};
+
+use crate::{
+    Error, Result, WriteOptions,
+    clock::Clock,
+    hash::HashView,
+    ordered::TreeView,
+    streams::{EventType, EventTypes},
+};
 use annals_journal::{Current, Draft, Kind, Pin};
 use std::{
     collections::BTreeMap,
@@ -26,6 +36,8 @@ pub enum KeyspaceKind {
     /// Sorted keys: ranges and prefixes, and more data than memory.
     #[default]
     Ordered,
+    /// Streams of events: a category.
+    Streams,
 }
 
 impl std::fmt::Display for KeyspaceKind {
@@ -33,6 +45,7 @@ impl std::fmt::Display for KeyspaceKind {
         match self {
             Self::Hash => f.write_str("hash"),
             Self::Ordered => f.write_str("ordered"),
+            Self::Streams => f.write_str("streams"),
         }
     }
 }
@@ -50,6 +63,9 @@ impl std::fmt::Display for KeyspaceKind {
 pub struct KeyspaceOptions {
     /// How long records live that do not say otherwise; `None`: for ever.
     pub ttl: Option<Duration>,
+    /// Whether each event carries a [hash](crate::EventHash) of itself and of all that came before it in
+    /// its stream. Only of categories of streams.
+    pub chained: bool,
 }
 
 impl KeyspaceOptions {
@@ -58,6 +74,24 @@ impl KeyspaceOptions {
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
         self
+    }
+
+    /// Has each event of a category of streams carry a [hash](crate::EventHash) of itself and of all that came
+    /// before it in its stream, so that it shows when one is changed, removed, put in or put elsewhere: 64
+    /// bytes more an event, and the time of the hashing. Cannot be changed later. Needs the feature
+    /// `chained-events`.
+    #[must_use]
+    pub fn chained(mut self) -> Self {
+        self.chained = true;
+        self
+    }
+
+    /// Whether a keyspace of this kind can have these.
+    pub(crate) fn check_kind(&self, kind: KeyspaceKind) -> Result<()> {
+        if self.chained && kind != KeyspaceKind::Streams {
+            return Err(Error::OptionOfStreams { option: "chained", kind });
+        }
+        Ok(())
     }
 }
 
@@ -72,6 +106,8 @@ pub(crate) struct Keyspace {
     pub(crate) view: Current<HashView>,
     /// The current tree of an ordered keyspace, whose `view` stays empty.
     pub(crate) tree: Current<TreeView>,
+    /// The event types of a category.
+    pub(crate) types: EventTypes,
     pub(crate) dropped: AtomicBool,
 }
 
@@ -80,6 +116,18 @@ impl Keyspace {
     #[inline]
     pub(crate) fn is_ordered(&self) -> bool {
         self.kind == KeyspaceKind::Ordered
+    }
+
+    /// Whether it is a category of streams.
+    #[inline]
+    pub(crate) fn is_category(&self) -> bool {
+        self.kind == KeyspaceKind::Streams
+    }
+
+    /// Whether each of its events carries the hash of the one before it.
+    #[inline]
+    pub(crate) fn is_chained(&self) -> bool {
+        self.options.chained
     }
 
     /// Whether it is of this kind.
@@ -155,6 +203,9 @@ impl Listed {
         view: Arc<HashView>,
         tree: Arc<TreeView>,
     ) -> Self {
+        if kind == KeyspaceKind::Streams && options.ttl.is_some() {
+            view.chains().let_expire();
+        }
         let keyspace = Arc::new(Keyspace {
             id,
             name,
@@ -162,6 +213,7 @@ impl Listed {
             options,
             view: Current::new(Arc::clone(&view)),
             tree: Current::new(Arc::clone(&tree)),
+            types: EventTypes::default(),
             dropped: AtomicBool::new(false),
         });
         Self { keyspace, view, tree }
@@ -171,7 +223,8 @@ impl Listed {
 /// One state of the catalog.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Catalog {
-    by_name: BTreeMap<String, u32>,
+    /// Shared names: each change to the catalog copies this.
+    by_name: BTreeMap<Arc<str>, u32>,
     by_id: BTreeMap<u32, Listed>,
     pub(crate) next_id: u32,
 }
@@ -203,7 +256,7 @@ impl Catalog {
                     return next;
                 }
                 let tree = match kind {
-                    KeyspaceKind::Hash => TreeView::default(),
+                    KeyspaceKind::Hash | KeyspaceKind::Streams => TreeView::default(),
                     KeyspaceKind::Ordered => trees(*id),
                 };
                 let (name, view) = (name.clone(), Arc::new(HashView::default()));
@@ -211,7 +264,7 @@ impl Catalog {
             }
             Change::Drop { id } => {
                 if let Some(listed) = next.by_id.remove(id) {
-                    next.by_name.remove(&listed.keyspace.name);
+                    next.by_name.remove(&*listed.keyspace.name);
                     listed.keyspace.dropped.store(true, Ordering::Release);
                     if listed.keyspace.is_ordered() {
                         // Handles outlive the keyspace; its files need not.
@@ -223,6 +276,11 @@ impl Catalog {
                 if let Some(listed) = next.by_id.get_mut(id) {
                     listed.view = Arc::new(HashView::default());
                     listed.keyspace.view.replace(Arc::clone(&listed.view));
+                }
+            }
+            Change::EventType { id, number, event_type } => {
+                if let Some(listed) = next.by_id.get(id) {
+                    listed.keyspace.types.add(*number, event_type.clone());
                 }
             }
             Change::Renew { id, tree } => {
@@ -251,7 +309,7 @@ impl Catalog {
     /// Adds a keyspace that a checkpoint or a change describes.
     pub(crate) fn insert(&mut self, listed: Listed) {
         self.next_id = self.next_id.max(listed.keyspace.id + 1);
-        self.by_name.insert(listed.keyspace.name.clone(), listed.keyspace.id);
+        self.by_name.insert(Arc::from(&*listed.keyspace.name), listed.keyspace.id);
         self.by_id.insert(listed.keyspace.id, listed);
     }
 }
@@ -271,6 +329,12 @@ pub(crate) enum Change {
     Clear {
         id: u32,
     },
+    /// Gives an event type of a category a number.
+    EventType {
+        id: u32,
+        number: u32,
+        event_type: EventType,
+    },
     /// Clears an ordered keyspace: from now on its records are in this tree, whose number was that of
     /// no keyspace and of no tree.
     Renew {
@@ -285,6 +349,7 @@ impl Change {
             Self::Create { id, .. }
             | Self::Drop { id }
             | Self::Clear { id }
+            | Self::EventType { id, .. }
             | Self::Renew { id, .. } => *id,
         }
     }
@@ -305,6 +370,14 @@ impl Change {
             Self::Clear { id } => {
                 out.push(3);
                 out.extend_from_slice(&id.to_le_bytes());
+            }
+            Self::EventType { id, number, event_type } => {
+                out.push(5);
+                out.extend_from_slice(&id.to_le_bytes());
+                out.extend_from_slice(&number.to_le_bytes());
+                out.extend_from_slice(&event_type.version.to_le_bytes());
+                out.extend_from_slice(&event_type.layout.to_le_bytes());
+                out.extend_from_slice(event_type.name.as_bytes());
             }
             Self::Renew { id, tree } => {
                 out.push(4);
@@ -333,34 +406,19 @@ impl Change {
                 let tree = u32::from_le_bytes(tree.try_into().ok()?);
                 (tree < u32::MAX).then_some(Self::Renew { id, tree })
             }
+            (5, rest) => {
+                let (number, rest) = rest.split_first_chunk::<4>()?;
+                let (version, rest) = rest.split_first_chunk::<4>()?;
+                let (layout, name) = rest.split_first_chunk::<8>()?;
+                let name = std::str::from_utf8(name).ok()?.to_owned();
+                check_name(&name).ok()?;
+                let version = u32::from_le_bytes(*version);
+                let event_type = EventType { name, version, layout: u64::from_le_bytes(*layout) };
+                Some(Self::EventType { id, number: u32::from_le_bytes(*number), event_type })
+            }
             _ => None,
         }
     }
-}
-
-/// Bytes of encoded options.
-const OPTIONS_BYTES: usize = 9;
-
-pub(crate) fn encode_options(kind: KeyspaceKind, options: &KeyspaceOptions, out: &mut Vec<u8>) {
-    out.push(match kind {
-        KeyspaceKind::Hash => 1,
-        KeyspaceKind::Ordered => 2,
-    });
-    let ttl_ms = options.ttl.map_or(u64::MAX, |ttl| ttl.as_millis() as u64);
-    out.extend_from_slice(&ttl_ms.to_le_bytes());
-}
-
-pub(crate) fn decode_options(bytes: &[u8]) -> Option<(KeyspaceKind, KeyspaceOptions, &[u8])> {
-    let (head, rest) = bytes.split_at_checked(OPTIONS_BYTES)?;
-    let (kind, ttl) = head.split_first()?;
-    let kind = match kind {
-        1 => KeyspaceKind::Hash,
-        2 => KeyspaceKind::Ordered,
-        _ => return None,
-    };
-    let ttl_ms = u64::from_le_bytes(ttl.try_into().ok()?);
-    let ttl = (ttl_ms != u64::MAX).then(|| Duration::from_millis(ttl_ms));
-    Some((kind, KeyspaceOptions { ttl }, rest))
 }
 
 /// Checks a keyspace's name: 1 to 255 bytes of UTF-8 without control characters, not starting or
@@ -390,12 +448,25 @@ mod tests {
         let kind = KeyspaceKind::Hash;
         let create = Change::Create { id: 7, name: "sessions".into(), kind, options };
         let (kind, options) = (KeyspaceKind::Ordered, KeyspaceOptions::default());
+        let chained = options.chained();
         for change in [
             create.clone(),
             Change::Create { id: 8, name: "scores".into(), kind, options },
             Change::Drop { id: 1 },
             Change::Clear { id: u32::MAX },
             Change::Renew { id: 8, tree: 9 },
+            Change::Create { id: 9, name: "orders".into(), kind: KeyspaceKind::Streams, options },
+            Change::Create {
+                id: 9,
+                name: "audit".into(),
+                kind: KeyspaceKind::Streams,
+                options: chained,
+            },
+            Change::EventType {
+                id: 9,
+                number: 1,
+                event_type: EventType { name: "placed".into(), version: 2, layout: 7 },
+            },
         ] {
             assert_eq!(Change::decode(&change.encode()), Some(change));
         }
@@ -404,6 +475,11 @@ mod tests {
             assert_eq!(Change::decode(&bytes[..at]), None, "cut at {at}");
         }
         assert_eq!(Change::decode(&[9, 0, 0, 0, 0]), None, "unknown tag");
+        assert_eq!(
+            Change::decode(&[5, 9, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0]),
+            None,
+            "no name"
+        );
     }
 
     #[test]

@@ -1,6 +1,12 @@
 //! The log read as a feed: what happened, in order, and what happens from now on.
 
-use crate::{Error, Result, catalog::Change as CatalogChange, core::Core, open::Open};
+use crate::{
+    Error, Result,
+    catalog::Change as CatalogChange,
+    core::Core,
+    open::Open,
+    streams::{id_of_key, read_record},
+};
 use annals_journal::{Feed, FrameHeader, Kind, Record, Seq};
 use std::{
     collections::{HashMap, VecDeque},
@@ -48,6 +54,11 @@ pub enum ChangeKind {
     ClearKeyspace,
     /// Removed all keys from the key on that are lower than the value.
     RemoveRange,
+    /// Appended an event to a stream: the key is the stream's id as text, the value the event's data.
+    Append,
+    /// Gave up events of a stream, archived it, or changed how much of it is kept: the key is the stream's id as
+    /// text.
+    MarkStream,
 }
 
 impl std::fmt::Display for ChangeKind {
@@ -59,6 +70,8 @@ impl std::fmt::Display for ChangeKind {
             Self::DropKeyspace => "drop keyspace",
             Self::ClearKeyspace => "clear keyspace",
             Self::RemoveRange => "remove range",
+            Self::Append => "append",
+            Self::MarkStream => "mark stream",
         })
     }
 }
@@ -214,7 +227,24 @@ fn change(
         Kind::RemoveRange => {
             (ChangeKind::RemoveRange, name_of(core, names, record.space), record.key)
         }
+        Kind::Event => return event(core, names, header, record),
+        Kind::Mark => {
+            let id = id_of_key(record.key)?.to_string();
+            let keyspace = name_of(core, names, record.space);
+            return Some(Change {
+                seq: record.seq,
+                time_ms: header.time_ms,
+                keyspace,
+                kind: ChangeKind::MarkStream,
+                key: id.into_bytes(),
+                value: None,
+                expires_ms: None,
+                ends_commit: record.seq.plus(1) == header.next_seq(),
+            });
+        }
         Kind::Catalog => match CatalogChange::decode(record.value)? {
+            // Comes with the first event of the type, which says more.
+            CatalogChange::EventType { .. } => return None,
             CatalogChange::Create { id, name, .. } => {
                 names.insert(id, name.clone());
                 (ChangeKind::CreateKeyspace, Some(name), &[][..])
@@ -236,6 +266,26 @@ fn change(
         key: key.to_vec(),
         value: has_value.then(|| record.value.to_vec()),
         expires_ms: record.expires_ms,
+        ends_commit: record.seq.plus(1) == header.next_seq(),
+    })
+}
+
+/// An event as a change.
+fn event(
+    core: &Core,
+    names: &mut HashMap<u32, String>,
+    header: &FrameHeader,
+    record: &Record<'_>,
+) -> Option<Change> {
+    let (read, _) = read_record(record)?;
+    Some(Change {
+        seq: record.seq,
+        time_ms: header.time_ms,
+        keyspace: name_of(core, names, record.space),
+        kind: ChangeKind::Append,
+        key: id_of_key(record.key)?.to_string().into_bytes(),
+        value: Some(record.value[..read.data_len as usize].to_vec()),
+        expires_ms: None,
         ends_commit: record.seq.plus(1) == header.next_seq(),
     })
 }

@@ -14,11 +14,13 @@ use crate::{
     core::Core,
     hash::HashView,
     ordered::{Moved, MovedValue, TreeView},
+    streams::Chains,
 };
 use annals_disk::Access;
 use annals_journal::{Opening, RootCheckpoint, Seq, checkpoint_name};
 use format::{Section, SectionReader, SectionWriter};
 use std::{
+    collections::HashMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -42,6 +44,13 @@ pub struct CheckpointReport {
     pub file_bytes: u64,
 }
 
+/// What is counted of a category, at the place where replay begins.
+#[derive(Debug, Default)]
+struct Counted {
+    live: Vec<u64>,
+    expired_to: Seq,
+}
+
 /// What a checkpoint holds.
 #[derive(Debug, Default)]
 pub(crate) struct Loaded {
@@ -60,21 +69,30 @@ pub(crate) fn write(core: &Core, drop_slots: &[u32]) -> Result<CheckpointReport>
         // The directory may be another opener's by now.
         return Err(annals_journal::Error::Closed.into());
     }
-    let (replay_from, next_seq, begun_bytes, catalog) = {
+    let (replay_from, next_seq, begun_bytes, catalog, counted) = {
         let writer = journal.quiesce();
         let catalog = core.catalog.load_full();
         core.trees.seal_all();
-        (writer.end(), writer.next_seq(), journal.appended_bytes(), catalog)
+        // Replay counts each event that comes behind: what is counted here must end where it begins.
+        let categories = catalog.iter().filter(|listed| listed.keyspace.is_category());
+        let counted: HashMap<u32, Counted> = categories
+            .map(|listed| {
+                let expired_to = listed.view.chains().expired_to();
+                (listed.keyspace.id, Counted { live: listed.view.lasting_bytes(), expired_to })
+            })
+            .collect();
+        (writer.end(), writer.next_seq(), journal.appended_bytes(), catalog, counted)
     };
     // Replay begins behind what ordered keyspaces had in memory: it has to be in tables by then.
     core.trees.flush_through(core, next_seq)?;
     let number = core.maintenance.next_checkpoint(journal);
     let path = journal.dir().join(checkpoint_name(number));
-    let written = write_file(core, &catalog, number, &path, drop_slots).and_then(|written| {
-        // What the image refers to must not be younger than what the device holds.
-        journal.sync()?;
-        Ok(written)
-    });
+    let written =
+        write_file(core, &catalog, counted, number, &path, drop_slots).and_then(|written| {
+            // What the image refers to must not be younger than what the device holds.
+            journal.sync()?;
+            Ok(written)
+        });
     if written.is_err() {
         // Nobody names the unfinished file. If it cannot be removed now, the next opening does.
         drop(journal.disk().remove(&path));
@@ -92,6 +110,7 @@ pub(crate) fn write(core: &Core, drop_slots: &[u32]) -> Result<CheckpointReport>
 fn write_file(
     core: &Core,
     catalog: &Catalog,
+    mut counted: HashMap<u32, Counted>,
     number: u64,
     path: &Path,
     drop_slots: &[u32],
@@ -107,6 +126,19 @@ fn write_file(
             let (name, options) = (keyspace.name.clone(), keyspace.options);
             let section = Section::Ordered { id: keyspace.id, tree: tree.id, name, options };
             out.section(&section).map_err(Error::disk)?;
+            continue;
+        }
+        if keyspace.is_category() {
+            let (id, name, options) = (keyspace.id, keyspace.name.clone(), keyspace.options);
+            let types = keyspace.types.all().iter().map(|known| (**known).clone()).collect();
+            let Counted { live, expired_to } = counted.remove(&id).unwrap_or_default();
+            let live = without(live, drop_slots);
+            let section = Section::Category { id, name, options, expired_to, live, types };
+            out.section(&section).map_err(Error::disk)?;
+            out.table(&view.table).map_err(Error::disk)?;
+            for table in view.chains().tables() {
+                out.table(table).map_err(Error::disk)?;
+            }
             continue;
         }
         let live = view.lasting_bytes();
@@ -126,6 +158,16 @@ fn write_file(
         out.section(&Section::Moved { values: values.to_vec() }).map_err(Error::disk)?;
     }
     Ok((keys_count, out.finish().map_err(Error::disk)?))
+}
+
+/// Bytes by slot, without those of slots that are given up.
+fn without(mut live: Vec<u64>, slots: &[u32]) -> Vec<u64> {
+    for slot in slots {
+        if let Some(bytes) = live.get_mut(*slot as usize) {
+            *bytes = 0;
+        }
+    }
+    live
 }
 
 /// Whether what should be opened is empty or something else than a file: nothing that another
@@ -198,6 +240,19 @@ pub(crate) fn read(
                     view,
                     tree,
                 ));
+            }
+            Section::Category { id, name, options, expired_to, live, types } => {
+                let table = reader.table(&slot_known)?;
+                let (waypoints, ids) = (reader.table(&slot_known)?, reader.table(&slot_known)?);
+                let (strays, marks) = (reader.table(&slot_known)?, reader.table(&slot_known)?);
+                let chains = Chains::restored([waypoints, ids, strays, marks], expired_to);
+                let view = Arc::new(HashView::of_category(table, chains, &live));
+                let kind = KeyspaceKind::Streams;
+                let listed = Listed::new(id, name, kind, options, view, Arc::default());
+                for (number, event_type) in types.into_iter().enumerate() {
+                    listed.keyspace.types.add(number as u32, event_type);
+                }
+                loaded.catalog.insert(listed);
             }
             Section::Ordered { id, tree, name, options } => {
                 let tree = Arc::new(TreeView { id: tree, ..TreeView::default() });

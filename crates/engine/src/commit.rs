@@ -2,19 +2,23 @@
 //! durability outside of it.
 
 use crate::{
-    Durability, Error, KeyspaceKind, Result,
+    Durability, Error, Result,
     catalog::Keyspace,
     core::Core,
     hash::{Applying, Approach, Changing, HashView, Placed, Undo},
+    streams::{Plan, read_record},
 };
 use annals_journal::{
-    Address, Appended, FrameBuilder, KEY_BYTES_MAX, Pin, Seq, VALUE_BYTES_MAX, Writer, pin,
+    Address, Appended, FrameBuilder, KEY_BYTES_MAX, Kind, Pin, Seq, VALUE_BYTES_MAX, Writer, pin,
 };
 use std::{cell::Cell, sync::Arc};
 
+mod events;
 mod lone;
+mod marks;
 mod ordered;
 
+pub(crate) use events::{LoneAppend, LoneEvent};
 pub(crate) use lone::Lone;
 pub(crate) use ordered::{record as tree_record, referring as tree_reference};
 
@@ -78,9 +82,9 @@ pub(crate) trait Targets {
     /// Each keyspace once.
     fn keyspaces(&self) -> impl Iterator<Item = &Keyspace>;
 
-    /// Whether some are of the kind.
-    fn have(&self, kind: KeyspaceKind) -> bool {
-        self.keyspaces().any(|keyspace| keyspace.kind == kind)
+    /// Whether some are ordered keyspaces, or all others.
+    fn have(&self, ordered: bool) -> bool {
+        self.keyspaces().any(|keyspace| keyspace.is_ordered() == ordered)
     }
 }
 
@@ -170,23 +174,37 @@ impl Core {
         frame: &mut FrameBuilder<'_>,
         targets: &T,
         durability: Option<Durability>,
+        precondition: impl FnMut(&Writer<'_>) -> Result<bool>,
+    ) -> Result<Option<Commit>> {
+        self.commit_planned(frame, targets, &mut Plan::default(), durability, precondition)
+    }
+
+    /// The same, of a frame in which events of streams are as `plan` says.
+    pub(crate) fn commit_planned<T: Targets>(
+        &self,
+        frame: &mut FrameBuilder<'_>,
+        targets: &T,
+        plan: &mut Plan,
+        durability: Option<Durability>,
         mut precondition: impl FnMut(&Writer<'_>) -> Result<bool>,
     ) -> Result<Option<Commit>> {
-        let (any_hash, any_ordered) =
-            (targets.have(KeyspaceKind::Hash), targets.have(KeyspaceKind::Ordered));
+        let (any_hash, any_ordered) = (targets.have(false), targets.have(true));
         if any_hash {
             self.warm_up(targets, frame.count());
         }
         if any_ordered {
             self.trees.admit(self, frame.len_bytes())?;
         }
+        let mut is_moved = false;
         let mut writer = loop {
-            let writer = self.journal.writer(frame.len_bytes(), frame.count())?;
+            let bytes = frame.len_bytes() + plan.slack_bytes();
+            let writer = self.journal.writer(bytes, frame.count())?;
             if self.snapshots.count() == 0 || frame.has_room_for_previous() {
                 break writer;
             }
             drop(writer);
             frame.make_room_for_previous()?;
+            is_moved = true;
         };
         for index in 0..frame.count() {
             targets.target(index).0.check_alive()?;
@@ -198,6 +216,9 @@ impl Core {
             drop(writer);
             self.note_past();
             return Ok(None);
+        }
+        if !plan.is_empty() {
+            plan.settle(self, frame, is_moved)?;
         }
         if frame.has_room_for_previous() {
             self.note_previous(frame, targets);
@@ -258,6 +279,10 @@ impl Core {
         for index in 0..frame.count() {
             let (keyspace, hash) = targets.target(index);
             let record = frame.record(index);
+            if record.kind == Kind::Event {
+                // It says itself where the event before it is.
+                continue;
+            }
             let pin = pin();
             let before = keyspace.view.read(&pin).table.find(hash, |slot| {
                 self.same_key(slot, record.space, record.key)
@@ -281,10 +306,20 @@ impl Core {
             let (len, seq) = (frame.record_len(index), appended.first_seq.plus(index as u64));
             Placed { address, len, seq, hash, kind, space: keyspace.id, key, expires_ms }
         };
+        let event = |index: usize| match frame.deed(index) {
+            (Kind::Event, ..) => read_record(&frame.record(index)),
+            _ => None,
+        };
         let pin = pin();
         if count == 1 {
+            let mut changing = targets.target(0).0.view.read(&pin).change(self);
+            if let Some((read, id)) = event(0) {
+                changing.append(&placed(0), &read, id);
+                self.show(last_seq);
+                return last_seq;
+            }
             let how = Applying { keep_removed: snapshots_live, ..Applying::default() };
-            targets.target(0).0.view.read(&pin).change(self).apply(&placed(0), how);
+            changing.apply(&placed(0), how);
             self.show(last_seq);
             return last_seq;
         }
@@ -304,6 +339,20 @@ impl Core {
             *place = approach(index);
         }
         let mut changing: Option<Changing<'_>> = None;
+        // Whether the next record is the next event of the same stream.
+        let is_followed = |index: usize| {
+            let next = index + 1;
+            next < count && {
+                let (one, other) = (targets.target(index), targets.target(next));
+                let (kind, key, _) = frame.deed(next);
+                kind == Kind::Event
+                    && one.1 == other.1
+                    && one.0.id == other.0.id
+                    && key == frame.deed(index).1
+            }
+        };
+        // Where the event in front of a run of one stream's events is.
+        let mut run: Option<Option<Address>> = None;
         for index in 0..count {
             if index + 2 * PLACE_AHEAD < count {
                 let (keyspace, hash) = targets.target(index + 2 * PLACE_AHEAD);
@@ -326,7 +375,22 @@ impl Core {
                 // Let go of before the next one is asked for: it may be asked for again.
                 changing = None;
             }
-            changing.get_or_insert_with(|| view.change(self)).apply(&placed(index), how);
+            let changing = changing.get_or_insert_with(|| view.change(self));
+            match event(index) {
+                Some((read, id)) => {
+                    changing.begin_frame(appended.first_seq);
+                    let placed = placed(index);
+                    let first = run.take().unwrap_or(read.label.address_before(placed.address));
+                    if is_followed(index) {
+                        // Readers come in by the last event of a stream only.
+                        changing.lead_to(&placed, read.label.version, id);
+                        run = Some(first);
+                    } else {
+                        changing.append_run(&placed, first, &read, id);
+                    }
+                }
+                None => changing.apply(&placed(index), how),
+            }
         }
         self.show(last_seq);
         self.undo.store(None);

@@ -12,15 +12,45 @@
 mod bytes_test;
 mod choice;
 mod victim_trees;
+mod victims;
 
 use crate::{
-    Result, checkpoint, core::Core, hash::hash_key, maintenance::Zombies, ordered::MovedValue,
+    Result,
+    catalog::Catalog,
+    checkpoint,
+    core::Core,
+    hash::{LeftOut, Moved, Placed, hash_key, table::Table},
+    maintenance::Zombies,
+    ordered::MovedValue,
+    streams::{EventFate, MovedEvent, Moving},
 };
-use annals_journal::{Address, Draft, FrameBuilder, Kind, Packer, SegmentInfo, SegmentKind, Seq};
+use annals_journal::{
+    Address, Age, Draft, FrameBuilder, Kind, Packer, SegmentInfo, SegmentKind, Seq,
+};
 use annals_ordered::Former;
 pub(crate) use choice::{Candidate, choose};
 use std::sync::Arc;
 use victim_trees::VictimTrees;
+use victims::{Found, Victims};
+
+/// Lets tests see what is so between two events that are noted.
+#[cfg(test)]
+pub(crate) mod pause {
+    use std::{
+        sync::atomic::{AtomicU64, Ordering},
+        time::Duration,
+    };
+
+    /// How long it takes to note an event, in microseconds.
+    pub(crate) static PAUSE_US: AtomicU64 = AtomicU64::new(0);
+
+    pub(super) fn between_moves() {
+        let pause_us = PAUSE_US.load(Ordering::Relaxed);
+        if pause_us > 0 {
+            std::thread::sleep(Duration::from_micros(pause_us));
+        }
+    }
+}
 
 /// What a compaction did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,14 +70,28 @@ pub struct CompactReport {
 
 /// Moved records are collected until a frame has this many bytes.
 const FRAME_BYTES: usize = 256 * 1024;
+/// So many records are noted under the writer lock at once.
+const NOTED_AT_ONCE: usize = 256;
+/// So many events that are left out are collected.
+const LEFT_OUT_AT_ONCE: usize = 1 << 14;
+
+/// Gives up what is kept no longer. What cannot be given up now, for want of space perhaps, keeps nobody from
+/// compacting what was.
+fn retire(core: &Core, is_thorough: bool) {
+    if let Err(error) = core.retire(is_thorough) {
+        tracing::warn!(%error, "not all that is kept no longer was given up");
+    }
+}
 
 /// Compacts what has fallen under the threshold. The caller holds the maintenance lock.
 pub(crate) fn run_due(core: &Core) -> Result<CompactReport> {
+    retire(core, false);
     compact(core, core.maintenance.config.compact_below)
 }
 
 /// Compacts everything that has anything to give. The caller holds the maintenance lock.
 pub(crate) fn run_all(core: &Core) -> Result<CompactReport> {
+    retire(core, true);
     flush(core)?;
     let rolled = core.journal.roll();
     // On a full disk what is complete already is what gives space back.
@@ -189,6 +233,8 @@ fn rewrite(
         packer: core.journal.packer(victims.iter().map(|v| v.base_seq).min().unwrap_or_default()),
         frame: FrameBuilder::new(),
         moves: Vec::new(),
+        moving: Moving::default(),
+        left_out: Vec::new(),
         trees: VictimTrees::of(core),
         values: Vec::new(),
         span: None,
@@ -196,14 +242,15 @@ fn rewrite(
         moved_count: 0,
     };
     let mut before_bytes = 0;
-    let mut outcome = Ok(());
+    let mut filled: Vec<&SegmentInfo> = Vec::new();
     for victim in victims {
         if !empty.contains(&victim.slot) {
-            outcome = outcome.and_then(|()| run.segment(victim));
+            filled.push(victim);
         }
         before_bytes += victim.content_bytes;
     }
-    outcome = outcome.and_then(|()| run.flush());
+    let outcome = run.all(&filled).and_then(|()| run.flush());
+    run.leave_out();
     let (moved_count, after_bytes) = (run.moved_count, run.packer.bytes());
     // The views refer to what was moved, also if the rest could not be: it must be complete before
     // the next root. A failure means a failed sync.
@@ -222,7 +269,9 @@ fn rewrite(
     let ticket = core.snapshots.next_ticket();
     let slots = slots.to_vec();
     let former: Former = former.unwrap_or_default();
-    core.maintenance.zombies.lock().push(Zombies { ticket, former, slots });
+    // So may who is pinned.
+    let age = Age::begin();
+    core.maintenance.zombies.lock().push(Zombies { ticket, age, former, slots });
     crate::maintenance::tidy(core);
     let segments_count = victims.len() as u64;
     Ok(CompactReport { segments_count, before_bytes, after_bytes, moved_count, damaged_count: 0 })
@@ -273,8 +322,12 @@ struct Move {
     index: usize,
     /// It is current for nobody, but hides older records.
     hides: bool,
+    /// It is a stream's mark.
+    is_mark: bool,
     /// Of a value that tables refer to.
     value: Option<ValueMove>,
+    /// Of an event.
+    event: Option<MovedEvent>,
 }
 
 /// What has to be noted of a value that is moved.
@@ -286,12 +339,16 @@ struct ValueMove {
 }
 
 /// What becomes of a record in a segment that is given up.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Fate {
     /// It is current: it moves.
     Moves,
     /// Tables refer to its value, as to one that was written in this segment: it moves.
     Refers { origin: u32 },
+    /// It is an event that was given up, from which its stream goes on: it moves without its data.
+    MovesEmpty,
+    /// It is an event that was given up.
+    Ends(LeftOut),
     /// It says that a key is gone, and older records of the key may be left: it stays as a removal.
     Hides,
     /// Nobody needs it.
@@ -303,6 +360,10 @@ struct Run<'a> {
     packer: Packer<'a>,
     frame: FrameBuilder<'static>,
     moves: Vec<Move>,
+    /// The events of the frame.
+    moving: Moving,
+    /// Events that are left out, by category and the hash of their stream.
+    left_out: Vec<(u32, u64, LeftOut)>,
     /// What refers to values; none if there are no tables.
     trees: Option<VictimTrees>,
     /// Their values that were moved.
@@ -316,49 +377,68 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn segment(&mut self, victim: &SegmentInfo) -> Result<()> {
-        let journal = &self.core.journal;
-        let Some(guard) = journal.guard(victim.slot) else { return Ok(()) };
-        let mut offset = guard.first_frame();
-        while let Some(frame) = guard.next_frame(&mut offset)? {
-            for (address, _, record) in frame.records() {
-                let hash = hash_key(self.core.hash_seed, record.key);
-                let fate = self.fate(address, hash, &record);
-                let annals_journal::Record { kind, space, key, value, expires_ms, .. } = record;
-                let (kind, value, expires_ms) = match fate {
-                    Fate::Goes => continue,
-                    Fate::Moves | Fate::Refers { .. } => (kind, value, expires_ms),
-                    // Of what expired, only that it is gone is still of use.
-                    Fate::Hides => (Kind::Remove, &[][..], None),
-                };
-                // A snapshot that needs the version before was there when this one was written.
-                let previous = record.previous.filter(|_| self.core.snapshots.count() > 0);
-                self.make_room_for(record.seq)?;
-                self.frame.reserve_previous(previous.is_some());
-                let aligned = record.aligned;
-                let draft = Draft { kind, space, key, value, expires_ms, aligned };
-                self.frame.push_moved(&draft, record.seq)?;
-                let index = self.frame.count() - 1;
-                if let Some(previous) = previous {
-                    self.frame.set_previous(index, previous);
-                }
-                let value = match fate {
-                    Fate::Refers { origin } => Some(ValueMove { seq: record.seq, origin }),
-                    _ => None,
-                };
-                self.moves.push(Move {
-                    value,
-                    space,
-                    hash,
-                    from: address,
-                    index,
-                    hides: fate == Fate::Hides,
-                });
-                if self.frame.len_bytes() >= FRAME_BYTES {
-                    self.flush()?;
-                }
+    fn all(&mut self, victims: &[&SegmentInfo]) -> Result<()> {
+        let mut records = Victims::of(self.core, victims)?;
+        while let Some(found) = records.next()? {
+            let record = records.guard(found).record(found.address.offset)?;
+            self.record(found, &record)?;
+            if self.frame.len_bytes() >= FRAME_BYTES {
+                self.flush()?;
             }
         }
+        Ok(())
+    }
+
+    fn record(&mut self, found: Found, record: &annals_journal::Record<'_>) -> Result<()> {
+        let Found { address, len, .. } = found;
+        let hash = hash_key(self.core.hash_seed, record.key);
+        let fate = self.fate(address, hash, record);
+        match fate {
+            Fate::Goes => return Ok(()),
+            Fate::Ends(left_out) => {
+                self.left_out.push((record.space, hash, left_out));
+                if self.left_out.len() >= LEFT_OUT_AT_ONCE {
+                    self.leave_out();
+                }
+                return Ok(());
+            }
+            _ => {}
+        }
+        self.make_room_for(record.seq)?;
+        let annals_journal::Record { kind, space, key, aligned, .. } = *record;
+        let (index, hides) = (self.frame.count(), matches!(fate, Fate::Hides));
+        let (mut value, mut event) = (None, None);
+        if kind == Kind::Event {
+            let catalog = self.core.catalog.load();
+            let Some(listed) = catalog.by_id(space) else { return Ok(()) };
+            let at = (self.frame.next_offset(), matches!(fate, Fate::MovesEmpty));
+            let encoded =
+                self.moving.encode(self.core, listed, hash, (address, len), record, at)?;
+            let Some((value, moved)) = encoded else { return Ok(()) };
+            self.frame.reserve_previous(false);
+            let draft = Draft { kind, space, key, value, expires_ms: None, aligned };
+            self.frame.push_moved(&draft, record.seq)?;
+            event = Some(moved);
+        } else {
+            // Of what expired, only that it is gone is still of use.
+            let (kind, value, expires_ms) = match fate {
+                Fate::Hides => (Kind::Remove, &[][..], None),
+                _ => (kind, record.value, record.expires_ms),
+            };
+            // A snapshot that needs the version before was there when this one was written.
+            let previous = record.previous.filter(|_| self.core.snapshots.count() > 0);
+            self.frame.reserve_previous(previous.is_some());
+            let draft = Draft { kind, space, key, value, expires_ms, aligned };
+            self.frame.push_moved(&draft, record.seq)?;
+            if let Some(previous) = previous {
+                self.frame.set_previous(index, previous);
+            }
+        }
+        if let Fate::Refers { origin } = fate {
+            value = Some(ValueMove { seq: record.seq, origin });
+        }
+        let is_mark = kind == Kind::Mark;
+        self.moves.push(Move { value, event, is_mark, space, hash, from: address, index, hides });
         Ok(())
     }
 
@@ -384,14 +464,26 @@ impl Run<'_> {
         let Some(listed) = catalog.by_id(record.space) else {
             return self.fate_of_value(address, record);
         };
+        if listed.keyspace.is_category() && record.kind != Kind::Mark {
+            return match Moving::fate(self.core, listed, hash, address, record) {
+                EventFate::Moves => Fate::Moves,
+                EventFate::MovesEmpty => Fate::MovesEmpty,
+                EventFate::Ends(left_out) => Fate::Ends(left_out),
+                EventFate::Goes => Fate::Goes,
+            };
+        }
         if listed.keyspace.is_ordered() {
             // Its tables have it, or the segment would not have been chosen.
             return self.fate_of_value(address, record);
         }
         let packed = address.pack();
-        let current =
-            listed.view.table.find(hash, |slot| (slot.address() == packed).then_some(())).is_some();
-        if current {
+        let leads = |table: &Table| {
+            table.find(hash, |slot| (slot.address() == packed).then_some(())).is_some()
+        };
+        if record.kind == Kind::Mark {
+            return if leads(&listed.view.chains().marks) { Fate::Moves } else { Fate::Goes };
+        }
+        if leads(&listed.view.table) {
             return Fate::Moves;
         }
         // A removal whose key is not in the table, and a record that expired, hide older records of
@@ -424,6 +516,37 @@ impl Run<'_> {
         }
     }
 
+    /// Lets nothing lead to events any more that are left out.
+    fn leave_out(&mut self) {
+        let catalog = self.core.catalog.load();
+        for some in self.left_out.chunks(NOTED_AT_ONCE) {
+            let _writer = self.core.journal.quiesce();
+            for (space, hash, left_out) in some {
+                if let Some(listed) = catalog.by_id(*space) {
+                    listed.view.change(self.core).leave_out(*space, *hash, left_out);
+                }
+            }
+        }
+        self.left_out.clear();
+    }
+
+    /// Forgets the strays that the moved events of the frame, whose first byte is at `base`, know themselves.
+    fn forget_strays(&self, catalog: &Catalog, base: Address) {
+        let is_event = |one: &&Move| one.event.is_some();
+        let moved: Vec<&Move> = self.moves.iter().filter(is_event).collect();
+        for some in moved.chunks(NOTED_AT_ONCE) {
+            let _writer = self.core.journal.quiesce();
+            for one in some {
+                let Some(listed) = catalog.by_id(one.space) else { continue };
+                let Some(MovedEvent { version, .. }) = one.event else { continue };
+                let offset = base.offset + self.frame.offset(one.index);
+                let (to, len) = (Address { slot: base.slot, offset }, 0);
+                let placed = Placed::of(&self.frame.record(one.index), to, len, one.hash);
+                listed.view.change(self.core).forget_stray(&placed, version);
+            }
+        }
+    }
+
     fn flush(&mut self) -> Result<()> {
         if self.frame.count() == 0 {
             return Ok(());
@@ -431,7 +554,7 @@ impl Run<'_> {
         let base = self.packer.append(&mut self.frame)?;
         let catalog = self.core.catalog.load();
         // A few at a time under the writer lock, so that commits hardly notice.
-        for moves in self.moves.chunks(256) {
+        for moves in self.moves.chunks(NOTED_AT_ONCE) {
             let _writer = self.core.journal.quiesce();
             for one in moves {
                 let offset = base.offset + self.frame.offset(one.index);
@@ -444,7 +567,20 @@ impl Run<'_> {
                     continue;
                 }
                 let Some(listed) = catalog.by_id(one.space) else { continue };
-                if one.hides {
+                if let Some(MovedEvent { version, id, len: len_before }) = one.event {
+                    let record = self.frame.record(one.index);
+                    let placed = Placed::of(&record, to, len, one.hash);
+                    let is_known = self.moving.has(one.space, one.hash, version + 1);
+                    let from = Moved { address: one.from, len: len_before, id };
+                    listed.view.change(self.core).relocate_event(&placed, from, version, is_known);
+                    #[cfg(test)]
+                    pause::between_moves();
+                    self.moved_count += 1;
+                    continue;
+                }
+                if one.is_mark {
+                    listed.view.change(self.core).relocate_mark(one.hash, one.from, to, len);
+                } else if one.hides {
                     listed.view.change(self.core).keep(to, len);
                 } else {
                     listed.view.change(self.core).relocate(one.hash, one.from, to, len);
@@ -452,7 +588,9 @@ impl Run<'_> {
                 self.moved_count += 1;
             }
         }
+        self.forget_strays(&catalog, base);
         self.moves.clear();
+        self.moving.clear();
         self.span = None;
         self.frame.clear(FRAME_BYTES * 2);
         Ok(())

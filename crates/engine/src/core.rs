@@ -1,8 +1,14 @@
 //! What all handles of an open database share.
 
 use crate::{
-    catalog::Catalog, clock::Clock, hash::Undo, history::History, maintenance::Maintenance,
-    ordered::Trees, snapshot::Snapshots,
+    catalog::Catalog,
+    clock::Clock,
+    hash::Undo,
+    history::History,
+    maintenance::Maintenance,
+    ordered::Trees,
+    snapshot::Snapshots,
+    streams::{Index, Signposts},
 };
 use annals_journal::{Journal, Recovery, Seq};
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -12,9 +18,14 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
+/// The number of the next one.
+static NUMBER: AtomicU64 = AtomicU64::new(1);
+
 /// What all handles of an open database share.
 #[derive(Debug)]
 pub(crate) struct Core {
+    /// A number that no other one of this process ever has.
+    pub(crate) number: u64,
     pub(crate) journal: Journal,
     pub(crate) hash_seed: u64,
     pub(crate) read_only: bool,
@@ -25,6 +36,10 @@ pub(crate) struct Core {
     pub(crate) undo: ArcSwapOption<Undo>,
     pub(crate) snapshots: Snapshots,
     pub(crate) history: History,
+    /// Which events are where, for scans that want some only.
+    pub(crate) index: Index,
+    /// Where in segments records begin, for look-ups of events by number.
+    pub(crate) signposts: Signposts,
     pub(crate) clock: Clock,
     /// The latest time at which a reader was told that something is over, as far as the log knows.
     noted_ms: AtomicU64,
@@ -55,6 +70,7 @@ impl Core {
         let trees = Trees::new(maintenance.config.memory_bytes);
         let visible = AtomicU64::new(journal.next_seq().0.saturating_sub(1));
         Self {
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
             journal,
             hash_seed,
             read_only,
@@ -63,6 +79,8 @@ impl Core {
             undo: ArcSwapOption::empty(),
             snapshots: Snapshots::default(),
             history: History::default(),
+            index: Index::default(),
+            signposts: Signposts::default(),
             clock,
             // Followers know what frames say; that the root or a checkpoint knows more helps none.
             noted_ms: AtomicU64::new(0),

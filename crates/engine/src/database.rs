@@ -1,14 +1,16 @@
 //! The handle of an open database.
 
 use crate::{
-    Builder, Changes, Error, HashKeyspace, KeyspaceKind, KeyspaceOptions, OrderedKeyspace, Result,
-    Snapshot, TreeOptions, WriteBatch,
+    Builder, Category, Changes, Error, Events, HashKeyspace, KeyspaceKind, KeyspaceOptions,
+    OrderedKeyspace, RecordedEvent, Result, Snapshot, Subscription, TreeOptions, WriteBatch,
     catalog::{Change, Keyspace, check_name},
     loading,
     open::Open,
     ordered::Trees,
+    streams::{Filter, Streams, check_built, flush_all, wait_for},
 };
 use annals_disk::Holder;
+use annals_events::Event;
 use annals_journal::{Recovery, Seq};
 use annals_ordered::View;
 use std::{path::Path, sync::Arc, time::Duration};
@@ -47,6 +49,8 @@ pub struct KeyspaceInfo {
     pub kind: KeyspaceKind,
     /// How long its records live that do not say otherwise.
     pub ttl: Option<Duration>,
+    /// Whether it is a category whose events carry hashes.
+    pub chained: bool,
     /// How many records it has; of ordered keyspaces an estimate.
     pub len: u64,
 }
@@ -153,6 +157,7 @@ impl Database {
         tables: TreeOptions,
     ) -> Result<OrderedKeyspace> {
         check_name(name)?;
+        options.check_kind(KeyspaceKind::Ordered)?;
         tables.validate()?;
         self.core.create_ordered(name, options, tables)?;
         Trees::spawn(self.core.core());
@@ -195,6 +200,7 @@ impl Database {
         options: KeyspaceOptions,
     ) -> Result<HashKeyspace> {
         check_name(name)?;
+        options.check_kind(KeyspaceKind::Hash)?;
         self.core.change_catalog(|catalog| {
             if catalog.by_name(name).is_some() {
                 return Err(Error::KeyspaceExists { name: name.to_owned() });
@@ -213,6 +219,139 @@ impl Database {
         let keyspace = self.find_keyspace(name)?;
         keyspace.check_kind(KeyspaceKind::Hash)?;
         Ok(HashKeyspace::new(Arc::clone(&self.core), keyspace))
+    }
+
+    /// The category of streams `name`, created if it is not there.
+    ///
+    /// # Errors
+    /// [`Error::InvalidName`], [`Error::WrongKind`], and those of writing.
+    pub fn category(&self, name: &str) -> Result<Category> {
+        match self.open_category(name) {
+            Err(Error::UnknownKeyspace { .. }) => {}
+            other => return other,
+        }
+        match self.create_category(name, KeyspaceOptions::default()) {
+            // Somebody else was faster.
+            Err(Error::KeyspaceExists { .. }) => self.open_category(name),
+            other => other,
+        }
+    }
+
+    /// Creates the category of streams `name`: a commit with the database's durability. With a time to live its
+    /// events are gone that long after they were appended.
+    ///
+    /// # Errors
+    /// [`Error::KeyspaceExists`], [`Error::InvalidName`], [`Error::NoChains`] if it should be chained and
+    /// the build cannot, and those of writing.
+    pub fn create_category(&self, name: &str, options: KeyspaceOptions) -> Result<Category> {
+        check_name(name)?;
+        check_built(name, options.chained)?;
+        self.core.change_catalog(|catalog| {
+            if catalog.by_name(name).is_some() {
+                return Err(Error::KeyspaceExists { name: name.to_owned() });
+            }
+            let (id, kind) = (catalog.next_id, KeyspaceKind::Streams);
+            Ok(Change::Create { id, name: name.to_owned(), kind, options })
+        })?;
+        self.open_category(name)
+    }
+
+    /// The category of streams `name`.
+    ///
+    /// # Errors
+    /// [`Error::UnknownKeyspace`], [`Error::WrongKind`].
+    pub fn open_category(&self, name: &str) -> Result<Category> {
+        let keyspace = self.find_keyspace(name)?;
+        keyspace.check_kind(KeyspaceKind::Streams)?;
+        Ok(Category::new(Arc::clone(&self.core), keyspace))
+    }
+
+    /// The streams of the category `name`, whose events are of the type `E`; the category is created if it
+    /// is not there.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::Database;
+    /// use annals_events::Event;
+    ///
+    /// #[derive(Event)]
+    /// #[event(crate = annals_events)]
+    /// struct OrderPlaced {
+    ///     item: String,
+    ///     count: u32,
+    /// }
+    ///
+    /// let db = Database::open_in_memory()?;
+    /// let orders = db.stream::<OrderPlaced>("orders")?;
+    /// orders.append(7u64, &OrderPlaced { item: "apple".into(), count: 3 })?;
+    /// let first = orders.get(7u64, 0)?.expect("the event");
+    /// assert_eq!(first.view()?.item, "apple");
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`category`](Self::category); [`Error::EventTypes`] if the category has archived events that `E` is
+    /// not, or not any more.
+    pub fn stream<E: Event>(&self, name: &str) -> Result<Streams<E>> {
+        let category = match self.core.read_only {
+            true => self.open_category(name)?,
+            false => self.category(name)?,
+        };
+        Streams::new(category)
+    }
+
+    /// Reads the events of all categories in the order in which they were appended, from the number
+    /// `from` on, up to what is the last one now. Compaction does not change what it reads.
+    ///
+    /// # Errors
+    /// Damage to the log.
+    pub fn read_all(&self, from: Seq) -> Result<Events<'_>> {
+        self.core.follow_if_read_only()?;
+        Events::new(self.core.core(), from, Filter::default(), None)
+    }
+
+    /// The event with the number `seq`, read in place; `None` if no event has that number, or none that
+    /// readers may see, yet or any more. Log compaction moves events, and their numbers stay.
+    ///
+    /// Looks for the segment that has it, and passes the records in front of it there, 8 KiB of them at
+    /// most; the first time a segment is asked for, all of them, and of one that an earlier opening wrote
+    /// every byte is checked then. Who wants many in a row [reads on](Self::read_all).
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ExpectedVersion, NewEvent};
+    /// let db = Database::open_in_memory()?;
+    /// let orders = db.category("orders")?;
+    /// let placed = NewEvent::bytes("placed", b"7 apples");
+    /// let seq = orders.append(17u64, &placed, ExpectedVersion::Any)?.first_seq;
+    /// assert_eq!(db.event_at(seq)?.expect("the event").data(), b"7 apples");
+    /// assert!(db.event_at(seq.plus(1))?.is_none());
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Damage to it, or to what is in front of it in its segment.
+    pub fn event_at(&self, seq: Seq) -> Result<Option<RecordedEvent<'_>>> {
+        self.core.follow_if_read_only()?;
+        self.core.newest(|core| core.recorded_at(seq))
+    }
+
+    /// Reads the events of all categories that come from the number `from` on, and then those that are
+    /// appended from now on.
+    ///
+    /// # Errors
+    /// As [`read_all`](Self::read_all).
+    pub fn subscribe(&self, from: Seq) -> Result<Subscription<'_>> {
+        Subscription::new(&self.core, from, Filter::default(), None)
+    }
+
+    /// Waits until readers see everything up to `seq`, the database is closed, or `timeout` is over.
+    /// Returns whether they do.
+    ///
+    /// # Errors
+    /// In a read-only handle, what following the writer fails with.
+    pub fn wait_for(&self, seq: Seq, timeout: Duration) -> Result<bool> {
+        wait_for(&self.core, seq, timeout)
     }
 
     fn find_keyspace(&self, name: &str) -> Result<Arc<Keyspace>> {
@@ -234,12 +373,12 @@ impl Database {
             .map(|listed| {
                 let keyspace = Arc::clone(&listed.keyspace);
                 let (name, id, kind) = (keyspace.name.clone(), keyspace.id, keyspace.kind);
-                let ttl = keyspace.options.ttl;
+                let KeyspaceOptions { ttl, chained } = keyspace.options;
                 let len = match &listed.tree.tree {
                     Some(tree) => tree.with_view(View::len_estimate),
                     None => HashKeyspace::new(Arc::clone(&self.core), keyspace).len(),
                 };
-                KeyspaceInfo { name, id, kind, ttl, len }
+                KeyspaceInfo { name, id, kind, ttl, chained, len }
             })
             .collect();
         list.sort_unstable_by(|a, b| a.name.cmp(&b.name));
@@ -360,6 +499,7 @@ impl Database {
     /// recovers as after a crash, and what was acknowledged is kept as the
     /// [durability](crate::Durability) says.
     pub fn close(self) -> Result<()> {
+        flush_all(&self.core);
         loading::close(&self.core)
     }
 }

@@ -96,6 +96,183 @@ pub enum Error {
         limit: u64,
     },
 
+    /// A stream is not as it was expected to be. Nothing was written.
+    #[error("the stream `{stream}` of `{category}` was expected to have {expected}, and {}", found_version(*found))]
+    VersionConflict {
+        /// The category.
+        category: String,
+        /// The stream.
+        stream: String,
+        /// What was expected.
+        expected: crate::ExpectedVersion,
+        /// The version of its last event; `None` if it has none.
+        found: Option<u64>,
+    },
+
+    /// An aggregate whose state cannot be told: events that it is made of were given up, and no snapshot has what
+    /// they came to.
+    #[error(
+        "the aggregate `{stream}` cannot be loaded: of its stream only events from version {first} on are left, and no \
+         snapshot has what came before; save one before truncating"
+    )]
+    AggregateIncomplete {
+        /// The stream.
+        stream: String,
+        /// The first version that is left.
+        first: u64,
+    },
+
+    /// A stream that takes no events. Nothing was written.
+    #[error(
+        "the stream `{stream}` of `{category}` {}",
+        if *is_tombstone { "was deleted for good and takes no events any more; use another id" }
+        else { "is archived and takes no events; restore it first" }
+    )]
+    StreamClosed {
+        /// The category.
+        category: String,
+        /// The stream.
+        stream: String,
+        /// Whether it was deleted for good; else it is archived.
+        is_tombstone: bool,
+    },
+
+    /// A stream has an event with this id already, among other events than those given. Nothing was
+    /// written.
+    #[error(
+        "the stream `{stream}` has an event with the id {id:032x} already; append what is new alone"
+    )]
+    DuplicateEvent {
+        /// The stream.
+        stream: String,
+        /// The id.
+        id: u128,
+    },
+
+    /// An event that cannot be written as an archive, or not be read from one.
+    #[error(transparent)]
+    Event(#[from] annals_events::Error),
+
+    /// A category has archived events of a type that the program's event type does not read, or of another
+    /// layout under the same name and version.
+    #[error("the category `{category}` cannot be opened for these events: {why}")]
+    EventTypes {
+        /// The category.
+        category: String,
+        /// What is in the way.
+        why: String,
+    },
+
+    /// A category is chained, and the build is without the feature `chained-events`. Its events can be
+    /// read; nothing can be appended or checked.
+    #[error(
+        "the events of `{category}` are chained by hashes, which this build neither makes nor checks; build \
+         with the feature `chained-events`"
+    )]
+    NoChains {
+        /// The category.
+        category: String,
+    },
+
+    /// An option that only categories of streams have.
+    #[error("a keyspace of the kind `{kind}` cannot be {option}; only a category of streams can")]
+    OptionOfStreams {
+        /// The option.
+        option: &'static str,
+        /// The kind of keyspace that was to be created.
+        kind: crate::KeyspaceKind,
+    },
+
+    /// What was asked for is there only in categories that were created as chained.
+    #[error(
+        "the events of `{category}` have no hashes; only a category created as chained has them"
+    )]
+    NotChained {
+        /// The category.
+        category: String,
+    },
+
+    /// The events of a chained stream are not those that were appended to it.
+    #[error(
+        "the chain of the stream `{stream}` of `{category}` is broken at version {version}: {why}"
+    )]
+    BrokenChain {
+        /// The category.
+        category: String,
+        /// The stream.
+        stream: String,
+        /// The lowest version at which it shows.
+        version: u64,
+        /// How it shows.
+        why: String,
+    },
+
+    /// The event that a kept head is of was given up, and so was the one behind it: nothing is left that the head
+    /// could be compared with.
+    #[error(
+        "the event of version {version} of the stream `{stream}` of `{category}` was given up, and what is \
+        left begins at version {first}: only a later head can be compared"
+    )]
+    HeadGone {
+        /// The category.
+        category: String,
+        /// The stream.
+        stream: String,
+        /// The version of the head.
+        version: u64,
+        /// The first version that is left.
+        first: u64,
+    },
+
+    /// What a projection or an aggregate says of its own.
+    #[error("{0}")]
+    Refused(String),
+
+    /// No persistent subscription has this name, or it was removed.
+    #[error(
+        "there is no persistent subscription `{name}`; `persistent_subscriptions` lists those there are, \
+         `persistent_subscription` makes one"
+    )]
+    UnknownSubscription {
+        /// The name asked for.
+        name: String,
+    },
+
+    /// A persistent subscription gives out other events than it is asked to.
+    #[error(
+        "the persistent subscription `{name}` gives out events of another category, stream or types; remove it, or take \
+         another name"
+    )]
+    SubscriptionDiffers {
+        /// Its name.
+        name: String,
+    },
+
+    /// What is kept of a persistent subscription cannot be read: another build wrote it, or something else wrote to
+    /// its keyspace.
+    #[error(
+        "what is kept of the persistent subscription `{name}` cannot be read: {what}; remove it, and make it anew"
+    )]
+    SubscriptionState {
+        /// Its name.
+        name: String,
+        /// What cannot be read.
+        what: &'static str,
+    },
+
+    /// An append without events.
+    #[error("there are no events to append; give at least one")]
+    NoEvents,
+
+    /// A stream's id that is too long.
+    #[error("a stream's id of {bytes} bytes is too long; at most {limit} bytes")]
+    StreamIdTooLong {
+        /// Its length.
+        bytes: u64,
+        /// The longest allowed.
+        limit: u64,
+    },
+
     /// A commit lost too many races for the same key.
     #[error("the key changed under {attempts} attempts in a row; try again")]
     Conflict {
@@ -159,6 +336,14 @@ pub enum Error {
     },
 }
 
+/// The end of the message that says what was found.
+fn found_version(found: Option<u64>) -> String {
+    match found {
+        Some(version) => format!("has version {version}; read it, and decide anew"),
+        None => "has none; read it, and decide anew".to_owned(),
+    }
+}
+
 /// What to do about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -187,7 +372,7 @@ pub enum ErrorKind {
     Io,
     /// The handle was closed: open again.
     Closed,
-    /// A race was lost: try again.
+    /// A race was lost: try again; of a stream that is not as expected, read it first.
     Conflict,
     /// The read-only handle fell behind: open again.
     Stale,
@@ -229,7 +414,9 @@ impl Error {
                 _ => ErrorKind::Io,
             },
             Self::UnknownKeyspace { .. }
+            | Self::UnknownSubscription { .. }
             | Self::KeyspaceDropped { .. }
+            | Self::HeadGone { .. }
             | Self::HistoryGone { .. } => ErrorKind::NotFound,
             Self::KeyspaceExists { .. } => ErrorKind::AlreadyExists,
             Self::ForeignKeyspace { .. }
@@ -238,10 +425,27 @@ impl Error {
             | Self::KeyTooLong { .. }
             | Self::ValueTooLong { .. }
             | Self::NoDataDir { .. }
+            | Self::DuplicateEvent { .. }
+            | Self::NoEvents
+            | Self::AggregateIncomplete { .. }
+            | Self::EventTypes { .. }
+            | Self::SubscriptionDiffers { .. }
+            | Self::Refused(_)
+            | Self::NotChained { .. }
+            | Self::OptionOfStreams { .. }
+            | Self::StreamIdTooLong { .. }
             | Self::Backup { .. } => ErrorKind::InvalidInput,
-            Self::Conflict { .. } => ErrorKind::Conflict,
-            Self::Checkpoint { .. } => ErrorKind::Corrupt,
-            Self::UnknownRecord { .. } => ErrorKind::Version,
+            Self::Conflict { .. } | Self::VersionConflict { .. } | Self::StreamClosed { .. } => {
+                ErrorKind::Conflict
+            }
+            Self::Checkpoint { .. } | Self::BrokenChain { .. } | Self::SubscriptionState { .. } => {
+                ErrorKind::Corrupt
+            }
+            Self::UnknownRecord { .. } | Self::NoChains { .. } => ErrorKind::Version,
+            Self::Event(error) => match error.kind() {
+                annals_events::ErrorKind::Corrupt => ErrorKind::Corrupt,
+                _ => ErrorKind::InvalidInput,
+            },
             Self::Stale => ErrorKind::Stale,
         }
     }
@@ -250,6 +454,7 @@ impl Error {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(self.kind(), ErrorKind::Conflict | ErrorKind::Full | ErrorKind::Locked)
+            && !matches!(self, Self::VersionConflict { .. } | Self::StreamClosed { .. })
     }
 
     pub(crate) fn disk(error: annals_disk::DiskError) -> Self {

@@ -19,7 +19,7 @@ pub(crate) mod table;
 mod undo;
 mod view;
 
-pub(crate) use change::{Applying, Changing, Placed};
+pub(crate) use change::{Applying, Changing, LeftOut, Moved, Placed};
 pub use entry::Entry;
 pub use guard::Guard;
 pub use iter::Iter;

@@ -53,6 +53,7 @@ mod replay;
 mod replayed;
 mod snapshot;
 mod stats;
+mod streams;
 mod upkeep;
 mod verify;
 mod writing;
@@ -71,6 +72,16 @@ pub use catalog::{KEYSPACE_NAME_BYTES_MAX, KeyspaceKind, KeyspaceOptions};
 pub use hash::{Entry, Guard, HashKeyspace, Iter};
 pub use ordered::{Keys, OrderedEntry, OrderedKeyspace, OrderedSnapshot, Range, Salvage, Value};
 pub use writing::{CasOutcome, WriteOptions};
+
+// Streams.
+pub use annals_events::EventFormat;
+pub use streams::{
+    Aggregate, Aggregates, Appended, Category, ChainHead, Consumer, Delivery, EventHash, EventType,
+    Events, EventsOf, ExpectedVersion, Loaded, NewEvent, Parked, PersistentInfo, PersistentOptions,
+    PersistentSubscription, Projection, Projector, RecordedEvent, Replayed, Retention,
+    STREAM_ID_BYTES_MAX, StartAt, Strategy, StreamId, StreamInfo, StreamReader, Streams,
+    Subscription, Ticket, TypedEvent, VerifiedChain, Work,
+};
 
 // Commits and states.
 pub use annals_journal::{KEY_BYTES_MAX, VALUE_BYTES_MAX};

@@ -2,7 +2,7 @@
 //! needs.
 
 use crate::{Result, builder::Config, catalog::Keyspace, checkpoint, compaction, core::Core};
-use annals_journal::{Background, Journal};
+use annals_journal::{Age, Background, Journal};
 use annals_ordered::Former;
 use parking_lot::{Condvar, Mutex};
 use std::{
@@ -46,6 +46,8 @@ pub(crate) struct Maintenance {
 pub(crate) struct Zombies {
     /// That of the first snapshot that cannot read them.
     pub(crate) ticket: u64,
+    /// Who was pinned before this may read them.
+    pub(crate) age: Age,
     /// What of ordered keyspaces may read them.
     pub(crate) former: Former,
     /// Their slots.
@@ -230,8 +232,8 @@ pub(crate) fn tidy(core: &Core) {
     }
     core.maintenance.dropped.lock().retain(|keyspace| keyspace.tree.tidy() > 0);
     core.note_past();
-    core.maintenance.zombies.lock().retain(|Zombies { ticket, former, slots }| {
-        let needed = core.snapshots.any_before(*ticket) || !former.is_settled();
+    core.maintenance.zombies.lock().retain(|Zombies { ticket, age, former, slots }| {
+        let needed = core.snapshots.any_before(*ticket) || !age.is_over() || !former.is_settled();
         if !needed {
             // What was not moved again is not needed.
             if core.trees.moved.load().has_any_in(slots) {

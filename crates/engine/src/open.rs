@@ -5,7 +5,7 @@
 //! appended to a chain that only grows. References into an older state stay valid; its segments and
 //! tables are let go as soon as no snapshot of it is left.
 
-use crate::{Builder, Error, Result, Snapshot, core::Core, loading};
+use crate::{Builder, Error, Result, Snapshot, core::Core, loading, streams::Registry};
 use std::{
     ops::Deref,
     sync::{Arc, OnceLock, atomic::Ordering},
@@ -17,6 +17,8 @@ use std::{
 pub(crate) struct Open {
     first: State,
     builder: Builder,
+    /// Those that are open.
+    pub(crate) subscriptions: Registry,
 }
 
 #[derive(Debug)]
@@ -36,7 +38,8 @@ impl Deref for Open {
 
 impl Open {
     pub(crate) fn new(core: Arc<Core>, builder: Builder) -> Self {
-        Self { first: State { core, next: OnceLock::new() }, builder }
+        let subscriptions = Registry::default();
+        Self { first: State { core, next: OnceLock::new() }, builder, subscriptions }
     }
 
     /// The newest state.
@@ -51,7 +54,7 @@ impl Open {
 
     /// Reads the newest state. One that was left meanwhile may have been emptied: then it is read
     /// again.
-    pub(crate) fn newest<'a, R>(&'a self, read: impl Fn(&'a Core) -> R) -> R {
+    pub(crate) fn newest<'a, R>(&'a self, mut read: impl FnMut(&'a Core) -> R) -> R {
         loop {
             let core: &'a Core = self.core();
             let found = read(core);

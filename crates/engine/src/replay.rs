@@ -10,6 +10,7 @@ use crate::{
     maintenance,
     ordered::stays_in_log,
     replayed::{Changed, Pending, Replayed, in_runs},
+    streams::{Mark, read_record},
 };
 use annals_journal::{Address, Draft, Followed, FrameBuilder, FrameView, Kind, Record, Seq};
 use annals_ordered::TreeOptions;
@@ -49,6 +50,10 @@ impl Core {
                 && !listed.keyspace.is_ordered()
             {
                 let mut changing = listed.view.change(self);
+                if listed.keyspace.is_category() {
+                    self.each_warm(&listed.view, run, |pending| changing.replay_event(pending));
+                    return;
+                }
                 self.each_warm(&listed.view, run, |pending| changing.replay(pending));
             }
         });
@@ -112,6 +117,28 @@ impl Core {
                     self.apply_change(&change);
                 }
             }
+            Kind::Event => {
+                if let Some(listed) = self.catalog.load().by_id(record.space)
+                    && listed.keyspace.is_category()
+                    && let Some((read, id)) = read_record(&record)
+                {
+                    let placed = Placed::of(&record, address, len, hash);
+                    let mut changing = listed.view.change(self);
+                    if let Some(undo) = how.undo {
+                        changing.begin_frame(undo.first_seq());
+                    }
+                    changing.append(&placed, &read, id);
+                }
+            }
+            Kind::Mark => {
+                if let Some(listed) = self.catalog.load().by_id(record.space)
+                    && listed.keyspace.is_category()
+                    && let Some(mark) = Mark::decode(record.value)
+                {
+                    let placed = Placed::of(&record, address, len, hash);
+                    listed.view.change(self).mark(&placed, &mark);
+                }
+            }
             Kind::Put | Kind::Remove => {
                 if let Some(listed) = self.catalog.load().by_id(record.space)
                     && !listed.keyspace.is_ordered()
@@ -152,7 +179,7 @@ impl Core {
         let catalog = self.catalog.load();
         in_runs(&replayed.records, |space, run| {
             let Some(listed) = catalog.by_id(space) else { return };
-            if listed.keyspace.is_ordered() {
+            if listed.keyspace.is_ordered() || listed.keyspace.is_category() {
                 return;
             }
             let cleared_at = cleared.get(&space);
@@ -169,10 +196,11 @@ impl Core {
         for listed in catalog.iter() {
             listed.view.change(self).bury(None);
         }
-        let mut of_trees = Vec::new();
+        let (mut of_trees, mut events) = (Vec::new(), Vec::new());
         for pending in &replayed.records {
-            let listed = catalog.by_id(pending.space);
-            if listed.is_none_or(|listed| !listed.keyspace.is_ordered()) {
+            let Some(listed) = catalog.by_id(pending.space) else { continue };
+            let keyspace = &listed.keyspace;
+            if !keyspace.is_ordered() && !keyspace.is_category() {
                 continue;
             }
             let address = pending.address();
@@ -182,7 +210,14 @@ impl Core {
                 .and_then(|guard| guard.record(address.offset).ok().map(|record| record.seq));
             let cleared_at = cleared.get(&pending.space);
             if let Some(seq) = seq.filter(|seq| cleared_at.is_none_or(|at| at < seq)) {
-                of_trees.push((seq, pending));
+                if keyspace.is_category() { &mut events } else { &mut of_trees }
+                    .push((seq, pending));
+            }
+        }
+        events.sort_unstable_by_key(|(seq, _)| *seq);
+        for (_, pending) in events {
+            if let Some(listed) = catalog.by_id(pending.space) {
+                listed.view.change(self).replay_event(pending);
             }
         }
         of_trees.sort_unstable_by_key(|(seq, _)| *seq);
@@ -210,7 +245,8 @@ impl Core {
         drop(self.journal.writer(ROOM_BYTES, 1)?);
         self.trees.make(self, id, tree_options)?;
         let kind = KeyspaceKind::Ordered;
-        self.log_change(|_| Ok(Change::Create { id, name: name.to_owned(), kind, options }))
+        let name = name.to_owned();
+        self.log_change(|_| Ok(Some(Change::Create { id, name, kind, options })))
     }
 
     /// Clears an ordered keyspace: an empty tree takes the place of the one it has.
@@ -225,7 +261,7 @@ impl Core {
         let options = *before.of(keyspace)?.options();
         drop(self.journal.writer(ROOM_BYTES, 1)?);
         self.trees.make(self, next_id, options)?;
-        self.log_change(|_| Ok(Change::Renew { id: keyspace.id, tree: next_id }))?;
+        self.log_change(|_| Ok(Some(Change::Renew { id: keyspace.id, tree: next_id })))?;
         self.trees.retire(self, before.id);
         Ok(())
     }
@@ -235,11 +271,19 @@ impl Core {
         &self,
         decide: impl FnOnce(&crate::catalog::Catalog) -> Result<Change>,
     ) -> Result<()> {
+        self.change_catalog_if(|catalog| decide(catalog).map(Some))
+    }
+
+    /// The same, if there is anything to change.
+    pub(crate) fn change_catalog_if(
+        &self,
+        decide: impl FnOnce(&crate::catalog::Catalog) -> Result<Option<Change>>,
+    ) -> Result<()> {
         let _changing = self.changing.lock();
         let mut dropped = None;
         self.log_change(|catalog| {
             let change = decide(catalog)?;
-            if let Change::Drop { id } = change {
+            if let Some(Change::Drop { id }) = change {
                 let listed = catalog.by_id(id).filter(|listed| listed.keyspace.is_ordered());
                 dropped = listed.map(|listed| (Arc::clone(&listed.keyspace), listed.tree.id));
             }
@@ -254,10 +298,10 @@ impl Core {
 
     fn log_change(
         &self,
-        decide: impl FnOnce(&crate::catalog::Catalog) -> Result<Change>,
+        decide: impl FnOnce(&crate::catalog::Catalog) -> Result<Option<Change>>,
     ) -> Result<()> {
         let mut writer = self.journal.writer(ROOM_BYTES, 1)?;
-        let change = decide(&self.catalog.load())?;
+        let Some(change) = decide(&self.catalog.load())? else { return Ok(()) };
         let (value, key) = (change.encode(), change.id().to_le_bytes());
         let mut frame = FrameBuilder::new();
         let kind = Kind::Catalog;

@@ -92,7 +92,7 @@ impl Replayed {
                     }
                     None => self.unknown = self.unknown.or(Some(address)),
                 },
-                Kind::Put | Kind::Remove | Kind::RemoveRange => {
+                Kind::Put | Kind::Remove | Kind::RemoveRange | Kind::Event | Kind::Mark => {
                     self.records.push(Pending::new(self.hash_seed, address, len, &record));
                 }
                 // Kinds of views that this build does not keep.

@@ -1,6 +1,8 @@
 //! Checkpoints and compaction on demand.
 
-use crate::{CheckpointReport, CompactReport, Database, Result, checkpoint, compaction};
+use crate::{
+    CheckpointReport, CompactReport, Database, Result, checkpoint, compaction, maintenance,
+};
 
 impl Database {
     /// Writes a checkpoint now: the next opening replays only what comes after it. Commits go on
@@ -27,7 +29,10 @@ impl Database {
     pub fn compact(&self) -> Result<CompactReport> {
         self.check_upkeep()?;
         let _exclusive = self.core.maintenance.exclusive.lock();
-        compaction::run_all(&self.core)
+        let report = compaction::run_all(&self.core);
+        // What an earlier one gave up may be looked at by nobody any more.
+        maintenance::tidy(&self.core);
+        report
     }
 
     fn check_upkeep(&self) -> Result<()> {

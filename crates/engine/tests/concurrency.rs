@@ -124,7 +124,7 @@ fn readers_see_whole_commits_that_never_go_back() {
                 }
                 // The iterator was made before.
                 let kept: u64 = held.map(|entry| check_value(&entry.unwrap().to_vecs().1)).sum();
-                assert_eq!(kept, (0..50).sum(), "in round {round}");
+                assert_eq!(kept, (0..50).sum::<u64>(), "in round {round}");
                 if round % 3 == 1 {
                     let gone = scratch.get([0; 8]).map(drop).unwrap_err();
                     assert_eq!(gone.kind(), ErrorKind::NotFound);

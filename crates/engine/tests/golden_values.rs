@@ -6,8 +6,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod golden_files;
+
 use annals_disk::RealDisk;
 use annals_engine::{Background, Database, TreeOptions};
+use golden_files::copy_files;
 use std::{
     fmt::Write as _,
     path::{Path, PathBuf},
@@ -17,19 +20,12 @@ use std::{
 const SEGMENT_BYTES: u64 = 64 << 10;
 
 fn golden() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1/values")
+    golden_files::golden("values")
 }
 
 fn open(path: &Path) -> Database {
     let builder = Database::builder().disk(Arc::new(RealDisk::new()));
     builder.background(Background::Manual).segment_bytes(SEGMENT_BYTES).open(path).unwrap()
-}
-
-fn copy_files(from: &Path, to: &Path) {
-    for entry in std::fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        std::fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
-    }
 }
 
 fn value(number: u32, round: u32) -> Vec<u8> {
@@ -49,7 +45,7 @@ fn text(db: &Database) -> String {
 }
 
 fn expected() -> String {
-    std::fs::read_to_string(golden().with_extension("txt")).unwrap()
+    golden_files::expected("values")
 }
 
 #[test]

@@ -4,7 +4,8 @@
 //! and a model. The machine crashes at any operation, recovery is crashed again, and what is found
 //! then must be the model after one of its commits, none older than the durability promised, in
 //! all keyspaces at once. Numbers are never used twice and frames that were cut off never return.
-//! Keyspaces are of both kinds, so flushes, compactions and manifests are cut too.
+//! Keyspaces are of both kinds, so flushes, compactions and manifests are cut too; beside them are
+//! categories of event streams, which are read in every way there is.
 //! Records expire by a clock that is also set back: what was seen expired stays expired. Other
 //! processes read meanwhile, between any two operations of the writer, and outlive it: each sees the
 //! commits in their order, whole, and never goes back.
@@ -13,14 +14,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "power_cut/appends.rs"]
+mod appends;
 #[path = "power_cut/broken_disk.rs"]
 mod broken_disk;
 #[path = "power_cut/canaries.rs"]
 mod canaries;
 #[path = "power_cut/check.rs"]
 mod check;
+#[path = "power_cut/events.rs"]
+mod events;
 #[path = "power_cut/faults.rs"]
 mod faults;
+#[path = "power_cut/forged_events.rs"]
+mod forged_events;
 #[path = "power_cut/handle.rs"]
 mod handle;
 #[path = "power_cut/model.rs"]

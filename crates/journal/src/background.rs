@@ -13,6 +13,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    task::Waker,
     thread::JoinHandle,
     time::Duration,
 };
@@ -47,7 +48,8 @@ pub(crate) struct Signals {
     zeroes_asked: AtomicBool,
     pages_asked_at: AtomicU64,
     sync_commits_count: AtomicU64,
-    feed: Mutex<u64>,
+    /// The tasks that wait for the feed; each is counted among the waiters.
+    feed: Mutex<Vec<Waker>>,
     feed_wake: Condvar,
     feed_waiters: AtomicU64,
 }
@@ -69,7 +71,7 @@ impl Signals {
             zeroes_asked: AtomicBool::new(false),
             pages_asked_at: AtomicU64::new(u64::MAX),
             sync_commits_count: AtomicU64::new(0),
-            feed: Mutex::new(0),
+            feed: Mutex::default(),
             feed_wake: Condvar::new(),
             feed_waiters: AtomicU64::new(0),
         }
@@ -149,7 +151,7 @@ impl Signals {
         self.asked.lock().stop = true;
         self.sync_wake.notify_all();
         self.space_wake.notify_all();
-        self.feed_wake.notify_all();
+        self.wake_feed();
     }
 
     /// The feed may have more to show.
@@ -159,15 +161,30 @@ impl Signals {
         // sees the other.
         fences::light();
         if self.feed_waiters.load(Ordering::Relaxed) != 0 {
-            *self.feed.lock() += 1;
-            self.feed_wake.notify_all();
+            self.wake_feed();
         }
     }
 
     /// Wakes all who wait for the feed.
     pub(crate) fn wake_feed(&self) {
-        *self.feed.lock() += 1;
+        let wakers = std::mem::take(&mut *self.feed.lock());
         self.feed_wake.notify_all();
+        self.feed_waiters.fetch_sub(wakers.len() as u64, Ordering::SeqCst);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Wakes `waker` when there may be more, unless `ready` holds already, which is returned.
+    pub(crate) fn watch_feed(&self, waker: &Waker, ready: impl Fn() -> bool) -> bool {
+        self.feed_waiters.fetch_add(1, Ordering::SeqCst);
+        fences::heavy();
+        let mut wakers = self.feed.lock();
+        let is_ready = ready();
+        if is_ready || wakers.iter().any(|known| known.will_wake(waker)) {
+            self.feed_waiters.fetch_sub(1, Ordering::SeqCst);
+        } else {
+            wakers.push(waker.clone());
+        }
+        is_ready
     }
 
     /// Waits until `ready` holds or `timeout` is over. Returns whether it holds.

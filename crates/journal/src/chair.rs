@@ -166,6 +166,34 @@ impl Drop for Pin {
     }
 }
 
+/// A moment, for whoever gives something up and has to know when nobody looks at it any more who was
+/// [pinned](pin) before.
+///
+/// ```
+/// use annals_journal::{Age, pin};
+/// let pin = pin();
+/// let age = Age::begin();
+/// assert!(!age.is_over());
+/// drop(pin);
+/// # // Other threads may be pinned.
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Age(u64);
+
+impl Age {
+    /// Now. Calls the system.
+    #[must_use]
+    pub fn begin() -> Self {
+        Self(begin_age())
+    }
+
+    /// Whether nobody is pinned any more who was before.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        is_over(self.0)
+    }
+}
+
 /// Begins a new age; called after something was taken out of sight, and before [`is_over`] is asked
 /// about the age that is returned.
 pub(crate) fn begin_age() -> u64 {

@@ -8,6 +8,7 @@ use crate::{
 };
 use std::{
     sync::{Arc, atomic::Ordering},
+    task::Waker,
     time::Duration,
 };
 
@@ -138,6 +139,47 @@ impl Journal {
     #[must_use]
     pub fn oldest_seq(&self) -> Seq {
         self.shared.chain().first().map_or(Seq(1), |(base, _)| *base)
+    }
+}
+
+/// A journal that nobody else waits for is asked so often before the thread sleeps: whoever waits for
+/// something that comes at once is spared the way through the system.
+const SPINS: u32 = 1 << 12;
+
+impl Journal {
+    /// The segment of the chain at `ordinal`; `None` if there is none, or not yet.
+    #[must_use]
+    pub fn chain_guard(&self, ordinal: u32) -> Option<SegmentGuard<'_>> {
+        self.shared.chain_guard(ordinal)
+    }
+
+    /// Whether the views hold more than what lies in front of `position`.
+    #[inline]
+    #[must_use]
+    pub fn has_beyond(&self, position: Position) -> bool {
+        self.shared.applied.position() > position
+    }
+
+    /// Waits until the views hold more than what lies in front of `position`, the journal is closed, or
+    /// `timeout` is over. Returns whether they hold more.
+    #[must_use]
+    pub fn wait_beyond(&self, position: Position, timeout: Duration) -> bool {
+        for _ in 0..SPINS {
+            if self.has_beyond(position) {
+                return true;
+            }
+            std::hint::spin_loop();
+        }
+        let ready = || self.has_beyond(position) || self.is_closed();
+        self.shared.signals.wait_for_feed(timeout, ready) && self.has_beyond(position)
+    }
+
+    /// Wakes `waker` when the views may hold more than what lies in front of `position`, or the journal
+    /// is closed. Returns whether that is so already; then nobody is woken.
+    #[must_use]
+    pub fn watch_beyond(&self, position: Position, waker: &Waker) -> bool {
+        let ready = || self.has_beyond(position) || self.is_closed();
+        self.shared.signals.watch_feed(waker, ready)
     }
 }
 

@@ -354,7 +354,7 @@ impl<'v> FrameBuilder<'v> {
         }
         let at = slot.at as usize;
         let bytes = &self.bytes[at..at + slot.len as usize];
-        record::parse(bytes, at, Seq::ZERO).expect("a record that was just encoded").record
+        record::parse(bytes, Seq::ZERO).expect("a record that was just encoded").record
     }
 
     /// What record `index` does, to which key, and when it expires, in milliseconds since 1970.
@@ -369,6 +369,22 @@ impl<'v> FrameBuilder<'v> {
         let key_at = usize::from(slot.key_at);
         let (kind, expires_ms) = record::deed(record, key_at);
         (kind, &record[key_at..key_at + slot.key_len as usize], expires_ms)
+    }
+
+    /// Takes back all records but the first `count`.
+    pub fn truncate(&mut self, count: usize) {
+        if let Some(first) = self.records.get(count) {
+            self.bytes.truncate(first.at as usize);
+            self.records.truncate(count);
+            self.lent = None;
+        }
+    }
+
+    /// The offset that the next record will have from the start of the frame, in bytes.
+    #[must_use]
+    #[inline]
+    pub fn next_offset(&self) -> u32 {
+        self.content_bytes() as u32
     }
 
     /// How many records it has.
@@ -506,8 +522,8 @@ impl<'a> FrameView<'a> {
         let mut batch = [0u8; 256];
         let mut filled = 0;
         for index in 0..header.count {
-            let parsed = record::parse(&bytes[at..], offset + at, base_seq)
-                .ok_or(fault(at, record::WHAT_SHAPE))?;
+            let parsed =
+                record::parse(&bytes[at..], base_seq).ok_or(fault(at, record::WHAT_SHAPE))?;
             let record = &bytes[at..at + parsed.len];
             if !record::is_intact(record, seed) {
                 return Err(fault(at, record::WHAT_CHECKSUM));
@@ -548,7 +564,7 @@ impl<'a> FrameView<'a> {
         let mut left = self.header.count;
         std::iter::from_fn(move || {
             left = left.checked_sub(1)?;
-            let parsed = record::parse(&bytes[at..], offset as usize + at, base_seq)?;
+            let parsed = record::parse(&bytes[at..], base_seq)?;
             let address = Address { slot, offset: offset + at as u32 };
             at += parsed.len;
             Some((address, parsed.len as u32, parsed.record))

@@ -38,7 +38,7 @@ pub fn varint(bytes: &[u8]) {
 
 /// A record.
 pub fn record(bytes: &[u8]) {
-    let Some(parsed) = record::parse(bytes, 0, BASE) else {
+    let Some(parsed) = record::parse(bytes, BASE) else {
         glances(bytes, 1, b"key");
         return;
     };
@@ -63,7 +63,7 @@ pub fn record(bytes: &[u8]) {
         aligned: found.aligned,
     };
     record::encode(&draft, found.previous.is_some(), &mut out);
-    let again = record::parse(&out, 0, BASE).expect("what was encoded").record;
+    let again = record::parse(&out, BASE).expect("what was encoded").record;
     assert_eq!((again.kind, again.space, again.key), (found.kind, found.space, found.key));
     assert_eq!((again.value, again.expires_ms), (found.value, found.expires_ms));
 }
@@ -93,7 +93,7 @@ fn mend(bytes: &mut [u8]) {
     let end = (header.len as usize).min(bytes.len());
     let (mut at, mut checksums) = (FRAME_HEADER_BYTES, Vec::new());
     for _ in 0..header.count {
-        let Some(parsed) = bytes.get(at..end).and_then(|rest| record::parse(rest, at, BASE)) else {
+        let Some(parsed) = bytes.get(at..end).and_then(|rest| record::parse(rest, BASE)) else {
             break;
         };
         let len = parsed.len;

@@ -47,21 +47,32 @@ impl LoneFrame {
         Self { bytes: [0; LONE_BYTES], end: 0, body_checksum: 0 }
     }
 
-    /// Takes the one record in. False if it is too long for that or has to be aligned: a
-    /// [`FrameBuilder`](crate::FrameBuilder) takes those.
+    /// No frame is longer than this, in bytes.
+    pub const BYTES_MAX: usize = LONE_BYTES;
+
+    /// Whether a record with a key and a value of these lengths is short enough.
+    #[inline]
+    #[must_use]
+    pub fn fits(key_bytes: usize, value_bytes: usize) -> bool {
+        key_bytes + value_bytes <= CONTENT_BYTES_MAX
+    }
+
+    /// Takes the one record in. False if it is too long for that: a
+    /// [`FrameBuilder`](crate::FrameBuilder) takes it then.
     #[inline]
     #[must_use]
     pub fn hold(&mut self, draft: &Draft<'_>) -> bool {
         let (key, value) = (draft.key, draft.value);
-        if self.end != 0 || draft.aligned || key.len() + value.len() > CONTENT_BYTES_MAX {
+        if self.end != 0 || !Self::fits(key.len(), value.len()) {
             return false;
         }
         let out = &mut self.bytes[FRAME_HEADER_BYTES..];
         // What is zero behind the head and behind the value stays so: it is the padding.
         let (head, record::Head { key_at, .. }) = record::head(draft, false);
         out[..head.len()].copy_from_slice(&head);
-        let value_at = key_at + key.len();
-        out[key_at..value_at].copy_from_slice(key);
+        let key_end = key_at + key.len();
+        out[key_at..key_end].copy_from_slice(key);
+        let value_at = record::value_at(key_end, draft.aligned);
         out[value_at..value_at + value.len()].copy_from_slice(value);
         let len = (value_at + value.len()).next_multiple_of(RECORD_ALIGN);
         self.body_checksum = record::body_checksum(&out[..len]);
@@ -142,9 +153,14 @@ mod tests {
         let mut held_count = 0;
         for key in lengths.map(|len| &bytes[..len]) {
             for value in lengths.map(|len| &bytes[5..][..len]) {
-                for (space, expires_ms) in [(1, None), (127, Some(u64::MAX)), (128, Some(5))] {
+                for (space, expires_ms, aligned) in [
+                    (1, None, false),
+                    (127, Some(u64::MAX), true),
+                    (128, Some(5), false),
+                    (2, None, true),
+                ] {
                     let kind = if value.is_empty() { Kind::Remove } else { Kind::Put };
-                    let draft = Draft { kind, space, key, value, expires_ms, aligned: false };
+                    let draft = Draft { kind, space, key, value, expires_ms, aligned };
                     let expected = built(&draft);
                     let view = FrameView::check(&expected, 0, 64, Seq(1_000_000), 0xabc)
                         .expect("a whole frame");
@@ -168,14 +184,5 @@ mod tests {
             }
         }
         assert!(held_count > 100);
-        let draft = Draft {
-            kind: Kind::Put,
-            space: 1,
-            key: b"k",
-            value: b"v",
-            expires_ms: None,
-            aligned: true,
-        };
-        assert!(!LoneFrame::new().hold(&draft), "its place would decide about the padding");
     }
 }

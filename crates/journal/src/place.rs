@@ -15,6 +15,9 @@ use std::{
     sync::atomic::Ordering,
 };
 
+/// The seat of guards that were made of another guard: all of them are counted abroad, as fewer dropped.
+pub(crate) const NO_SEAT: usize = u32::MAX as usize;
+
 /// A counter on a line of its own.
 #[repr(align(64))]
 struct Counter(AtomicUsize);
@@ -32,7 +35,8 @@ pub(crate) struct Place<T> {
     base: std::sync::atomic::AtomicPtr<u8>,
     /// Guards made, less guards dropped, by seat.
     readers: [Counter; SEATS],
-    /// Guards that were dropped by another thread than the one that made them.
+    /// Guards that were dropped by another thread than the one that made them, less those that were made
+    /// of others and live.
     abroad: Counter,
 }
 
@@ -86,11 +90,21 @@ impl<T> Place<T> {
         object
     }
 
+    /// Counts one guard more of an object that the caller has a guard of, also if it was hidden since.
+    ///
+    /// Seats would not do: [`is_idle`](Self::is_idle) may have looked at this thread's already, and find the
+    /// guard that this one was made of gone. What it looks at last it cannot miss.
+    #[inline]
+    pub(crate) fn again(&self) -> usize {
+        self.abroad.0.fetch_sub(1, Ordering::Relaxed);
+        NO_SEAT
+    }
+
     /// Counts a guard out that was counted in at `seat`. Release: everything read through the guard
     /// was read before the count falls.
     #[inline]
     pub(crate) fn leave(&self, seat: usize) {
-        if seat == SHARED_SEAT || seat == chair::seat() {
+        if seat != NO_SEAT && (seat == SHARED_SEAT || seat == chair::seat()) {
             self.leave_home(seat);
         } else {
             self.abroad.0.fetch_add(1, Ordering::Release);

@@ -11,8 +11,10 @@ use crate::{Address, Seq, checksum, format::u64_at, varint};
 const PREFIX_BYTES: usize = 8;
 /// Records start on multiples of this many bytes.
 pub(crate) const RECORD_ALIGN: usize = 8;
-/// Values that are read in place start on multiples of this many bytes.
-const VALUE_ALIGN: usize = 16;
+/// Values that are read in place start on multiples of this many bytes. Records do so too: how much is
+/// filled up does not depend on where a record lies.
+const VALUE_ALIGN: usize = 8;
+const _: () = assert!(RECORD_ALIGN.is_multiple_of(VALUE_ALIGN));
 /// The longest key in bytes.
 pub const KEY_BYTES_MAX: usize = 64 * 1024;
 /// The longest value in bytes.
@@ -37,10 +39,12 @@ pub enum Kind {
     RemoveRange = 3,
     /// Changes the catalog; the key is the catalog's own.
     Catalog = 4,
-    /// Appends an event to a stream; the key is the stream and version.
+    /// Appends an event to a stream; the key is the stream's.
     Event = 5,
     /// A batch of rows of an event table.
     Rows = 6,
+    /// Says what holds for a stream as a whole; the key is the stream's.
+    Mark = 7,
 }
 
 impl Kind {
@@ -53,6 +57,7 @@ impl Kind {
             4 => Self::Catalog,
             5 => Self::Event,
             6 => Self::Rows,
+            7 => Self::Mark,
             _ => return None,
         })
     }
@@ -71,7 +76,7 @@ pub struct Draft<'a> {
     pub value: &'a [u8],
     /// When it expires, in milliseconds since 1970.
     pub expires_ms: Option<u64>,
-    /// Whether the value must start on a 16-byte boundary.
+    /// Whether the value must start on an 8-byte boundary.
     pub aligned: bool,
 }
 
@@ -92,7 +97,7 @@ pub struct Record<'a> {
     pub expires_ms: Option<u64>,
     /// The version it replaced, if a snapshot could need that one when this was written.
     pub previous: Option<Address>,
-    /// Whether the value starts on a 16-byte boundary.
+    /// Whether the value starts on an 8-byte boundary.
     pub aligned: bool,
 }
 
@@ -109,7 +114,7 @@ pub(crate) const HEAD_BYTES: usize = 48;
 /// Bytes that a record may take beyond its key and value.
 const OVERHEAD_BYTES: usize = 64;
 /// Where a part of a record is filled up to the next boundary.
-pub(crate) const PADDING: [u8; VALUE_ALIGN] = [0; VALUE_ALIGN];
+pub(crate) const PADDING: [u8; 16] = [0; 16];
 
 /// What comes before the key of `draft`. Checksum and sequence delta stay zero.
 #[inline]
@@ -148,8 +153,14 @@ pub(crate) fn head(draft: &Draft<'_>, with_previous: bool) -> ([u8; HEAD_BYTES],
     (head, Head { key_at: at, previous_at })
 }
 
+/// Where the value of a record begins whose key ends at `key_end`, both from the record's start.
+#[inline(always)]
+pub(crate) fn value_at(key_end: usize, aligned: bool) -> usize {
+    if aligned { key_end.next_multiple_of(VALUE_ALIGN) } else { key_end }
+}
+
 /// Appends what comes before the value of `draft` to `out`, whose current length is a multiple of
-/// [`RECORD_ALIGN`] and counts from a 16-byte boundary. Makes room for `room` more bytes.
+/// [`RECORD_ALIGN`]. Makes room for `room` more bytes.
 #[inline]
 pub(crate) fn encode_head(
     draft: &Draft<'_>,
@@ -276,36 +287,40 @@ fn short_lengths(head: u64) -> Option<(u32, usize, usize, usize)> {
 /// Whether the record at the start of `bytes`, which lie at `offset` of a segment whose sequence
 /// numbers count from `base_seq`, is of this key. Checks its shape as [`parse`] does, not its
 /// checksum; `Damaged` says that it is no record.
-#[inline]
+#[inline(always)]
 pub(crate) fn look(bytes: &[u8], offset: usize, base_seq: Seq, space: u32, key: &[u8]) -> Look {
-    let Some((prefix, head)) = first_words(bytes) else { return Look::Damaged };
-    let tag = head as u8;
-    let Some(kind) = Kind::from_byte(tag) else { return Look::Damaged };
-    let lengths = short_lengths(head).or_else(|| lengths(bytes));
-    let Some((its_space, key_len, value_len, mut at)) = lengths else { return Look::Damaged };
-    at += 8 * (tag & (FLAG_EXPIRY | FLAG_PREVIOUS)).count_ones() as usize;
-    let key_at = at;
-    at += key_len;
-    if tag & FLAG_ALIGNED != 0 {
-        at = (offset + at).next_multiple_of(VALUE_ALIGN) - offset;
-    }
-    let value_at = at;
-    let len = (at + value_len).next_multiple_of(RECORD_ALIGN);
-    if len > bytes.len() {
-        return Look::Damaged;
-    }
-    if its_space != space || bytes[key_at..key_at + key_len] != *key {
+    let Some((its_space, found)) = shape(bytes, offset, base_seq) else { return Look::Damaged };
+    let key_at = found.key.0 as usize - offset;
+    if its_space != space || !is_same(&bytes[key_at..key_at + found.key.1 as usize], key) {
         return Look::Other;
     }
-    let Some(seq) = base_seq.0.checked_add(prefix >> 32) else { return Look::Damaged };
-    Look::This(Match {
+    Look::This(found)
+}
+
+/// The keyspace of the record at the start of `bytes`, and where its parts lie, for [`look`], whatever its key.
+#[inline(always)]
+pub(crate) fn shape(bytes: &[u8], offset: usize, base_seq: Seq) -> Option<(u32, Match)> {
+    let (prefix, head) = first_words(bytes)?;
+    let tag = head as u8;
+    let kind = Kind::from_byte(tag)?;
+    let (space, key_len, value_len, mut at) = short_lengths(head).or_else(|| lengths(bytes))?;
+    at += 8 * (tag & (FLAG_EXPIRY | FLAG_PREVIOUS)).count_ones() as usize;
+    let key_at = at;
+    let value_at = value_at(key_at + key_len, tag & FLAG_ALIGNED != 0);
+    let len = (value_at + value_len).next_multiple_of(RECORD_ALIGN);
+    if len > bytes.len() {
+        return None;
+    }
+    let seq = Seq(base_seq.0.checked_add(prefix >> 32)?);
+    let found = Match {
         kind,
-        seq: Seq(seq),
+        seq,
         len: len as u32,
         key: ((offset + key_at) as u32, key_len as u32),
         value: ((offset + value_at) as u32, value_len as u32),
         expires: tag & FLAG_EXPIRY != 0,
-    })
+    };
+    Some((space, found))
 }
 
 /// The first two words of a record, which has at least sixteen bytes: checksum and sequence delta, and
@@ -346,11 +361,14 @@ pub(crate) fn plain<'a>(
     Some(is_same(its_key, key).then_some(((prefix >> 32) as u32, value)))
 }
 
-/// Whether two keys are the same; without a call for those of 8 to 16 bytes.
+/// Whether two keys are the same; without a call for those of up to 4, and of 8 to 16 bytes.
 #[inline(always)]
 fn is_same(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
+    }
+    if a.len() <= 4 {
+        return a.iter().zip(b).fold(0, |all, (a, b)| all | (a ^ b)) == 0;
     }
     let ends = |key: &[u8]| {
         let (first, last) = (key.first_chunk::<8>()?, key.last_chunk::<8>()?);
@@ -374,10 +392,10 @@ pub(crate) const WHAT_SHAPE: &str = "these bytes are no record (kind or lengths 
 /// Why a record is not the one that was written.
 pub(crate) const WHAT_CHECKSUM: &str = "the record does not match its checksum";
 
-/// Reads the record at the start of `bytes`, which lie at `offset` of a segment whose sequence
-/// numbers count from `base_seq`. Checks its shape, not its checksum. Never allocates.
+/// Reads the record at the start of `bytes`, which lie in a segment whose sequence numbers count from
+/// `base_seq`. Checks its shape, not its checksum. Never allocates.
 #[inline]
-pub(crate) fn parse(bytes: &[u8], offset: usize, base_seq: Seq) -> Option<Parsed<'_>> {
+pub(crate) fn parse(bytes: &[u8], base_seq: Seq) -> Option<Parsed<'_>> {
     let head = bytes.get(..PREFIX_BYTES + 4)?;
     let delta = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
     let tag = head[8];
@@ -404,9 +422,7 @@ pub(crate) fn parse(bytes: &[u8], offset: usize, base_seq: Seq) -> Option<Parsed
     let key = bytes.get(at..at + key_len)?;
     at += key_len;
     let aligned = tag & FLAG_ALIGNED != 0;
-    if aligned {
-        at = (offset + at).next_multiple_of(VALUE_ALIGN) - offset;
-    }
+    at = value_at(at, aligned);
     let value = bytes.get(at..at + value_len)?;
     at += value_len;
     let len = at.next_multiple_of(RECORD_ALIGN);

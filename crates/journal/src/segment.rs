@@ -42,7 +42,7 @@ pub(crate) struct Segment {
     written_to: AtomicUsize,
     /// How many values are held that lie in it: none of its bytes may change, whatever the guards say.
     held: AtomicUsize,
-    /// One bit for each place a record can start at, set once the record was found intact.
+    /// One bit for each place a record or a frame can start at, set once that was found intact.
     checked: OnceLock<Box<[AtomicU64]>>,
 }
 
@@ -213,22 +213,31 @@ impl Segment {
     #[inline]
     pub(crate) fn record(&self, offset: usize) -> Result<(Record<'_>, usize)> {
         let bytes = self.content(offset);
-        let parsed = record::parse(bytes, offset, self.base_seq())
+        let parsed = record::parse(bytes, self.base_seq())
             .ok_or_else(|| self.damaged(offset, record::WHAT_SHAPE))?;
-        if offset < self.trusted_from.load(Ordering::Relaxed)
-            && !self.check_once(offset, &bytes[..parsed.len])
-        {
+        if !self.is_checked(offset) && !self.check_once(offset, &bytes[..parsed.len]) {
             return Err(self.damaged(offset, record::WHAT_CHECKSUM));
         }
         Ok((parsed.record, parsed.len))
     }
 
+    /// The keyspace of the record at `offset`, and where its parts lie; checked if it was not before.
+    #[inline(always)]
+    pub(crate) fn match_at(&self, offset: usize) -> Result<(u32, Match)> {
+        let found = record::shape(self.content(offset), offset, self.base_seq());
+        match found {
+            Some(found) if self.is_checked(offset) => Ok(found),
+            Some(found) => self.record(offset).map(|_| found),
+            None => Err(self.damaged(offset, record::WHAT_SHAPE)),
+        }
+    }
+
     /// Whether the record at `offset` is of this key; checked if it was not before.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn look(&self, offset: usize, space: u32, key: &[u8]) -> Look {
         let bytes = self.content(offset);
         let look = record::look(bytes, offset, self.base_seq(), space, key);
-        if offset < self.trusted_from() && self.record(offset).is_err() {
+        if !self.is_checked(offset) && self.record(offset).is_err() {
             return Look::Damaged;
         }
         look
@@ -241,7 +250,7 @@ impl Segment {
         let Some(shape) = record::plain(bytes, space, key) else {
             return self.look_closer(offset, space, key);
         };
-        if offset < self.trusted_from() && self.record(offset).is_err() {
+        if !self.is_checked(offset) && self.record(offset).is_err() {
             return Plain::Unsure;
         }
         let Some((delta, value)) = shape else { return Plain::Other };
@@ -259,23 +268,56 @@ impl Segment {
         }
     }
 
-    #[cold]
-    fn check_once(&self, offset: usize, record: &[u8]) -> bool {
-        let words = self.checked.get_or_init(|| {
+    /// Whether what begins at `offset` needs no check any more.
+    #[inline]
+    fn is_checked(&self, offset: usize) -> bool {
+        offset >= self.trusted_from.load(Ordering::Relaxed) || self.was_checked(offset)
+    }
+
+    #[inline]
+    fn was_checked(&self, offset: usize) -> bool {
+        let (word, mask) = bit_of(offset);
+        let words = self.checked.get().and_then(|words| words.get(word));
+        words.is_some_and(|word| word.load(Ordering::Relaxed) & mask != 0)
+    }
+
+    /// Sets bits of a word. What is trusted by now has none.
+    fn set_checked(&self, word: usize, mask: u64) {
+        if let Some(word) = self.checked_words().get(word) {
+            word.fetch_or(mask, Ordering::Relaxed);
+        }
+    }
+
+    fn checked_words(&self) -> &[AtomicU64] {
+        self.checked.get_or_init(|| {
             let bytes = self.trusted_from.load(Ordering::Relaxed).min(self.region.len());
             let bits = bytes.div_ceil(RECORD_ALIGN);
             std::iter::repeat_with(|| AtomicU64::new(0)).take(bits.div_ceil(64)).collect()
-        });
-        let bit = offset / RECORD_ALIGN;
-        let mask = 1u64 << (bit % 64);
-        if words[bit / 64].load(Ordering::Relaxed) & mask != 0 {
-            return true;
-        }
+        })
+    }
+
+    #[cold]
+    fn check_once(&self, offset: usize, record: &[u8]) -> bool {
         let intact = record::is_intact(record, self.seed);
         if intact {
-            words[bit / 64].fetch_or(mask, Ordering::Relaxed);
+            let (word, mask) = bit_of(offset);
+            self.set_checked(word, mask);
         }
         intact
+    }
+
+    /// Notes that a frame was checked whole: its own bit stands for its header.
+    fn note_checked(&self, frame: &FrameView<'_>, offset: usize) {
+        let (mut word, mut mask) = bit_of(offset);
+        for (address, ..) in frame.records() {
+            let (next, bit) = bit_of(address.offset as usize);
+            if next != word {
+                self.set_checked(word, mask);
+                (word, mask) = (next, 0);
+            }
+            mask |= bit;
+        }
+        self.set_checked(word, mask);
     }
 
     /// Memory this segment takes beyond its pages, in bytes.
@@ -289,6 +331,18 @@ impl Segment {
             .map_err(|fault| self.damaged(offset + fault.at, fault.what))
     }
 
+    /// The header of the frame at `offset`, which is checked whole, once, unless this process wrote it.
+    #[inline]
+    pub(crate) fn frame_header(&self, offset: usize) -> Result<FrameHeader> {
+        if !self.is_checked(offset) {
+            let frame = self.frame(offset)?;
+            self.note_checked(&frame, offset);
+            return Ok(*frame.header());
+        }
+        FrameHeader::decode(self.content(offset))
+            .ok_or_else(|| self.damaged(offset, "these bytes are no frame header"))
+    }
+
     /// The first whole frame of the content behind an unreadable place at `offset`.
     pub(crate) fn whole_frame_behind(&self, offset: usize) -> Option<(usize, FrameHeader)> {
         (offset + FRAME_ALIGN..self.published())
@@ -300,4 +354,11 @@ impl Segment {
     pub(crate) fn address(&self, offset: u32) -> Address {
         Address { slot: self.slot, offset }
     }
+}
+
+/// Where the bit is that stands for what begins at `offset`: in which word, and which of its bits.
+#[inline]
+fn bit_of(offset: usize) -> (usize, u64) {
+    let bit = offset / RECORD_ALIGN;
+    (bit / 64, 1 << (bit % 64))
 }

@@ -8,8 +8,9 @@
 //! counted apart, as gone abroad: the counters less those.
 
 use crate::{
-    Address, FrameView, Result, Seq, chair,
-    format::SEGMENT_HEADER_BYTES,
+    Address, FrameView, Match, Result, Seq, chair,
+    format::{FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES},
+    frame::FrameHeader,
     place,
     record::{Look, Record},
     segment::{Plain, Segment},
@@ -87,6 +88,21 @@ impl Drop for SegmentGuard<'_> {
 }
 
 impl<'a> SegmentGuard<'a> {
+    /// One guard more of the same segment, which may have been taken out of the log since this one was made.
+    #[inline]
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let Self { place, segment, raw, .. } = *self;
+        let seat = chair::seat();
+        match place.enter(seat) {
+            Some(shown) if shown == raw.0 => return Self { place, seat, segment, raw },
+            Some(_) => place.leave(seat),
+            None => {}
+        }
+        // Taken out since: what is left are counts of those that have it.
+        Self { place, seat: place.again(), segment, raw }
+    }
+
     /// Where, and at which seat, the guard is counted.
     #[inline]
     pub(crate) fn count(&self) -> (&'a Place, usize) {
@@ -97,6 +113,19 @@ impl<'a> SegmentGuard<'a> {
 impl SegmentGuard<'_> {
     pub(crate) fn segment(&self) -> &Segment {
         self.segment
+    }
+
+    /// The segment's slot.
+    #[inline]
+    #[must_use]
+    pub fn slot(&self) -> u32 {
+        self.segment.slot
+    }
+
+    /// No record in the segment has a lower number.
+    #[must_use]
+    pub fn base_seq(&self) -> Seq {
+        self.segment.base_seq()
     }
 
     /// The segment's number, which no other segment ever has.
@@ -128,9 +157,15 @@ impl SegmentGuard<'_> {
         Ok(self.segment.record(offset as usize)?.0)
     }
 
+    /// An error that says that the bytes at `offset` are not what was written, and what of them.
+    #[must_use]
+    pub fn damage(&self, offset: u32, what: &'static str) -> crate::Error {
+        self.segment.damaged(offset as usize, what)
+    }
+
     /// Whether the record at `offset` bytes into the segment is of the key `key` in `space`. Checked
     /// on first touch; of `Damaged`, [`record`](Self::record) tells more.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn look(&self, offset: u32, space: u32, key: &[u8]) -> Look {
         self.segment.look(offset as usize, space, key)
@@ -143,6 +178,21 @@ impl SegmentGuard<'_> {
     pub fn record_with_len(&self, offset: u32) -> Result<(Record<'_>, u32)> {
         let (record, len) = self.segment.record(offset as usize)?;
         Ok((record, len as u32))
+    }
+
+    /// Brings what lies at `offset` closer to the processor. A hint; may be anywhere.
+    #[inline]
+    pub fn prefetch(&self, offset: u32) {
+        self.place.prefetch(offset);
+    }
+
+    /// The record at `offset`, whatever its key: its keyspace, and where its parts lie.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    #[inline(always)]
+    pub fn match_at(&self, offset: u32) -> Result<(u32, Match)> {
+        self.segment.match_at(offset as usize)
     }
 
     /// Where the first frame of the segment lies, for [`next_frame`](Self::next_frame).
@@ -163,6 +213,24 @@ impl SegmentGuard<'_> {
         let frame = self.segment.frame(*offset as usize)?;
         *offset += frame.header().len;
         Ok(Some(frame))
+    }
+
+    /// The header of the frame at `offset`; `None` at the end of what is published. The frame is checked
+    /// whole if it is of an earlier opening; others are as this process wrote them.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`](crate::Error::Damaged) if the bytes are not what was written.
+    pub fn frame_header(&self, offset: u32) -> Result<Option<FrameHeader>> {
+        if offset as usize >= self.segment.published() {
+            return Ok(None);
+        }
+        self.segment.frame_header(offset as usize).map(Some)
+    }
+
+    /// Where the first record of the frame at `offset` lies.
+    #[must_use]
+    pub fn first_record(&self, offset: u32) -> u32 {
+        offset + FRAME_HEADER_BYTES as u32
     }
 
     /// Bytes of the segment that were published, by offset. Used with ranges that a

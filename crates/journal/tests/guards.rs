@@ -208,3 +208,73 @@ fn a_value_that_is_held_stays_as_it_was() {
     drop(journal);
     assert_eq!(*held, [77; 100]);
 }
+
+#[test]
+fn a_guard_of_a_segment_that_was_taken_out_can_be_made_of_another() {
+    let journal = create();
+    for round in 0..if FEW { 3 } else { 40u8 } {
+        let at = append(&journal, &[round; 100]);
+        let first = journal.guard(at.slot).unwrap();
+        let second = first.again();
+        assert_eq!(take_out(&journal, at), 1, "round {round}");
+        let third = second.again();
+        drop((first, second));
+        assert_eq!(journal.reap(), 1, "round {round}");
+        assert!(is_whole(&third, at, round));
+        thread::scope(|scope| {
+            scope.spawn(|| drop(third.again().again()));
+        });
+        assert_eq!(journal.reap(), 1, "round {round}");
+        // Dropped by another thread than the one that made it.
+        thread::scope(|scope| {
+            scope.spawn(|| drop(third));
+        });
+        assert_eq!(journal.reap(), 0, "round {round}");
+    }
+}
+
+/// Takes guards, and gives on others that were made of them, until it is over.
+fn hand_on<'j>(
+    begun: &Barrier,
+    is_over: &AtomicBool,
+    (at, round): (Address, u8),
+    from: &mpsc::Receiver<SegmentGuard<'j>>,
+    to: &mpsc::Sender<SegmentGuard<'j>>,
+) {
+    begun.wait();
+    while let Ok(guard) = from.recv() {
+        assert!(is_whole(&guard, at, round));
+        let next = guard.again();
+        drop(guard);
+        let next = next.again();
+        if is_over.load(Ordering::Relaxed) || to.send(next).is_err() {
+            break;
+        }
+    }
+}
+
+/// Guards are made of guards, in one thread and in others, while somebody looks whether any is left.
+#[test]
+fn a_segment_stays_while_its_guards_are_handed_on() {
+    let journal = create();
+    for round in 0..if FEW { 1 } else { 10u8 } {
+        let at = append(&journal, &[round; 100]);
+        let begun = Barrier::new(3);
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let (to_other, from_one) = mpsc::channel::<SegmentGuard<'_>>();
+            let (to_one, from_other) = mpsc::channel::<SegmentGuard<'_>>();
+            to_one.send(journal.guard(at.slot).unwrap()).unwrap();
+            let (begun, is_over) = (&begun, &is_over);
+            scope.spawn(move || hand_on(begun, is_over, (at, round), &from_one, &to_one));
+            scope.spawn(move || hand_on(begun, is_over, (at, round), &from_other, &to_other));
+            begun.wait();
+            assert_eq!(take_out(&journal, at), 1, "round {round}");
+            for _ in 0..if FEW { 20 } else { 20_000 } {
+                assert_eq!(journal.reap(), 1, "round {round}");
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(journal.reap(), 0, "round {round}");
+    }
+}

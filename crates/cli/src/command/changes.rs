@@ -65,7 +65,8 @@ impl Command for Changes {
 
 /// One change as an object, or as a line of its number, time, keyspace, kind, key and value.
 fn write(out: &mut Out, change: &Change) -> Result<()> {
-    let of_key = matches!(change.kind, ChangeKind::Insert | ChangeKind::Remove);
+    let of_key =
+        matches!(change.kind, ChangeKind::Insert | ChangeKind::Remove | ChangeKind::Append);
     if out.form() == Form::Json {
         return out.object(|object| {
             object

@@ -1,16 +1,18 @@
-//! `annals keyspace`: the named maps of a database.
+//! `annals keyspace`: the named maps and categories of a database.
 
-use super::{Command, tables};
+use super::{Command, streams, tables};
 use crate::{
+    category,
     failure::Result,
-    keyspace::{self, Keyspace},
+    keyspace,
     output::{Figure, Form, Report, Table},
     session::Session,
 };
-use annals::{KeyspaceKind, KeyspaceOptions};
+use annals::{Category, KeyspaceKind, KeyspaceOptions};
 use std::time::Duration;
 
-/// Lists the keyspaces. How many records an ordered one has is estimated, and marked so.
+/// Lists the keyspaces. How many records an ordered one has is estimated, and marked so; those of a category
+/// are its streams.
 #[derive(Debug)]
 pub(crate) struct KeyspaceList;
 
@@ -88,7 +90,7 @@ pub(crate) struct KeyspaceStats {
 
 impl Command for KeyspaceStats {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
-        let (db, _) = Keyspace::open_to_read(session, &self.name)?;
+        let db = session.reader()?;
         let info = keyspace::find(&db, &self.name)?;
         let stats = db.stats();
         let figures = stats.keyspaces.iter().find(|stats| stats.name == self.name);
@@ -97,7 +99,20 @@ impl Command for KeyspaceStats {
         report
             .text_field("name", &*info.name)
             .count("id", info.id.into())
-            .text_field("kind", info.kind.to_string())
+            .text_field("kind", info.kind.to_string());
+        if info.kind == KeyspaceKind::Streams {
+            let category = category::open(&db, &self.name)?;
+            let (streams_count, events_count) = streams::count(&category)?;
+            report
+                .count("streams_count", streams_count)
+                .count("events_count", events_count)
+                .bytes("live_bytes", figures.live_bytes)
+                .bytes("memory_bytes", figures.memory_bytes)
+                .add("chained", Figure::Flag(info.chained))
+                .listing("event_types", types(&category));
+            return session.out.report(&report);
+        }
+        report
             .add("ttl_seconds", ttl(info.ttl))
             .add("records_count", tables::records(figures.len, figures.tree.is_some()))
             .add("records_estimated", Figure::Flag(figures.tree.is_some()));
@@ -111,6 +126,16 @@ impl Command for KeyspaceStats {
         }
         session.out.report(&report)
     }
+}
+
+/// The types that events of a category ever had.
+fn types(category: &Category) -> Table {
+    let mut table = Table::new(&["type", "type_version"]);
+    for event_type in category.event_types() {
+        let version = Figure::Count(event_type.version.into());
+        table.row(vec![Figure::text_of(&*event_type.name), version]);
+    }
+    table
 }
 
 fn ttl(ttl: Option<Duration>) -> Figure {

@@ -9,6 +9,7 @@ use crate::{
 };
 use annals::{KeyspaceKind, WriteOptions};
 use std::{
+    borrow::Cow,
     io::{self, Read},
     time::Duration,
 };
@@ -32,19 +33,26 @@ pub(crate) enum Value {
     StandardInput,
 }
 
-impl Command for Put {
-    fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
-        // The value is read first: nobody shall hold the lock while a person types.
-        let value = match self.value {
-            Value::Given(value) => value,
-            Value::StandardInput => {
+impl Value {
+    /// The value.
+    pub(super) fn read(&self) -> Result<Cow<'_, [u8]>> {
+        match self {
+            Self::Given(value) => Ok(Cow::Borrowed(value)),
+            Self::StandardInput => {
                 let mut value = Vec::new();
                 // One byte more than any value may have: the engine then says what the limit is.
                 let mut input = io::stdin().lock().take(LINE_BYTES_MAX);
                 input.read_to_end(&mut value).map_err(|error| Failure::input(&error))?;
-                value
+                Ok(Cow::Owned(value))
             }
-        };
+        }
+    }
+}
+
+impl Command for Put {
+    fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
+        // The value is read first: nobody shall hold the lock while a person types.
+        let value = self.value.read()?;
         let db = session.writer()?;
         let keyspace = Keyspace::open_or_make(&db, &self.keyspace, self.kind)?;
         let mut options = WriteOptions::default();

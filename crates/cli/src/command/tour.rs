@@ -7,6 +7,7 @@
 
 mod backup;
 mod damage;
+mod events;
 mod input;
 mod kill;
 mod store;
@@ -74,6 +75,7 @@ impl Command for Tour {
         stage.tell_input(read_seconds)?;
         store::store(&mut stage)?;
         store::read_back(&mut stage)?;
+        events::append(&mut stage)?;
         for (name, durability) in [
             ("buffered", Durability::Buffered),
             ("interval", Durability::default()),

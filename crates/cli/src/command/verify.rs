@@ -27,6 +27,8 @@ impl Command for Verify {
             .count("frames_count", found.frames_count)
             .count("records_count", found.records_count)
             .count("keys_count", found.keys_count)
+            .count("chains_count", found.chains_count)
+            .count("chained_events_count", found.chained_events_count)
             .count("damages_count", found.damages.len() as u64)
             .seconds("seconds", seconds);
         if session.form() != Form::Json {
@@ -47,6 +49,16 @@ impl Command for Verify {
         }
         if session.form() == Form::Json {
             session.out.report(&report)?;
+        }
+        if !found.unchecked_chains.is_empty() {
+            let names = found.unchecked_chains.join("`, `");
+            return Err(Failure::new(
+                Kind::Other("version"),
+                format!(
+                    "the hashes of the categories `{names}` were not checked; build annals with the feature \
+                     chained-events"
+                ),
+            ));
         }
         let (count, data) = (found.damages.len() as u64, session.settings.data.display());
         let advice = match count - found.rebuilt_count {

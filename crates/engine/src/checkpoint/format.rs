@@ -11,9 +11,10 @@ use crate::{
         Group, PACKED_BYTES, PackedGroup, Slot, Table, TableError, TableLoader, WalkPlace, pack,
     },
     ordered::MovedValue,
+    streams::EventType,
 };
 use annals_disk::{File, Result as DiskResult};
-use annals_journal::Address;
+use annals_journal::{Address, Seq};
 
 const MAGIC: [u8; 8] = *b"ANNALSCK";
 /// The version of the checkpoint format that this build writes.
@@ -32,6 +33,7 @@ const BLOCK_TABLE_END: u8 = 4;
 const BLOCK_END: u8 = 5;
 const BLOCK_ORDERED: u8 = 6;
 const BLOCK_MOVED: u8 = 7;
+const BLOCK_CATEGORY: u8 = 8;
 /// Number, origin, bytes, address.
 const MOVED_BYTES: usize = 24;
 
@@ -49,6 +51,18 @@ pub(super) enum Section {
         live: Vec<u64>,
         /// When records expire, with the hashes of their keys.
         expiries: Vec<(u64, u64)>,
+    },
+    /// A category of streams; its tables follow: of newest events, waypoints, ids, strays and marks.
+    Category {
+        id: u32,
+        name: String,
+        options: KeyspaceOptions,
+        /// Up to here bytes of expired events are not in `live`.
+        expired_to: Seq,
+        /// Bytes of events by the slot of their segment.
+        live: Vec<u64>,
+        /// The event types, in the order of their numbers.
+        types: Vec<EventType>,
     },
     /// An ordered keyspace; its records are in a tree.
     Ordered { id: u32, tree: u32, name: String, options: KeyspaceOptions },
@@ -127,6 +141,24 @@ impl SectionWriter {
                     self.block.extend_from_slice(&hash.to_le_bytes());
                 }
                 self.flush(BLOCK_KEYSPACE)
+            }
+            Section::Category { id, name, options, expired_to, live, types } => {
+                self.block.extend_from_slice(&id.to_le_bytes());
+                encode_options(KeyspaceKind::Streams, options, &mut self.block);
+                self.block.extend_from_slice(&expired_to.0.to_le_bytes());
+                put_u32(&mut self.block, name.len());
+                put_u32(&mut self.block, live.len());
+                self.block.extend_from_slice(name.as_bytes());
+                for bytes in live {
+                    self.block.extend_from_slice(&bytes.to_le_bytes());
+                }
+                for EventType { name, version, layout } in types {
+                    self.block.extend_from_slice(&version.to_le_bytes());
+                    self.block.extend_from_slice(&layout.to_le_bytes());
+                    put_u32(&mut self.block, name.len());
+                    self.block.extend_from_slice(name.as_bytes());
+                }
+                self.flush(BLOCK_CATEGORY)
             }
             Section::Ordered { id, tree, name, options } => {
                 let kind = KeyspaceKind::Ordered;
@@ -275,6 +307,7 @@ impl<'a> SectionReader<'a> {
             BLOCK_CATALOG => decode_catalog(body),
             BLOCK_KEYSPACE => decode_keyspace(body),
             BLOCK_ORDERED => decode_ordered(body),
+            BLOCK_CATEGORY => decode_category(body),
             BLOCK_MOVED => decode_moved(body),
             _ => None,
         };
@@ -373,6 +406,44 @@ fn decode_keyspace(body: &[u8]) -> Option<Section> {
     let expiries =
         rest.chunks_exact(16).map(|pair| (number(&pair[..8]), number(&pair[8..]))).collect();
     Some(Section::Keyspace { id: u32::from_le_bytes(*id), name, options, live, expiries })
+}
+
+fn decode_category(body: &[u8]) -> Option<Section> {
+    let take = |bytes: &mut &[u8]| -> Option<u32> {
+        let (raw, rest) = bytes.split_first_chunk::<4>()?;
+        *bytes = rest;
+        Some(u32::from_le_bytes(*raw))
+    };
+    let mut rest = body;
+    let id = take(&mut rest)?;
+    let (kind, options, behind) = decode_options(rest)?;
+    let (expired_to, behind) = behind.split_first_chunk::<8>()?;
+    let expired_to = Seq(u64::from_le_bytes(*expired_to));
+    rest = behind;
+    let (name_len, live_len) = (take(&mut rest)? as usize, take(&mut rest)? as usize);
+    if kind != KeyspaceKind::Streams || live_len > Address::SLOTS_MAX as usize {
+        return None;
+    }
+    let (name, behind) = rest.split_at_checked(name_len)?;
+    let name = std::str::from_utf8(name).ok()?.to_owned();
+    check_name(&name).ok()?;
+    let (live, behind) = behind.split_at_checked(live_len.checked_mul(8)?)?;
+    rest = behind;
+    let (live, _) = live.as_chunks::<8>();
+    let live = live.iter().map(|raw| u64::from_le_bytes(*raw)).collect();
+    let mut types = Vec::new();
+    while !rest.is_empty() {
+        let version = take(&mut rest)?;
+        let (layout, behind) = rest.split_first_chunk::<8>()?;
+        rest = behind;
+        let (layout, len) = (u64::from_le_bytes(*layout), take(&mut rest)? as usize);
+        let (name, behind) = rest.split_at_checked(len)?;
+        rest = behind;
+        let name = std::str::from_utf8(name).ok()?.to_owned();
+        check_name(&name).ok()?;
+        types.push(EventType { name, version, layout });
+    }
+    Some(Section::Category { id, name, options, expired_to, live, types })
 }
 
 fn decode_ordered(body: &[u8]) -> Option<Section> {

@@ -5,10 +5,16 @@ use super::{
     beside::{Beside, Expiries},
     bytes::Need,
     known::Rehasher,
-    table::Changes,
-    table::Slot,
+    table::{Changes, Slot, Table},
 };
-use crate::{core::Core, replayed::Pending};
+use crate::{
+    core::Core,
+    replayed::Pending,
+    streams::{
+        IdRehasher, Mark, Read, Stream, VersionRehasher, id_hash, is_waypoint, leads_to,
+        read_record, version_hash,
+    },
+};
 use annals_journal::{Address, Kind, Record, Seq};
 use parking_lot::MutexGuard;
 use std::{cmp::Reverse, sync::atomic::Ordering};
@@ -25,6 +31,23 @@ pub(crate) struct Placed<'a> {
     pub(crate) space: u32,
     pub(crate) key: &'a [u8],
     pub(crate) expires_ms: Option<u64>,
+}
+
+/// Where an event was that was moved.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moved {
+    pub(crate) address: Address,
+    pub(crate) len: u32,
+    /// The id that the event was given.
+    pub(crate) id: Option<u128>,
+}
+
+/// An event that log compaction leaves out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LeftOut {
+    pub(crate) address: Address,
+    pub(crate) version: u64,
+    pub(crate) id: Option<u128>,
 }
 
 impl<'a> Placed<'a> {
@@ -145,6 +168,233 @@ impl Changing<'_> {
             self.beside().expiries.push(Reverse((expires_ms, pending.hash)));
             self.view.has_expiries.store(true, Ordering::Release);
         }
+    }
+
+    /// The frame of several records, the first of which has number `first_seq`, begins to append to the
+    /// view, or goes on.
+    #[inline]
+    pub(crate) fn begin_frame(&self, first_seq: Seq) {
+        self.view.begin_frame(first_seq);
+    }
+
+    /// Appends an event to its stream: the table leads to it from now on, and it to the one before.
+    #[inline]
+    pub(crate) fn append(&mut self, placed: &Placed<'_>, read: &Read, id: Option<u128>) {
+        let before = read.label.address_before(placed.address);
+        self.append_run(placed, before, read, id);
+    }
+
+    /// The same for the last one of several events of the stream, in front of the first of which is, as that
+    /// says, the event at `before`.
+    pub(crate) fn append_run(
+        &mut self,
+        placed: &Placed<'_>,
+        before: Option<Address>,
+        read: &Read,
+        id: Option<u128>,
+    ) {
+        let Placed { address, hash, space, key, .. } = *placed;
+        let core = self.core;
+        let matches = |slot: Slot| core.same_key(slot, space, key).is_some();
+        let old = self.table.insert(hash, address.pack(), false, matches, Rehasher(core));
+        let version = read.label.version;
+        if let Some(old) = old.map(|old| Address::unpack(old.address()))
+            && before != Some(old)
+        {
+            // A compaction that did not come to its end had moved it when this one was written.
+            if let Some(newest) = core.version_at(old) {
+                self.stray(&Placed { address: old, ..*placed }, newest);
+            }
+        }
+        if let Some(old) = old {
+            self.count_out_former(placed, Address::unpack(old.address()));
+        }
+        self.lead_to(placed, version, id);
+    }
+
+    /// Counts the event that was the newest one as not needed, if it was given up while it was that.
+    fn count_out_former(&self, placed: &Placed<'_>, old: Address) {
+        let Placed { hash, space, key, .. } = *placed;
+        let chains = self.view.chains();
+        if chains.marks.is_empty() && !chains.expires() {
+            return;
+        }
+        let core = self.core;
+        let Some(guard) = core.journal.guard(old.slot) else { return };
+        let Ok((record, len)) = guard.record_with_len(old.offset) else { return };
+        let Some((read, _)) = read_record(&record) else { return };
+        let stream = Stream { view: self.view, space, hash, key };
+        let first = core.mark_of(&stream).ok().flatten().map_or(0, |mark| mark.first);
+        if read.label.version < first || record.seq < chains.expired_to() {
+            self.view.bytes.debit(Need::Live, old, len);
+        }
+    }
+
+    /// Counts an event, and lets the tables beside that of the newest events lead to it, if they are to.
+    pub(crate) fn lead_to(&self, placed: &Placed<'_>, version: u64, id: Option<u128>) {
+        let Placed { address, len, hash, space, .. } = *placed;
+        let core = self.core;
+        self.view.bytes.credit(Need::Live, address, len);
+        if is_waypoint(version) {
+            self.lead(&self.view.chains().waypoints, version_hash(hash, version), placed, version);
+        }
+        if let Some(id) = id {
+            let ids = &self.view.chains().ids;
+            let hash = id_hash(core.hash_seed, space, id);
+            // Of events of the same id, in different streams, each has a slot.
+            ids.change().insert(hash, address.pack(), false, leads_to(address), IdRehasher(core));
+        }
+    }
+
+    /// Appends an event, or gives a stream a mark, that is in the log already. A checkpoint may have had it.
+    pub(crate) fn replay_event(&mut self, pending: &Pending) {
+        let core = self.core;
+        let address = pending.address();
+        let Some(guard) = core.journal.guard(address.slot) else { return };
+        let Ok((record, len)) = guard.record_with_len(address.offset) else { return };
+        if record.kind == Kind::Mark {
+            if let Some(mark) = Mark::decode(record.value) {
+                self.mark(&Placed::of(&record, address, len, pending.hash), &mark);
+            }
+            return;
+        }
+        let Some((read, id)) = read_record(&record).filter(|_| record.kind == Kind::Event) else {
+            return;
+        };
+        let placed = Placed::of(&record, address, len, pending.hash);
+        let Placed { space, hash, key, .. } = placed;
+        let stream = Stream { view: self.view, space, hash, key };
+        match core.newest_event(&stream) {
+            Ok(Some(newest)) if newest.version() >= read.label.version => {
+                self.lead_to(&placed, read.label.version, id);
+            }
+            _ => self.append(&placed, &read, id),
+        }
+    }
+
+    /// Notes that an event was moved in the log, and says now itself where the one before it is.
+    /// `is_known` says that the one behind it, if there is one, was moved with it and knows.
+    pub(crate) fn relocate_event(
+        &mut self,
+        placed: &Placed<'_>,
+        from: Moved,
+        version: u64,
+        is_known: bool,
+    ) {
+        let Placed { address: to, len, hash, space, .. } = *placed;
+        let core = self.core;
+        let (packed, to_packed) = (from.address.pack(), to.pack());
+        let chains = self.view.chains();
+        let is_newest = self.table.relocate(hash, packed, to_packed);
+        let by_version = version_hash(hash, version);
+        if is_waypoint(version) {
+            chains.waypoints.change().relocate(by_version, packed, to_packed);
+        }
+        if let Some(id) = from.id {
+            chains.ids.change().relocate(id_hash(core.hash_seed, space, id), packed, to_packed);
+        }
+        let was_stray = chains.strays.change().relocate(by_version, packed, to_packed);
+        if !was_stray && !is_newest && !is_known {
+            self.stray(placed, version);
+        }
+        self.view.bytes.debit(Need::Live, from.address, from.len);
+        self.view.bytes.credit(Need::Live, to, len);
+    }
+
+    /// The event in front of one that was moved is no stray any more: that one says where it is. Only once all
+    /// that were moved with it are noted: until then walks come to where it was, and from there find no other way
+    /// on than through the strays.
+    pub(crate) fn forget_stray(&self, placed: &Placed<'_>, version: u64) {
+        let chains = self.view.chains();
+        let Some(before) = version.checked_sub(1) else { return };
+        if chains.strays.is_empty() {
+            return;
+        }
+        let Placed { hash, space, key, .. } = *placed;
+        let stream = Stream { view: self.view, space, hash, key };
+        let is_it = |slot: Slot| self.core.is_version(&stream, slot, before);
+        chains.strays.change().remove(version_hash(hash, before), is_it);
+    }
+
+    /// Gives a stream this mark. Events that it counts as not needed, and the one before did not, are counted
+    /// out.
+    pub(crate) fn mark(&self, placed: &Placed<'_>, mark: &Mark) {
+        let Placed { address, len, hash, space, key, .. } = *placed;
+        let core = self.core;
+        let chains = self.view.chains();
+        let stream = Stream { view: self.view, space, hash, key };
+        let counted_before = core.mark_of(&stream).ok().flatten().map_or(0, |mark| mark.counted);
+        let mut old_len = 0;
+        let matches = |slot: Slot| {
+            let Some(found) = core.same_key(slot, space, key) else { return false };
+            old_len = found.len;
+            true
+        };
+        let packed = address.pack();
+        let old = chains.marks.change().insert(hash, packed, false, matches, Rehasher(core));
+        if let Some(old) = old {
+            self.view.bytes.debit(Need::Live, Address::unpack(old.address()), old_len);
+        }
+        self.view.bytes.credit(Need::Live, address, len);
+        chains.is_unsettled.store(true, Ordering::Release);
+        if counted_before < mark.counted {
+            let expired_to = chains.expired_to();
+            core.each_of(&stream, counted_before, mark.counted, |event| {
+                // Those that expired were counted out when they did.
+                if event.hit.record.seq >= expired_to {
+                    self.view.bytes.debit(Need::Live, event.hit.address, event.hit.record.len);
+                }
+            });
+        }
+    }
+
+    /// Notes that a mark was moved in the log.
+    pub(crate) fn relocate_mark(&self, hash: u64, from: Address, to: Address, len: u32) {
+        if self.view.chains().marks.change().relocate(hash, from.pack(), to.pack()) {
+            self.view.bytes.debit(Need::Live, from, len);
+            self.view.bytes.credit(Need::Live, to, len);
+        }
+    }
+
+    /// Counts an event as not needed, if it is not the newest one of its stream.
+    pub(crate) fn count_out(&self, hash: u64, address: Address, len: u32) {
+        let is_it = leads_to(address);
+        let is_newest = self.view.table.find(hash, |slot| is_it(slot).then_some(())).is_some();
+        if !is_newest {
+            self.view.bytes.debit(Need::Live, address, len);
+        }
+    }
+
+    /// Nothing leads to an event any more that is left out of the log: it was not the newest one.
+    pub(crate) fn leave_out(&self, space: u32, hash: u64, left_out: &LeftOut) {
+        let LeftOut { address, version, id } = *left_out;
+        let chains = self.view.chains();
+        let by_version = version_hash(hash, version);
+        if is_waypoint(version) {
+            chains.waypoints.change().remove(by_version, leads_to(address));
+        }
+        if !chains.strays.is_empty() {
+            chains.strays.change().remove(by_version, leads_to(address));
+        }
+        if let Some(id) = id {
+            let by_id = id_hash(self.core.hash_seed, space, id);
+            chains.ids.change().remove(by_id, leads_to(address));
+        }
+    }
+
+    /// Lets a table lead to the event of a version.
+    fn lead(&self, table: &Table, hash: u64, placed: &Placed<'_>, version: u64) {
+        let stream =
+            Stream { view: self.view, space: placed.space, hash: placed.hash, key: placed.key };
+        let core = self.core;
+        let is_it = |slot: Slot| core.is_version(&stream, slot, version);
+        table.change().insert(hash, placed.address.pack(), false, is_it, VersionRehasher(core));
+    }
+
+    /// Notes that an event lies elsewhere than the one behind it says.
+    pub(crate) fn stray(&self, placed: &Placed<'_>, version: u64) {
+        let hash = version_hash(placed.hash, version);
+        self.lead(&self.view.chains().strays, hash, placed, version);
     }
 
     fn is_superseded(&self, placed: &Placed<'_>) -> bool {

@@ -2,7 +2,7 @@
 
 use super::{
     Guard, HashView,
-    table::{Seen, Slot},
+    table::{Seen, Slot, Table},
 };
 use crate::{Error, Result, core::Core};
 use annals_journal::{Address, Glance, Kind, Look, Match, Pin, SegmentGuard, Seq};
@@ -18,6 +18,11 @@ pub(crate) struct Hit<'a> {
 }
 
 impl<'a> Hit<'a> {
+    /// A record at a known address.
+    pub(crate) fn new(guard: SegmentGuard<'a>, address: Address, record: Match) -> Self {
+        Self { guard, address, record, dead: false }
+    }
+
     /// Its value.
     #[inline]
     pub(crate) fn into_value(self) -> Guard<'a> {
@@ -66,19 +71,30 @@ impl Core {
         }
     }
 
-    /// The version of `key`, whose hash is `hash`, that `sight` may see.
-    pub(crate) fn look_up_hashed<'a>(
+    /// The newest version of `key`, whose hash is `hash`, published or not.
+    pub(crate) fn newest<'a>(
         &'a self,
         view: &HashView,
         space: u32,
         hash: u64,
         key: &[u8],
-        sight: Sight,
+    ) -> Result<Option<Hit<'a>>> {
+        self.newest_in(&view.table, view, space, hash, key)
+    }
+
+    /// The record of `key` that this table of the view leads to, published or not.
+    pub(crate) fn newest_in<'a>(
+        &'a self,
+        table: &Table,
+        view: &HashView,
+        space: u32,
+        hash: u64,
+        key: &[u8],
     ) -> Result<Option<Hit<'a>>> {
         let mut damaged_before = None;
         loop {
             let mut damaged = None;
-            let found = view.table.find(hash, |slot| {
+            let found = table.find(hash, |slot| {
                 let address = Address::unpack(slot.address());
                 let Some(guard) = self.journal.guard(address.slot) else {
                     return Some(Candidate::Gone);
@@ -95,10 +111,25 @@ impl Core {
                 }
             });
             match found {
-                Some(Candidate::Hit(hit)) => return self.visible_version(hit, key, space, sight),
+                Some(Candidate::Hit(hit)) => return Ok(Some(hit)),
                 None if damaged.is_none() => return Ok(None),
                 _ => self.ponder(view, space, damaged, &mut damaged_before)?,
             }
+        }
+    }
+
+    /// The version of `key`, whose hash is `hash`, that `sight` may see.
+    pub(crate) fn look_up_hashed<'a>(
+        &'a self,
+        view: &HashView,
+        space: u32,
+        hash: u64,
+        key: &[u8],
+        sight: Sight,
+    ) -> Result<Option<Hit<'a>>> {
+        match self.newest(view, space, hash, key)? {
+            Some(hit) => self.visible_version(hit, key, space, sight),
+            None => Ok(None),
         }
     }
 

@@ -278,6 +278,12 @@ impl Table {
         self.live.load(Ordering::Relaxed)
     }
 
+    /// Whether it has no slots that are not dead.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// The slots that are dead.
     pub(crate) fn dead_len(&self) -> usize {
         self.dead.load(Ordering::Relaxed)

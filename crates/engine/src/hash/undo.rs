@@ -23,7 +23,7 @@ impl Undo {
 
     /// The number of the frame's first record.
     #[inline]
-    pub(super) fn first_seq(&self) -> Seq {
+    pub(crate) fn first_seq(&self) -> Seq {
         self.first_seq
     }
 

@@ -5,9 +5,13 @@ use super::{
     bytes::{Bytes, NEEDS, Need},
     table::Table,
 };
+use crate::streams::Chains;
 use annals_journal::Seq;
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicBool, AtomicU64, Ordering, fence},
+};
 
 /// The state of a hash keyspace. Clearing the keyspace puts a fresh one in its place; snapshots
 /// keep the old one.
@@ -18,6 +22,8 @@ pub(crate) struct HashView {
     pub(super) beside: Mutex<Beside>,
     pub(super) bytes: Bytes,
     pub(super) has_expiries: AtomicBool,
+    /// Of a category: what else leads into its streams.
+    chains: OnceLock<Box<Chains>>,
     /// The first number of the last frame of several records that changed this view.
     frame_seq: AtomicU64,
     /// How many records there were before that frame.
@@ -30,6 +36,18 @@ impl HashView {
         let has_expiries = AtomicBool::new(!expiries.is_empty());
         let beside = Mutex::new(Beside::restored(expiries));
         Self { table, beside, bytes: Bytes::restored(live), has_expiries, ..Self::default() }
+    }
+
+    /// Puts back what a checkpoint kept of a category.
+    pub(crate) fn of_category(table: Table, chains: Chains, live: &[u64]) -> Self {
+        let view = Self::restored(table, Vec::new(), live);
+        Self { chains: OnceLock::from(Box::new(chains)), ..view }
+    }
+
+    /// What else leads into the streams of a category.
+    #[inline]
+    pub(crate) fn chains(&self) -> &Chains {
+        self.chains.get_or_init(Box::default)
     }
 
     /// How many records there are, frames of several records counted whole or not at all: one that
@@ -89,6 +107,8 @@ impl HashView {
 
     /// Memory the view takes, in bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.table.memory_bytes() + self.beside.lock().memory_bytes() + self.bytes.memory_bytes()
+        let chains = self.chains.get().map_or(0, |chains| chains.memory_bytes());
+        let beside = self.beside.lock().memory_bytes();
+        self.table.memory_bytes() + beside + self.bytes.memory_bytes() + chains
     }
 }

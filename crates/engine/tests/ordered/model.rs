@@ -84,7 +84,7 @@ fn borrowed(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
 
 fn inside(range: &(Bound<Vec<u8>>, Bound<Vec<u8>>), key: &[u8]) -> bool {
     use std::ops::RangeBounds;
-    (borrowed(&range.0), borrowed(&range.1)).contains(key)
+    RangeBounds::<[u8]>::contains(&(borrowed(&range.0), borrowed(&range.1)), key)
 }
 
 fn pairs(walk: Range) -> Pairs {

@@ -2,6 +2,7 @@
 
 use crate::{
     broken_disk::BrokenDisk,
+    forged_events,
     model::{Crash, Level},
     random_scripts,
     script::Step,
@@ -218,4 +219,22 @@ fn frames_of_an_earlier_life_that_count_are_noticed() {
 #[test]
 fn frames_that_come_back_to_life_are_noticed() {
     is_found_out("cut-off frames made to fit", crate::stale_frames::resurrect);
+}
+
+#[test]
+fn a_recovery_that_loses_synced_events_is_noticed() {
+    forged_events::without_the_log(1, |_| {}).unwrap();
+    is_found_out("synced events zeroed", |seed| {
+        forged_events::without_the_log(seed, zero_last_page)
+    });
+}
+
+#[test]
+fn versions_with_a_hole_are_noticed() {
+    is_found_out("an event with the version of the next one", forged_events::with_a_hole);
+}
+
+#[test]
+fn events_with_other_data_are_noticed() {
+    is_found_out("an event with other data", forged_events::with_other_data);
 }

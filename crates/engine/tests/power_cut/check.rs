@@ -1,6 +1,7 @@
 //! Reading a database whole, in several ways that must agree.
 
 use crate::{
+    events,
     handle::{self, Handle},
     model::{Contents, Logged, Model, Records, State, difference},
 };
@@ -8,12 +9,18 @@ use annals_engine::{Database, Error, Seq, Snapshot};
 
 /// The state of the whole database, read by a snapshot, by handles and by single keys.
 pub(crate) fn state(db: &Database) -> Result<State, String> {
-    let found = snapshot_state(&db.snapshot())?;
-    let listed: Vec<String> = db.keyspaces().into_iter().map(|info| info.name).collect();
+    let mut found = snapshot_state(&db.snapshot())?;
+    let infos = db.keyspaces();
+    let listed: Vec<String> = infos.iter().map(|info| info.name.clone()).collect();
+    found.extend(events::categories(db, &listed)?);
     if !listed.iter().eq(found.keys()) {
         return Err(format!("the catalog lists {listed:?}, a snapshot {:?}", found.keys()));
     }
     for (name, records) in &found {
+        if events::is_category(name) {
+            events::agree(db, name, records)?;
+            continue;
+        }
         let handle = Handle::open(db, name).map_err(|error| error.to_string())?;
         let len = handle.len().map_err(|error| error.to_string())?;
         if len != records.len() as u64 {
@@ -29,11 +36,14 @@ pub(crate) fn state(db: &Database) -> Result<State, String> {
     Ok(found)
 }
 
-/// The state that a snapshot sees.
+/// The state that a snapshot sees. Streams are not part of it.
 pub(crate) fn snapshot_state(snapshot: &Snapshot) -> Result<State, String> {
     let read = || -> Result<State, Error> {
         let mut state = State::new();
         for name in snapshot.keyspaces() {
+            if events::is_category(&name) {
+                continue;
+            }
             if handle::is_ordered(&name) {
                 let records = handle::ordered_records(snapshot, &name)?;
                 state.insert(name, records);
@@ -51,6 +61,12 @@ pub(crate) fn snapshot_state(snapshot: &Snapshot) -> Result<State, String> {
         Ok(state)
     };
     read().map_err(|error| format!("reading: {error}"))
+}
+
+/// What a snapshot sees of a state.
+pub(crate) fn keyspaces_of(mut state: State) -> State {
+    state.retain(|name, _| !events::is_category(name));
+    state
 }
 
 pub(crate) fn same(what: &str, expected: &State, found: &State) -> Result<(), String> {
@@ -91,13 +107,15 @@ pub(crate) fn feed(db: &Database, model: &mut Model, from: u64) -> Result<u64, S
 
 /// The state that a reader in another process sees now, and the time by which it sees it.
 pub(crate) fn quick_state(reader: &Database) -> Result<(State, u64), String> {
-    let found = snapshot_state(&reader.snapshot())?;
+    let snapshot = reader.snapshot();
+    let mut found = snapshot_state(&snapshot)?;
+    found.extend(events::categories(reader, &snapshot.keyspaces())?);
     Ok((found, reader.stats().clock_ms))
 }
 
 /// Nothing that `contents` has and that is over at `clock_ms` can be got.
 pub(crate) fn gone(db: &Database, contents: &Contents, clock_ms: u64) -> Result<(), String> {
-    for (name, records) in contents {
+    for (name, records) in contents.iter().filter(|(name, _)| !events::is_category(name)) {
         let handle = match Handle::open(db, name) {
             // A reader may have seen it dropped by a commit that was never acknowledged.
             Err(Error::UnknownKeyspace { .. }) if handle::is_ordered(name) => continue,

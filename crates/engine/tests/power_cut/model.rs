@@ -320,6 +320,12 @@ pub(crate) fn difference(expected: &State, found: &State) -> String {
     let mut out = String::new();
     for name in names {
         match (expected.get(name), found.get(name)) {
+            (Some(expected), Some(found)) if crate::events::is_category(name) => {
+                let difference = crate::events::difference(expected, found);
+                if !difference.is_empty() {
+                    out += &format!("[{name}: {difference}] ");
+                }
+            }
             (Some(expected), Some(found)) => {
                 let missing = expected.keys().filter(|key| !found.contains_key(*key)).count();
                 let extra = found.keys().filter(|key| !expected.contains_key(*key)).count();

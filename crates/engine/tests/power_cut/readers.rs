@@ -107,7 +107,7 @@ impl World {
         let Some(at) = self.reader(which) else { return Ok(()) };
         let reader = &mut self.readers[at];
         let snapshot = reader.db.snapshot();
-        let seen = self.model.seen(reader.clock_ms);
+        let seen = check::keyspaces_of(self.model.seen(reader.clock_ms));
         reader.snapshots.push((snapshot, seen));
         if reader.snapshots.len() > 2 {
             reader.snapshots.remove(0);

@@ -1,6 +1,11 @@
 //! What is done to a database: random from a seed, or fixed and short.
 
-use crate::{model::Level, random::Random};
+use crate::{
+    appends::{Events, Marking},
+    events::STREAMS,
+    model::Level,
+    random::Random,
+};
 
 /// One step. Keyspaces and keys are numbers; a step on a keyspace that is not there makes it.
 #[derive(Clone, Debug)]
@@ -28,10 +33,32 @@ pub(crate) enum Step {
         space: u8,
         key: u8,
     },
-    /// Several writes; one without a length removes.
+    /// Several writes; one without a length removes. An append comes before each, while there are any.
     Batch {
         writes: Vec<(u8, u8, Option<u32>)>,
+        appends: Vec<Events>,
         level: Option<Level>,
+    },
+    Append {
+        events: Events,
+        level: Option<Level>,
+    },
+    /// Appends to a stream that is not as expected.
+    AppendInVain {
+        events: Events,
+    },
+    /// Appends an event that the stream has.
+    AppendAgain {
+        events: Events,
+    },
+    /// Changes what holds for a stream as a whole.
+    Mark {
+        category: u8,
+        stream: u8,
+        mark: Marking,
+    },
+    DropCategory {
+        category: u8,
     },
     Drop {
         space: u8,
@@ -78,6 +105,7 @@ pub(crate) enum Step {
 
 const SPACES: u64 = 4;
 const KEYS: u64 = 24;
+const CATEGORIES: u64 = 2;
 
 fn len(random: &mut Random) -> u32 {
     let most = random.pick(&[1, 60, 60, 300, 300, 300, 3_000, 3_000, 12_000, 30_000]);
@@ -96,11 +124,17 @@ fn level(random: &mut Random) -> Option<Level> {
     random.pick(&levels)
 }
 
+fn events(random: &mut Random) -> Events {
+    let (category, stream) = (random.below(CATEGORIES) as u8, random.below(STREAMS.into()) as u8);
+    let count = random.pick(&[1, 1, 1, 1, 2, 3, 5, 40]);
+    Events { category, stream, count, len: len(random) / u32::from(count) }
+}
+
 /// The next step of a random script.
 pub(crate) fn random_step(random: &mut Random) -> Step {
     let (space, key) = (random.below(SPACES) as u8, random.below(KEYS) as u8);
     let which = random.below(4) as u8;
-    match random.below(114) {
+    match random.below(138) {
         0..=26 => {
             let ttl_ms = random.pick(&[None, None, None, Some(0), Some(15), Some(70), Some(5_000)]);
             Step::Put { space, key, len: len(random), ttl_ms, level: level(random) }
@@ -116,7 +150,9 @@ pub(crate) fn random_step(random: &mut Random) -> Step {
                     (space, key, (!removes).then(|| len(random)))
                 })
                 .collect();
-            Step::Batch { writes, level: level(random) }
+            let appends = if random.once_in(2) { random.below(4) } else { 0 };
+            let appends = (0..appends).map(|_| events(random)).collect();
+            Step::Batch { writes, appends, level: level(random) }
         }
         62 => Step::Drop { space },
         63 | 64 => Step::Clear { space },
@@ -136,7 +172,23 @@ pub(crate) fn random_step(random: &mut Random) -> Step {
         105 => Step::CloseReader { which },
         106..=108 => Step::Reopen,
         109..=111 => Step::KillWriter,
-        _ => Step::Kill,
+        112 | 113 => Step::Kill,
+        114..=126 => Step::Append { events: events(random), level: level(random) },
+        127 | 128 => Step::AppendInVain { events: events(random) },
+        129 | 130 => Step::AppendAgain { events: events(random) },
+        131..=136 => {
+            let (category, stream) =
+                (random.below(CATEGORIES) as u8, random.below(STREAMS.into()) as u8);
+            let mark = match random.below(16) {
+                0..=7 => Marking::Truncate { share: random.below(9) },
+                8..=10 => Marking::Delete,
+                11 => Marking::Tombstone,
+                12 => Marking::Archive,
+                _ => Marking::Restore,
+            };
+            Step::Mark { category, stream, mark }
+        }
+        _ => Step::DropCategory { category: random.below(CATEGORIES) as u8 },
     }
 }
 
@@ -148,6 +200,7 @@ fn put(space: u8, key: u8, len: u32, level: Level) -> Step {
 pub(crate) fn short_scripts() -> Vec<(&'static str, Vec<Step>)> {
     let batch = |level| Step::Batch {
         writes: vec![(0, 1, Some(40)), (1, 1, Some(50)), (0, 2, None), (1, 3, Some(5_000))],
+        appends: Vec::new(),
         level: Some(level),
     };
     vec![
@@ -304,6 +357,8 @@ pub(crate) fn short_scripts() -> Vec<(&'static str, Vec<Step>)> {
                 Step::Look,
             ],
         ),
+        ("streams", streams()),
+        ("what is left of streams", lives_of_streams()),
         (
             "catalog and backups",
             vec![
@@ -319,5 +374,86 @@ pub(crate) fn short_scripts() -> Vec<(&'static str, Vec<Step>)> {
                 put(1, 6, 100, Level::Sync),
             ],
         ),
+    ]
+}
+
+fn append(category: u8, stream: u8, count: u8, len: u32, level: Level) -> Step {
+    let events = Events { category, stream, count, len };
+    Step::Append { events, level: Some(level) }
+}
+
+/// Streams whose events are moved one by one, so that those behind them lead to places that are left, and
+/// then together.
+fn streams() -> Vec<Step> {
+    let one = |stream| Events { category: 0, stream, count: 1, len: 30 };
+    vec![
+        append(0, 1, 1, 20, Level::Sync),
+        append(0, 2, 40, 20, Level::Buffered),
+        put(0, 1, 60_000, Level::Buffered),
+        append(0, 1, 2, 3_000, Level::Buffered),
+        put(0, 1, 60_000, Level::Buffered),
+        Step::AppendAgain { events: one(1) },
+        append(0, 1, 1, 20, Level::Sync),
+        Step::OpenReader,
+        // The first two segments are rewritten, and what comes behind leads into them.
+        Step::Compact,
+        Step::AppendInVain { events: one(1) },
+        append(0, 1, 1, 20, Level::Buffered),
+        Step::Batch {
+            writes: vec![(0, 3, Some(40)), (1, 1, Some(50)), (0, 3, None)],
+            appends: vec![one(1), one(3), one(1)],
+            level: Some(Level::Sync),
+        },
+        put(0, 1, 60_000, Level::Buffered),
+        Step::Checkpoint,
+        append(0, 2, 1, 20, Level::Buffered),
+        put(0, 1, 10, Level::Buffered),
+        Step::Compact,
+        Step::Look,
+        Step::Backup,
+        append(0, 2, 3, 20, Level::Sync),
+        Step::KillWriter,
+        append(0, 1, 1, 20, Level::Buffered),
+        Step::Reopen,
+        Step::Look,
+        append(1, 1, 1, 20, Level::Buffered),
+        Step::DropCategory { category: 0 },
+        append(0, 1, 2, 20, Level::Sync),
+        Step::Compact,
+        Step::Kill,
+        append(0, 1, 1, 20, Level::Sync),
+    ]
+}
+
+/// Streams that are truncated, deleted and archived while their events are moved and left out.
+fn lives_of_streams() -> Vec<Step> {
+    let mark = |stream, mark| Step::Mark { category: 0, stream, mark };
+    let one = |stream| Events { category: 0, stream, count: 1, len: 30 };
+    vec![
+        append(0, 1, 40, 600, Level::Buffered),
+        append(0, 2, 3, 3_000, Level::Sync),
+        append(0, 3, 20, 1_000, Level::Buffered),
+        Step::OpenReader,
+        mark(1, Marking::Truncate { share: 4 }),
+        mark(2, Marking::Delete),
+        Step::Checkpoint,
+        append(0, 2, 1, 20, Level::Sync),
+        put(0, 1, 60_000, Level::Buffered),
+        Step::Compact,
+        Step::Read { which: 0 },
+        mark(1, Marking::Truncate { share: 3 }),
+        mark(3, Marking::Archive),
+        Step::AppendInVain { events: one(3) },
+        put(0, 1, 60_000, Level::Sync),
+        Step::Compact,
+        Step::Kill,
+        append(0, 1, 1, 20, Level::Sync),
+        mark(3, Marking::Restore),
+        append(0, 3, 1, 20, Level::Buffered),
+        mark(2, Marking::Tombstone),
+        Step::Compact,
+        Step::Reopen,
+        append(0, 2, 1, 20, Level::Sync),
+        Step::Look,
     ]
 }

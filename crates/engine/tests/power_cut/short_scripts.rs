@@ -1,6 +1,7 @@
 //! Short scripts, crashed at every operation, with several outcomes of each crash.
 
 use crate::{
+    appends::Events,
     model::{Crash, Level},
     script::{Step, short_scripts},
     world::{Done, Setup, Stop, World, honest, settle},
@@ -35,9 +36,12 @@ fn go_on(world: &mut World) -> Done {
     let put = |key, level| Step::Put { space: 2, key, len: 50, ttl_ms: None, level: Some(level) };
     world.step(&put(1, Level::Sync))?;
     world.step(&put(2, Level::Buffered))?;
+    let events = Events { category: 0, stream: 1, count: 1, len: 20 };
+    world.step(&Step::Append { events, level: Some(Level::Sync) })?;
     world.crash(Crash::Power);
     world.recover(Crash::Power)?;
     world.step(&put(3, Level::Buffered))?;
+    world.step(&Step::Append { events, level: None })?;
     world.step(&Step::Kill)
 }
 
@@ -45,9 +49,13 @@ fn go_on(world: &mut World) -> Done {
 fn one_script_recycles_segments() {
     let scripts = short_scripts();
     let (_, script) = scripts.iter().find(|(name, _)| *name == "recycling").unwrap();
-    let mut world = World::new(1, Setup::fixed(), honest);
-    run(&mut world, script).expect("nothing fails");
-    assert!(world.recycled_count >= 2, "{}", world.recycled_count);
+    // A segment is not used again while any thread of the process is pinned: other tests have some that are.
+    let recycles = || {
+        let mut world = World::new(1, Setup::fixed(), honest);
+        run(&mut world, script).expect("nothing fails");
+        world.recycled_count >= 2
+    };
+    assert!((0..100).any(|_| recycles()), "a hundred runs, and none has recycled two segments");
 }
 
 #[test]

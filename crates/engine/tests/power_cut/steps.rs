@@ -98,12 +98,20 @@ impl World {
                     Ok(None)
                 })
             }
-            Step::Batch { writes, level } => {
+            Step::Batch { writes, appends, level } => {
+                for events in appends {
+                    self.ensure_category(events.category)?;
+                }
                 for (space, ..) in writes.iter().take(2) {
                     self.ensure(*space)?;
                 }
-                self.batch(writes, *level)
+                self.batch(writes, appends, *level)
             }
+            Step::Append { events, level } => self.append(events, *level),
+            Step::AppendInVain { events } => self.append_in_vain(events),
+            Step::AppendAgain { events } => self.append_again(events),
+            Step::Mark { category, stream, mark } => self.mark(*category, *stream, *mark),
+            Step::DropCategory { category } => self.drop_category(*category),
             Step::Drop { space } => {
                 if self.ensure(*space)? {
                     return Ok(());
@@ -156,7 +164,8 @@ impl World {
             Step::TakeSnapshot => {
                 let clock_ms = self.clock()?;
                 let snapshot = self.db().snapshot();
-                self.snapshots.push((snapshot, self.model.seen(clock_ms)));
+                let seen = check::keyspaces_of(self.model.seen(clock_ms));
+                self.snapshots.push((snapshot, seen));
                 Ok(())
             }
             Step::Look => self.look(),

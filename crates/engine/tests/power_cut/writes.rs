@@ -1,6 +1,7 @@
 //! The commits of a simulated machine, done in the database and in the model.
 
 use crate::{
+    appends::Events,
     handle::Handle,
     model::{Contents, Level, Logged, Stored, Value},
     world::{Done, Stop, World},
@@ -118,7 +119,7 @@ impl World {
         }
         let mut state = Contents::clone(self.model.now());
         state.insert(name.clone(), Default::default());
-        let options = KeyspaceOptions { ttl: Self::ttl(space) };
+        let options = KeyspaceOptions { ttl: Self::ttl(space), ..KeyspaceOptions::default() };
         let logged = [Logged::change(ChangeKind::CreateKeyspace)];
         self.commit(state, &logged, None, |db| Handle::create(db, &name, options).map(|()| None))?;
         Ok(true)
@@ -187,7 +188,12 @@ impl World {
         })
     }
 
-    pub(crate) fn batch(&mut self, writes: &[(u8, u8, Option<u32>)], level: Option<Level>) -> Done {
+    pub(crate) fn batch(
+        &mut self,
+        writes: &[(u8, u8, Option<u32>)],
+        appends: &[Events],
+        level: Option<Level>,
+    ) -> Done {
         let db = self.db();
         let mut state = Contents::clone(self.model.now());
         let mut batch = db.batch();
@@ -195,7 +201,13 @@ impl World {
             batch = batch.durability(level.durability());
         }
         let mut logged = Vec::new();
+        let first_seq = db.last_seq().0 + 1;
+        let mut appends = appends.iter();
         for (space, key, len) in writes {
+            if let Some(events) = appends.next() {
+                let seq = first_seq + logged.len() as u64;
+                logged.extend(self.append_in(&mut batch, &mut state, events, seq)?);
+            }
             let key = Self::key(*key);
             if !state.contains_key(&Self::name(*space)) {
                 continue;

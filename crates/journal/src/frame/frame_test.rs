@@ -45,7 +45,7 @@ fn frames_round_trip() {
     let offset = records[2].0.offset as usize
         + (records[2].2.value.as_ptr() as usize - bytes.as_ptr() as usize)
         - (records[2].0.offset as usize - 64);
-    assert!((64 + offset - 64).is_multiple_of(16), "archives start on 16-byte boundaries");
+    assert!((64 + offset - 64).is_multiple_of(8), "archives start on 8-byte boundaries");
 }
 
 #[test]

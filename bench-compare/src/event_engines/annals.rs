@@ -1,0 +1,181 @@
+//! Annals: a category of streams over the durable log.
+
+use std::path::Path;
+
+use ::annals::{
+    Database, ExpectedVersion, HashKeyspace, Projection, Projector, RecordedEvent, StreamId,
+    Streams, TypedEvent, Work,
+};
+
+use crate::Result;
+use crate::engine::Mode;
+use crate::engines::annals::open_database;
+use crate::event::{Event, Seen};
+use crate::event_engine::{Ability, EventEngine, EventJob, EventReader, Expected, NO_EVENT, Total};
+
+/// A database with one category of streams, and a keyspace for what is projected.
+pub(crate) struct AnnalsEvents {
+    db: Database,
+    orders: Streams<Event>,
+    totals: HashKeyspace,
+}
+
+impl EventEngine for AnnalsEvents {
+    const NAME: &'static str = "annals-events";
+    const PACKAGE: &'static str = "annals";
+    const BUFFERED: &'static str = "`Durability::Buffered`";
+    const SYNC: &'static str = "`Durability::Sync`";
+    const SETTINGS: &'static str = "typed events of one category, defaults otherwise; each is read through \
+         `view`, in place, its archive checked; a subscription is `subscribe`; the projection is a \
+         `Projection` that writes to a hash keyspace, and the projector decides how many events it commits \
+         together";
+    const LACKS: &'static [Ability] = &[Ability::Place];
+
+    fn open(dir: &Path, mode: Mode) -> Result<Self> {
+        let db = open_database(dir, mode)?;
+        let (orders, totals) = (db.stream("orders")?, db.hash_keyspace("totals")?);
+        Ok(Self { db, orders, totals })
+    }
+
+    fn append(&self, stream: u64, events: &[Event], expected: Expected) -> Result<()> {
+        let expected = match expected {
+            Expected::Any => ExpectedVersion::Any,
+            Expected::Events(0) => ExpectedVersion::NoStream,
+            Expected::Events(count) => ExpectedVersion::Exact(count - 1),
+        };
+        if let [event] = events {
+            self.orders.append_expecting(stream, event, expected)?;
+        } else {
+            self.orders.append_batch_expecting(stream, events, expected)?;
+        }
+        Ok(())
+    }
+
+    fn append_across(&self, streams: &[u64], events: &[Event]) -> Result<()> {
+        let mut batch = self.db.batch();
+        for (stream, event) in streams.iter().zip(events) {
+            let event = std::slice::from_ref(event);
+            self.orders.append_in(&mut batch, *stream, event, ExpectedVersion::Any)?;
+        }
+        batch.commit()?;
+        Ok(())
+    }
+
+    fn read<J: EventJob>(&self, job: &mut J) -> Result<()> {
+        job.run(&mut Reader(self))
+    }
+
+    fn count_streams(&self) -> Result<u64> {
+        Ok(self.orders.category().streams_count()?)
+    }
+
+    fn follow(&self, mut show: impl FnMut(Seen<'_>) -> bool) -> Result<()> {
+        for event in self.orders.subscribe(self.db.oldest_seq())? {
+            if !show(seen(&event?)?) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn project(&self, events: u64, _batch: usize) -> Result<()> {
+        let totals = Totals(self.totals.clone());
+        let projected = Projector::new(&self.db, "totals", totals)?.catch_up()?;
+        if projected == events {
+            return Ok(());
+        }
+        Err(format!("{projected} events of {events} were projected").into())
+    }
+
+    fn total(&self, stream: u64) -> Result<Total> {
+        let bytes = self.totals.get(stream.to_le_bytes())?;
+        bytes.map_or(Ok(Total::default()), |bytes| decode(&bytes).ok_or_else(|| NO_TOTAL.into()))
+    }
+
+    fn close(self) -> Result<()> {
+        drop((self.orders, self.totals));
+        self.db.close()?;
+        Ok(())
+    }
+}
+
+/// Keeps the totals of streams.
+struct Totals(HashKeyspace);
+
+impl Projection for Totals {
+    fn handle(&mut self, event: &RecordedEvent<'_>, work: &mut Work) -> ::annals::Result<()> {
+        let refused = |what: &str| ::annals::Error::Refused(what.to_owned());
+        let StreamId::Number(stream) = event.stream() else {
+            return Err(refused("a stream whose id is no number"));
+        };
+        let key = stream.to_le_bytes();
+        let mut total = match work.get(&self.0, key)? {
+            Some(bytes) => decode(&bytes).ok_or_else(|| refused(NO_TOTAL))?,
+            None => Total::default(),
+        };
+        let event = Seen::archived(event.data()).ok_or_else(|| refused(NO_EVENT))?;
+        total.events += 1;
+        total.quantity += u64::from(event.quantity());
+        work.insert(&self.0, key, encode(total));
+        Ok(())
+    }
+
+    fn reset(&mut self, _db: &Database) -> ::annals::Result<()> {
+        self.0.clear()
+    }
+}
+
+const NO_TOTAL: &str = "a total is none";
+
+fn encode(total: Total) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&total.events.to_le_bytes());
+    bytes[8..].copy_from_slice(&total.quantity.to_le_bytes());
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Option<Total> {
+    let ([events, quantity], []) = bytes.as_chunks::<8>() else { return None };
+    let (events, quantity) = (u64::from_le_bytes(*events), u64::from_le_bytes(*quantity));
+    Some(Total { events, quantity })
+}
+
+#[inline]
+fn seen<'a>(event: &'a TypedEvent<'_, Event>) -> Result<Seen<'a>> {
+    Ok(event.view()?.into())
+}
+
+struct Reader<'a>(&'a AnnalsEvents);
+
+impl EventReader for Reader<'_> {
+    fn get<T>(
+        &mut self,
+        stream: u64,
+        version: u64,
+        show: impl FnOnce(Seen<'_>) -> T,
+    ) -> Result<Option<T>> {
+        let event = self.0.orders.get(stream, version)?;
+        event.map(|event| Ok(show(seen(&event)?))).transpose()
+    }
+
+    fn all(&mut self, mut show: impl FnMut(Seen<'_>)) -> Result<()> {
+        for event in self.0.orders.read_all(self.0.db.oldest_seq())? {
+            show(seen(&event?)?);
+        }
+        Ok(())
+    }
+
+    fn stream(&mut self, stream: u64, mut show: impl FnMut(Seen<'_>)) -> Result<()> {
+        for event in self.0.orders.read(stream)? {
+            show(seen(&event?)?);
+        }
+        Ok(())
+    }
+
+    fn stream_back(&mut self, stream: u64, mut show: impl FnMut(Seen<'_>)) -> Result<()> {
+        for event in self.0.orders.read_back(stream)? {
+            show(seen(&event?)?);
+        }
+        Ok(())
+    }
+}

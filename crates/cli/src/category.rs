@@ -1,0 +1,155 @@
+//! Categories of streams, as commands use them, and how a stream and its version are written.
+
+use crate::{
+    failure::{Failure, Result},
+    keyspace,
+    output::brief,
+};
+use annals::{Category, ChainHead, Database, ErrorKind, ExpectedVersion, KeyspaceKind, StreamId};
+
+/// The category `name`, which must be there.
+pub(crate) fn open(db: &Database, name: &str) -> Result<Category> {
+    db.open_category(name).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => unknown(db, name),
+        _ => refused(db, name, error),
+    })
+}
+
+/// The category `name`, made if it is not there.
+pub(crate) fn open_or_make(db: &Database, name: &str) -> Result<Category> {
+    db.category(name).map_err(|error| refused(db, name, error))
+}
+
+/// Drops the category `name` if it has no streams: what a command made and stored nothing in does not
+/// stay. If that fails, why the command did is what is to be told.
+pub(crate) fn drop_if_empty(db: &Database, name: &str) {
+    let is_empty = db.open_category(name).and_then(|category| category.streams_count());
+    if is_empty.is_ok_and(|streams_count| streams_count == 0) {
+        drop(db.drop_keyspace(name));
+    }
+}
+
+/// A keyspace of another kind has commands of its own.
+fn refused(db: &Database, name: &str, error: annals::Error) -> Failure {
+    match keyspace::find(db, name) {
+        Ok(info) if info.kind != KeyspaceKind::Streams => Failure::usage(format!(
+            "the keyspace `{}` is of kind {}, not a category of streams; `annals scan -k {}` lists it",
+            brief(name.as_bytes()),
+            info.kind,
+            brief(name.as_bytes()),
+        )),
+        _ => error.into(),
+    }
+}
+
+/// A category that is not there, with those that are.
+fn unknown(db: &Database, name: &str) -> Failure {
+    let of_streams = |kind| kind == KeyspaceKind::Streams;
+    keyspace::unknown_of(db, name, "category of streams", of_streams)
+}
+
+/// A stream as it is written: a number, a UUID, or a text. What is no number as numbers are written (with a
+/// zero in front, or too large) is a text: no stream has two names.
+pub(crate) fn stream_id(text: &str) -> StreamId<'static> {
+    match text.parse::<u64>() {
+        Ok(number) if number.to_string() == text => StreamId::Number(number),
+        _ => match parse_uuid(text) {
+            Some(uuid) => StreamId::Uuid(uuid),
+            None => StreamId::from(text.to_owned()),
+        },
+    }
+}
+
+/// Reads `123e4567-e89b-12d3-a456-426614174000`.
+pub(crate) fn parse_uuid(text: &str) -> Option<u128> {
+    const DASHES: [usize; 4] = [8, 13, 18, 23];
+    let is_one = text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match DASHES.contains(&at) {
+            true => byte == b'-',
+            false => byte.is_ascii_hexdigit(),
+        });
+    is_one.then(|| u128::from_str_radix(&text.replace('-', ""), 16).ok())?
+}
+
+/// Reads an id that an event is given.
+pub(crate) fn parse_id(text: &str) -> Result<u128, String> {
+    parse_uuid(text)
+        .ok_or_else(|| "write a UUID, such as 123e4567-e89b-12d3-a456-426614174000".to_owned())
+}
+
+/// Reads `NAME=TEXT`.
+pub(crate) fn parse_pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+        None => Err("write NAME=TEXT".to_owned()),
+    }
+}
+
+/// Reads the head of a chained stream.
+pub(crate) fn parse_head(text: &str) -> Result<ChainHead, String> {
+    ChainHead::parse(text)
+        .ok_or_else(|| "write a version, a colon and the 64 digits of a hash".to_owned())
+}
+
+/// As a UUID is written.
+pub(crate) fn uuid(id: u128) -> String {
+    StreamId::Uuid(id).to_string()
+}
+
+/// Reads what a stream is expected to be: a version, `any`, `none` or `exists`.
+pub(crate) fn parse_expected(text: &str) -> Result<ExpectedVersion, String> {
+    match text {
+        "any" => Ok(ExpectedVersion::Any),
+        "none" => Ok(ExpectedVersion::NoStream),
+        "exists" => Ok(ExpectedVersion::StreamExists),
+        _ => text
+            .parse()
+            .map(ExpectedVersion::Exact)
+            .map_err(|_| "write the version of the last event, any, none or exists".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_has_one_name() {
+        let uuid = "123e4567-e89b-12d3-a456-426614174000";
+        assert_eq!(stream_id("0"), StreamId::Number(0));
+        assert_eq!(stream_id("18446744073709551615"), StreamId::Number(u64::MAX));
+        assert_eq!(stream_id(uuid), StreamId::Uuid(0x123e_4567_e89b_12d3_a456_4266_1417_4000));
+        let texts = ["", "007", "+7", "-7", "18446744073709551616", "ada", "7 ", &uuid[1..]];
+        for text in texts {
+            assert_eq!(stream_id(text), StreamId::from(text), "{text:?}");
+        }
+        for text in texts.into_iter().chain(["0", "42", uuid]) {
+            assert_eq!(stream_id(text).to_string(), text);
+        }
+        let dashed = "123e4567e-89b-12d3-a456-426614174000";
+        assert_eq!((parse_uuid(dashed), parse_uuid("é".repeat(18).as_str())), (None, None));
+    }
+
+    #[test]
+    fn ids_pairs_and_heads_are_read() {
+        let uuid = "123e4567-e89b-12d3-a456-426614174000";
+        assert_eq!(parse_id(uuid), Ok(0x123e_4567_e89b_12d3_a456_4266_1417_4000));
+        assert!(parse_id("7").is_err() && parse_id("").is_err());
+        let pair = |name: &str, value: &str| Ok((name.to_owned(), value.to_owned()));
+        assert_eq!(parse_pair("a=b=c"), pair("a", "b=c"));
+        assert_eq!(parse_pair("="), pair("", ""));
+        assert!(parse_pair("user").is_err());
+        let head = format!("7:{}", "0a".repeat(32));
+        assert_eq!(parse_head(&head).map(|read| read.to_string()), Ok(head.clone()));
+        assert!(parse_head(&head[1..]).is_err());
+    }
+
+    #[test]
+    fn expectations_are_read() {
+        assert_eq!(parse_expected("7"), Ok(ExpectedVersion::Exact(7)));
+        assert_eq!(parse_expected("none"), Ok(ExpectedVersion::NoStream));
+        for bad in ["", "-1", "None", "1.0", "18446744073709551616"] {
+            assert!(parse_expected(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Events as commands show them.
+
+use crate::{
+    category::uuid,
+    failure::Result,
+    output::{Form, Object, Out, compact_json},
+    units,
+};
+use annals::{EventFormat, RecordedEvent, StreamId};
+use std::{borrow::Cow, collections::BTreeMap};
+
+/// One event as an object, or as a line of its number, time, category, stream, version, type and data.
+pub(super) fn write(out: &mut Out, event: &RecordedEvent<'_>) -> Result<()> {
+    let is_json = event.format() == EventFormat::Json;
+    let json = if is_json { compact_json(event.data()) } else { None };
+    if out.form() == Form::Json {
+        return out.object(|object| fill(object, event, json.as_deref()));
+    }
+    let (seq, time) = (event.seq().0, units::time(event.time_ms()));
+    out.raw(format!("{seq}\t{time}\t").as_bytes())?;
+    out.data(event.category().as_bytes())?;
+    out.raw(b"\t")?;
+    out.data(event.stream().to_string().as_bytes())?;
+    out.raw(format!("\t{}\t", event.version()).as_bytes())?;
+    let event_type = event.event_type();
+    out.data(event_type.name.as_bytes())?;
+    if event_type.version != 1 {
+        out.raw(format!(" v{}", event_type.version).as_bytes())?;
+    }
+    out.raw(b"\t")?;
+    out.data(&json.map_or(Cow::Borrowed(event.data()), Cow::Owned))?;
+    out.raw(b"\n")
+}
+
+fn fill(object: &mut Object<'_>, event: &RecordedEvent<'_>, json: Option<&[u8]>) {
+    let event_type = event.event_type();
+    object.value("category", event.category());
+    stream(object, &event.stream());
+    object
+        .value("version", event.version())
+        .value("seq", event.seq().0)
+        .value("time", units::time(event.time_ms()))
+        .value("type", &event_type.name)
+        .value("type_version", event_type.version);
+    match json {
+        Some(json) => object.json("data", json),
+        None => object.base64("data_base64", event.data()).value("format", format(event.format())),
+    };
+    object
+        .value("id", event.id().map(uuid))
+        .value("correlation", event.correlation().map(uuid))
+        .value("causation", event.causation().map(uuid))
+        .value("metadata", event.pairs().collect::<BTreeMap<_, _>>());
+    // Only events of chained categories have one.
+    if let Some(hash) = event.hash() {
+        object.value("hash", hash.to_string());
+    }
+}
+
+/// The field of a stream: numbers are numbers.
+pub(super) fn stream(object: &mut Object<'_>, id: &StreamId<'_>) {
+    match id {
+        StreamId::Number(number) => object.value("stream", number),
+        other => object.value("stream", other.to_string()),
+    };
+}
+
+/// The name of how data are to be read.
+fn format(format: EventFormat) -> &'static str {
+    match format {
+        EventFormat::Json => "json",
+        EventFormat::Archive => "archive",
+        _ => "bytes",
+    }
+}
+
+/// The format of this name.
+pub(super) fn parse_format(name: &str) -> Option<EventFormat> {
+    let all = [EventFormat::Json, EventFormat::Archive, EventFormat::Bytes];
+    all.into_iter().find(|known| format(*known) == name)
+}

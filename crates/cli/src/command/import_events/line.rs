@@ -1,0 +1,213 @@
+//! A line of `annals import-events`.
+
+use crate::{
+    category::{parse_expected, parse_uuid, stream_id},
+    command::event::parse_format,
+    failure::{Failure, Result},
+};
+use annals::{EventFormat, ExpectedVersion, NewEvent, StreamId};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
+use serde_json::value::RawValue;
+use std::{borrow::Cow, collections::BTreeMap};
+
+/// An event as it is written on a line. What it must not have is told: a field that is misspelt would be
+/// missed for ever.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EventLine<'a> {
+    pub(super) category: String,
+    stream: Id,
+    #[serde(rename = "type")]
+    type_name: String,
+    #[serde(default, borrow, deserialize_with = "raw")]
+    data: Option<&'a RawValue>,
+    data_base64: Option<String>,
+    format: Option<String>,
+    type_version: Option<u32>,
+    expected_version: Option<Id>,
+    id: Option<Uuid>,
+    correlation: Option<Uuid>,
+    causation: Option<Uuid>,
+    metadata: Option<BTreeMap<String, String>>,
+    #[serde(rename = "time")]
+    _time: Option<IgnoredAny>,
+    #[serde(rename = "seq")]
+    _seq: Option<IgnoredAny>,
+    #[serde(rename = "version")]
+    _version: Option<IgnoredAny>,
+    /// That of where it came from: here the event follows others.
+    #[serde(rename = "hash")]
+    _hash: Option<IgnoredAny>,
+}
+
+/// A number or a text.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a number from 0 to 2^64 - 1 or a text")]
+enum Id {
+    Number(u64),
+    Text(String),
+}
+
+/// A UUID.
+#[derive(Clone, Copy)]
+struct Uuid(u128);
+
+impl<'de> Deserialize<'de> for Uuid {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        parse_uuid(&text).map(Self).ok_or_else(|| {
+            serde::de::Error::custom(format_args!("`{text:.64}` is no UUID; ids are UUIDs"))
+        })
+    }
+}
+
+/// What is there, `null` as well: that is JSON like any other.
+fn raw<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(from).map(Some)
+}
+
+/// The data of an event.
+pub(super) struct Data<'a> {
+    pub(super) bytes: Cow<'a, [u8]>,
+    format: EventFormat,
+}
+
+impl<'a> EventLine<'a> {
+    /// Reads a line.
+    pub(super) fn read(line: &'a [u8]) -> Result<Self> {
+        // Its fields one after the other in an array would be taken as well.
+        if line.trim_ascii_start().first() != Some(&b'{') {
+            return Err(Failure::usage("no event: a line is one JSON object"));
+        }
+        let read = serde_json::from_slice::<Self>(line).map_err(|error| {
+            let (text, at) = (error.to_string(), error.column());
+            // There is one line, and the caller knows which.
+            let text = text.strip_suffix(&format!(" at line 1 column {at}")).unwrap_or(&text);
+            let at = if at > 0 { format!(", at byte {at}") } else { String::new() };
+            Failure::usage(format!("no event: {text}{at}"))
+        })?;
+        read.data().map(drop)?;
+        read.expected().map(drop)?;
+        Ok(read)
+    }
+
+    pub(super) fn stream(&self) -> StreamId<'static> {
+        match &self.stream {
+            Id::Number(number) => StreamId::Number(*number),
+            Id::Text(text) => stream_id(text),
+        }
+    }
+
+    pub(super) fn id(&self) -> Option<u128> {
+        self.id.map(|Uuid(id)| id)
+    }
+
+    pub(super) fn expected(&self) -> Result<ExpectedVersion> {
+        match &self.expected_version {
+            None => Ok(ExpectedVersion::Any),
+            Some(Id::Number(version)) => Ok(ExpectedVersion::Exact(*version)),
+            Some(Id::Text(text)) => parse_expected(text)
+                .map_err(|error| Failure::usage(format!("no event: expected_version: {error}"))),
+        }
+    }
+
+    /// The data: JSON, or bytes in base64.
+    pub(super) fn data(&self) -> Result<Data<'a>> {
+        let format = match self.format.as_deref().map(|name| (name, parse_format(name))) {
+            Some((name, None)) => {
+                let known = "json, bytes and archive are";
+                return Err(Failure::usage(format!(
+                    "no event: `{name:.64}` is no format; {known}"
+                )));
+            }
+            Some((_, format)) => format,
+            None => None,
+        };
+        match (self.data, &self.data_base64) {
+            (Some(_), None) if format.is_some_and(|format| format != EventFormat::Json) => Err(
+                Failure::usage("no event: data in a format other than json go into data_base64"),
+            ),
+            (Some(json), None) => {
+                Ok(Data { bytes: Cow::Borrowed(json.get().as_bytes()), format: EventFormat::Json })
+            }
+            (None, Some(base64)) => {
+                let bytes = STANDARD
+                    .decode(base64)
+                    .map_err(|error| Failure::usage(format!("no event: data_base64: {error}")))?;
+                Ok(Data { bytes: Cow::Owned(bytes), format: format.unwrap_or(EventFormat::Bytes) })
+            }
+            _ => Err(Failure::usage("no event: it must have either data or data_base64")),
+        }
+    }
+
+    /// The event, with these data.
+    pub(super) fn event<'e>(&'e self, data: &'e Data<'_>) -> NewEvent<'e> {
+        let mut event = NewEvent::new(&self.type_name, data.format, &data.bytes);
+        if let Some(version) = self.type_version {
+            event = event.version(version);
+        }
+        if let Some(Uuid(id)) = self.id {
+            event = event.id(id);
+        }
+        if let Some(Uuid(id)) = self.correlation {
+            event = event.correlation(id);
+        }
+        if let Some(Uuid(id)) = self.causation {
+            event = event.causation(id);
+        }
+        for (name, value) in self.metadata.iter().flatten() {
+            event = event.with(name, value);
+        }
+        event
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(rest: &str) -> String {
+        format!(r#"{{"category":"c","stream":7,"type":"t"{rest}}}"#)
+    }
+
+    fn refusal(line: &str) -> String {
+        let failure = EventLine::read(line.as_bytes()).err().expect("no event");
+        assert_eq!(failure.code(), 2);
+        failure.to_string()
+    }
+
+    #[test]
+    fn data_stay_as_they_are_written() {
+        for json in ["null", "1.50e+900", r#"{"b":1,  "a":"\u00e9"}"#, "[]"] {
+            let line = line(&format!(r#","data":{json}"#));
+            let data = EventLine::read(line.as_bytes()).unwrap().data().unwrap();
+            assert_eq!((&*data.bytes, data.format), (json.as_bytes(), EventFormat::Json));
+        }
+        let line = line(r#","data_base64":"/wA=","format":"archive""#);
+        let data = EventLine::read(line.as_bytes()).unwrap().data().unwrap();
+        assert_eq!((&*data.bytes, data.format), (&b"\xff\0"[..], EventFormat::Archive));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told() {
+        for (rest, told) in [
+            ("", "either data or data_base64"),
+            (r#","data":1,"data_base64":"""#, "either data or data_base64"),
+            (r#","data_base64":"?""#, "data_base64"),
+            (r#","data_base64":"","format":"text""#, "`text` is no format"),
+            (r#","data":1,"format":"bytes""#, "go into data_base64"),
+            (r#","data":1,"expectedVersion":0"#, "unknown field `expectedVersion`"),
+            (r#","data":1,"expected_version":"first""#, "any, none or exists"),
+            (r#","data":1,"expected_version":-1"#, "a number from 0"),
+            (r#","data":1,"id":"7""#, "`7` is no UUID"),
+            (r#","data":1,"metadata":{"a":1}"#, "expected a string"),
+            (r#","data":"#, "expected value, at byte"),
+        ] {
+            let text = refusal(&line(rest));
+            assert!(text.starts_with("no event: ") && text.contains(told), "{rest}: {text}");
+        }
+        assert!(refusal(r#"{"category":"c"}"#).contains("missing field `stream`"));
+        assert!(refusal("7").contains("no event: "));
+    }
+}

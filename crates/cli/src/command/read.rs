@@ -1,0 +1,87 @@
+//! `annals read`: the events of a stream, and those that come if wanted.
+
+use super::{Command, event};
+use crate::{
+    category,
+    failure::{Failure, Result},
+    follow,
+    output::{brief, note},
+    session::Session,
+};
+use annals::StreamId;
+
+/// Lists the events of a stream.
+#[derive(Debug)]
+pub(crate) struct Read {
+    pub(crate) category: String,
+    pub(crate) stream: StreamId<'static>,
+    pub(crate) from: Option<u64>,
+    pub(crate) backward: bool,
+    pub(crate) limit: Option<u64>,
+    pub(crate) follow: bool,
+}
+
+impl Command for Read {
+    fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
+        let db = session.reader()?;
+        let category = category::open(&db, &self.category)?;
+        let mut reader = category.read(&self.stream)?;
+        let (first, end) = reader.left();
+        if !self.follow {
+            self.tell_of_nothing(session, end)?;
+            if first == end {
+                let id = self.stream.to_string();
+                let (name, id) = (&self.category, brief(id.as_bytes()));
+                let what = format!("the stream `{id}` of `{name}` has no events left");
+                return Err(Failure::not_found(what));
+            }
+        }
+        reader = match (self.backward, self.from) {
+            (false, from) => reader.from(from.unwrap_or(0)),
+            (true, None) => reader.back(),
+            (true, Some(from)) => reader.back_from(from),
+        };
+        let out = &mut session.out;
+        let mut left = self.limit.unwrap_or(u64::MAX);
+        while left > 0 {
+            if let Some(found) = reader.next() {
+                event::write(out, &found?)?;
+                left -= 1;
+                continue;
+            }
+            if !self.follow {
+                break;
+            }
+            // What was found is seen before we wait for more.
+            out.flush()?;
+            let is_read = follow::wait(out, || {
+                reader.refresh()?;
+                let (next, end) = reader.left();
+                Ok(next < end)
+            })?;
+            if !is_read {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Read {
+    /// A stream without events is not there; one that does not reach as far yet is.
+    fn tell_of_nothing(&self, session: &Session, end: u64) -> Result<()> {
+        match (end.checked_sub(1), self.from) {
+            (None, _) => {
+                let (name, id) = (&self.category, self.stream.to_string());
+                let id = brief(id.as_bytes());
+                Err(Failure::not_found(format!("the category `{name}` has no stream `{id}`")))
+            }
+            (Some(last), Some(from)) if from > last && !self.backward => {
+                let text = format!("nothing from version {from} on yet: the last event is {last}");
+                note(session.form(), &text, "last_version", last);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The event store of one type of aggregate.
+
+use crate::AnnalsEventRepository;
+use cqrs_es::{
+    Aggregate, AggregateError, EventEnvelope, EventStore,
+    persist::{
+        EventStoreAggregateContext, EventUpcaster, PersistedEventRepository, PersistenceError,
+        SerializedEvent,
+    },
+};
+use std::{collections::HashMap, fmt, marker::PhantomData, num::NonZeroUsize};
+
+/// The events of aggregates of one type, from which they are loaded, and snapshots of them if asked for.
+pub struct AnnalsEventStore<A> {
+    events: AnnalsEventRepository,
+    snapshot_size: Option<NonZeroUsize>,
+    upcasters: Vec<Box<dyn EventUpcaster>>,
+    aggregates: PhantomData<fn() -> A>,
+}
+
+impl<A: Aggregate> AnnalsEventStore<A> {
+    /// Aggregates are what their events in `events` say.
+    #[must_use]
+    pub fn new(events: AnnalsEventRepository) -> Self {
+        let (snapshot_size, upcasters) = (None, Vec::new());
+        Self { events, snapshot_size, upcasters, aggregates: PhantomData }
+    }
+
+    /// Saves a snapshot with the command that brings an aggregate to a multiple of `events` events, or beyond, so that only
+    /// the events behind it are read; 0: none is saved or read. One that cannot be read any more is passed
+    /// over, and the events are read instead.
+    #[must_use]
+    pub fn with_snapshots(mut self, events: usize) -> Self {
+        self.snapshot_size = NonZeroUsize::new(events);
+        self
+    }
+
+    /// Brings events of older versions to the newest when they are read, by each of these in turn.
+    #[must_use]
+    pub fn with_upcasters(mut self, upcasters: Vec<Box<dyn EventUpcaster>>) -> Self {
+        self.upcasters = upcasters;
+        self
+    }
+
+    fn events_behind(
+        &self,
+        aggregate_id: &str,
+        sequence: usize,
+    ) -> Result<Vec<EventEnvelope<A>>, PersistenceError> {
+        let upcast = |event: SerializedEvent| {
+            self.upcasters.iter().fold(event, |event, upcaster| {
+                match upcaster.can_upcast(&event.event_type, &event.event_version) {
+                    true => upcaster.upcast(event),
+                    false => event,
+                }
+            })
+        };
+        let events = self.events.events_behind::<A>(aggregate_id, sequence)?;
+        events.into_iter().map(|event| upcast(event).try_into()).collect()
+    }
+
+    /// The aggregate as its snapshot has it, or as it is in front of its first event.
+    async fn begin(
+        &self,
+        aggregate_id: &str,
+    ) -> Result<EventStoreAggregateContext<A>, PersistenceError> {
+        if self.snapshot_size.is_some() {
+            let snapshot = self.events.get_snapshot::<A>(aggregate_id).await?;
+            match snapshot.map(EventStoreAggregateContext::try_from) {
+                Some(Ok(context)) => return Ok(context),
+                // The aggregate has changed its shape.
+                Some(Err(PersistenceError::DeserializationError(_))) | None => {}
+                Some(Err(error)) => return Err(error),
+            }
+        }
+        Ok(EventStoreAggregateContext {
+            aggregate_id: aggregate_id.to_owned(),
+            aggregate: A::default(),
+            current_sequence: 0,
+            current_snapshot: None,
+        })
+    }
+}
+
+impl<A: Aggregate> EventStore<A> for AnnalsEventStore<A> {
+    type AC = EventStoreAggregateContext<A>;
+
+    async fn load_events(
+        &self,
+        aggregate_id: &str,
+    ) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
+        Ok(self.events_behind(aggregate_id, 0)?)
+    }
+
+    async fn load_aggregate(
+        &self,
+        aggregate_id: &str,
+    ) -> Result<EventStoreAggregateContext<A>, AggregateError<A::Error>> {
+        let mut context = self.begin(aggregate_id).await?;
+        for event in self.events_behind(aggregate_id, context.current_sequence)? {
+            context.current_sequence = event.sequence;
+            context.aggregate.apply(event.payload);
+        }
+        Ok(context)
+    }
+
+    async fn commit(
+        &self,
+        events: Vec<A::Event>,
+        context: EventStoreAggregateContext<A>,
+        metadata: HashMap<String, String>,
+    ) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (aggregate_id, before) = (context.aggregate_id, context.current_sequence);
+        let committed: Vec<EventEnvelope<A>> = (before + 1..)
+            .zip(events)
+            .map(|(sequence, payload)| EventEnvelope {
+                aggregate_id: aggregate_id.clone(),
+                sequence,
+                payload,
+                metadata: metadata.clone(),
+            })
+            .collect();
+        let serialized =
+            committed.iter().map(SerializedEvent::try_from).collect::<Result<Vec<_>, _>>()?;
+        let last = before + committed.len();
+        let is_due = |size: NonZeroUsize| last / size > before / size;
+        let snapshot = if self.snapshot_size.is_some_and(is_due) {
+            // Whoever writes an event to the sink applies it: it is the state behind all of them.
+            let state = serde_json::to_value(&context.aggregate)?;
+            Some((aggregate_id, state, context.current_snapshot.unwrap_or(0) + 1))
+        } else {
+            None
+        };
+        self.events.write::<A>(&serialized, snapshot)?;
+        Ok(committed)
+    }
+}
+
+impl<A> fmt::Debug for AnnalsEventStore<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnnalsEventStore")
+            .field("events", &self.events)
+            .field("snapshot_size", &self.snapshot_size)
+            .finish_non_exhaustive()
+    }
+}

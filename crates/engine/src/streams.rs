@@ -1,0 +1,83 @@
+//! Streams: what happened, in order.
+//!
+//! A category is a keyspace whose keys are streams. An event is one record of it; the table of the
+//! category leads from a stream to its newest event, and each event says where the one before it is. So
+//! a stream takes a slot in a table, whatever its length, and a slot more for each [`SPAN`](chains::SPAN)
+//! of its events.
+
+mod aggregate;
+mod ahead;
+mod category;
+mod chains;
+mod cursor;
+mod event;
+mod expected;
+pub(crate) mod extra;
+mod filter;
+mod find;
+mod hash_chain;
+mod id;
+mod label;
+mod left;
+mod lifecycle;
+mod mark;
+mod moving;
+mod nearby;
+mod persistent;
+mod pieces;
+mod plan;
+mod projection;
+mod reader;
+mod retire;
+mod scan;
+mod signposts;
+#[cfg(test)]
+#[path = "streams/streams_test.rs"]
+mod streams_test;
+mod subscription;
+mod typed;
+mod types;
+mod verify_chain;
+mod work;
+
+pub use aggregate::{Aggregate, Aggregates, Loaded};
+pub use category::{Appended, Category};
+pub(crate) use chains::{Chains, id_hash, is_waypoint, version_hash};
+pub(crate) use event::Read;
+pub use event::{EventType, NewEvent, RecordedEvent};
+pub use expected::ExpectedVersion;
+pub(crate) use filter::Filter;
+pub(crate) use find::{Event, IdRehasher, Stream, VersionRehasher, leads_to};
+pub use hash_chain::{ChainHead, EventHash};
+pub(crate) use hash_chain::{Link, check_built, content_hash, hash_of};
+pub use id::{STREAM_ID_BYTES_MAX, StreamId};
+pub(crate) use id::{StreamKey, id_of_key};
+pub(crate) use label::{Before, LABEL_BYTES_MAX, Label};
+pub use lifecycle::StreamInfo;
+pub use mark::Retention;
+pub(crate) use mark::{MARK_BYTES, Mark};
+pub(crate) use moving::{EventFate, MovedEvent, Moving};
+pub use persistent::{
+    Consumer, Delivery, Parked, PersistentInfo, PersistentOptions, PersistentSubscription,
+    Replayed, StartAt, Strategy, Ticket,
+};
+pub(crate) use persistent::{Registry, flush_all};
+pub(crate) use pieces::Index;
+pub(crate) use plan::{Append, Plan, check, read_record};
+pub use projection::{Projection, Projector};
+pub use reader::StreamReader;
+pub use scan::Events;
+pub(crate) use signposts::Signposts;
+pub use subscription::Subscription;
+pub(crate) use subscription::wait_for;
+pub use typed::{EventsOf, Streams, TypedEvent};
+pub(crate) use types::EventTypes;
+pub use verify_chain::VerifiedChain;
+pub(crate) use verify_chain::verify_chains;
+pub use work::Work;
+
+/// Appends what an event has beside its data to `out`, with room for hashes if its category is chained.
+pub(crate) fn encode_extra(event: &NewEvent<'_>, is_chained: bool, out: &mut Vec<u8>) {
+    let link = is_chained.then(Link::default);
+    extra::encode(&event.ids, link.as_ref(), &event.pairs, out);
+}

@@ -1,0 +1,217 @@
+//! Aggregates: state that is what the events of its stream made of it.
+
+use super::{Category, ExpectedVersion, StreamId, StreamReader, Streams, typed::EventsOf};
+use crate::{Database, Error, HashKeyspace, Result};
+use annals_events::Event;
+
+/// What a category's snapshots are kept in, behind its name.
+const SNAPSHOTS_SUFFIX: &str = ".snapshots";
+/// A snapshot is saved when so many events came since the last.
+const SNAPSHOT_EVENTS: u64 = 256;
+/// How often a command is decided anew when others append in between.
+const ATTEMPTS_MAX: u32 = 1_000;
+
+/// State that is what events made of it.
+pub trait Aggregate: Default {
+    /// The events.
+    type Event: Event;
+
+    /// Changes the state by an event.
+    fn apply(&mut self, event: <Self::Event as Event>::View<'_>);
+
+    /// The state as bytes, to be loaded again later instead of applying all events; `None` if it is
+    /// never to be saved.
+    fn save(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// The state that [`save`](Self::save) made these bytes of; `None` if they are none of this build's:
+    /// the events are applied then.
+    fn load(bytes: &[u8]) -> Option<Self> {
+        let _ = bytes;
+        None
+    }
+}
+
+/// An aggregate as its stream says it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loaded<A> {
+    /// The state.
+    pub state: A,
+    /// How many events made it.
+    pub events_count: u64,
+    /// The state that was saved was made by so many.
+    saved_count: u64,
+}
+
+/// The aggregates of a category.
+///
+/// ```
+/// # use annals_engine as annals;
+/// use annals::{Aggregate, Aggregates, Database, Error};
+/// use annals_events::Event;
+///
+/// #[derive(Event)]
+/// #[event(crate = annals_events)]
+/// enum AccountEvent {
+///     Deposited { cents: u64 },
+///     Withdrawn { cents: u64 },
+/// }
+///
+/// #[derive(Default)]
+/// struct Account {
+///     cents: u64,
+/// }
+///
+/// impl Aggregate for Account {
+///     type Event = AccountEvent;
+///
+///     fn apply(&mut self, event: AccountEventView<'_>) {
+///         match event {
+///             AccountEventView::Deposited(event) => self.cents += event.cents.to_native(),
+///             AccountEventView::Withdrawn(event) => self.cents -= event.cents.to_native(),
+///         }
+///     }
+/// }
+///
+/// let db = Database::open_in_memory()?;
+/// let accounts = Aggregates::<Account>::new(&db, "accounts")?;
+/// accounts.execute("ada", |_| Ok(vec![AccountEvent::Deposited { cents: 500 }]))?;
+/// let withdraw = |cents| {
+///     move |account: &Account| {
+///         if account.cents < cents {
+///             return Err(Error::Refused("there is not so much".into()));
+///         }
+///         Ok(vec![AccountEvent::Withdrawn { cents }])
+///     }
+/// };
+/// assert_eq!(accounts.execute("ada", withdraw(20))?.state.cents, 480);
+/// assert!(accounts.execute("ada", withdraw(1000)).is_err());
+/// # Ok::<(), annals::Error>(())
+/// ```
+pub struct Aggregates<A: Aggregate> {
+    streams: Streams<A::Event>,
+    snapshots: HashKeyspace,
+}
+
+impl<A: Aggregate> Aggregates<A> {
+    /// The aggregates whose streams are in the category `name`.
+    ///
+    /// # Errors
+    /// As [`Database::stream`], and [`Database::hash_keyspace`] for `name` and `.snapshots`.
+    pub fn new(db: &Database, name: &str) -> Result<Self> {
+        let streams = db.stream(name)?;
+        let snapshots = db.hash_keyspace(&format!("{name}{SNAPSHOTS_SUFFIX}"))?;
+        Ok(Self { streams, snapshots })
+    }
+
+    /// The streams.
+    #[must_use]
+    pub fn streams(&self) -> &Streams<A::Event> {
+        &self.streams
+    }
+
+    /// The aggregate of the stream `id`: what was saved of it, and the events since.
+    ///
+    /// # Errors
+    /// Those of reading, and [`Error::Event`] if an event cannot be read; [`Error::AggregateIncomplete`] if events
+    /// that were given up are missing, and no snapshot has what they came to.
+    pub fn load<'s>(&self, id: impl Into<StreamId<'s>>) -> Result<Loaded<A>> {
+        self.load_by(&id.into())
+    }
+
+    fn load_by(&self, id: &StreamId<'_>) -> Result<Loaded<A>> {
+        let saved = self.snapshots.get(Category::key_bytes(id)?)?;
+        let category_id = self.streams.category().parts().1.id;
+        let saved = saved.and_then(|saved| told_snapshot::<A>(&saved, category_id));
+        let (state, saved_count) = saved.unwrap_or_default();
+        // Of a stream that was deleted since, or whose events since are not all there, it says nothing.
+        let info = self.streams.category().info(id)?;
+        let is_known = (info.first_version..=info.next_version).contains(&saved_count)
+            && (info.life_version == 0 || saved_count > info.life_version);
+        let (mut state, saved_count) =
+            if is_known { (state, saved_count) } else { (A::default(), 0) };
+        if !is_known && info.exists() && info.first_version > info.life_version {
+            let (first, stream) = (info.first_version, id.to_string());
+            return Err(Error::AggregateIncomplete { stream, first });
+        }
+        let events: EventsOf<A::Event, StreamReader<'_>> =
+            self.streams.read_from(id, saved_count)?;
+        let mut events_count = saved_count;
+        for event in events {
+            let event = event?;
+            state.apply(event.view()?);
+            events_count = event.version() + 1;
+        }
+        Ok(Loaded { state, events_count, saved_count })
+    }
+
+    /// Decides by the state of the aggregate which events are appended, and appends them, if nobody else
+    /// has appended since; else decides again. Returns the aggregate behind these events.
+    ///
+    /// # Errors
+    /// What `decide` fails with; those of reading and appending; [`Error::Conflict`] if others were faster
+    /// each time.
+    pub fn execute<'s>(
+        &self,
+        id: impl Into<StreamId<'s>>,
+        mut decide: impl FnMut(&A) -> Result<Vec<A::Event>>,
+    ) -> Result<Loaded<A>> {
+        let id = id.into();
+        for _ in 0..ATTEMPTS_MAX {
+            let mut loaded = self.load_by(&id)?;
+            let events = decide(&loaded.state)?;
+            if events.is_empty() {
+                return Ok(loaded);
+            }
+            let expected = match loaded.events_count.checked_sub(1) {
+                Some(last) => ExpectedVersion::Exact(last),
+                None => ExpectedVersion::NoStream,
+            };
+            match self.streams.append_batch_expecting(&id, &events, expected) {
+                Err(Error::VersionConflict { .. }) => continue,
+                appended => loaded.events_count = appended?.last_version + 1,
+            }
+            let scratch = annals_events::Scratch::new();
+            for event in &events {
+                loaded.state.apply(event.to_view(&scratch)?);
+            }
+            if loaded.events_count - loaded.saved_count >= SNAPSHOT_EVENTS {
+                self.save(&id, &loaded)?;
+            }
+            return Ok(loaded);
+        }
+        Err(Error::Conflict { attempts: ATTEMPTS_MAX })
+    }
+
+    /// Saves the aggregate as it is, so that it is loaded faster. [`execute`](Self::execute) does so now and
+    /// then.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn save_snapshot<'s>(&self, id: impl Into<StreamId<'s>>, loaded: &Loaded<A>) -> Result<()> {
+        self.save(&id.into(), loaded)
+    }
+
+    fn save(&self, id: &StreamId<'_>, loaded: &Loaded<A>) -> Result<()> {
+        let Some(state) = loaded.state.save() else { return Ok(()) };
+        let category_id = self.streams.category().parts().1.id;
+        let head = [loaded.events_count.to_le_bytes(), u64::from(category_id).to_le_bytes()];
+        let saved = [head.as_flattened(), &state].concat();
+        self.snapshots.insert(Category::key_bytes(id)?, saved)
+    }
+}
+
+impl<A: Aggregate> std::fmt::Debug for Aggregates<A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Aggregates").field("streams", &self.streams).finish_non_exhaustive()
+    }
+}
+
+/// What was saved, and of how many events; `None` if it is of a category of the same name that was dropped.
+fn told_snapshot<A: Aggregate>(saved: &[u8], category_id: u32) -> Option<(A, u64)> {
+    let (events_count, rest) = saved.split_first_chunk::<8>()?;
+    let (of_category, state) = rest.split_first_chunk::<8>()?;
+    let is_its = u64::from_le_bytes(*of_category) == u64::from(category_id);
+    Some((A::load(state).filter(|_| is_its)?, u64::from_le_bytes(*events_count)))
+}

@@ -1,0 +1,606 @@
+//! The handle of a category.
+
+use super::{
+    EventType, Events, ExpectedVersion, NewEvent, RecordedEvent, STREAM_ID_BYTES_MAX, StreamId,
+    StreamReader, Subscription,
+    event::CategoryRef,
+    filter::Filter,
+    find::Stream,
+    hash_chain::check_built,
+    id::{NumberKey, StreamKey, id_of_key},
+    nearby::event_nearby,
+    plan::{Append, Plan},
+};
+use crate::{
+    Error, KeyspaceOptions, Result, Snapshot, WriteOptions,
+    catalog::{Change, Keyspace, Listed, check_name},
+    commit::{Commit, LoneAppend, LoneEvent, with_frame},
+    core::Core,
+    hash::{
+        hash_key,
+        table::{Group, Slot, WalkPlace},
+    },
+    open::Open,
+};
+use annals_journal::{Address, Durability, Seq, VALUE_BYTES_MAX, pin};
+use std::sync::Arc;
+
+/// A named set of streams. Cheap to clone; clones and other handles of the same category see the same
+/// events.
+///
+/// ```
+/// # use annals_engine as annals;
+/// use annals::{Database, ExpectedVersion, NewEvent};
+/// let db = Database::open_in_memory()?;
+/// let orders = db.category("orders")?;
+/// orders.append(7u64, &NewEvent::bytes("placed", b"apples"), ExpectedVersion::NoStream)?;
+/// orders.append(7u64, &NewEvent::bytes("paid", b"12"), ExpectedVersion::Exact(0))?;
+///
+/// let types: Vec<String> = orders
+///     .read(7u64)?
+///     .map(|event| Ok(event?.event_type().name.clone()))
+///     .collect::<Result<_, annals::Error>>()?;
+/// assert_eq!(types, ["placed", "paid"]);
+/// # Ok::<(), annals::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Category {
+    core: Arc<Open>,
+    keyspace: Arc<Keyspace>,
+}
+
+/// Where events that were appended are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The version of the first of them.
+    pub first_version: u64,
+    /// The version of the last of them.
+    pub last_version: u64,
+    /// The number of the first of them.
+    pub first_seq: Seq,
+    /// The number of the last of them.
+    pub last_seq: Seq,
+    /// Whether the stream had them already, by their ids, and nothing was written.
+    pub was_there: bool,
+}
+
+impl Category {
+    pub(crate) fn new(core: Arc<Open>, keyspace: Arc<Keyspace>) -> Self {
+        Self { core, keyspace }
+    }
+
+    /// The database and the keyspace that it is a handle of.
+    pub(crate) fn parts(&self) -> (&Arc<Open>, &Arc<Keyspace>) {
+        (&self.core, &self.keyspace)
+    }
+
+    /// Whether its database only reads.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.core.read_only
+    }
+
+    pub(crate) fn key_of(id: &StreamId<'_>) -> Result<StreamKey> {
+        key_of(id)
+    }
+
+    /// The key that a stream has in the log.
+    pub(crate) fn key_bytes(id: &StreamId<'_>) -> Result<Vec<u8>> {
+        Ok(key_of(id)?.bytes().to_vec())
+    }
+
+    /// Sees to it that an event type has a number.
+    pub(crate) fn know_type(&self, name: &str, version: u32, layout: u64) -> Result<()> {
+        match self.keyspace.types.number(name, version) {
+            Some(_) => Ok(()),
+            None => self.add_type(name, version, layout).map(drop),
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.keyspace.name
+    }
+
+    /// The options it was created with.
+    #[must_use]
+    pub fn options(&self) -> KeyspaceOptions {
+        self.keyspace.options
+    }
+
+    /// The event types that were ever appended.
+    #[must_use]
+    pub fn event_types(&self) -> Vec<Arc<EventType>> {
+        self.keyspace.types.all()
+    }
+
+    /// Appends one event to the stream `id` if that is as `expected`.
+    ///
+    /// # Errors
+    /// [`Error::VersionConflict`] if it is not, [`Error::StreamIdTooLong`], [`Error::InvalidName`] for the
+    /// type's, [`Error::ValueTooLong`], [`Error::KeyspaceDropped`], no space, or a poisoned database;
+    /// nothing was written then.
+    pub fn append<'s>(
+        &self,
+        id: impl Into<StreamId<'s>>,
+        event: &NewEvent<'_>,
+        expected: ExpectedVersion,
+    ) -> Result<Appended> {
+        self.append_with(id, std::slice::from_ref(event), expected, WriteOptions::default())
+    }
+
+    /// Appends events to the stream `id`, all or none of them, if that is as `expected`.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append); [`Error::DuplicateEvent`] if the stream has some of them already, by
+    /// their ids, and not all in a row.
+    pub fn append_many<'s>(
+        &self,
+        id: impl Into<StreamId<'s>>,
+        events: &[NewEvent<'_>],
+        expected: ExpectedVersion,
+    ) -> Result<Appended> {
+        self.append_with(id, events, expected, WriteOptions::default())
+    }
+
+    /// Appends events to the stream `id`, with options. Their time to live is not used: events stay
+    /// until they are given up.
+    ///
+    /// # Errors
+    /// As [`append_many`](Self::append_many); [`Error::NoEvents`] if there are none.
+    pub fn append_with<'s>(
+        &self,
+        id: impl Into<StreamId<'s>>,
+        events: &[NewEvent<'_>],
+        expected: ExpectedVersion,
+        options: WriteOptions,
+    ) -> Result<Appended> {
+        let (key, types) = self.prepare(&id.into(), events)?;
+        let hash = hash_key(self.core.hash_seed, key.bytes());
+        let durability = options.durability;
+        if let Some(there) = self.appended_before(&key, hash, events)? {
+            self.make_durable(durability)?;
+            return Ok(there);
+        }
+        if let [event] = events {
+            let lone = LoneEvent {
+                category: &self.keyspace,
+                hash,
+                key: key.bytes(),
+                event,
+                type_number: types[0],
+                expected,
+            };
+            match self.core.append_lone(&lone, durability) {
+                Some(Ok(LoneAppend::Appended(commit, version))) => {
+                    return Ok(appended(commit, version, 1));
+                }
+                Some(Ok(LoneAppend::WasThere)) => {
+                    self.make_durable(durability)?;
+                    return self
+                        .appended_before(&key, hash, events)?
+                        .ok_or(Error::Conflict { attempts: 1 });
+                }
+                Some(Err(error)) => return Err(error),
+                None => {}
+            }
+        }
+        let append =
+            Append { category: &self.keyspace, hash, key: &key, events, types: &types, expected };
+        self.append_planned(&append, durability)
+    }
+
+    fn append_planned(
+        &self,
+        append: &Append<'_>,
+        durability: Option<Durability>,
+    ) -> Result<Appended> {
+        let count = append.events.len() as u64;
+        let mut plan = Plan::default();
+        let done = with_frame(|frame| {
+            plan.push(&self.core, frame, append)?;
+            let targets = (&*self.keyspace, append.hash);
+            self.core.commit_planned(frame, &targets, &mut plan, durability, |_| Ok(true))
+        });
+        match done {
+            Ok(Some(commit)) => Ok(appended(commit, plan.last_version(), count)),
+            Ok(None) => Err(Error::Conflict { attempts: 1 }),
+            // Somebody has appended the same events in between.
+            Err(Error::DuplicateEvent { stream, id }) => {
+                match self.appended_before(append.key, append.hash, append.events)? {
+                    Some(there) => self.make_durable(durability).map(|()| there),
+                    None => Err(Error::DuplicateEvent { stream, id }),
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits until what was appended before is as durable as asked for.
+    fn make_durable(&self, durability: Option<Durability>) -> Result<()> {
+        let journal = &self.core.journal;
+        let durability = durability.unwrap_or(journal.config().durability);
+        Ok(journal.make_durable(journal.end(), durability)?)
+    }
+
+    /// Where the events are, if the stream has all of them already, in a row, by their ids.
+    fn appended_before(
+        &self,
+        key: &StreamKey,
+        hash: u64,
+        events: &[NewEvent<'_>],
+    ) -> Result<Option<Appended>> {
+        let Some(first_id) = events.first().and_then(|event| event.ids.event) else {
+            return Ok(None);
+        };
+        self.with_stream(key.bytes(), hash, |core, category, stream| {
+            let of_id = |id| core.event_of_id(category, stream, id);
+            let Some(first) = of_id(first_id)? else { return Ok(None) };
+            let (first_version, first_seq) = (first.version(), first.hit.record.seq);
+            let mut last_seq = first_seq;
+            for (index, event) in events.iter().enumerate().skip(1) {
+                let found = event.ids.event.map_or(Ok(None), of_id)?;
+                match found {
+                    Some(found) if found.version() == first_version + index as u64 => {
+                        last_seq = found.hit.record.seq;
+                    }
+                    _ => return Ok(None),
+                }
+            }
+            let last_version = first_version + events.len() as u64 - 1;
+            Ok(Some(Appended { first_version, last_version, first_seq, last_seq, was_there: true }))
+        })
+    }
+
+    /// The key of a stream, and the numbers of the events' types, which become known to the category if
+    /// they are not.
+    pub(crate) fn prepare(
+        &self,
+        id: &StreamId<'_>,
+        events: &[NewEvent<'_>],
+    ) -> Result<(StreamKey, Vec<u32>)> {
+        let key = key_of(id)?;
+        if events.is_empty() {
+            return Err(Error::NoEvents);
+        }
+        self.keyspace.check_alive()?;
+        check_built(&self.keyspace.name, self.keyspace.is_chained())?;
+        let mut types: Vec<u32> = Vec::with_capacity(events.len());
+        let mut last: Option<(&str, u32, u32)> = None;
+        for event in events {
+            check_size(event)?;
+            let (name, version) = (event.type_name, event.type_version);
+            let number = match last {
+                Some((known, of, number)) if known == name && of == version => number,
+                _ => match self.keyspace.types.number(name, version) {
+                    Some(number) => number,
+                    None => self.add_type(name, version, event.layout)?,
+                },
+            };
+            last = Some((name, version, number));
+            types.push(number);
+        }
+        Ok((key, types))
+    }
+
+    /// Gives an event type a number.
+    #[cold]
+    pub(crate) fn add_type(&self, name: &str, version: u32, layout: u64) -> Result<u32> {
+        check_name(name)?;
+        let types = &self.keyspace.types;
+        let added = self.core.change_catalog_if(|catalog| {
+            let alive = catalog.by_id(self.keyspace.id).is_some();
+            if !alive {
+                self.keyspace.check_alive()?;
+            }
+            if types.number(name, version).is_some() {
+                return Ok(None);
+            }
+            let (id, number) = (self.keyspace.id, types.count());
+            let event_type = EventType { name: name.to_owned(), version, layout };
+            Ok(Some(Change::EventType { id, number, event_type }))
+        });
+        added?;
+        types
+            .number(name, version)
+            .ok_or_else(|| Error::KeyspaceDropped { name: self.name().into() })
+    }
+
+    /// Runs `read` with the newest state of the category.
+    pub(crate) fn with_listed<'a, R>(
+        &'a self,
+        mut read: impl FnMut(&'a Core, &Listed) -> Result<R>,
+    ) -> Result<R> {
+        loop {
+            self.core.follow_if_read_only()?;
+            let outcome =
+                self.core.newest(|core| match core.catalog.load().by_id(self.keyspace.id) {
+                    Some(listed) => read(core, listed),
+                    None => self.keyspace.check_alive().and(Err(Error::Stale)),
+                });
+            match outcome {
+                // Cleared, or loaded anew, in between.
+                Err(Error::Stale) => self.keyspace.check_alive()?,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// The category as events have it that were read through this handle.
+    pub(crate) fn category_ref(&self, category: &Arc<Keyspace>) -> CategoryRef<'_> {
+        CategoryRef::of(category, Some(&self.keyspace))
+    }
+
+    /// Runs `read` with the newest state of a stream.
+    #[inline]
+    pub(crate) fn with_stream<'a, R>(
+        &'a self,
+        key: &[u8],
+        hash: u64,
+        mut read: impl FnMut(&'a Core, &Arc<Keyspace>, &Stream<'_>) -> Result<R>,
+    ) -> Result<R> {
+        if !self.core.read_only {
+            self.keyspace.check_alive()?;
+            let pin = pin();
+            let (view, space) = (self.keyspace.view.read(&pin), self.keyspace.id);
+            let stream = Stream { view, space, hash, key };
+            match read(self.core.core(), &self.keyspace, &stream) {
+                // Dropped in between.
+                Err(Error::Stale) => {}
+                outcome => return outcome,
+            }
+        }
+        self.with_listed(|core, listed| {
+            let (view, space) = (&*listed.view, self.keyspace.id);
+            read(core, &listed.keyspace, &Stream { view, space, hash, key })
+        })
+    }
+
+    #[inline]
+    fn with_id<'a, R>(
+        &'a self,
+        id: &StreamId<'_>,
+        read: impl FnMut(&'a Core, &Arc<Keyspace>, &Stream<'_>) -> Result<R>,
+    ) -> Result<R> {
+        self.with_key(&key_of(id)?, read)
+    }
+
+    /// Runs `read` with the newest state of the stream that has this key.
+    pub(crate) fn with_key<'a, R>(
+        &'a self,
+        key: &StreamKey,
+        read: impl FnMut(&'a Core, &Arc<Keyspace>, &Stream<'_>) -> Result<R>,
+    ) -> Result<R> {
+        self.with_stream(key.bytes(), self.hash_of(key), read)
+    }
+
+    pub(crate) fn hash_of(&self, key: &StreamKey) -> u64 {
+        hash_key(self.core.hash_seed, key.bytes())
+    }
+
+    /// The event of this version of the stream `id`; `None` if there is none. Looks at eight events on
+    /// average, or at this one alone if the thread has just got one near it.
+    ///
+    /// # Errors
+    /// [`Error::StreamIdTooLong`], [`Error::KeyspaceDropped`], or damage.
+    #[inline]
+    pub fn get<'s>(
+        &self,
+        id: impl Into<StreamId<'s>>,
+        version: u64,
+    ) -> Result<Option<RecordedEvent<'_>>> {
+        match id.into() {
+            StreamId::Number(number) => self.get_by_key(NumberKey::of(number).bytes(), version),
+            id => self.get_by_key(key_of(&id)?.bytes(), version),
+        }
+    }
+
+    #[inline]
+    fn get_by_key(&self, key: &[u8], version: u64) -> Result<Option<RecordedEvent<'_>>> {
+        let hash = hash_key(self.core.hash_seed, key);
+        if !self.core.read_only {
+            self.keyspace.check_alive()?;
+            let (pin, core) = (pin(), self.core.core());
+            let (view, space) = (self.keyspace.view.read(&pin), self.keyspace.id);
+            let stream = Stream { view, space, hash, key };
+            if core.limits_of(&self.keyspace, &stream)?.is_none()
+                && let Some((guard, found)) = event_nearby(core, &stream, version)
+                && found.seq <= core.visible_seq()
+            {
+                let category = CategoryRef::borrowed(&self.keyspace);
+                return Ok(Some(RecordedEvent::new(category, guard, &found)));
+            }
+        }
+        self.get_afar(key, hash, version)
+    }
+
+    /// The same of an event that the thread did not come by when it got another.
+    #[inline(never)]
+    fn get_afar(&self, key: &[u8], hash: u64, version: u64) -> Result<Option<RecordedEvent<'_>>> {
+        self.with_stream(key, hash, |core, category, stream| {
+            let found = core.event_left(category, stream, version)?;
+            let category = || self.category_ref(category);
+            Ok(found.map(|(guard, found)| RecordedEvent::new(category(), guard, &found)))
+        })
+    }
+
+    /// The last event of the stream `id`; `None` if it has none.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn last<'s>(&self, id: impl Into<StreamId<'s>>) -> Result<Option<RecordedEvent<'_>>> {
+        self.with_id(&id.into(), |core, category, stream| {
+            let Some(last) = core.last_event(stream)? else { return Ok(None) };
+            let is_left = core.first_left(category, stream, &last)? <= last.version();
+            Ok(is_left.then(|| Core::recorded(self.category_ref(category), last)))
+        })
+    }
+
+    /// How many events the stream `id` has had, those that were given up included: the version that the next one
+    /// gets.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn len<'s>(&self, id: impl Into<StreamId<'s>>) -> Result<u64> {
+        self.with_id(&id.into(), |core, _, stream| {
+            Ok(core.last_event(stream)?.map_or(0, |event| event.version() + 1))
+        })
+    }
+
+    /// Whether the stream `id` has events.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn exists<'s>(&self, id: impl Into<StreamId<'s>>) -> Result<bool> {
+        self.with_id(&id.into(), |core, category, stream| {
+            let Some(last) = core.last_event(stream)? else { return Ok(false) };
+            Ok(core.first_left(category, stream, &last)? <= last.version())
+        })
+    }
+
+    /// Reads the stream `id` from the first event that it has left on; the reader can be told to begin elsewhere, or to
+    /// go back. It ends with the event that is the last one now.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn read<'s>(&self, id: impl Into<StreamId<'s>>) -> Result<StreamReader<'_>> {
+        let key = key_of(&id.into())?;
+        let hash = hash_key(self.core.hash_seed, key.bytes());
+        StreamReader::new(self, key, hash)
+    }
+
+    /// Reads the events of all streams of this category in the order in which they were appended, from
+    /// the number `from` on, up to what is the last one now.
+    ///
+    /// # Errors
+    /// [`Error::KeyspaceDropped`].
+    pub fn read_all(&self, from: Seq) -> Result<Events<'_>> {
+        self.core.follow_if_read_only()?;
+        self.keyspace.check_alive()?;
+        self.core.follow_if_read_only()?;
+        Events::new(self.core.core(), from, self.filter(None), Some(&self.keyspace))
+    }
+
+    /// Reads the events of this category that come from the number `from` on, and then those that are
+    /// appended from now on.
+    ///
+    /// # Errors
+    /// As [`read_all`](Self::read_all).
+    pub fn subscribe(&self, from: Seq) -> Result<Subscription<'_>> {
+        self.keyspace.check_alive()?;
+        Subscription::new(&self.core, from, self.filter(None), Some(&self.keyspace))
+    }
+
+    /// Reads the events of the stream `id` that come from the number `from` on, and then those that are
+    /// appended from now on.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn subscribe_to<'s>(
+        &self,
+        id: impl Into<StreamId<'s>>,
+        from: Seq,
+    ) -> Result<Subscription<'_>> {
+        self.keyspace.check_alive()?;
+        let filter = self.filter(Some(key_of(&id.into())?));
+        Subscription::new(&self.core, from, filter, Some(&self.keyspace))
+    }
+
+    fn filter(&self, stream: Option<StreamKey>) -> Filter {
+        Filter::of(self.keyspace.id, stream)
+    }
+
+    /// How many streams have had events: those that were deleted count.
+    ///
+    /// # Errors
+    /// [`Error::KeyspaceDropped`].
+    pub fn streams_count(&self) -> Result<u64> {
+        self.with_listed(|core, listed| Ok(listed.view.len(|| core.visible_seq())))
+    }
+
+    /// Calls `each` with the id of each stream that has events and its last version, in no particular
+    /// order; streams that come or grow meanwhile may be told as they were or as they are.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), and what `each` fails with.
+    pub fn each_stream(&self, mut each: impl FnMut(StreamId<'_>, u64) -> Result<()>) -> Result<()> {
+        self.each_key(|key| {
+            let key = key?;
+            let hash = hash_key(self.core.hash_seed, key.bytes());
+            let last = self.with_stream(key.bytes(), hash, |core, category, stream| {
+                let Some(last) = core.last_event(stream)? else { return Ok(None) };
+                let is_left = core.first_left(category, stream, &last)? <= last.version();
+                Ok(is_left.then(|| last.version()))
+            })?;
+            match (last, id_of_key(key.bytes())) {
+                (Some(last), Some(id)) => each(id, last),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    /// Calls `each` with the key of each stream, or with why it cannot be read.
+    pub(crate) fn each_key(
+        &self,
+        mut each: impl FnMut(Result<StreamKey>) -> Result<()>,
+    ) -> Result<()> {
+        self.core.follow_if_read_only()?;
+        // It may load the database anew meanwhile: what it walks through then stays as it is.
+        let snapshot = self.core.read_only.then(|| Snapshot::take(&self.core));
+        let core = snapshot.as_ref().map_or(&**self.core, |kept| self.core.state_of(kept));
+        let catalog = core.catalog.load_full();
+        let Some(Listed { view, .. }) = catalog.by_id(self.keyspace.id) else {
+            return self.keyspace.check_alive().and(Err(Error::Stale));
+        };
+        let (mut place, mut group) = (WalkPlace::live_only(), Group::default());
+        let mut keys: Vec<Result<StreamKey>> = Vec::new();
+        loop {
+            {
+                // Until the pin is gone what the slots lead to is used for nothing else.
+                let _pin = pin();
+                if !view.table.walk_from(&mut place, &mut group) {
+                    return Ok(());
+                }
+                for slot in group.slots.iter().filter_map(|raw| Slot::from_raw(*raw)) {
+                    keys.extend(key_at(core, Address::unpack(slot.address())).transpose());
+                }
+            }
+            keys.drain(..).try_for_each(&mut each)?;
+        }
+    }
+}
+
+/// The key of the stream whose event is at `address`; `None` if that segment is gone.
+fn key_at(core: &Core, address: Address) -> Result<Option<StreamKey>> {
+    let Some(guard) = core.journal.guard(address.slot) else { return Ok(None) };
+    let record = guard.record(address.offset)?;
+    Ok(id_of_key(record.key).and_then(|id| StreamKey::of(&id)))
+}
+
+/// An event's data and all that stands behind them are one value.
+fn check_size(event: &NewEvent<'_>) -> Result<()> {
+    let bytes = event.value_bytes_max();
+    if bytes > VALUE_BYTES_MAX {
+        let (bytes, limit) = (bytes as u64, VALUE_BYTES_MAX as u64);
+        return Err(Error::ValueTooLong { bytes, limit });
+    }
+    Ok(())
+}
+
+#[inline]
+fn key_of(id: &StreamId<'_>) -> Result<StreamKey> {
+    StreamKey::of(id).ok_or_else(|| {
+        let bytes = if let StreamId::Text(text) = id { text.len() as u64 } else { 0 };
+        Error::StreamIdTooLong { bytes, limit: STREAM_ID_BYTES_MAX as u64 }
+    })
+}
+
+fn appended(commit: Commit, last_version: u64, count: u64) -> Appended {
+    Appended {
+        first_version: last_version + 1 - count,
+        last_version,
+        first_seq: commit.first_seq,
+        last_seq: commit.last_seq,
+        was_there: false,
+    }
+}

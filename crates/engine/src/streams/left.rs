@@ -1,0 +1,311 @@
+//! What is left of a stream: where it begins for readers, and what it is for who appends.
+
+use super::{
+    chains::{SPAN, version_hash},
+    event::Found,
+    find::{Event, Stream},
+    mark::Mark,
+};
+use crate::{
+    Error, ErrorKind, Result,
+    catalog::Keyspace,
+    core::Core,
+    hash::{
+        hash_key,
+        table::{Slot, Table},
+    },
+};
+use annals_journal::{Address, Kind, SegmentGuard, pin};
+use std::time::Duration;
+
+const WHAT_MARK: &str = "the stream's mark is not what was written";
+
+/// What limits a stream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) mark: Mark,
+    /// How long its events are kept, in milliseconds.
+    age_ms: Option<u64>,
+}
+
+/// What a stream is for who appends to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is what its events say.
+    #[default]
+    Open,
+    /// It had events, and none is left.
+    Gone,
+    /// It takes no events until it is restored.
+    Archived,
+    /// It takes no events ever again.
+    Tombstone,
+}
+
+impl Core {
+    /// The mark of a stream, if it has one.
+    #[inline]
+    pub(crate) fn mark_of(&self, stream: &Stream<'_>) -> Result<Option<Mark>> {
+        if stream.view.chains().marks.is_empty() {
+            return Ok(None);
+        }
+        self.look_up_mark(stream)
+    }
+
+    #[cold]
+    fn look_up_mark(&self, stream: &Stream<'_>) -> Result<Option<Mark>> {
+        let Stream { view, space, hash, key } = *stream;
+        let found = self.newest_in(&view.chains().marks, view, space, hash, key)?;
+        let Some(hit) = found else { return Ok(None) };
+        let value = hit.guard.bytes(hit.record.value.0, hit.record.value.1);
+        match Mark::decode(value) {
+            Some(mark) if hit.record.kind == Kind::Mark => Ok(Some(mark)),
+            _ => Err(hit.guard.damage(hit.address.offset, WHAT_MARK).into()),
+        }
+    }
+
+    /// What limits a stream; `None` if nothing does.
+    #[inline]
+    pub(crate) fn limits_of(
+        &self,
+        category: &Keyspace,
+        stream: &Stream<'_>,
+    ) -> Result<Option<Limits>> {
+        let mark = self.mark_of(stream)?;
+        let ttl = category.options.ttl;
+        if mark.is_none() && ttl.is_none() {
+            return Ok(None);
+        }
+        let mark = mark.unwrap_or_default();
+        let age = [mark.retention.max_age, ttl].into_iter().flatten().min();
+        Ok(Some(Limits { mark, age_ms: age.map(as_ms) }))
+    }
+
+    /// Whether an event of this time is over.
+    fn is_over(&self, limits: &Limits, time_ms: u64) -> bool {
+        limits.age_ms.is_some_and(|age_ms| self.is_past(time_ms.saturating_add(age_ms)))
+    }
+
+    /// The first version that is left of a stream whose last event is `last`: the one behind that if none is.
+    #[inline]
+    pub(crate) fn first_left(
+        &self,
+        category: &Keyspace,
+        stream: &Stream<'_>,
+        last: &Event<'_>,
+    ) -> Result<u64> {
+        match self.limits_of(category, stream)? {
+            Some(limits) => self.first_within(&limits, stream, last),
+            None => Ok(0),
+        }
+    }
+
+    /// The same within known limits. Costs a few walks where events are limited by age.
+    pub(crate) fn first_within(
+        &self,
+        limits: &Limits,
+        stream: &Stream<'_>,
+        last: &Event<'_>,
+    ) -> Result<u64> {
+        let by_number = limits.mark.first_by_number(last.version());
+        if limits.age_ms.is_none() || by_number > last.version() {
+            return Ok(by_number.min(last.version() + 1));
+        }
+        if self.is_over(limits, last.read.label.time_ms) {
+            return Ok(last.version() + 1);
+        }
+        // Events of a stream are in the order of their times: of its waypoints the first that is not over is
+        // searched for.
+        let ends = (last.version() + 1) / SPAN;
+        let (mut from, mut to) = (by_number / SPAN, ends);
+        while from < to {
+            let middle = from.midpoint(to);
+            match self.waypoint_at(stream, middle * SPAN + SPAN - 1)? {
+                Some(event) if !self.is_over(limits, event.read.label.time_ms) => to = middle,
+                _ => from = middle + 1,
+            }
+        }
+        let waypoint = match from < ends {
+            true => self.waypoint_at(stream, from * SPAN + SPAN - 1)?,
+            false => None,
+        };
+        // In front of it only its own span is left to be looked at.
+        let end = by_number.max(from * SPAN);
+        let mut walked = waypoint;
+        let mut first = walked.as_ref().unwrap_or(last).version();
+        while first > end {
+            let behind = walked.as_ref().unwrap_or(last);
+            match self.event_before_or_gone(stream, behind)? {
+                Some(event) if !self.is_over(limits, event.read.label.time_ms) => {
+                    first = event.version();
+                    walked = Some(event);
+                }
+                _ => break,
+            }
+        }
+        Ok(first)
+    }
+
+    /// The event of a version, if readers may still see it.
+    #[inline]
+    pub(crate) fn event_left<'c>(
+        &'c self,
+        category: &Keyspace,
+        stream: &Stream<'_>,
+        version: u64,
+    ) -> Result<Option<(SegmentGuard<'c>, Found)>> {
+        let visible = self.visible_seq();
+        let found = match self.limits_of(category, stream)? {
+            Some(limits) => self.event_within(&limits, stream, version)?,
+            None => self.event_among_others(stream, version)?,
+        };
+        // Given up since: of the newest event only that it was there may have been found.
+        if found.is_some()
+            && let Some(limits) = self.limits_of(category, stream)?
+            && !self.has_left(&limits, stream, version)?
+        {
+            return Ok(None);
+        }
+        Ok(found.filter(|(_, found)| found.seq <= visible))
+    }
+
+    #[cold]
+    fn event_within<'c>(
+        &'c self,
+        limits: &Limits,
+        stream: &Stream<'_>,
+        version: u64,
+    ) -> Result<Option<(SegmentGuard<'c>, Found)>> {
+        if !self.has_left(limits, stream, version)? {
+            return Ok(None);
+        }
+        self.event_among_others(stream, version).or_else(|error| {
+            // It may have been given up since.
+            let limits = Limits { mark: self.mark_of(stream)?.unwrap_or_default(), ..*limits };
+            if self.has_left(&limits, stream, version)? { Err(error) } else { Ok(None) }
+        })
+    }
+
+    /// Whether the stream has this version, and it is left.
+    #[cold]
+    fn has_left(&self, limits: &Limits, stream: &Stream<'_>, version: u64) -> Result<bool> {
+        let Some(last) = self.last_event(stream)? else { return Ok(false) };
+        Ok((self.first_within(limits, stream, &last)?..=last.version()).contains(&version))
+    }
+
+    /// A waypoint; `None` if log compaction has left it out.
+    fn waypoint_at(&self, stream: &Stream<'_>, version: u64) -> Result<Option<Event<'_>>> {
+        let waypoints = &stream.view.chains().waypoints;
+        match self.event_of(stream, waypoints, version) {
+            Some(event) => Ok(Some(event)),
+            None => self.damage_of(stream, waypoints, version).map_or(Ok(None), Err),
+        }
+    }
+
+    /// The event in front of this one; `None` if there is none any more.
+    pub(crate) fn event_before_or_gone(
+        &self,
+        stream: &Stream<'_>,
+        event: &Event<'_>,
+    ) -> Result<Option<Event<'_>>> {
+        self.event_before(stream, event).or_else(|error| {
+            let chains = stream.view.chains();
+            let may_be_gone = chains.expires() || !chains.marks.is_empty();
+            if error.kind() != ErrorKind::Corrupt || !may_be_gone {
+                return Err(error);
+            }
+            let (label, seq) = (&event.read.label, event.hit.record.seq);
+            let astray = label
+                .version
+                .checked_sub(1)
+                .and_then(|version| self.damage_of(stream, &chains.strays, version));
+            // Where the label says may be another segment by now: one that has only what came later.
+            let written = || {
+                let address = label.address_before(event.hit.address)?;
+                let guard = self.journal.guard(address.slot)?;
+                if guard.base_seq() > seq { None } else { self.damage_at(address) }
+            };
+            astray.or_else(written).map_or(Ok(None), Err)
+        })
+    }
+
+    /// The damage in a record that `table` leads to by the hash of a version, if there is any.
+    pub(crate) fn damage_of(
+        &self,
+        stream: &Stream<'_>,
+        table: &Table,
+        version: u64,
+    ) -> Option<Error> {
+        table.find(version_hash(stream.hash, version), |slot: Slot| {
+            self.damage_at(Address::unpack(slot.address()))
+        })
+    }
+
+    /// Whether readers may still see the event of this version and time, of a stream whose last event has version
+    /// `last`.
+    pub(crate) fn is_left(
+        &self,
+        limits: &Limits,
+        (version, time_ms): (u64, u64),
+        last: u64,
+    ) -> bool {
+        version >= limits.mark.first_by_number(last) && !self.is_over(limits, time_ms)
+    }
+
+    /// Whether who reads many streams gets this event: it is left, and its stream is not archived, unless they ask
+    /// for just that one.
+    #[inline]
+    pub(crate) fn is_shown(
+        &self,
+        category: &Keyspace,
+        event: &Event<'_>,
+        is_of_one: bool,
+    ) -> Result<bool> {
+        let pin = pin();
+        let view = category.view.read(&pin);
+        if category.options.ttl.is_none() && view.chains().marks.is_empty() {
+            return Ok(true);
+        }
+        let (at, len) = event.hit.record.key;
+        let key = event.hit.guard.bytes(at, len);
+        let hash = hash_key(self.hash_seed, key);
+        let stream = Stream { view, space: category.id, hash, key };
+        let Some(limits) = self.limits_of(category, &stream)? else { return Ok(true) };
+        if limits.mark.is_archived && !is_of_one {
+            return Ok(false);
+        }
+        let version = event.version();
+        let last = match limits.mark.retention.max_count {
+            Some(_) => self.last_event(&stream)?.map_or(version, |last| last.version()),
+            None => version,
+        };
+        Ok(self.is_left(&limits, (version, event.read.label.time_ms), last))
+    }
+
+    /// What a stream is for who appends, whose newest event is `newest`.
+    #[inline]
+    pub(crate) fn standing(
+        &self,
+        category: &Keyspace,
+        stream: &Stream<'_>,
+        newest: Option<&Event<'_>>,
+    ) -> Result<Standing> {
+        let Some(limits) = self.limits_of(category, stream)? else { return Ok(Standing::Open) };
+        if limits.mark.is_tombstone {
+            return Ok(Standing::Tombstone);
+        }
+        if limits.mark.is_archived {
+            return Ok(Standing::Archived);
+        }
+        let Some(newest) = newest else { return Ok(Standing::Open) };
+        let (version, time_ms) = (newest.version(), newest.read.label.time_ms);
+        match self.is_left(&limits, (version, time_ms), version) {
+            true => Ok(Standing::Open),
+            false => Ok(Standing::Gone),
+        }
+    }
+}
+
+fn as_ms(age: Duration) -> u64 {
+    u64::try_from(age.as_millis()).unwrap_or(u64::MAX)
+}

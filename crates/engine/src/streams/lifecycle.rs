@@ -1,0 +1,217 @@
+//! What becomes of a stream as a whole: truncating, deleting, archiving, and how much of it is kept.
+
+use super::{Category, Retention, StreamId, id::StreamKey, mark::Mark};
+use crate::{Error, Result};
+
+/// So many events are counted out under the writer lock at once.
+const COUNTED_AT_ONCE: u64 = 4096;
+
+/// A stream as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamInfo {
+    /// The first version that can be read; `next_version` if none can.
+    pub first_version: u64,
+    /// The first version since the stream was deleted last; 0 if it never was.
+    pub life_version: u64,
+    /// The version that the next event gets. Never lower than it was, whatever was deleted.
+    pub next_version: u64,
+    /// Whether it was deleted for good.
+    pub is_tombstone: bool,
+    /// Whether it was archived.
+    pub is_archived: bool,
+    /// How much of it is kept.
+    pub retention: Retention,
+}
+
+impl StreamInfo {
+    /// Whether there are events to be read.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.first_version < self.next_version
+    }
+}
+
+/// What becomes of streams. Versions and the global order never change: what is left keeps its versions, and the
+/// next event of a stream gets the version behind that of the last one it ever had.
+///
+/// ```
+/// # use annals_engine as annals;
+/// use annals::{Database, ExpectedVersion, NewEvent, Retention};
+/// let db = Database::open_in_memory()?;
+/// let carts = db.category("carts")?;
+/// for n in 0..10u8 {
+///     carts.append("ada", &NewEvent::bytes("added", &[n]), ExpectedVersion::Any)?;
+/// }
+/// carts.truncate_before("ada", 4)?;
+/// carts.set_retention("ada", Retention::default().max_count(3))?;
+/// assert_eq!(carts.read("ada")?.next().transpose()?.map(|event| event.version()), Some(7));
+/// carts.delete("ada")?;
+/// assert!(!carts.exists("ada")?);
+/// let again = carts.append("ada", &NewEvent::bytes("added", b""), ExpectedVersion::NoStream)?;
+/// assert_eq!(again.first_version, 10);
+/// # Ok::<(), annals::Error>(())
+/// ```
+impl Category {
+    /// Gives up the events of the stream `id` whose versions are lower than `version`. Readers do not find them
+    /// from now on; log compaction gives back their space, but for that of the very last event of a stream, of
+    /// which an empty one is left. Ids of events that were given up are free again. Returns the first version
+    /// that is left. Takes a step for each few thousand events that are given up.
+    ///
+    /// # Errors
+    /// [`Error::StreamIdTooLong`], [`Error::KeyspaceDropped`], damage, or those of writing.
+    pub fn truncate_before<'s>(&self, id: impl Into<StreamId<'s>>, version: u64) -> Result<u64> {
+        let key = Self::key_of(&id.into())?;
+        let mut first = 0;
+        self.change_mark(&key, |mark, newest| {
+            first = mark.first.max(version.min(end_of(newest)));
+            Ok(counted(&Mark { first, ..*mark }, newest))
+        })?;
+        self.count_out(&key)?;
+        Ok(first)
+    }
+
+    /// Deletes the stream `id`: all events that it has are given up, as by
+    /// [`truncate_before`](Self::truncate_before). It may be appended to again.
+    ///
+    /// # Errors
+    /// As [`truncate_before`](Self::truncate_before).
+    pub fn delete<'s>(&self, id: impl Into<StreamId<'s>>) -> Result<()> {
+        let key = Self::key_of(&id.into())?;
+        self.change_mark(&key, |mark, newest| Ok(deleted(mark, newest)))?;
+        self.count_out(&key)
+    }
+
+    /// Deletes the stream `id` for good: it is never appended to again.
+    ///
+    /// # Errors
+    /// As [`truncate_before`](Self::truncate_before).
+    pub fn tombstone<'s>(&self, id: impl Into<StreamId<'s>>) -> Result<()> {
+        let key = Self::key_of(&id.into())?;
+        self.change_mark(&key, |mark, newest| {
+            Ok(Mark { is_tombstone: true, ..deleted(mark, newest) })
+        })?;
+        self.count_out(&key)
+    }
+
+    /// Archives the stream `id`: it is not appended to until it is [restored](Self::restore), and who reads
+    /// or subscribes to many streams does not come across its events. It can be read by its id as before.
+    ///
+    /// # Errors
+    /// As [`truncate_before`](Self::truncate_before).
+    pub fn archive<'s>(&self, id: impl Into<StreamId<'s>>) -> Result<()> {
+        self.set_archived(&id.into(), true)
+    }
+
+    /// Takes the stream `id` back from the archive. Subscriptions that have passed its events meanwhile do not
+    /// get them.
+    ///
+    /// # Errors
+    /// As [`truncate_before`](Self::truncate_before).
+    pub fn restore<'s>(&self, id: impl Into<StreamId<'s>>) -> Result<()> {
+        self.set_archived(&id.into(), false)
+    }
+
+    fn set_archived(&self, id: &StreamId<'_>, is_archived: bool) -> Result<()> {
+        self.change_mark(&Self::key_of(id)?, |mark, _| Ok(Mark { is_archived, ..*mark }))
+    }
+
+    /// Says how much of the stream `id` is kept. What is beyond that is not found from now on, and given up by
+    /// and by: what was not yet can be had back by keeping more. The category's time to live holds beside it.
+    ///
+    /// # Errors
+    /// As [`truncate_before`](Self::truncate_before).
+    pub fn set_retention<'s>(
+        &self,
+        id: impl Into<StreamId<'s>>,
+        retention: Retention,
+    ) -> Result<()> {
+        let key = Self::key_of(&id.into())?;
+        self.change_mark(&key, |mark, _| Ok(Mark { retention, ..*mark }))
+    }
+
+    /// The stream `id` as a whole. One that never had events is there too: with nothing in it.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn info<'s>(&self, id: impl Into<StreamId<'s>>) -> Result<StreamInfo> {
+        self.with_key(&Self::key_of(&id.into())?, |core, category, stream| {
+            let last = core.last_event(stream)?;
+            let mark = core.mark_of(stream)?.unwrap_or_default();
+            let Some(last) = last else {
+                let Mark { is_tombstone, is_archived, retention, .. } = mark;
+                return Ok(StreamInfo {
+                    is_tombstone,
+                    is_archived,
+                    retention,
+                    ..StreamInfo::default()
+                });
+            };
+            Ok(StreamInfo {
+                first_version: core.first_left(category, stream, &last)?,
+                life_version: mark.life_from,
+                next_version: last.version() + 1,
+                is_tombstone: mark.is_tombstone,
+                is_archived: mark.is_archived,
+                retention: mark.retention,
+            })
+        })
+    }
+
+    /// Changes the mark of a stream, if `change` changes anything.
+    fn change_mark(
+        &self,
+        key: &StreamKey,
+        change: impl FnOnce(&Mark, Option<u64>) -> Result<Mark>,
+    ) -> Result<()> {
+        let (open, keyspace) = self.parts();
+        let hashed = (self.hash_of(key), key.bytes());
+        open.change_mark(keyspace, hashed, None, |mark, newest| {
+            Ok(Some(change(mark, newest)?).filter(|changed| changed != mark))
+        })?;
+        Ok(())
+    }
+
+    /// Counts the events in front of the first one as not needed, some at a time.
+    fn count_out(&self, key: &StreamKey) -> Result<()> {
+        let (open, keyspace) = self.parts();
+        open.count_out(keyspace, (self.hash_of(key), key.bytes()))
+    }
+}
+
+impl crate::core::Core {
+    /// Counts the events in front of the first one of a stream as not needed, some at a time.
+    pub(crate) fn count_out(
+        &self,
+        category: &crate::catalog::Keyspace,
+        hashed: (u64, &[u8]),
+    ) -> Result<()> {
+        let durability = Some(crate::Durability::Buffered);
+        let next = |mark: &Mark, newest: Option<u64>| {
+            Ok(Some(counted(mark, newest)).filter(|counted| counted != mark))
+        };
+        while self.change_mark(category, hashed, durability, next)?.is_some() {}
+        Ok(())
+    }
+}
+
+/// The mark of a stream that is deleted.
+fn deleted(mark: &Mark, newest: Option<u64>) -> Mark {
+    let first = mark.first.max(end_of(newest));
+    counted(&Mark { first, life_from: first, ..*mark }, newest)
+}
+
+/// The version behind the newest event.
+fn end_of(newest: Option<u64>) -> u64 {
+    newest.map_or(0, |newest| newest + 1)
+}
+
+/// The mark, with some more of what it gives up counted as not needed.
+pub(super) fn counted(mark: &Mark, newest: Option<u64>) -> Mark {
+    newest.and_then(|newest| mark.counted_on(newest, COUNTED_AT_ONCE)).unwrap_or(*mark)
+}
+
+/// Why a stream takes no events.
+#[cold]
+pub(crate) fn closed(category: &str, stream: String, is_tombstone: bool) -> Error {
+    Error::StreamClosed { category: category.to_owned(), stream, is_tombstone }
+}

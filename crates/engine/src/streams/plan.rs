@@ -1,0 +1,454 @@
+//! What a commit will append to streams: which version each event gets, and what has to be so for it.
+//!
+//! Events are encoded before the writer lock is taken, with the versions that they will have if nobody
+//! else appends to their streams meanwhile. Under the lock that is looked at again; if somebody has,
+//! they are encoded anew there.
+
+use super::{
+    ExpectedVersion, NewEvent, encode_extra,
+    event::Read,
+    extra,
+    find::Stream,
+    hash_chain::{ContentHash, EventHash, content_hash, hash_of},
+    id::{StreamKey, id_of_key},
+    label::{Before, LABEL_BYTES_MAX, Label},
+    left::Standing,
+    lifecycle::closed,
+    mark::Mark,
+};
+use crate::{Error, Result, catalog::Keyspace, core::Core};
+use annals_journal::{Address, Draft, FrameBuilder, Kind, Record, pin};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+/// What a commit appends.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    streams: Vec<Planned>,
+    /// Places in `streams`, by category and hash; of streams with the same hash, of the last.
+    known: HashMap<(u32, u64), usize>,
+    events: Vec<PlannedEvent>,
+    /// The ids that events have, with the places of their streams.
+    ids: HashSet<(usize, u128)>,
+    /// The hashes of the contents of events of chained categories, in their order.
+    contents: Vec<ContentHash>,
+    value: Vec<u8>,
+    extra: Vec<u8>,
+}
+
+/// A stream that is appended to.
+#[derive(Debug)]
+struct Planned {
+    category: Arc<Keyspace>,
+    hash: u64,
+    key: StreamKey,
+    /// Its newest event when this was planned.
+    newest: Option<Newest>,
+    /// What it was for who appends then, and the mark that said so.
+    standing: Standing,
+    mark: Option<Mark>,
+    /// The version that the next event gets.
+    next: u64,
+    /// Where its last event in the frame begins.
+    last_at: Option<u32>,
+    /// The hash that the next event refers to; of use only if the category is chained.
+    last_hash: EventHash,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Newest {
+    address: Address,
+    version: u64,
+    time_ms: u64,
+    hash: EventHash,
+}
+
+/// An event of the frame.
+#[derive(Debug)]
+struct PlannedEvent {
+    /// The number of its record in the frame.
+    index: usize,
+    /// The place of its stream.
+    stream: usize,
+    expected: ExpectedVersion,
+    id: Option<u128>,
+}
+
+/// Events of one stream that are to be appended together.
+#[derive(Clone, Copy)]
+pub(crate) struct Append<'a> {
+    pub(crate) category: &'a Arc<Keyspace>,
+    pub(crate) hash: u64,
+    pub(crate) key: &'a StreamKey,
+    pub(crate) events: &'a [NewEvent<'a>],
+    /// The numbers of the events' types.
+    pub(crate) types: &'a [u32],
+    pub(crate) expected: ExpectedVersion,
+}
+
+impl Planned {
+    fn look(&self, core: &Core) -> Result<(Option<Newest>, Standing, Option<Mark>)> {
+        let pin = pin();
+        let view = self.category.view.read(&pin);
+        let (space, hash, key) = (self.category.id, self.hash, self.key.bytes());
+        let stream = Stream { view, space, hash, key };
+        let found = core.newest_event(&stream)?;
+        let standing = core.standing(&self.category, &stream, found.as_ref())?;
+        let newest = match &found {
+            Some(event) => Some(Newest {
+                address: event.hit.address,
+                version: event.version(),
+                time_ms: event.read.label.time_ms,
+                hash: hash_of(&self.category, Some(event))?,
+            }),
+            None => None,
+        };
+        Ok((newest, standing, core.mark_of(&stream)?))
+    }
+
+    /// Whether nobody has appended since: a look at the table alone.
+    fn is_as_it_was(&self, core: &Core) -> bool {
+        let pin = pin();
+        let view = self.category.view.read(&pin);
+        let space = self.category.id;
+        let stream = Stream { view, space, hash: self.hash, key: self.key.bytes() };
+        if core.mark_of(&stream).ok() != Some(self.mark) {
+            return false;
+        }
+        match self.newest {
+            Some(newest) => {
+                let packed = newest.address.pack();
+                let leads =
+                    |slot: crate::hash::table::Slot| (slot.address() == packed).then_some(());
+                view.table.find(self.hash, leads).is_some()
+            }
+            None => {
+                let key = self.key.bytes();
+                let is_it = |slot| core.same_key(slot, space, key).map(|_| ());
+                view.table.find(self.hash, is_it).is_none()
+            }
+        }
+    }
+
+    /// Goes back to before the first event of the frame.
+    fn begin(&mut self, found: (Option<Newest>, Standing, Option<Mark>)) {
+        let (newest, ..) = found;
+        (self.newest, self.standing, self.mark) = found;
+        self.next = newest.map_or(0, |newest| newest.version + 1);
+        self.last_at = None;
+        self.last_hash = newest.map_or_else(EventHash::default, |newest| newest.hash);
+    }
+
+    /// Puts the hashes of the next event, whose content has this one, into its extra part.
+    fn link(&mut self, content: &ContentHash, time_ms: u64, extra: &mut [u8]) {
+        let link = content.link(self.last_hash, self.next, time_ms);
+        let has_room = extra::set_link(extra, &link);
+        debug_assert!(has_room, "it was encoded with room for hashes");
+        self.last_hash = link.own;
+    }
+
+    fn check(&self, expected: ExpectedVersion) -> Result<()> {
+        check(&self.category, self.key.bytes(), expected, self.next.checked_sub(1), self.standing)
+    }
+
+    /// When its next event is appended: not before the one in front of it, whatever came in between.
+    fn time_ms(&self, time_ms: u64) -> u64 {
+        self.newest.map_or(time_ms, |newest| newest.time_ms.max(time_ms))
+    }
+
+    /// Its next event is in the frame, at `at`.
+    fn note_event(&mut self, at: u32) {
+        self.last_at = Some(at);
+        self.next += 1;
+        self.standing = Standing::Open;
+    }
+
+    fn before(&self, at: u32) -> Before {
+        match (self.last_at, self.newest) {
+            (Some(last_at), _) => Before::Within(at - last_at),
+            (None, Some(newest)) => Before::At(newest.address),
+            (None, None) => Before::Nothing,
+        }
+    }
+}
+
+/// Whether a stream may be appended to, as `expected`, whose last event has version `found`.
+pub(crate) fn check(
+    category: &Keyspace,
+    key: &[u8],
+    expected: ExpectedVersion,
+    found: Option<u64>,
+    standing: Standing,
+) -> Result<()> {
+    match standing {
+        Standing::Archived | Standing::Tombstone => {
+            let stream = id_of_key(key).map_or_else(String::new, |id| id.to_string());
+            Err(closed(&category.name, stream, standing == Standing::Tombstone))
+        }
+        _ if expected.holds(found, standing == Standing::Gone) => Ok(()),
+        _ => Err(conflict(category, key, expected, found)),
+    }
+}
+
+/// The stream is not as expected.
+#[cold]
+fn conflict(
+    category: &Keyspace,
+    key: &[u8],
+    expected: ExpectedVersion,
+    found: Option<u64>,
+) -> Error {
+    let stream = id_of_key(key).map_or_else(String::new, |id| id.to_string());
+    Error::VersionConflict { category: category.name.clone(), stream, expected, found }
+}
+
+impl Plan {
+    /// Whether it has no events.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// How much longer the frame may get when it is encoded anew.
+    pub(crate) fn slack_bytes(&self) -> usize {
+        self.events.len() * LABEL_BYTES_MAX.next_multiple_of(8)
+    }
+
+    /// The last version that a commit of one stream's events gives.
+    pub(crate) fn last_version(&self) -> u64 {
+        self.streams.first().map_or(0, |stream| stream.next.saturating_sub(1))
+    }
+
+    /// Adds events to the frame.
+    ///
+    /// # Errors
+    /// If the stream is not as expected, an event's id is there already, or the frame outgrows what
+    /// one commit may have. The frame is then as it was.
+    pub(crate) fn push(
+        &mut self,
+        core: &Core,
+        frame: &mut FrameBuilder<'_>,
+        append: &Append<'_>,
+    ) -> Result<()> {
+        let place = self.place(core, append)?;
+        self.streams[place].check(append.expected)?;
+        self.note_ids(core, place, append.events)?;
+        let (records, events, contents) = (frame.count(), self.events.len(), self.contents.len());
+        let Planned { next, last_at, last_hash, standing, .. } = self.streams[place];
+        let time_ms = core.clock.now_ms();
+        for (index, (event, type_number)) in append.events.iter().zip(append.types).enumerate() {
+            let pushed = self.push_one(frame, place, event, *type_number, time_ms);
+            if let Err(error) = pushed {
+                frame.truncate(records);
+                self.events.truncate(events);
+                self.contents.truncate(contents);
+                self.forget_ids(place, append.events);
+                let stream = &mut self.streams[place];
+                (stream.next, stream.last_at) = (next, last_at);
+                (stream.last_hash, stream.standing) = (last_hash, standing);
+                return Err(error);
+            }
+            if let (0, Some(first)) = (index, self.events.last_mut()) {
+                first.expected = append.expected;
+            }
+        }
+        Ok(())
+    }
+
+    fn push_one(
+        &mut self,
+        frame: &mut FrameBuilder<'_>,
+        place: usize,
+        event: &NewEvent<'_>,
+        type_number: u32,
+        time_ms: u64,
+    ) -> Result<()> {
+        let stream = &mut self.streams[place];
+        self.extra.clear();
+        encode_extra(event, stream.category.is_chained(), &mut self.extra);
+        let says = (event.format, event.data);
+        let (category, key) = (&stream.category, stream.key.bytes());
+        if let Some(content) = content_hash(category, key, type_number, says, &self.extra)? {
+            stream.link(&content, stream.time_ms(time_ms), &mut self.extra);
+            self.contents.push(content);
+        }
+        let at = frame.next_offset();
+        let label = Label {
+            type_number,
+            version: stream.next,
+            time_ms: stream.time_ms(time_ms),
+            format: event.format,
+            before: stream.before(at),
+            extra: &self.extra,
+        };
+        encode(event.data, &label, &mut self.value);
+        push_event(frame, stream, &self.value)?;
+        stream.note_event(at);
+        let (index, expected, id) = (frame.count() - 1, ExpectedVersion::Any, event.ids.event);
+        self.events.push(PlannedEvent { index, stream: place, expected, id });
+        Ok(())
+    }
+
+    /// The place of a stream, which is looked up when it comes for the first time.
+    fn place(&mut self, core: &Core, append: &Append<'_>) -> Result<usize> {
+        let Append { category, hash, key, .. } = *append;
+        let by = (category.id, hash);
+        let is_it = |stream: &Planned| {
+            stream.hash == hash
+                && Arc::ptr_eq(&stream.category, category)
+                && stream.key.bytes() == key.bytes()
+        };
+        match self.known.get(&by) {
+            Some(place) if is_it(&self.streams[*place]) => return Ok(*place),
+            Some(_) => {
+                if let Some(place) = self.streams.iter().position(is_it) {
+                    return Ok(place);
+                }
+            }
+            None => {}
+        }
+        let category = Arc::clone(category);
+        let (standing, key) = (Standing::Open, key.clone());
+        let mut stream = Planned {
+            category,
+            hash,
+            key,
+            newest: None,
+            standing,
+            mark: None,
+            next: 0,
+            last_at: None,
+            last_hash: EventHash::default(),
+        };
+        let found = stream.look(core)?;
+        stream.begin(found);
+        self.streams.push(stream);
+        self.known.insert(by, self.streams.len() - 1);
+        Ok(self.streams.len() - 1)
+    }
+
+    /// Notes the ids of events that go to a stream, if none of them is in it, or will be.
+    fn note_ids(&mut self, core: &Core, place: usize, events: &[NewEvent<'_>]) -> Result<()> {
+        for (index, event) in events.iter().enumerate() {
+            let Some(id) = event.ids.event else { continue };
+            let checked = self.check_id(core, place, id);
+            if checked.is_ok() && self.ids.insert((place, id)) {
+                continue;
+            }
+            self.forget_ids(place, &events[..index]);
+            return checked.and_then(|()| Err(self.duplicate(place, id)));
+        }
+        Ok(())
+    }
+
+    fn forget_ids(&mut self, place: usize, events: &[NewEvent<'_>]) {
+        for id in events.iter().filter_map(|event| event.ids.event) {
+            self.ids.remove(&(place, id));
+        }
+    }
+
+    /// Whether no event of this id is in the stream.
+    fn check_id(&self, core: &Core, place: usize, id: u128) -> Result<()> {
+        let stream = &self.streams[place];
+        let pin = pin();
+        let view = stream.category.view.read(&pin);
+        let (space, hash, key) = (stream.category.id, stream.hash, stream.key.bytes());
+        match core.event_of_id(&stream.category, &Stream { view, space, hash, key }, id)? {
+            Some(_) => Err(self.duplicate(place, id)),
+            None => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn duplicate(&self, place: usize, id: u128) -> Error {
+        let key = self.streams[place].key.bytes();
+        let stream = id_of_key(key).map_or_else(String::new, |id| id.to_string());
+        Error::DuplicateEvent { stream, id }
+    }
+
+    /// Makes the frame right for the streams as they are. Called under the writer lock.
+    ///
+    /// # Errors
+    /// If a stream is not as expected any more.
+    pub(crate) fn settle(
+        &mut self,
+        core: &Core,
+        frame: &mut FrameBuilder<'_>,
+        moved: bool,
+    ) -> Result<()> {
+        for event in &self.events {
+            if let Some(id) = event.id {
+                self.check_id(core, event.stream, id)?;
+            }
+        }
+        if moved || !self.streams.iter().all(|stream| stream.is_as_it_was(core)) {
+            self.encode_anew(core, frame)?;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn encode_anew(&mut self, core: &Core, frame: &mut FrameBuilder<'_>) -> Result<()> {
+        for stream in &mut self.streams {
+            let found = stream.look(core)?;
+            stream.begin(found);
+        }
+        let with_previous = frame.has_room_for_previous();
+        let mut anew = FrameBuilder::new();
+        let mut events = self.events.iter().peekable();
+        let mut contents = self.contents.iter();
+        for index in 0..frame.count() {
+            let record = frame.record(index);
+            let Some(event) = events.next_if(|event| event.index == index) else {
+                let Record { kind, space, key, value, expires_ms, aligned, .. } = record;
+                anew.reserve_previous(with_previous);
+                anew.push(&Draft { kind, space, key, value, expires_ms, aligned })?;
+                continue;
+            };
+            let stream = &mut self.streams[event.stream];
+            stream.check(event.expected)?;
+            let at = anew.next_offset();
+            let (data_len, label) =
+                Label::split(record.value).expect("an event that was just encoded");
+            let time_ms = stream.time_ms(label.time_ms);
+            self.extra.clear();
+            self.extra.extend_from_slice(label.extra);
+            if stream.category.is_chained() {
+                let content = contents.next().expect("each event of a chained category has one");
+                stream.link(content, time_ms, &mut self.extra);
+            }
+            let (version, before, extra) = (stream.next, stream.before(at), &*self.extra);
+            let label = Label { version, time_ms, before, extra, ..label };
+            encode(&record.value[..data_len], &label, &mut self.value);
+            anew.reserve_previous(false);
+            push_event(&mut anew, stream, &self.value)?;
+            stream.note_event(at);
+        }
+        anew.reserve_previous(with_previous);
+        *frame = anew;
+        Ok(())
+    }
+}
+
+/// Data and label, as the value of a record.
+fn encode(data: &[u8], label: &Label<'_>, value: &mut Vec<u8>) {
+    value.clear();
+    value.extend_from_slice(data);
+    label.encode(value);
+}
+
+fn push_event(frame: &mut FrameBuilder<'_>, stream: &Planned, value: &[u8]) -> Result<()> {
+    let (space, key) = (stream.category.id, stream.key.bytes());
+    let (kind, expires_ms) = (Kind::Event, None);
+    frame.push(&Draft { kind, space, key, value, expires_ms, aligned: true })?;
+    Ok(())
+}
+
+/// What an event's record says of it, and its id.
+pub(crate) fn read_record(record: &Record<'_>) -> Option<(Read, Option<u128>)> {
+    let (data_len, label) = Label::split(record.value)?;
+    let id = if label.extra.is_empty() { None } else { extra::ids(label.extra)?.0.event };
+    let read = Read { label: Label { extra: &[], ..label }, data_len: data_len as u32 };
+    Some((read, id))
+}

@@ -1,0 +1,415 @@
+//! Reading events that are there, and then those that come, without a gap and none twice.
+//!
+//! What is there is [scanned](super::Events); what comes stands in the chain behind the place where it
+//! ended when the scan was begun, and is read from there, frame by frame.
+
+use super::{Events, RecordedEvent, cursor::Cursor, event::CategoryRef, filter::Filter};
+use crate::{Result, catalog::Keyspace, core::Core, open::Open};
+use annals_journal::{Position, Seq};
+use std::{
+    pin::Pin,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+/// Reads events in the order in which they were appended, those that are there and then those that come.
+///
+/// As an iterator it waits for more and ends when the database is closed; [`try_next`](Self::try_next) and
+/// [`next_within`](Self::next_within) do not; [`next_async`](Self::next_async) is for tasks, of any runtime.
+/// It takes no lock to read, and keeps nobody from appending or compacting.
+///
+/// ```
+/// # use annals_engine as annals;
+/// use annals::{Database, ExpectedVersion, NewEvent};
+/// use std::time::Duration;
+/// let db = Database::open_in_memory()?;
+/// let orders = db.category("orders")?;
+/// orders.append(1u64, &NewEvent::bytes("placed", b""), ExpectedVersion::Any)?;
+/// let mut events = orders.subscribe(annals::Seq::ZERO)?;
+/// assert_eq!(events.try_next()?.map(|event| event.version()), Some(0));
+/// assert!(events.try_next()?.is_none());
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| orders.append(1u64, &NewEvent::bytes("paid", b""), ExpectedVersion::Any));
+///     let next = events.next_within(Duration::from_secs(60))?;
+///     assert_eq!(next.map(|event| event.version()), Some(1));
+///     Ok::<(), annals::Error>(())
+/// })?;
+/// # Ok::<(), annals::Error>(())
+/// ```
+pub struct Subscription<'a> {
+    open: &'a Arc<Open>,
+    /// The state that is read; read-only handles may get later ones.
+    core: &'a Core,
+    filter: Filter,
+    /// The next event has this number or a higher one.
+    next: Seq,
+    /// It reads what is in front of this only, for now.
+    below: Seq,
+    /// The category of the handle that this was made by.
+    handle: Option<&'a Arc<Keyspace>>,
+    /// What was there, while it is read.
+    backlog: Option<Events<'a>>,
+    tail: Tail<'a>,
+    last: Option<Arc<Keyspace>>,
+}
+
+/// Where a subscription goes on, without what it has open.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    next: Seq,
+    /// Where the chain is read from, if what was there is read.
+    tail: Option<Position>,
+}
+
+impl Place {
+    pub(crate) fn at(next: Seq) -> Self {
+        Self { next, tail: None }
+    }
+}
+
+/// The end of the chain.
+struct Tail<'a> {
+    /// The ordinal of the segment.
+    ordinal: u32,
+    cursor: Option<Cursor<'a>>,
+    /// Where it begins to read that.
+    offset: u32,
+}
+
+/// A read-only handle looks so often for what the writer did: nobody tells it.
+const POLL: Duration = Duration::from_millis(2);
+/// One wait for the log is no longer than this: a database that is closed is noticed.
+const WAIT: Duration = Duration::from_secs(1);
+
+impl<'a> Subscription<'a> {
+    pub(crate) fn new(
+        open: &'a Arc<Open>,
+        from: Seq,
+        filter: Filter,
+        handle: Option<&'a Arc<Keyspace>>,
+    ) -> Result<Self> {
+        open.follow_if_read_only()?;
+        let core: &'a Core = open.core();
+        let (backlog, tail) = begin(core, from, &filter, handle)?;
+        let (backlog, next, below) = (Some(backlog), from, Seq(u64::MAX));
+        Ok(Self { open, core, filter, next, below, handle, backlog, tail, last: None })
+    }
+
+    /// Goes on at `place`, where one with the same filter has [left](Self::leave).
+    pub(crate) fn resume(open: &'a Arc<Open>, place: Place, filter: Filter) -> Result<Self> {
+        let Some(tail) = place.tail else { return Self::new(open, place.next, filter, None) };
+        let tail = Tail { ordinal: tail.ordinal, cursor: None, offset: tail.offset };
+        Ok(Self {
+            open,
+            core: open.core(),
+            filter,
+            next: place.next,
+            below: Seq(u64::MAX),
+            handle: None,
+            backlog: None,
+            tail,
+            last: None,
+        })
+    }
+
+    /// Closes what it has open. Returns where it can be resumed.
+    pub(crate) fn leave(self) -> (Place, Filter) {
+        let Tail { ordinal, cursor, offset } = self.tail;
+        let offset = cursor.as_ref().map_or(offset, Cursor::left_from);
+        let tail = self.backlog.is_none().then_some(Position { ordinal, offset });
+        (Place { next: self.next, tail }, self.filter)
+    }
+
+    /// Reads events of types of this name only, whatever their version.
+    #[must_use]
+    pub fn of_type(mut self, name: &str) -> Self {
+        self.filter.type_names = vec![name.to_owned()];
+        self.backlog = self.backlog.map(|backlog| backlog.of_type(name));
+        self
+    }
+
+    /// The number from which it goes on: what a subscription that is to go on here later has to be
+    /// begun with.
+    #[must_use]
+    pub fn position(&self) -> Seq {
+        self.next
+    }
+
+    /// Lets it look for events that are numbered lower than `seq` only, until it is told another number: where
+    /// few are wanted, whoever looks for the next one comes back in between. When there is none, the
+    /// [position](Self::position) is `seq` or higher if there may be more behind it.
+    pub(crate) fn read_below(&mut self, seq: Seq) {
+        self.below = seq;
+    }
+
+    /// The next event if there is one now.
+    ///
+    /// # Errors
+    /// Damage to the log; in a read-only handle, what following the writer fails with.
+    pub fn try_next(&mut self) -> Result<Option<RecordedEvent<'a>>> {
+        self.open.follow_if_read_only()?;
+        loop {
+            if let Some(backlog) = &mut self.backlog {
+                backlog.pause_at(self.below);
+                match backlog.next() {
+                    Some(Ok(event)) => {
+                        self.next = event.seq().plus(1);
+                        return Ok(Some(event));
+                    }
+                    // Who asks again comes to the same place: what stands behind it is not passed over.
+                    Some(Err(error)) => {
+                        self.begin_again()?;
+                        return Err(error);
+                    }
+                    None => {}
+                }
+                let end = backlog.until().plus(1);
+                self.next = self.next.max(end.min(self.below));
+                if self.below < end {
+                    return Ok(None);
+                }
+                self.backlog = None;
+            }
+            if self.core.superseded.load(Ordering::Acquire) {
+                self.core = self.open.core();
+                self.begin_again()?;
+                continue;
+            }
+            let visible = self.core.visible_seq();
+            let Some(cursor) = self.tail.cursor(self.core) else {
+                // Compaction was faster than this.
+                self.begin_again()?;
+                continue;
+            };
+            let end = visible.plus(1).min(self.below);
+            if self.below <= visible && cursor.base_seq() >= end {
+                self.next = self.next.max(end);
+                return Ok(None);
+            }
+            let wanted = |space, key: &[u8]| self.filter.may_want(space, key);
+            let found = cursor.next_below(self.next, end, wanted)?;
+            let Some((space, event)) = found else {
+                if cursor.seq().is_none() && cursor.is_behind() {
+                    self.tail.leave();
+                    continue;
+                }
+                // What readers saw before the look was published before it.
+                self.next = self.next.max(end);
+                return Ok(None);
+            };
+            let seq = event.hit.record.seq;
+            let Some(category) = self.category(space) else {
+                self.next = seq.plus(1);
+                continue;
+            };
+            let is_of_one = self.filter.stream.is_some();
+            let is_wanted = self.filter.wants_type(&category, event.read.label.type_number);
+            let is_shown = match is_wanted {
+                true => self.core.is_shown(&category, &event, is_of_one),
+                false => Ok(false),
+            };
+            let is_shown = match is_shown {
+                Ok(is_shown) => is_shown,
+                Err(error) => {
+                    // Who asks again comes to the same place.
+                    self.begin_again()?;
+                    return Err(error);
+                }
+            };
+            self.next = seq.plus(1);
+            if is_shown {
+                let category = CategoryRef::of(&category, self.handle);
+                return Ok(Some(Core::recorded(category, event)));
+            }
+        }
+    }
+
+    fn begin_again(&mut self) -> Result<()> {
+        let (backlog, tail) = begin(self.core, self.next, &self.filter, self.handle)?;
+        (self.backlog, self.tail) = (Some(backlog), tail);
+        Ok(())
+    }
+
+    fn category(&mut self, space: u32) -> Option<Arc<Keyspace>> {
+        match &self.last {
+            Some(last) if last.id == space => {}
+            _ => self.last = Some(Arc::clone(&self.core.catalog.load().by_id(space)?.keyspace)),
+        }
+        self.last.clone()
+    }
+
+    /// The next event, for which it waits no longer than `timeout`; `None` if none came, or the database
+    /// was closed.
+    ///
+    /// # Errors
+    /// As [`try_next`](Self::try_next).
+    pub fn next_within(&mut self, timeout: Duration) -> Result<Option<RecordedEvent<'a>>> {
+        let deadline = Deadline::after(self.core, timeout);
+        loop {
+            let position = self.core.journal.end();
+            if let Some(event) = self.try_next()? {
+                return Ok(Some(event));
+            }
+            let left = deadline.left(self.core);
+            if left.is_zero() || self.core.journal.is_closed() {
+                return Ok(None);
+            }
+            self.wait_beyond(position, left.min(WAIT));
+        }
+    }
+
+    /// Waits until there may be more, but no longer than `timeout`.
+    pub(crate) fn wait(&self, timeout: Duration) {
+        self.wait_beyond(self.core.journal.end(), timeout);
+    }
+
+    /// Waits until there may be more.
+    fn wait_beyond(&self, end: Position, timeout: Duration) {
+        if self.core.read_only {
+            std::thread::sleep(timeout.min(POLL));
+            return;
+        }
+        // What lies in front of the end was read, or is about to be shown.
+        let position = self.read_to(end);
+        let _ = self.core.journal.wait_beyond(position, timeout);
+    }
+
+    /// Up to where everything was read, if that is not known to be `end`.
+    pub(crate) fn read_to(&self, end: Position) -> Position {
+        match &self.tail.cursor {
+            Some(cursor) => Position { ordinal: self.tail.ordinal, offset: cursor.read_to() },
+            None => end,
+        }
+    }
+
+    /// The next event; `None` if the database was closed. To be awaited in a task of any runtime.
+    ///
+    /// In a read-only handle nobody tells when the writer has done something: the task is woken again at
+    /// once, and so looks all the time.
+    ///
+    /// # Errors
+    /// As [`try_next`](Self::try_next).
+    pub async fn next_async(&mut self) -> Result<Option<RecordedEvent<'a>>> {
+        std::future::poll_fn(|context| Pin::new(&mut *self).poll_event(context)).await
+    }
+
+    fn poll_event(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Option<RecordedEvent<'a>>>> {
+        let this = self.get_mut();
+        loop {
+            let end = this.core.journal.end();
+            match this.try_next() {
+                Ok(None) if this.core.journal.is_closed() => return Poll::Ready(Ok(None)),
+                Ok(None) => {}
+                other => return Poll::Ready(other),
+            }
+            if this.core.read_only {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if !this.core.journal.watch_beyond(this.read_to(end), context.waker()) {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+/// Until when somebody waits, by the clock of the disk, in nanoseconds.
+#[derive(Clone, Copy)]
+struct Deadline(u64);
+
+impl Deadline {
+    fn after(core: &Core, timeout: Duration) -> Self {
+        let timeout_ns = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+        Self(core.journal.disk().monotonic_ns().saturating_add(timeout_ns))
+    }
+
+    fn left(self, core: &Core) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(core.journal.disk().monotonic_ns()))
+    }
+}
+
+/// What is there from `from` on, and the end of the chain behind it.
+fn begin<'a>(
+    core: &'a Core,
+    from: Seq,
+    filter: &Filter,
+    handle: Option<&'a Arc<Keyspace>>,
+) -> Result<(Events<'a>, Tail<'a>)> {
+    let (end, visible) = {
+        // Nothing is between what readers see and the end of the log.
+        let _following = core.following.lock();
+        let _writer = core.journal.quiesce();
+        (core.journal.end(), core.visible_seq())
+    };
+    let tail = Tail { ordinal: end.ordinal, cursor: None, offset: end.offset };
+    Ok((Events::new(core, from, filter.clone(), handle)?.end_at(visible), tail))
+}
+
+impl<'a> Tail<'a> {
+    /// The place in the segment; `None` if that is gone.
+    fn cursor(&mut self, core: &'a Core) -> Option<&mut Cursor<'a>> {
+        if self.cursor.is_none() {
+            let guard = core.journal.chain_guard(self.ordinal)?;
+            let offset = self.offset.max(guard.first_frame());
+            self.cursor = Some(Cursor::new(guard, offset));
+        }
+        self.cursor.as_mut()
+    }
+
+    /// Goes on to the next segment.
+    fn leave(&mut self) {
+        (self.ordinal, self.cursor, self.offset) = (self.ordinal + 1, None, 0);
+    }
+}
+
+impl<'a> Iterator for Subscription<'a> {
+    type Item = Result<RecordedEvent<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.next_within(WAIT) {
+                Ok(Some(event)) => return Some(Ok(event)),
+                Ok(None) if self.core.journal.is_closed() => return None,
+                Ok(None) => {}
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Subscription<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Subscription")
+            .field("next", &self.next)
+            .field("filter", &self.filter)
+            .field("has_backlog", &self.backlog.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Waits until readers see everything up to `seq`.
+pub(crate) fn wait_for(open: &Arc<Open>, seq: Seq, timeout: Duration) -> Result<bool> {
+    let deadline = Deadline::after(open.core(), timeout);
+    loop {
+        open.follow_if_read_only()?;
+        let core = open.core();
+        let end = core.journal.end();
+        if core.visible_seq() >= seq {
+            return Ok(true);
+        }
+        let left = deadline.left(core);
+        if left.is_zero() || core.journal.is_closed() {
+            return Ok(false);
+        }
+        if core.read_only {
+            std::thread::sleep(left.min(POLL));
+        } else {
+            // A commit that is not shown yet may stand in front of the end.
+            let _ = core.journal.wait_beyond(end, left.min(Duration::from_millis(10)));
+        }
+    }
+}

@@ -1,0 +1,455 @@
+//! Streams whose events are of a Rust type.
+
+use super::{
+    Appended, Category, Events, ExpectedVersion, NewEvent, RecordedEvent, StreamId, StreamReader,
+    Subscription,
+};
+use crate::{Error, Result, WriteBatch, WriteOptions};
+use annals_events::{Event, EventBuf, EventFormat, Known, Scratch};
+use annals_journal::Seq;
+use std::{cell::RefCell, fmt, ops::Deref, sync::Arc, time::Duration};
+
+thread_local! {
+    static BUFFER: RefCell<EventBuf> = RefCell::new(EventBuf::new());
+}
+/// Memory of a thread's buffer that is kept for the next event, in bytes.
+const KEEP_BYTES: usize = 1 << 20;
+
+/// The streams of a category whose events are of the type `E`. Made by
+/// [`Database::stream`](crate::Database::stream); cheap to clone.
+///
+/// ```
+/// # use annals_engine as annals;
+/// use annals::{Database, ExpectedVersion};
+/// use annals_events::Event;
+///
+/// #[derive(Event)]
+/// #[event(crate = annals_events)]
+/// enum Account {
+///     Deposited { cents: u64 },
+///     Withdrawn { cents: u64 },
+/// }
+///
+/// let db = Database::open_in_memory()?;
+/// let accounts = db.stream::<Account>("accounts")?;
+/// accounts.append("ada", &Account::Deposited { cents: 500 })?;
+/// accounts.append_expecting("ada", &Account::Withdrawn { cents: 20 }, ExpectedVersion::Exact(0))?;
+///
+/// let mut balance = 0;
+/// for event in accounts.read("ada")? {
+///     match event?.view()? {
+///         AccountView::Deposited(deposited) => balance += deposited.cents.to_native(),
+///         AccountView::Withdrawn(withdrawn) => balance -= withdrawn.cents.to_native(),
+///     }
+/// }
+/// assert_eq!(balance, 480);
+/// # Ok::<(), annals::Error>(())
+/// ```
+pub struct Streams<E> {
+    category: Category,
+    /// By the numbers of types, those that were there when this was made and that `E` knows.
+    known: Arc<[Option<Known<E>>]>,
+}
+
+impl<E: Event> Streams<E> {
+    pub(crate) fn new(category: Category) -> Result<Self> {
+        let wrong = |why: String| Error::EventTypes { category: category.name().to_owned(), why };
+        for stored in category.event_types().iter().filter(|stored| stored.layout != 0) {
+            let known =
+                E::find(&stored.name, stored.version).map_err(|error| wrong(error.to_string()))?;
+            let layout = known.event_type().fingerprint().as_u64();
+            if layout != stored.layout {
+                return Err(wrong(format!(
+                    "its events of the type `{stored}` have other fields than this build's; give the new \
+                     layout a higher version"
+                )));
+            }
+        }
+        if !category.is_read_only() {
+            for event_type in E::TYPES {
+                let (name, version) = (event_type.name(), event_type.version());
+                category.know_type(name, version, event_type.fingerprint().as_u64())?;
+            }
+        }
+        let types = category.event_types();
+        let known = types.iter().map(|stored| E::find(&stored.name, stored.version).ok()).collect();
+        Ok(Self { category, known })
+    }
+
+    #[inline]
+    fn typed<'a>(&self, event: RecordedEvent<'a>) -> TypedEvent<'a, E> {
+        TypedEvent::new(event, &self.known)
+    }
+
+    /// The category, for events as bytes, whatever their type.
+    #[must_use]
+    pub fn category(&self) -> &Category {
+        &self.category
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.category.name()
+    }
+
+    /// Appends an event to the stream `id`.
+    ///
+    /// # Errors
+    /// As [`Category::append`]; [`Error::Event`] if it cannot be archived.
+    pub fn append<'s>(&self, id: impl Into<StreamId<'s>>, event: &E) -> Result<Appended> {
+        self.append_expecting(id, event, ExpectedVersion::Any)
+    }
+
+    /// Appends an event to the stream `id` if that is as `expected`.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn append_expecting<'s>(
+        &self,
+        id: impl Into<StreamId<'s>>,
+        event: &E,
+        expected: ExpectedVersion,
+    ) -> Result<Appended> {
+        self.append_with(id, event, expected, WriteOptions::default(), |event| event)
+    }
+
+    /// Appends an event, with options and with what `dress` adds to it: ids, pairs of texts.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn append_with<'s>(
+        &self,
+        id: impl Into<StreamId<'s>>,
+        event: &E,
+        expected: ExpectedVersion,
+        options: WriteOptions,
+        dress: impl for<'n> FnOnce(NewEvent<'n>) -> NewEvent<'n>,
+    ) -> Result<Appended> {
+        with_archive(event, |data| {
+            let event = dress(NewEvent::archive(event.event_type(), data));
+            self.category.append_with(id, std::slice::from_ref(&event), expected, options)
+        })
+    }
+
+    /// Appends events to the stream `id`, all or none of them.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append); [`Error::NoEvents`] if there are none.
+    pub fn append_batch<'s>(&self, id: impl Into<StreamId<'s>>, events: &[E]) -> Result<Appended> {
+        self.append_batch_expecting(id, events, ExpectedVersion::Any)
+    }
+
+    /// Appends events to the stream `id`, all or none of them, if that is as `expected`.
+    ///
+    /// # Errors
+    /// As [`append_batch`](Self::append_batch).
+    pub fn append_batch_expecting<'s>(
+        &self,
+        id: impl Into<StreamId<'s>>,
+        events: &[E],
+        expected: ExpectedVersion,
+    ) -> Result<Appended> {
+        let archives = Archives::of(events)?;
+        let events = archives.events(events);
+        self.category.append_many(id, &events, expected)
+    }
+
+    /// Will append events to the stream `id`, when `batch` is committed, if that is then as `expected`.
+    ///
+    /// # Errors
+    /// As [`WriteBatch::append`]; [`Error::Event`] if one cannot be archived.
+    pub fn append_in<'s>(
+        &self,
+        batch: &mut WriteBatch,
+        id: impl Into<StreamId<'s>>,
+        events: &[E],
+        expected: ExpectedVersion,
+    ) -> Result<()> {
+        let archives = Archives::of(events)?;
+        batch.append(&self.category, id, &archives.events(events), expected)
+    }
+
+    /// The event of this version of the stream `id`; `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`Category::get`].
+    #[inline]
+    pub fn get<'s>(
+        &self,
+        id: impl Into<StreamId<'s>>,
+        version: u64,
+    ) -> Result<Option<TypedEvent<'_, E>>> {
+        Ok(self.category.get(id, version)?.map(|event| self.typed(event)))
+    }
+
+    /// The last event of the stream `id`; `None` if it has none.
+    ///
+    /// # Errors
+    /// As [`Category::get`].
+    pub fn last<'s>(&self, id: impl Into<StreamId<'s>>) -> Result<Option<TypedEvent<'_, E>>> {
+        Ok(self.category.last(id)?.map(|event| self.typed(event)))
+    }
+
+    /// How many events the stream `id` has had.
+    ///
+    /// # Errors
+    /// As [`Category::get`].
+    pub fn len<'s>(&self, id: impl Into<StreamId<'s>>) -> Result<u64> {
+        self.category.len(id)
+    }
+
+    /// Whether the stream `id` has events.
+    ///
+    /// # Errors
+    /// As [`Category::get`].
+    pub fn exists<'s>(&self, id: impl Into<StreamId<'s>>) -> Result<bool> {
+        self.category.exists(id)
+    }
+
+    /// Reads the stream `id` from its first event on.
+    ///
+    /// # Errors
+    /// As [`Category::read`].
+    pub fn read<'s>(&self, id: impl Into<StreamId<'s>>) -> Result<EventsOf<E, StreamReader<'_>>> {
+        Ok(EventsOf::new(self.category.read(id)?, &self.known))
+    }
+
+    /// Reads the stream `id` from `version` on.
+    ///
+    /// # Errors
+    /// As [`Category::read`].
+    pub fn read_from<'s>(
+        &self,
+        id: impl Into<StreamId<'s>>,
+        version: u64,
+    ) -> Result<EventsOf<E, StreamReader<'_>>> {
+        Ok(EventsOf::new(self.category.read(id)?.from(version), &self.known))
+    }
+
+    /// Reads the stream `id` backward, from its last event on.
+    ///
+    /// # Errors
+    /// As [`Category::read`].
+    pub fn read_back<'s>(
+        &self,
+        id: impl Into<StreamId<'s>>,
+    ) -> Result<EventsOf<E, StreamReader<'_>>> {
+        Ok(EventsOf::new(self.category.read(id)?.back(), &self.known))
+    }
+
+    /// Reads the events of all streams in the order in which they were appended, from the number `from`
+    /// on.
+    ///
+    /// # Errors
+    /// As [`Category::read_all`].
+    pub fn read_all(&self, from: Seq) -> Result<EventsOf<E, Events<'_>>> {
+        Ok(EventsOf::new(self.category.read_all(from)?, &self.known))
+    }
+
+    /// Reads the events that come from the number `from` on, and then those that are appended from now
+    /// on.
+    ///
+    /// # Errors
+    /// As [`Category::subscribe`].
+    pub fn subscribe(&self, from: Seq) -> Result<EventsOf<E, Subscription<'_>>> {
+        Ok(EventsOf::new(self.category.subscribe(from)?, &self.known))
+    }
+}
+
+impl<E> Clone for Streams<E> {
+    fn clone(&self) -> Self {
+        Self { category: self.category.clone(), known: Arc::clone(&self.known) }
+    }
+}
+
+impl<E> fmt::Debug for Streams<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Streams").field("category", &self.category.name()).finish_non_exhaustive()
+    }
+}
+
+/// Runs `work` with the archive of an event, in memory that the thread keeps for it.
+fn with_archive<E: Event, R>(event: &E, work: impl FnOnce(&[u8]) -> Result<R>) -> Result<R> {
+    let mut buffer = BUFFER.try_with(RefCell::take).unwrap_or_default();
+    let done = match event.encode(&mut buffer) {
+        Ok(()) => work(buffer.as_bytes()),
+        Err(error) => Err(error.into()),
+    };
+    buffer.clear(KEEP_BYTES);
+    let _ = BUFFER.try_with(|kept| kept.replace(buffer));
+    done
+}
+
+/// The archives of several events, one behind the other.
+#[derive(Default)]
+struct Archives {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Archives {
+    fn of<E: Event>(events: &[E]) -> Result<Self> {
+        let mut archives = Self::default();
+        archives.ends.reserve(events.len());
+        for event in events {
+            with_archive(event, |archive| {
+                archives.bytes.extend_from_slice(archive);
+                archives.ends.push(archives.bytes.len());
+                Ok(())
+            })?;
+        }
+        Ok(archives)
+    }
+
+    fn events<'a, E: Event>(&'a self, events: &[E]) -> Vec<NewEvent<'a>> {
+        let begins = std::iter::once(0).chain(self.ends.iter().copied());
+        let ranges = begins.zip(&self.ends);
+        let archives = ranges.map(|(begin, end)| &self.bytes[begin..*end]);
+        let both = events.iter().zip(archives);
+        both.map(|(event, data)| NewEvent::archive(event.event_type(), data)).collect()
+    }
+}
+
+/// An event of the type `E` as it stands in the log. What it [records](RecordedEvent) beside its data can be
+/// asked of it too.
+pub struct TypedEvent<'a, E> {
+    event: RecordedEvent<'a>,
+    known: Option<Known<E>>,
+    /// What older versions become.
+    scratch: Scratch,
+}
+
+impl<'a, E: Event> TypedEvent<'a, E> {
+    #[inline]
+    fn new(event: RecordedEvent<'a>, known: &[Option<Known<E>>]) -> Self {
+        let known = known.get(event.type_number() as usize).copied().flatten();
+        let known = known.filter(|_| event.format() == EventFormat::Archive);
+        Self { event, known, scratch: Scratch::new() }
+    }
+
+    #[inline]
+    fn known(&self) -> Result<Known<E>> {
+        self.known.map_or_else(|| self.find(), Ok)
+    }
+
+    #[cold]
+    fn find(&self) -> Result<Known<E>> {
+        let stored = self.event.event_type();
+        if self.event.format() != EventFormat::Archive {
+            let category = self.event.category().to_owned();
+            let why =
+                format!("an event of the type `{stored}` is no archive; read its data as bytes");
+            return Err(Error::EventTypes { category, why });
+        }
+        Ok(E::find(&stored.name, stored.version)?)
+    }
+
+    /// The event, read in place and checked; one of an older version is brought to the newest.
+    ///
+    /// # Errors
+    /// [`Error::Event`] if it is of a type that `E` does not know, or damaged; its bytes can still be
+    /// [had](RecordedEvent::data).
+    #[inline]
+    pub fn view(&self) -> Result<E::View<'_>> {
+        Ok(self.known()?.view(self.event.data(), &self.scratch)?)
+    }
+
+    /// The event as a value of its own.
+    ///
+    /// # Errors
+    /// As [`view`](Self::view).
+    pub fn decode(&self) -> Result<E> {
+        Ok(self.known()?.decode(self.event.data())?)
+    }
+
+    /// What was recorded.
+    #[must_use]
+    pub fn into_recorded(self) -> RecordedEvent<'a> {
+        self.event
+    }
+}
+
+impl<'a, E> Deref for TypedEvent<'a, E> {
+    type Target = RecordedEvent<'a>;
+
+    fn deref(&self) -> &RecordedEvent<'a> {
+        &self.event
+    }
+}
+
+impl<E> fmt::Debug for TypedEvent<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.event.fmt(f)
+    }
+}
+
+/// Reads events of the type `E` where `I` reads any.
+pub struct EventsOf<E, I> {
+    events: I,
+    known: Arc<[Option<Known<E>>]>,
+}
+
+impl<E: Event, I> EventsOf<E, I> {
+    fn new(events: I, known: &Arc<[Option<Known<E>>]>) -> Self {
+        Self { events, known: Arc::clone(known) }
+    }
+
+    /// What reads events of any type.
+    #[must_use]
+    pub fn into_inner(self) -> I {
+        self.events
+    }
+
+    #[inline]
+    fn typed<'a>(&self, event: RecordedEvent<'a>) -> TypedEvent<'a, E> {
+        TypedEvent::new(event, &self.known)
+    }
+}
+
+impl<'a, E: Event> EventsOf<E, Subscription<'a>> {
+    /// The next event if there is one now.
+    ///
+    /// # Errors
+    /// As [`Subscription::try_next`].
+    pub fn try_next(&mut self) -> Result<Option<TypedEvent<'a, E>>> {
+        let event = self.events.try_next()?;
+        Ok(event.map(|event| self.typed(event)))
+    }
+
+    /// The next event, for which it waits no longer than `timeout`.
+    ///
+    /// # Errors
+    /// As [`Subscription::next_within`].
+    pub fn next_within(&mut self, timeout: Duration) -> Result<Option<TypedEvent<'a, E>>> {
+        let event = self.events.next_within(timeout)?;
+        Ok(event.map(|event| self.typed(event)))
+    }
+
+    /// The next event, to be awaited; `None` if the database was closed.
+    ///
+    /// # Errors
+    /// As [`Subscription::next_async`].
+    pub async fn next_async(&mut self) -> Result<Option<TypedEvent<'a, E>>> {
+        let event = self.events.next_async().await?;
+        Ok(event.map(|event| self.typed(event)))
+    }
+}
+
+impl<'a, E: Event, I: Iterator<Item = Result<RecordedEvent<'a>>>> Iterator for EventsOf<E, I> {
+    type Item = Result<TypedEvent<'a, E>>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.events.next()? {
+            Ok(event) => Some(Ok(self.typed(event))),
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+impl<E, I: fmt::Debug> fmt::Debug for EventsOf<E, I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.events.fmt(f)
+    }
+}

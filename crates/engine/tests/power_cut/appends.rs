@@ -1,0 +1,323 @@
+//! The appends of a simulated machine, done in the database and in the model.
+
+use crate::{
+    events::{Chain, TYPES, id_of, stream_id, stream_key, type_key, type_of},
+    model::{Contents, Level, Logged, Stored, Value},
+    world::{Done, Stop, World},
+};
+use annals_engine::{
+    Appended, Category, ChangeKind, Commit, Error, ExpectedVersion, NewEvent, Seq, WriteBatch,
+    WriteOptions,
+};
+
+/// Events that are to be appended to a stream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Events {
+    pub(crate) category: u8,
+    pub(crate) stream: u8,
+    pub(crate) count: u8,
+    /// The length of each one's data.
+    pub(crate) len: u32,
+}
+
+/// What becomes of a stream as a whole.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Marking {
+    /// So many eighths of its events are given up.
+    Truncate {
+        share: u64,
+    },
+    Delete,
+    Tombstone,
+    Archive,
+    Restore,
+}
+
+/// The event of a version, with these data.
+fn event(version: u64, data: &[u8]) -> NewEvent<'_> {
+    let (name, type_version) = type_of(version);
+    let event = NewEvent::bytes(name, data).version(type_version);
+    match id_of(version) {
+        Some(id) => event.id(id).correlation(id + 1).with("version", "one that has an id"),
+        None => event,
+    }
+}
+
+impl World {
+    pub(crate) fn category_name(category: u8) -> String {
+        format!("events-{category}")
+    }
+
+    fn category(&self, category: u8) -> Result<Category, Stop> {
+        let name = Self::category_name(category);
+        self.db().open_category(&name).map_err(|error| self.stop("open a category", &error))
+    }
+
+    /// Makes the category if it is not there, and its event types known, which an append that is refused
+    /// does. Tells whether the category had to be made.
+    pub(crate) fn ensure_category(&mut self, category: u8) -> Result<bool, Stop> {
+        let name = Self::category_name(category);
+        let is_new = !self.model.now().contains_key(&name);
+        if is_new {
+            let mut state = Contents::clone(self.model.now());
+            state.insert(name.clone(), Default::default());
+            let logged = [Logged::change(ChangeKind::CreateKeyspace)];
+            self.commit(state, &logged, None, |db| db.category(&name).map(|_| None))?;
+        }
+        for of_type in TYPES {
+            let mut state = Contents::clone(self.model.now());
+            let records = state.entry(name.clone()).or_default();
+            let stored = Stored { value: Value::from([]), expires_ms: None };
+            if records.insert(type_key(of_type), stored).is_some() {
+                continue;
+            }
+            // Feeds do not show this record.
+            let logged =
+                [Logged { kind: ChangeKind::Append, key: name.clone().into(), value: None }];
+            let handle = self.category(category)?;
+            self.commit(state, &logged, None, |_| {
+                let event = NewEvent::bytes(of_type.0, b"never").version(of_type.1);
+                match handle.append("nobody's", &event, ExpectedVersion::Exact(7)) {
+                    Err(Error::VersionConflict { found: None, .. }) => Ok(None),
+                    Err(error) => Err(error),
+                    Ok(appended) => panic!("{appended:?}, to a stream that is not there"),
+                }
+            })?;
+        }
+        Ok(is_new)
+    }
+
+    fn chain(state: &Contents, events: &Events) -> Chain {
+        let records = state.get(&Self::category_name(events.category));
+        let key = stream_key(&stream_id(events.stream));
+        let stored = records.and_then(|records| records.get(&key));
+        stored.map(|stored| Chain::of(&stored.value)).unwrap_or_default()
+    }
+
+    /// Changes the state as appending does, with records from number `seq` on; returns the data, and what
+    /// the log says.
+    fn extend(
+        &mut self,
+        state: &mut Contents,
+        events: &Events,
+        seq: u64,
+    ) -> (Vec<Value>, Vec<Logged>) {
+        let mut chain = Self::chain(state, events);
+        let id = stream_id(events.stream);
+        let (mut all, mut logged) = (Vec::new(), Vec::new());
+        for index in 0..u64::from(events.count) {
+            let data = self.fresh_value(events.len);
+            let of_type = type_of(chain.len());
+            chain = chain.add(seq + index, of_type, &data);
+            let key = id.to_string().into_bytes();
+            logged.push(Logged { kind: ChangeKind::Append, key, value: Some(data.clone()) });
+            all.push(data);
+        }
+        let stored = Stored { value: chain.to_value(), expires_ms: None };
+        let records = state.entry(Self::category_name(events.category)).or_default();
+        records.insert(stream_key(&id), stored);
+        (all, logged)
+    }
+
+    /// Something that holds of a stream.
+    fn fitting(&self, chain: &Chain) -> ExpectedVersion {
+        match (self.writes_count % 3, chain.len().checked_sub(1)) {
+            (0, _) => ExpectedVersion::Any,
+            (1, Some(_)) if chain.exists() => ExpectedVersion::StreamExists,
+            (1, _) => ExpectedVersion::NoStream,
+            (_, Some(last)) => ExpectedVersion::Exact(last),
+            (_, None) => ExpectedVersion::NoStream,
+        }
+    }
+
+    /// Something that does not.
+    fn misfitting(&self, chain: &Chain) -> ExpectedVersion {
+        match (self.writes_count % 3, chain.len()) {
+            (0, _) if chain.exists() => ExpectedVersion::NoStream,
+            (0, _) => ExpectedVersion::StreamExists,
+            (1, len @ 1..) => ExpectedVersion::Exact(len),
+            (_, len @ 2..) => ExpectedVersion::Exact(len - 2),
+            _ => ExpectedVersion::Exact(u64::MAX),
+        }
+    }
+
+    pub(crate) fn append(&mut self, events: &Events, level: Option<Level>) -> Done {
+        self.ensure_category(events.category)?;
+        let handle = self.category(events.category)?;
+        let mut state = Contents::clone(self.model.now());
+        let chain = Self::chain(&state, events);
+        if chain.is_closed() {
+            return self.append_in_vain(events);
+        }
+        let len = chain.len();
+        let first_seq = self.db().last_seq().plus(1);
+        let expected = self.fitting(&chain);
+        let (data, logged) = self.extend(&mut state, events, first_seq.0);
+        let new: Vec<_> = (len..).zip(&data).map(|(version, data)| event(version, data)).collect();
+        let last_version = len + u64::from(events.count) - 1;
+        let last_seq = first_seq.plus(u64::from(events.count) - 1);
+        let wanted =
+            Appended { first_version: len, last_version, first_seq, last_seq, was_there: false };
+        self.commit(state, &logged, level, |_| {
+            let options = level.map_or(WriteOptions::default(), |level| {
+                WriteOptions::default().durability(level.durability())
+            });
+            let done = handle.append_with(stream_id(events.stream), &new, expected, options)?;
+            assert_eq!(done, wanted);
+            Ok(Some(Commit { first_seq, last_seq }))
+        })
+    }
+
+    /// An append to a stream that is not as expected changes nothing.
+    pub(crate) fn append_in_vain(&mut self, events: &Events) -> Done {
+        self.ensure_category(events.category)?;
+        let handle = self.category(events.category)?;
+        let chain = Self::chain(self.model.now(), events);
+        let len = chain.len();
+        let before = self.db().last_seq();
+        let data = vec![7; events.len as usize];
+        let count = u64::from(events.count);
+        let new: Vec<_> = (len..len + count).map(|version| event(version, &data)).collect();
+        let expected = self.misfitting(&chain);
+        match handle.append_many(stream_id(events.stream), &new, expected) {
+            Err(Error::StreamClosed { is_tombstone, .. })
+                if chain.is_closed() && is_tombstone == chain.is_tombstone =>
+            {
+                self.no_hole(before)
+            }
+            Err(Error::VersionConflict { found, .. })
+                if !chain.is_closed() && found == len.checked_sub(1) =>
+            {
+                self.no_hole(before)
+            }
+            Err(error) => Err(self.stop("append in vain", &error)),
+            Ok(done) => {
+                let what = format!("{done:?} of a stream of {len} events, {expected} expected");
+                Err(Stop::Violation(what))
+            }
+        }
+    }
+
+    fn no_hole(&self, before: Seq) -> Done {
+        let after = self.db().last_seq();
+        if before == after {
+            return Ok(());
+        }
+        Err(Stop::Violation(format!("what was refused took the numbers from {before} to {after}")))
+    }
+
+    /// Appending the last event that has an id again changes nothing.
+    pub(crate) fn append_again(&mut self, events: &Events) -> Done {
+        self.ensure_category(events.category)?;
+        let handle = self.category(events.category)?;
+        let chain = Self::chain(self.model.now(), events);
+        let Some(version) =
+            (chain.first..chain.len()).rev().find(|version| id_of(*version).is_some())
+        else {
+            return Ok(());
+        };
+        let before = self.db().last_seq();
+        let id = stream_id(events.stream);
+        let done = handle.append(id, &event(version, b"again"), ExpectedVersion::NoStream);
+        match done {
+            Ok(done) if done.was_there && done.first_version == version => self.no_hole(before),
+            Ok(done) => Err(Stop::Violation(format!("{version} again gave {done:?}"))),
+            Err(error) => Err(self.stop("append again", &error)),
+        }
+    }
+
+    /// Adds events to a batch whose record number `seq` comes next; an append that does not fit is refused
+    /// before.
+    pub(crate) fn append_in(
+        &mut self,
+        batch: &mut WriteBatch,
+        state: &mut Contents,
+        events: &Events,
+        seq: u64,
+    ) -> Result<Vec<Logged>, Stop> {
+        let handle = self.category(events.category)?;
+        let id = stream_id(events.stream);
+        let chain = Self::chain(state, events);
+        let len = chain.len();
+        let (held, held_bytes) = (batch.len(), batch.len_bytes());
+        let misfitting = self.misfitting(&chain);
+        let refused = batch.append(&handle, id.clone(), &[event(len, b"never")], misfitting);
+        let is_refused = match refused {
+            Err(Error::StreamClosed { .. }) => chain.is_closed(),
+            Err(Error::VersionConflict { .. }) => !chain.is_closed(),
+            _ => false,
+        };
+        if !is_refused || (batch.len(), batch.len_bytes()) != (held, held_bytes) {
+            return Err(Stop::Violation(format!("a batch took {refused:?}")));
+        }
+        if chain.is_closed() {
+            return Ok(Vec::new());
+        }
+        let expected = self.fitting(&chain);
+        let (data, logged) = self.extend(state, events, seq);
+        let new: Vec<_> = (len..).zip(&data).map(|(version, data)| event(version, data)).collect();
+        batch
+            .append(&handle, id, &new, expected)
+            .map_err(|error| self.stop("append in a batch", &error))?;
+        Ok(logged)
+    }
+
+    /// Truncates, deletes, archives or restores a stream.
+    pub(crate) fn mark(&mut self, category: u8, stream: u8, mark: Marking) -> Done {
+        self.ensure_category(category)?;
+        let handle = self.category(category)?;
+        let mut state = Contents::clone(self.model.now());
+        let events = Events { category, stream, count: 0, len: 0 };
+        let (id, before) = (stream_id(stream), Self::chain(&state, &events));
+        let mut chain = before.clone();
+        match mark {
+            Marking::Truncate { share } => {
+                chain.truncate_before(chain.first + (chain.len() - chain.first) * share / 8);
+            }
+            Marking::Delete => chain.truncate_before(chain.len()),
+            Marking::Tombstone => {
+                chain.truncate_before(chain.len());
+                chain.is_tombstone = true;
+            }
+            Marking::Archive => chain.is_archived = true,
+            Marking::Restore => chain.is_archived = false,
+        }
+        if chain == before {
+            // It may be noted all the same that the one event is not needed which was the newest once.
+            return Ok(());
+        }
+        let records = state.entry(Self::category_name(category)).or_default();
+        // One that never had events, and is not archived any more, is as if nobody had heard of it.
+        if chain == Chain::default() {
+            records.remove(&stream_key(&id));
+        } else {
+            records.insert(stream_key(&id), Stored { value: chain.to_value(), expires_ms: None });
+        }
+        let key = id.to_string().into_bytes();
+        let logged = [Logged { kind: ChangeKind::MarkStream, key, value: None }];
+        self.commit(state, &logged, None, |_| {
+            match mark {
+                Marking::Truncate { .. } => {
+                    let first = handle.truncate_before(&id, chain.first)?;
+                    assert_eq!(first, chain.first);
+                }
+                Marking::Delete => handle.delete(&id)?,
+                Marking::Tombstone => handle.tombstone(&id)?,
+                Marking::Archive => handle.archive(&id)?,
+                Marking::Restore => handle.restore(&id)?,
+            }
+            Ok(None)
+        })
+    }
+
+    pub(crate) fn drop_category(&mut self, category: u8) -> Done {
+        if self.ensure_category(category)? {
+            return Ok(());
+        }
+        let name = Self::category_name(category);
+        let mut state = Contents::clone(self.model.now());
+        state.remove(&name);
+        let logged = [Logged::change(ChangeKind::DropKeyspace)];
+        self.commit(state, &logged, None, |db| db.drop_keyspace(&name).map(|()| None))
+    }
+}

@@ -1,0 +1,24 @@
+//! Streams of events: what users of event stores rely on, and have been let down in.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "streams/by_number.rs"]
+mod by_number;
+#[cfg(feature = "chained-events")]
+#[path = "streams/chained.rs"]
+mod chained;
+#[path = "streams/concurrent.rs"]
+mod concurrent;
+#[path = "streams/lifecycle.rs"]
+mod lifecycle;
+#[path = "streams/persistent.rs"]
+mod persistent;
+#[path = "streams/stress.rs"]
+mod stress;
+#[cfg(feature = "chained-events")]
+#[path = "streams/tamper.rs"]
+mod tamper;
+#[path = "streams/traps.rs"]
+mod traps;
+#[path = "streams/views.rs"]
+mod views;

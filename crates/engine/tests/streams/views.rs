@@ -1,0 +1,323 @@
+//! What is made of events: projections that count each event once, whatever happens to them, and
+//! aggregates that several threads change.
+
+use annals_disk::{SimDisk, SimOptions};
+use annals_engine::{
+    Aggregate, Aggregates, Background, Category, Database, Error, ExpectedVersion, HashKeyspace,
+    NewEvent, Projection, Projector, RecordedEvent, Result, Seq, Work,
+};
+use annals_events::Event;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Numbers of a stream, summed.
+struct Sums(HashKeyspace);
+
+fn number(bytes: &[u8]) -> u64 {
+    u64::from_le_bytes(bytes.try_into().unwrap())
+}
+
+impl Projection for Sums {
+    fn handle(&mut self, event: &RecordedEvent<'_>, work: &mut Work) -> Result<()> {
+        let key = event.stream().to_string();
+        let before = work.get(&self.0, &key)?.map_or(0, |sum| number(&sum));
+        work.insert(&self.0, key, (before + number(event.data())).to_le_bytes());
+        Ok(())
+    }
+
+    fn reset(&mut self, _: &Database) -> Result<()> {
+        self.0.clear()
+    }
+}
+
+fn sums_of(keyspace: &HashKeyspace) -> Result<BTreeMap<Vec<u8>, u64>> {
+    let entries = keyspace.iter()?;
+    entries.map(|entry| entry.map(|entry| (entry.key().to_vec(), number(entry.value())))).collect()
+}
+
+/// What events in front of `end` come to.
+fn sums_until(db: &Database, end: Seq) -> Result<BTreeMap<Vec<u8>, u64>> {
+    let mut sums = BTreeMap::new();
+    for event in db.read_all(Seq::ZERO)? {
+        let event = event?;
+        if event.seq() < end {
+            *sums.entry(event.stream().to_string().into_bytes()).or_default() +=
+                number(event.data());
+        }
+    }
+    Ok(sums)
+}
+
+/// Appends, and lets the projection follow, until the power is cut or there is enough.
+fn work(disk: &SimDisk, seed: u64) -> Result<()> {
+    let db = open(disk)?;
+    let (category, sums) = (db.category("numbers")?, db.hash_keyspace("sums")?);
+    let mut projector = Projector::new(&db, "sums", Sums(sums))?;
+    for n in 0..40u64 {
+        let id = (n ^ seed) % 5;
+        category.append(id, &NewEvent::bytes("n", &n.to_le_bytes()), ExpectedVersion::Any)?;
+        if (n + seed).is_multiple_of(3) {
+            projector.step()?;
+        }
+        if (n + seed).is_multiple_of(11) {
+            db.sync()?;
+        }
+        if n == 25 && seed.is_multiple_of(7) {
+            projector.rebuild()?;
+        }
+        if n == 30 && seed.is_multiple_of(5) {
+            db.compact()?;
+        }
+    }
+    projector.catch_up()?;
+    drop(projector);
+    db.close()
+}
+
+fn open(disk: &SimDisk) -> Result<Database> {
+    let builder = Database::builder().segment_bytes(64 << 10).disk(Arc::new(disk.clone()));
+    builder.background(Background::Manual).open("db")
+}
+
+#[test]
+fn a_projection_that_is_killed_at_a_thousand_points_ends_as_a_fresh_one() -> Result<()> {
+    let mut cut_count = 0;
+    for seed in 0..1_000u64 {
+        let mut disk = SimDisk::new(SimOptions::seeded(seed));
+        for life in 0..2 {
+            disk.cut_power_at(15 + (seed * 7 + life * 31) % 160);
+            let outcome = work(&disk, seed + life);
+            cut_count += u64::from(outcome.is_err());
+            assert!(outcome.is_ok() || disk.is_power_cut(), "seed {seed}: {outcome:?}");
+            disk = disk.restart();
+        }
+        let db = open(&disk)?;
+        let sums = db.hash_keyspace("sums")?;
+        let mut projector = Projector::new(&db, "sums", Sums(sums.clone()))?;
+        // What it says it has handled is what its sums are made of, before it goes on.
+        assert_eq!(sums_of(&sums)?, sums_until(&db, projector.position())?, "seed {seed}");
+        projector.catch_up()?;
+        let fresh = db.hash_keyspace("fresh")?;
+        Projector::new(&db, "fresh", Sums(fresh.clone()))?.catch_up()?;
+        assert_eq!(sums_of(&sums)?, sums_of(&fresh)?, "seed {seed}");
+    }
+    assert!(cut_count > 1_500, "the power was cut {cut_count} times only");
+    Ok(())
+}
+
+#[test]
+fn of_two_projectors_of_a_name_one_goes_on() -> Result<()> {
+    let db = Database::open_in_memory()?;
+    let (category, sums) = (db.category("numbers")?, db.hash_keyspace("sums")?);
+    let mut one = Projector::new(&db, "sums", Sums(sums.clone()))?;
+    let mut other = Projector::new(&db, "sums", Sums(sums.clone()))?;
+    category.append(1u64, &NewEvent::bytes("n", &7u64.to_le_bytes()), ExpectedVersion::Any)?;
+    assert_eq!(one.step()?, 1);
+    for _ in 0..2 {
+        assert!(matches!(other.step(), Err(Error::Refused(_))));
+    }
+    assert_eq!(number(&sums.get("1")?.unwrap()), 7);
+    let mut anew = Projector::new(&db, "sums", Sums(sums.clone()))?;
+    category.append(1u64, &NewEvent::bytes("n", &1u64.to_le_bytes()), ExpectedVersion::Any)?;
+    assert_eq!(anew.catch_up()?, 1);
+    assert_eq!(number(&sums.get("1")?.unwrap()), 8);
+    Ok(())
+}
+
+#[derive(Event)]
+#[event(crate = annals_events)]
+enum AccountEvent {
+    Deposited { cents: u64 },
+    Withdrawn { cents: u64 },
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Account {
+    cents: u64,
+    changes_count: u64,
+}
+
+impl Aggregate for Account {
+    type Event = AccountEvent;
+
+    fn apply(&mut self, event: AccountEventView<'_>) {
+        self.changes_count += 1;
+        match event {
+            AccountEventView::Deposited(event) => self.cents += event.cents.to_native(),
+            AccountEventView::Withdrawn(event) => self.cents -= event.cents.to_native(),
+        }
+    }
+
+    fn save(&self) -> Option<Vec<u8>> {
+        Some([self.cents.to_le_bytes(), self.changes_count.to_le_bytes()].concat())
+    }
+
+    fn load(bytes: &[u8]) -> Option<Self> {
+        let (cents, changes_count) = bytes.split_at_checked(8)?;
+        let changes_count = u64::from_le_bytes(changes_count.try_into().ok()?);
+        Some(Self { cents: number(cents), changes_count })
+    }
+}
+
+#[test]
+fn an_aggregate_that_many_change_is_what_its_events_say() -> Result<()> {
+    let db = Database::open_in_memory()?;
+    let accounts = Aggregates::<Account>::new(&db, "accounts")?;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4u64)
+            .map(|thread| {
+                let accounts = &accounts;
+                scope.spawn(move || -> Result<u64> {
+                    let mut withdrawn = 0;
+                    for n in 0..200 {
+                        accounts.execute("shared", |_| {
+                            Ok(vec![AccountEvent::Deposited { cents: 10 + thread }])
+                        })?;
+                        // Never below zero, whatever the others do.
+                        let done = accounts.execute("shared", |account| {
+                            if account.cents < 15 {
+                                return Err(Error::Refused("too little".into()));
+                            }
+                            Ok(vec![AccountEvent::Withdrawn { cents: 15 }])
+                        });
+                        match done {
+                            Ok(_) => withdrawn += 15,
+                            Err(Error::Refused(_)) => {}
+                            Err(error) => return Err(error),
+                        }
+                        if n % 50 == 0 {
+                            let loaded = accounts.load("shared")?;
+                            accounts.save_snapshot("shared", &loaded)?;
+                        }
+                    }
+                    Ok(withdrawn)
+                })
+            })
+            .collect();
+        let mut withdrawn = 0;
+        for thread in threads {
+            withdrawn += thread.join().unwrap()?;
+        }
+        let deposited: u64 = (0..4).map(|thread| 200 * (10 + thread)).sum();
+        let loaded = accounts.load("shared")?;
+        assert_eq!(loaded.state.cents, deposited - withdrawn);
+        assert_eq!(loaded.state.changes_count, loaded.events_count);
+        // The same without what was saved.
+        let mut anew = Account::default();
+        for event in accounts.streams().read("shared")? {
+            anew.apply(event?.view()?);
+        }
+        assert_eq!(anew, loaded.state);
+        Ok::<(), Error>(())
+    })
+}
+
+#[derive(Event)]
+#[event(name = "placed", crate = annals_events)]
+struct Placed {
+    item: String,
+}
+
+#[derive(Event)]
+#[event(name = "placed", crate = annals_events)]
+struct OtherPlaced {
+    item: u64,
+    count: u64,
+}
+
+#[derive(Event)]
+#[event(name = "placed", version = 2, from(1 = Placed), crate = annals_events)]
+struct NewPlaced {
+    item: String,
+    count: u64,
+}
+
+impl From<Placed> for NewPlaced {
+    fn from(old: Placed) -> Self {
+        Self { item: old.item, count: 1 }
+    }
+}
+
+#[derive(Event)]
+#[event(crate = annals_events)]
+struct Unrelated {
+    n: u64,
+}
+
+#[test]
+fn a_category_is_opened_for_its_own_events_only() -> Result<()> {
+    let db = Database::open_in_memory()?;
+    let placed = db.stream::<Placed>("orders")?;
+    placed.append(1u64, &Placed { item: "apple".into() })?;
+    for error in [
+        db.stream::<OtherPlaced>("orders").map(drop).unwrap_err(),
+        db.stream::<Unrelated>("orders").map(drop).unwrap_err(),
+    ] {
+        assert!(matches!(error, Error::EventTypes { .. }), "{error}");
+    }
+    // One that knows what its events became reads both.
+    let newer = db.stream::<NewPlaced>("orders")?;
+    newer.append(1u64, &NewPlaced { item: "pear".into(), count: 3 })?;
+    let read: Vec<(String, u64)> = newer
+        .read(1u64)?
+        .map(|event| {
+            let event = event?;
+            let view = event.view()?;
+            Ok((view.item.to_string(), view.count.to_native()))
+        })
+        .collect::<Result<_>>()?;
+    assert_eq!(read, [("apple".to_owned(), 1), ("pear".to_owned(), 3)]);
+    // One that does not is told so, not misled.
+    assert!(db.stream::<Placed>("orders").is_err());
+    assert!(placed.get(1u64, 1)?.unwrap().view().is_err());
+    // Bytes and archives live side by side.
+    let category: &Category = newer.category();
+    category.append(1u64, &NewEvent::json("note", "{}"), ExpectedVersion::Any)?;
+    let newer = db.stream::<NewPlaced>("orders")?;
+    let note = newer.last(1u64)?.unwrap();
+    assert!(note.view().is_err());
+    assert_eq!(note.data(), b"{}");
+    Ok(())
+}
+
+#[test]
+fn an_aggregate_that_was_deleted_begins_anew_and_one_that_was_truncated_goes_on() -> Result<()> {
+    let db = Database::open_in_memory()?;
+    let accounts = Aggregates::<Account>::new(&db, "accounts")?;
+    let deposit = |cents| move |_: &Account| Ok(vec![AccountEvent::Deposited { cents }]);
+    for id in [1u64, 2, 3] {
+        for _ in 0..10 {
+            accounts.execute(id, deposit(5))?;
+        }
+        accounts.save_snapshot(id, &accounts.load(id)?)?;
+    }
+    let category = accounts.streams().category();
+    category.truncate_before(1u64, 10)?;
+    assert_eq!(accounts.load(1u64)?.state.cents, 50, "the snapshot has what was given up");
+    assert_eq!(accounts.execute(1u64, deposit(1))?.state.cents, 51);
+    category.delete(2u64)?;
+    assert_eq!(accounts.load(2u64)?.state, Account::default());
+    let again = accounts.execute(2u64, deposit(1))?;
+    assert_eq!((again.state.cents, again.events_count), (1, 11));
+    accounts.save_snapshot(2u64, &again)?;
+    assert_eq!(accounts.execute(2u64, deposit(1))?.state.cents, 2);
+    // Without a snapshot nobody can tell.
+    let incomplete = Aggregates::<Account>::new(&db, "others")?;
+    for _ in 0..5 {
+        incomplete.execute(1u64, deposit(5))?;
+    }
+    incomplete.streams().category().truncate_before(1u64, 3)?;
+    let refused = incomplete.load(1u64).unwrap_err();
+    assert!(matches!(refused, Error::AggregateIncomplete { first: 3, .. }), "{refused}");
+    // Nor is a snapshot of a category of the same name believed that was dropped.
+    incomplete.save_snapshot(2u64, &accounts.load(1u64)?)?;
+    db.drop_keyspace("others")?;
+    let anew = Aggregates::<Account>::new(&db, "others")?;
+    for _ in 0..20 {
+        anew.execute(2u64, deposit(1))?;
+    }
+    assert_eq!(anew.load(2u64)?.state.cents, 20);
+    category.tombstone(3u64)?;
+    let refused = accounts.execute(3u64, deposit(1)).unwrap_err();
+    assert!(matches!(refused, Error::StreamClosed { is_tombstone: true, .. }), "{refused}");
+    Ok(())
+}
