@@ -18,6 +18,35 @@ use crate::{
 };
 use annals_journal::{Address, Kind, Look, Match, SegmentGuard, pin};
 
+/// Lets tests do something between the two looks from which a walk begins.
+#[cfg(test)]
+pub(super) mod meanwhile {
+    use std::cell::RefCell;
+
+    thread_local! {
+        static DEED: RefCell<Option<Box<dyn FnMut()>>> = const { RefCell::new(None) };
+    }
+
+    /// Each walk of the thread does this on its way, until `walk` is over.
+    pub(in crate::streams) fn each_time<R>(
+        deed: impl FnMut() + 'static,
+        walk: impl FnOnce() -> R,
+    ) -> R {
+        DEED.set(Some(Box::new(deed)));
+        let outcome = walk();
+        DEED.take();
+        outcome
+    }
+
+    pub(super) fn run() {
+        // What it does may walk itself.
+        if let Some(mut deed) = DEED.take() {
+            deed();
+            DEED.set(Some(deed));
+        }
+    }
+}
+
 /// A stream, as its category's tables know it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stream<'a> {
@@ -182,8 +211,14 @@ impl Core {
         if let Some(found) = self.event_of(stream, waypoints, waypoint) {
             return Ok(Some(found));
         }
+        #[cfg(test)]
+        meanwhile::run();
         let Some(newest) = self.newest_event(stream)? else { return Ok(None) };
         if newest.version() > waypoint {
+            // The stream may have grown past it since it was looked for: then it is there now.
+            if let Some(found) = self.event_of(stream, waypoints, waypoint) {
+                return Ok(Some(found));
+            }
             // Log compaction has left the span out, or its waypoint is damaged. To walk there from the newest event
             // would be to walk through all of the stream.
             let damage = self.damage_of(stream, waypoints, waypoint);
