@@ -27,6 +27,9 @@ mod persistent;
 mod pieces;
 mod plan;
 mod projection;
+#[cfg(test)]
+#[path = "streams/races_test.rs"]
+mod races_test;
 mod reader;
 mod retire;
 mod scan;

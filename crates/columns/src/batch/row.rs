@@ -1,0 +1,170 @@
+//! Adding one event to a batch.
+
+use super::{Batch, ROWS_MAX, TEXT_BYTES_MAX, column::Values};
+use crate::{Error, Result, ValueType};
+
+/// An event that is being added to a [`Batch`]. Until [`finish`](Self::finish) it is not there; what is
+/// dropped leaves nothing.
+///
+/// Fields are named by their index in the schema and may come in any order.
+#[derive(Debug)]
+#[must_use = "an event is added by `finish`"]
+pub struct RowBuilder<'b> {
+    batch: &'b mut Batch,
+}
+
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident, $type:ty, $variant:ident, $as_kept:expr) => {
+        $(#[$doc])*
+        ///
+        /// # Errors
+        /// [`Error::NoField`], [`Error::WrongType`] or [`Error::Twice`]; the event is dropped then.
+        #[inline]
+        pub fn $name(&mut self, field: usize, value: $type) -> Result<&mut Self> {
+            let rows = self.batch.rows;
+            match self.batch.columns.get_mut(field) {
+                Some(column) if column.len() == rows => match &mut column.values {
+                    Values::$variant(values) => {
+                        let as_kept: fn($type) -> $type = $as_kept;
+                        values.push(as_kept(value));
+                        column.mark_present();
+                        Ok(self)
+                    }
+                    _ => Err(self.refuse(field, ValueType::$variant)),
+                },
+                _ => Err(self.refuse(field, ValueType::$variant)),
+            }
+        }
+    };
+}
+
+impl<'b> RowBuilder<'b> {
+    pub(super) fn new(batch: &'b mut Batch) -> Self {
+        Self { batch }
+    }
+
+    number!(
+        /// A time or a metric.
+        i64, i64, I64, |value| value
+    );
+    number!(
+        /// A metric with a fraction.
+        f64, f64, F64, canonical
+    );
+    number!(
+        /// A counter of 64 bits.
+        u64, u64, U64, |value| value
+    );
+    number!(
+        /// A counter of 32 bits or a latency.
+        u32, u32, U32, |value| value
+    );
+    number!(
+        /// A status or flags.
+        u16, u16, U16, |value| value
+    );
+
+    /// A dimension, a label or an id.
+    ///
+    /// # Errors
+    /// [`Error::NoField`], [`Error::WrongType`], [`Error::Twice`] or [`Error::TooLarge`]; the event is dropped
+    /// then.
+    #[inline]
+    pub fn text(&mut self, field: usize, text: &str) -> Result<&mut Self> {
+        let rows = self.batch.rows;
+        match self.batch.columns.get_mut(field) {
+            Some(column) if column.len() == rows => match &mut column.values {
+                Values::Text(texts)
+                    if text.len() <= TEXT_BYTES_MAX
+                        && texts.bytes_count() + text.len() <= u32::MAX as usize =>
+                {
+                    texts.push(text);
+                    column.mark_present();
+                    Ok(self)
+                }
+                Values::Text(_) => {
+                    let is_long = text.len() > TEXT_BYTES_MAX;
+                    self.batch.drop_row();
+                    Err(self.batch.too_large(field, is_long, text.len()))
+                }
+                _ => Err(self.refuse(field, ValueType::Text)),
+            },
+            _ => Err(self.refuse(field, ValueType::Text)),
+        }
+    }
+
+    /// A dimension, a label or an id from bytes that may not be UTF-8.
+    ///
+    /// # Errors
+    /// [`Error::NotUtf8`] with the field's name, and those of [`text`](Self::text); the event is dropped then.
+    pub fn text_bytes(&mut self, field: usize, bytes: &[u8]) -> Result<&mut Self> {
+        match str::from_utf8(bytes) {
+            Ok(text) => self.text(field, text),
+            Err(_) => {
+                self.batch.drop_row();
+                Err(Error::NotUtf8 { field: self.batch.name_of(field) })
+            }
+        }
+    }
+
+    /// Adds the event. Optional fields that were not given are absent.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] if another field was not given, [`Error::TooLarge`] if the batch is full; the event
+    /// was not added then.
+    pub fn finish(self) -> Result<()> {
+        let rows = self.batch.rows;
+        if rows == ROWS_MAX {
+            let (what, size, limit) = ("a batch".to_owned(), rows as u64 + 1, ROWS_MAX as u64);
+            return Err(Error::TooLarge { what, size, limit });
+        }
+        for at in 0..self.batch.columns.len() {
+            let column = &mut self.batch.columns[at];
+            if column.len() == rows {
+                if column.present.is_none() {
+                    return Err(Error::Missing { field: self.batch.name_of(at) });
+                }
+                column.push_absent();
+            }
+        }
+        self.batch.rows += 1;
+        Ok(())
+    }
+
+    /// Why a value was not taken; what the event had so far is dropped.
+    #[cold]
+    fn refuse(&mut self, field: usize, given: ValueType) -> Error {
+        let batch = &mut *self.batch;
+        let rows = batch.rows;
+        let count = batch.columns.len();
+        let Some(column) = batch.columns.get(field) else {
+            batch.drop_row();
+            return Error::NoField { index: field, count };
+        };
+        let is_twice = column.len() != rows;
+        batch.drop_row();
+        let expected = batch.schema.fields()[field].value_type();
+        let name = batch.name_of(field);
+        if expected == given && is_twice {
+            return Error::Twice { field: name };
+        }
+        Error::WrongType { field: name, expected, given }
+    }
+}
+
+impl Drop for RowBuilder<'_> {
+    fn drop(&mut self) {
+        self.batch.drop_row();
+    }
+}
+
+/// The one way in which a number is kept: zeroes are equal, and so is all that is not a number.
+fn canonical(value: f64) -> f64 {
+    if value.is_nan() {
+        f64::NAN
+    } else if value == 0.0 {
+        0.0
+    } else {
+        value
+    }
+}
