@@ -302,7 +302,11 @@ fn streams_that_are_truncated_have_no_gap_but_in_front() {
                         }
                         next = Some(version + 1);
                     }
-                    assert!(next.unwrap_or(0) >= known.next_version);
+                    if next.unwrap_or(0) < known.next_version {
+                        // A slow reader: the rest was truncated before it came there.
+                        let first = category.info(stream).unwrap().first_version;
+                        assert!(first >= known.next_version, "{next:?}, {known:?}, {first}");
+                    }
                     let mut last = None;
                     for event in category.read(stream).unwrap().back() {
                         let version = event.unwrap().version();
