@@ -7,7 +7,8 @@ mod column;
 mod row;
 
 pub use codec::BATCH_VERSION;
-use column::{Column, Texts, Values};
+use column::Texts;
+pub(crate) use column::{Column, Values};
 pub use row::RowBuilder;
 
 use crate::{Error, Result, Schema, Value};
@@ -52,7 +53,7 @@ impl PartialEq for Batch {
 }
 
 /// Whether two values are kept as the same.
-fn same(one: Value<'_>, other: Value<'_>) -> bool {
+pub(crate) fn same(one: Value<'_>, other: Value<'_>) -> bool {
     match (one, other) {
         (Value::F64(one), Value::F64(other)) => one.total_cmp(&other).is_eq(),
         _ => one == other,
@@ -167,6 +168,10 @@ impl Batch {
             Values::I64(times) => Some(times),
             _ => None,
         }
+    }
+
+    pub(crate) fn columns(&self) -> &[Column] {
+        &self.columns
     }
 
     /// Drops what an event that is not finished has.

@@ -1,6 +1,6 @@
 //! What can go wrong with events by column, and what to do about it.
 
-use crate::{Schema, ValueType};
+use crate::{PartIdentity, Schema, ValueType};
 use std::sync::Arc;
 
 /// The result of an operation on events by column.
@@ -120,6 +120,74 @@ pub enum Error {
         /// The version this build knows.
         expected: u16,
     },
+
+    /// Bytes of a part are not what was written. The rest stays readable.
+    #[error(
+        "the part is damaged at byte {offset}, in its {section}: {what}; restore it from a backup"
+    )]
+    Damaged {
+        /// What is damaged, for people.
+        section: String,
+        /// The byte offset of the damaged section in the part.
+        offset: u64,
+        /// What does not hold there.
+        what: &'static str,
+    },
+
+    /// Bytes are something else than a part.
+    #[error("this is not a part; put the right file back or restore it from a backup")]
+    NotAPart,
+
+    /// A part was written with the other byte order.
+    #[error(
+        "the part was written with the other byte order; open it on a machine like the one that wrote it"
+    )]
+    ByteOrder,
+
+    /// A part is another one than expected.
+    #[error("this is part {} of the database {:016x}, not part {} of {:016x}; put the right file back or restore \
+        a backup", found.number, found.database_id, expected.number, expected.database_id)]
+    OtherPart {
+        /// Which it is.
+        found: PartIdentity,
+        /// Which it should be.
+        expected: PartIdentity,
+    },
+
+    /// A part was to be made of no events.
+    #[error("a part has at least one event, and none was added")]
+    NoRows,
+
+    /// A row was asked for that a part does not have.
+    #[error("the part has {count} rows, and no row {row}")]
+    NoRow {
+        /// The row that was asked for.
+        row: u32,
+        /// How many there are.
+        count: usize,
+    },
+
+    /// Rows by their values were asked for, of a field for which there are no lists of rows.
+    #[error(
+        "there are no lists of rows for the field `{field}`; make it a dimension with a filter"
+    )]
+    NotIndexed {
+        /// The field.
+        field: String,
+    },
+}
+
+impl Error {
+    /// Whether bytes are not what was written.
+    ///
+    /// ```
+    /// use annals_columns::Error;
+    /// assert!(!Error::NoRows.is_damage());
+    /// ```
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::NotAPart | Self::OtherPart { .. })
+    }
 }
 
 fn of_field(field: Option<&str>) -> String {

@@ -1,7 +1,7 @@
 //! Entry points for fuzz targets and property tests: each takes any bytes, decodes them, and asserts what must
 //! hold of whatever comes out. None of it is for users.
 
-use crate::{Batch, Dimension, Role, Schema};
+use crate::{Batch, Dimension, Part, PartBuilder, PartIdentity, PartView, Role, Schema, part};
 use std::sync::Arc;
 
 /// A schema: an error, or one that has the same bytes again.
@@ -25,6 +25,72 @@ pub fn batch(bytes: &[u8]) {
     let mut again = Vec::new();
     batch.encode(&mut again);
     assert_eq!(Batch::decode(&schema, &again).as_ref(), Ok(&batch));
+}
+
+/// The part that the samples are.
+pub const PART: PartIdentity = PartIdentity { database_id: 7, number: 3 };
+
+/// A part, as it is and with its checksums made right: opening it is an error, or a part that can be read in every way and
+/// answers with values or errors.
+pub fn part(bytes: &[u8]) {
+    let read = |bytes: &[u8]| {
+        if let Ok(part) = Part::open(bytes, PART) {
+            read_part(part.view());
+        }
+    };
+    read(bytes);
+    let mut mended = bytes.to_vec();
+    part::mend(&mut mended, PART);
+    read(&mended);
+}
+
+/// Rows of a part that are read: a damaged one may say that it has millions.
+const ROWS_READ: u32 = 2_000;
+
+fn read_part(part: PartView<'_>) {
+    let count = part.rows_count() as u32;
+    for row in (0..count).take(ROWS_READ as usize).chain([count - 1]) {
+        let _ = (part.rows(&[row]), part.arrival(row));
+    }
+    assert!(part.rows(&[count]).is_err() && part.arrival(count).is_err());
+    for ts in [i64::MIN, 0, 1_795_000_000_000_000_000, i64::MAX] {
+        if let Ok(row) = part.first_since(ts) {
+            assert!(row <= count);
+        }
+    }
+    let _ = part.time_range();
+    for (index, field) in part.schema().fields().iter().enumerate() {
+        let _ = (part.totals(index), part.bounds(index));
+        for text in ["", "user 001", field.name()] {
+            if let Ok(Some(rows)) = part.dimension_rows(index, text) {
+                let _ = (rows.rows().take(100_000).count(), rows.contains(7));
+            }
+        }
+    }
+    for status in [0, 200, 500] {
+        if let Ok(Some(rows)) = part.status_rows(status) {
+            let _ = rows.rows().take(100_000).count();
+        }
+    }
+    for id in ["", "ev-00000000000-0000"] {
+        let _ = part.find_id(id);
+    }
+    if count <= ROWS_READ {
+        part.verify(&mut |damage| assert!(damage.is_damage()));
+    }
+}
+
+/// A part that is right, for mutations to start from.
+///
+/// # Panics
+/// Never: it can be.
+#[must_use]
+pub fn sample_part(rows: u64) -> Vec<u8> {
+    let mut batch = Batch::new(sample_schema());
+    (0..rows).for_each(|n| add_sample_row(&mut batch, n));
+    let mut builder = PartBuilder::new(sample_schema(), PART);
+    builder.add(&batch, 1_000).expect("the sample's schema");
+    builder.finish().expect("there are rows")
 }
 
 /// A schema with something of everything.

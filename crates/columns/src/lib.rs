@@ -1,7 +1,8 @@
 //! Wide events by column for the Annals data engine.
 //!
 //! An event is a row of a [`Schema`]: a time, a metric, counters, latencies, a status, flags, strings to
-//! group by (*dimensions*), strings to keep (*labels*) and an id. Rows are collected in a [`Batch`].
+//! group by (*dimensions*), strings to keep (*labels*) and an id. Rows are collected in a [`Batch`], and kept in a
+//! [`Part`].
 //!
 //! What this crate is not: it knows no journal and no files. Who uses it makes rows durable.
 //!
@@ -33,12 +34,18 @@ mod bits;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
+mod kernels;
 mod number;
+mod part;
 mod schema;
 mod value;
 
 pub use batch::{BATCH_VERSION, Batch, ROWS_MAX, RowBuilder, TEXT_BYTES_MAX};
 pub use error::{Error, Result};
+pub use kernels::Mask;
+pub use part::{
+    CHUNK_ROWS, PART_VERSION, Part, PartBuilder, PartIdentity, PartView, RowSet, Rows, Totals,
+};
 pub use schema::{
     COUNTERS_MAX, DIMENSIONS_MAX, Dimension, FLAGS_MAX, Field, LABELS_MAX, Mapping, Role, Schema,
     SchemaBuilder,

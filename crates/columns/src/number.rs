@@ -1,5 +1,11 @@
 //! Numbers in bytes, little-endian, where the bytes may be fewer than they should.
 
+/// Two bytes at `at`.
+#[inline(always)]
+pub(crate) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
 /// Four bytes at `at`.
 #[inline(always)]
 pub(crate) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {

@@ -11,10 +11,11 @@ fn cases(count: u32) -> ProptestConfig {
 
 /// Changes some bytes of `right` and cuts it off.
 fn mutate(right: &[u8], check: impl Fn(&[u8])) {
+    let count = if right.len() > 4_000 { 1_500 } else { 5_000 };
     check(right);
     let change = (0..right.len(), any::<u8>());
     let strategy = (prop::collection::vec(change, 1..5), 0..right.len() * 3);
-    let mut runner = prop::test_runner::TestRunner::new(cases(5_000));
+    let mut runner = prop::test_runner::TestRunner::new(cases(count));
     runner
         .run(&strategy, |(changes, keep)| {
             let mut bytes = right.to_vec();
@@ -35,6 +36,7 @@ proptest! {
     fn random_bytes(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         fuzzing::schema(&bytes);
         fuzzing::batch(&bytes);
+        fuzzing::part(&bytes);
     }
 }
 
@@ -48,4 +50,11 @@ fn mutated_batches() {
     let mut bytes = Vec::new();
     fuzzing::sample_batch().encode(&mut bytes);
     mutate(&bytes, fuzzing::batch);
+}
+
+#[test]
+fn mutated_parts() {
+    for rows in [1, 20, 300] {
+        mutate(&fuzzing::sample_part(rows), fuzzing::part);
+    }
 }

@@ -1,7 +1,7 @@
 //! Adding one event to a batch.
 
 use super::{Batch, ROWS_MAX, TEXT_BYTES_MAX, column::Values};
-use crate::{Error, Result, ValueType};
+use crate::{Error, Field, Result, Value, ValueType};
 
 /// An event that is being added to a [`Batch`]. Until [`finish`](Self::finish) it is not there; what is
 /// dropped leaves nothing.
@@ -103,6 +103,40 @@ impl<'b> RowBuilder<'b> {
             Err(_) => {
                 self.batch.drop_row();
                 Err(Error::NotUtf8 { field: self.batch.name_of(field) })
+            }
+        }
+    }
+
+    /// A value of any type; an absent one is not given at all.
+    ///
+    /// # Errors
+    /// Those of the method for its type; [`Error::WrongType`] also for a number that the field has no room for. The
+    /// event is dropped then.
+    ///
+    /// ```
+    /// use annals_columns::{Batch, Role, Schema, Value};
+    /// use std::sync::Arc;
+    /// let schema = Schema::builder(1).with("status", Role::Status).build()?;
+    /// let mut batch = Batch::new(Arc::new(schema));
+    /// assert!(batch.row().value(0, Value::U64(65_536)).is_err());
+    /// let mut row = batch.row();
+    /// row.value(0, Value::U64(200))?;
+    /// row.finish()?;
+    /// # Ok::<(), annals_columns::Error>(())
+    /// ```
+    pub fn value(&mut self, field: usize, value: Value<'_>) -> Result<&mut Self> {
+        match value {
+            Value::Absent => Ok(self),
+            Value::I64(number) => self.i64(field, number),
+            Value::F64(number) => self.f64(field, number),
+            Value::Text(text) => self.text(field, text),
+            Value::U64(number) => {
+                let kept = self.batch.schema.fields().get(field).map(Field::value_type);
+                match (kept, u32::try_from(number), u16::try_from(number)) {
+                    (Some(ValueType::U32), Ok(number), _) => self.u32(field, number),
+                    (Some(ValueType::U16), _, Ok(number)) => self.u16(field, number),
+                    _ => self.u64(field, number),
+                }
             }
         }
     }

@@ -1,0 +1,75 @@
+//! Reading a column of numbers.
+
+use super::{
+    CHUNK_ROWS, PAGE_CHUNKS, PartView,
+    meta::NumberMeta,
+    numbers::{ENTRY_BYTES, Numbers},
+    row_set::RowSet,
+    zones::{Sums, Zones},
+};
+use crate::Result;
+
+/// A column of numbers that is being read.
+///
+/// What is kept of a number is its *image* less the column's base, divided by its step: numbers without sign, in the
+/// order of the values. Questions are asked and answered of what is kept, and values made of answers only.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NumberColumn<'p> {
+    view: PartView<'p>,
+    meta: &'p NumberMeta,
+    entries: &'p [[u8; ENTRY_BYTES]],
+}
+
+impl<'p> NumberColumn<'p> {
+    pub(super) fn new(view: PartView<'p>, meta: &'p NumberMeta) -> Result<Self> {
+        let (entries, _) = view.section(meta.chunks)?.as_chunks();
+        let entries = entries
+            .get(..view.chunks_count())
+            .ok_or_else(|| view.contradicts(meta.chunks, "there are fewer chunks than rows"))?;
+        Ok(Self { view, meta, entries })
+    }
+
+    pub(crate) fn meta(&self) -> &'p NumberMeta {
+        self.meta
+    }
+
+    /// The numbers of a chunk.
+    #[inline]
+    pub(crate) fn chunk(&self, at: usize) -> Result<Numbers<'p>> {
+        let ordinal = self.meta.pages.wrapping_add((at / PAGE_CHUNKS) as u32);
+        let page = self.view.section(ordinal)?;
+        let numbers = self.entries.get(at).and_then(|entry| Numbers::new(entry, page));
+        numbers.ok_or_else(|| self.view.contradicts(ordinal, "a chunk of numbers makes no sense"))
+    }
+
+    /// The number of a row, as it is kept.
+    #[inline]
+    pub(crate) fn get(&self, row: u32) -> Result<u64> {
+        Ok(self.chunk(row as usize / CHUNK_ROWS)?.get(row as usize % CHUNK_ROWS))
+    }
+
+    /// The image of what is kept.
+    #[inline(always)]
+    pub(crate) fn image(&self, kept: u64) -> u64 {
+        self.meta.base.wrapping_add(self.meta.step.wrapping_mul(kept))
+    }
+
+    /// The lowest number kept whose image is `image` or more; `None` if there is none.
+    pub(crate) fn at_least(&self, image: u64) -> Option<u64> {
+        let kept = image.saturating_sub(self.meta.base).div_ceil(self.meta.step);
+        (kept <= self.meta.top).then_some(kept)
+    }
+
+    /// What is known of the chunks.
+    pub(crate) fn zones(&self, sums: Sums) -> Result<Zones<'p>> {
+        let (meta, view) = (self.meta, self.view);
+        let bytes = view.section(meta.zones)?;
+        Zones::new(bytes, view.rows_count(), meta.top, sums, meta.present.is_some())
+            .ok_or_else(|| view.contradicts(meta.zones, "there are fewer zones than chunks"))
+    }
+
+    /// Which rows have a number; `None`: all.
+    pub(crate) fn present(&self) -> Result<Option<RowSet<'p>>> {
+        self.view.row_set(self.meta.present)
+    }
+}

@@ -1,0 +1,109 @@
+//! The different strings of a column, in their order: a string's *code* is its place.
+
+use crate::number::u32_at;
+
+const HEAD_BYTES: usize = 8;
+
+/// The different strings of a column.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dictionary<'p> {
+    ends: &'p [[u8; 4]],
+    text: &'p [u8],
+}
+
+impl<'p> Dictionary<'p> {
+    /// A dictionary of `count` strings; `None` if there is none.
+    pub(crate) fn new(bytes: &'p [u8], count: usize) -> Option<Self> {
+        if u32_at(bytes, 0)? as usize != count {
+            return None;
+        }
+        let (ends, _) = bytes.get(HEAD_BYTES..)?.as_chunks::<4>();
+        let ends = ends.get(..count)?;
+        Some(Self { ends, text: bytes.get(HEAD_BYTES + 4 * count..)? })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn bytes(&self, code: usize) -> Option<&'p [u8]> {
+        let end = |code: usize| Some(u32::from_le_bytes(*self.ends.get(code)?) as usize);
+        let start = if code == 0 { 0 } else { end(code - 1)? };
+        self.text.get(start..end(code)?)
+    }
+
+    /// The string of a code.
+    #[inline]
+    pub(crate) fn get(&self, code: u64) -> Option<&'p str> {
+        str::from_utf8(self.bytes(usize::try_from(code).ok()?)?).ok()
+    }
+
+    /// How many strings are before `text`.
+    fn rank(&self, is_before: impl Fn(&[u8]) -> bool) -> usize {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.bytes(middle).is_some_and(&is_before) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+
+    /// The code of a string.
+    pub(crate) fn find(&self, text: &str) -> Option<u64> {
+        let at = self.rank(|found| found < text.as_bytes());
+        (self.bytes(at)? == text.as_bytes()).then_some(at as u64)
+    }
+
+    #[cfg(test)]
+    /// The codes of all strings that begin with `prefix`: the first, and the one behind the last.
+    pub(crate) fn find_prefix(&self, prefix: &str) -> (u64, u64) {
+        let prefix = prefix.as_bytes();
+        let first = self.rank(|found| found < prefix);
+        let behind = self.rank(|found| found < prefix || found.starts_with(prefix));
+        (first as u64, behind as u64)
+    }
+}
+
+/// Appends a dictionary of these strings, which are in order, each once.
+pub(crate) fn encode(texts: &[&str], out: &mut Vec<u8>) {
+    out.extend_from_slice(&(texts.len() as u32).to_le_bytes());
+    out.extend_from_slice(&[0; 4]);
+    let mut end = 0u32;
+    for text in texts {
+        end += text.len() as u32;
+        out.extend_from_slice(&end.to_le_bytes());
+    }
+    texts.iter().for_each(|text| out.extend_from_slice(text.as_bytes()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_are_found_by_code_by_themselves_and_by_what_they_begin_with() {
+        let texts = ["", "a", "ab", "abc", "b", "ba", "\u{e9}"];
+        let mut bytes = Vec::new();
+        encode(&texts, &mut bytes);
+        let dictionary = Dictionary::new(&bytes, 7).expect("a dictionary");
+        for (code, text) in (0..).zip(texts) {
+            assert_eq!((dictionary.get(code), dictionary.find(text)), (Some(text), Some(code)));
+        }
+        assert_eq!((dictionary.get(7), dictionary.find("aa")), (None, None));
+        for (prefix, expected) in
+            [("", (0, 7)), ("a", (1, 4)), ("ab", (2, 4)), ("c", (6, 6)), ("zz", (6, 6))]
+        {
+            assert_eq!(dictionary.find_prefix(prefix), expected, "{prefix}");
+        }
+        assert!(Dictionary::new(&bytes, 6).is_none());
+        for len in 0..bytes.len() {
+            if let Some(cut) = Dictionary::new(&bytes[..len], 7) {
+                let _ = (cut.get(6), cut.find("ab"), cut.find_prefix("b"));
+            }
+        }
+    }
+}

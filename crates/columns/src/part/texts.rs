@@ -1,0 +1,467 @@
+//! The strings of a chunk that are not in a dictionary: how they are written down, and how each is reached.
+//!
+//! Ids are mostly numbers in letters: some places are the same in all of them, and the others are of a few letters.
+//! Those are written in as few bits as these letters need, and each string is still reached by itself. Longer text is
+//! compressed, a chunk at a time, where that pays.
+
+use super::numbers::{ENTRY_BYTES, UNIT};
+use crate::{
+    bits::Bits,
+    number::{u16_at, u32_at},
+};
+use std::borrow::Cow;
+
+const PLAIN: u8 = 0;
+const LZ4: u8 = 1;
+const SAME_LENGTH: u8 = 2;
+const LETTERS: u8 = 3;
+
+/// A reader believes that text was so many times what it is compressed: LZ4 cannot do better.
+const RATIO_MAX: usize = 255;
+/// Text of fewer bytes is not compressed: it would have to be decompressed for each look at one string.
+const LZ4_FROM_BYTES: usize = 1_024;
+/// So many different letters are written in fewer than eight bits.
+const LETTERS_MAX: usize = 128;
+
+/// The strings of a chunk.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Texts<'p> {
+    count: usize,
+    way: Way<'p>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Way<'p> {
+    Plain(Plain<'p>),
+    /// Plain text compressed: its bytes, how many they were, and the rest of what plain text says.
+    Lz4 {
+        bytes: &'p [u8],
+        raw_bytes: usize,
+        width: u8,
+        text_bytes: usize,
+    },
+    SameLength {
+        template: &'p [u8],
+        varying: &'p [u8],
+        varying_count: usize,
+        letters: Letters<'p>,
+    },
+    Letters {
+        ends: Ends<'p>,
+        prefix: &'p [u8],
+        letters: Letters<'p>,
+    },
+}
+
+/// Strings one behind the other.
+#[derive(Clone, Copy, Debug)]
+struct Plain<'p> {
+    ends: Ends<'p>,
+    text: &'p [u8],
+}
+
+/// Where each of several strings ends.
+#[derive(Clone, Copy, Debug)]
+struct Ends<'p> {
+    bytes: &'p [u8],
+    width: u8,
+    /// Of width 0: the length of each.
+    stride: usize,
+}
+
+impl<'p> Ends<'p> {
+    /// Ends of `count` strings, `total` long together, in front of `bytes`.
+    fn take(bytes: &mut &'p [u8], count: usize, width: u8, total: usize) -> Option<Self> {
+        if !matches!(width, 0 | 1 | 2 | 4) {
+            return None;
+        }
+        let taken = crate::number::take(bytes, count * usize::from(width))?;
+        Some(Self { bytes: taken, width, stride: total / count.max(1) })
+    }
+
+    #[inline]
+    fn end(&self, at: usize) -> Option<usize> {
+        Some(match self.width {
+            0 => (at + 1) * self.stride,
+            1 => usize::from(*self.bytes.get(at)?),
+            2 => usize::from(u16_at(self.bytes, 2 * at)?),
+            _ => u32_at(self.bytes, 4 * at)? as usize,
+        })
+    }
+
+    #[inline]
+    fn range(&self, at: usize) -> Option<std::ops::Range<usize>> {
+        let start = if at == 0 { 0 } else { self.end(at - 1)? };
+        Some(start..self.end(at)?)
+    }
+
+    fn put(lens: &[usize], out: &mut Vec<u8>) -> u8 {
+        let total: usize = lens.iter().sum();
+        let width = match total {
+            _ if lens.windows(2).all(|pair| pair[0] == pair[1]) => 0,
+            0..=0xff => 1,
+            0x100..=0xffff => 2,
+            _ => 4,
+        };
+        let mut end = 0u32;
+        for len in lens {
+            end += *len as u32;
+            out.extend_from_slice(&end.to_le_bytes()[..usize::from(width)]);
+        }
+        width
+    }
+}
+
+/// Letters of a few bits each.
+#[derive(Clone, Copy, Debug)]
+struct Letters<'p> {
+    alphabet: &'p [u8],
+    codes: &'p [u8],
+    bits: usize,
+}
+
+impl<'p> Letters<'p> {
+    fn new(alphabet: &'p [u8], codes: &'p [u8]) -> Option<Self> {
+        let bits = bits_of(alphabet.len());
+        (!alphabet.is_empty() && alphabet.len() <= LETTERS_MAX).then_some(Self {
+            alphabet,
+            codes,
+            bits,
+        })
+    }
+
+    #[inline(always)]
+    fn get(&self, at: usize) -> Option<u8> {
+        let bit = at * self.bits;
+        let word = u16_at(self.codes, bit / 8)? >> (bit % 8);
+        self.alphabet.get(usize::from(word) & ((1 << self.bits) - 1)).copied()
+    }
+}
+
+fn bits_of(letters_count: usize) -> usize {
+    (usize::BITS - letters_count.saturating_sub(1).leading_zeros()).max(1) as usize
+}
+
+impl<'p> Texts<'p> {
+    /// The chunk of `count` strings for which `entry` stands; `None` if that makes no sense.
+    pub(crate) fn new(entry: &[u8; ENTRY_BYTES], page: &'p [u8], count: usize) -> Option<Self> {
+        let len = u32_at(entry, 0)? as usize;
+        let total = u32_at(entry, 4)? as usize;
+        let place = (u32_at(entry, 8)? as usize).checked_mul(UNIT)?;
+        let mut bytes = page.get(place..)?.get(..len)?;
+        let (way, width) = (entry[12], entry[13]);
+        let extra = usize::from(u16_at(entry, 14)?);
+        let way = match way {
+            PLAIN => Way::Plain(Plain::new(bytes, count, width, total)?),
+            LZ4 => {
+                let raw_bytes = total.checked_add(count * usize::from(width))?;
+                if raw_bytes > len.saturating_mul(RATIO_MAX) {
+                    return None;
+                }
+                Way::Lz4 { bytes, raw_bytes, width, text_bytes: total }
+            }
+            SAME_LENGTH => {
+                let stride = total / count.max(1);
+                let template = crate::number::take(&mut bytes, stride)?;
+                let varying = crate::number::take(&mut bytes, stride.div_ceil(8))?;
+                let alphabet = crate::number::take(&mut bytes, extra)?;
+                let varying_count = varying.iter().map(|byte| byte.count_ones() as usize).sum();
+                Way::SameLength {
+                    template,
+                    varying,
+                    varying_count,
+                    letters: Letters::new(alphabet, bytes)?,
+                }
+            }
+            LETTERS => {
+                let ends = Ends::take(&mut bytes, count, width, total)?;
+                let prefix = crate::number::take(&mut bytes, extra >> 8)?;
+                let alphabet = crate::number::take(&mut bytes, extra & 0xff)?;
+                Way::Letters { ends, prefix, letters: Letters::new(alphabet, bytes)? }
+            }
+            _ => return None,
+        };
+        Some(Self { count, way })
+    }
+
+    /// Whether getting one string means decompressing all.
+    pub(crate) fn is_compressed(&self) -> bool {
+        matches!(self.way, Way::Lz4 { .. })
+    }
+
+    /// The strings decompressed, to be read by [`Unpacked::get`].
+    pub(crate) fn unpack(&self) -> Option<Unpacked> {
+        let Way::Lz4 { bytes, raw_bytes, width, text_bytes } = self.way else { return None };
+        let mut raw = vec![0; raw_bytes];
+        let len = lz4_flex::block::decompress_into(bytes, &mut raw).ok()?;
+        (len == raw_bytes).then_some(Unpacked { raw, width, text_bytes, count: self.count })
+    }
+
+    /// The string of a row; made in `out` where it is not there as it is. Not of compressed chunks.
+    #[inline]
+    pub(crate) fn get<'o>(&self, at: usize, out: &'o mut Vec<u8>) -> Option<Text<'p, 'o>> {
+        if at >= self.count {
+            return None;
+        }
+        out.clear();
+        match self.way {
+            Way::Plain(plain) => return plain.get(at).map(Text::There),
+            Way::Lz4 { .. } => return None,
+            Way::SameLength { template, varying, varying_count, letters } => {
+                out.extend_from_slice(template);
+                let mut next = at * varying_count;
+                for (n, byte) in varying.iter().enumerate() {
+                    let mut left = *byte;
+                    while left != 0 {
+                        let place = 8 * n + left.trailing_zeros() as usize;
+                        *out.get_mut(place)? = letters.get(next)?;
+                        next += 1;
+                        left &= left - 1;
+                    }
+                }
+            }
+            Way::Letters { ends, prefix, letters } => {
+                out.extend_from_slice(prefix);
+                for n in ends.range(at)? {
+                    out.push(letters.get(n)?);
+                }
+            }
+        }
+        Some(Text::Made(out))
+    }
+
+    /// The string of a row, whatever the way. Slow where the chunk is compressed.
+    pub(crate) fn get_any(&self, at: usize) -> Option<Cow<'p, [u8]>> {
+        if self.is_compressed() {
+            return self.unpack()?.get(at).map(|text| Cow::Owned(text.to_vec()));
+        }
+        let mut out = Vec::new();
+        Some(match self.get(at, &mut out)? {
+            Text::There(bytes) => Cow::Borrowed(bytes),
+            Text::Made(bytes) => Cow::Owned(bytes.to_vec()),
+        })
+    }
+}
+
+/// A string of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Text<'p, 'o> {
+    /// It stands in the page.
+    There(&'p [u8]),
+    /// It was made.
+    Made(&'o [u8]),
+}
+
+/// A chunk of strings that was decompressed.
+#[derive(Debug)]
+pub(crate) struct Unpacked {
+    raw: Vec<u8>,
+    width: u8,
+    text_bytes: usize,
+    count: usize,
+}
+
+impl Unpacked {
+    pub(crate) fn get(&self, at: usize) -> Option<&[u8]> {
+        Plain::new(&self.raw, self.count, self.width, self.text_bytes)?.get(at)
+    }
+}
+
+impl<'p> Plain<'p> {
+    fn new(mut bytes: &'p [u8], count: usize, width: u8, text_bytes: usize) -> Option<Self> {
+        let ends = Ends::take(&mut bytes, count, width, text_bytes)?;
+        Some(Self { ends, text: bytes.get(..text_bytes)? })
+    }
+
+    #[inline]
+    fn get(&self, at: usize) -> Option<&'p [u8]> {
+        self.text.get(self.ends.range(at)?)
+    }
+}
+
+/// Appends a chunk of 1 to 256 strings to a page, and what stands for it to `entries`.
+pub(crate) fn encode(texts: &[&[u8]], page: &mut Vec<u8>, entries: &mut Vec<u8>) {
+    let (place, start) = ((page.len() / UNIT) as u32, page.len());
+    let lens: Vec<usize> = texts.iter().map(|text| text.len()).collect();
+    let text_bytes: usize = lens.iter().sum();
+    let mut plain = Vec::with_capacity(text_bytes);
+    let width = Ends::put(&lens, &mut plain);
+    texts.iter().for_each(|text| plain.extend_from_slice(text));
+
+    let mut written = Written { way: PLAIN, width, total: text_bytes, extra: 0 };
+    let mut best = Cow::Borrowed(&plain);
+    for (bytes, offered) in [same_length(texts), letters(texts)].into_iter().flatten() {
+        if bytes.len() < best.len() {
+            (best, written) = (Cow::Owned(bytes), offered);
+        }
+    }
+    if plain.len() >= LZ4_FROM_BYTES {
+        let packed = lz4_flex::block::compress(&plain);
+        // By a quarter, as all strings have to be decompressed to read one.
+        if packed.len() + best.len() / 4 < best.len() && plain.len() <= packed.len() * RATIO_MAX {
+            best = Cow::Owned(packed);
+            written = Written { way: LZ4, width, total: text_bytes, extra: 0 };
+        }
+    }
+    page.extend_from_slice(&best);
+    entries.extend_from_slice(&((page.len() - start) as u32).to_le_bytes());
+    entries.extend_from_slice(&(written.total as u32).to_le_bytes());
+    entries.extend_from_slice(&place.to_le_bytes());
+    entries.extend([written.way, written.width]);
+    entries.extend_from_slice(&written.extra.to_le_bytes());
+    page.resize(page.len().next_multiple_of(UNIT), 0);
+}
+
+/// What an entry says of a chunk.
+struct Written {
+    way: u8,
+    width: u8,
+    total: usize,
+    extra: u16,
+}
+
+/// Strings of one length: a template, which places of it vary, and the letters there.
+fn same_length(texts: &[&[u8]]) -> Option<(Vec<u8>, Written)> {
+    let template = *texts.first()?;
+    let stride = template.len();
+    if stride == 0 || texts.iter().any(|text| text.len() != stride) {
+        return None;
+    }
+    let varies = |place: &usize| texts.iter().any(|text| text[*place] != template[*place]);
+    let places: Vec<usize> = (0..stride).filter(varies).collect();
+    let values = || texts.iter().flat_map(|text| places.iter().map(|place| text[*place]));
+    let alphabet = if places.is_empty() { vec![0] } else { alphabet_of(values())? };
+    let mut out = template.to_vec();
+    let mut varying = Bits::default();
+    (0..stride).for_each(|place| varying.push(places.binary_search(&place).is_ok()));
+    varying.put_bytes(&mut out);
+    out.extend_from_slice(&alphabet);
+    put_codes(values(), &alphabet, &mut out);
+    let (total, extra) = (stride * texts.len(), alphabet.len() as u16);
+    Some((out, Written { way: SAME_LENGTH, width: 0, total, extra }))
+}
+
+/// Strings of any length: what all begin with, and the letters behind that.
+fn letters(texts: &[&[u8]]) -> Option<(Vec<u8>, Written)> {
+    let first = *texts.first()?;
+    let common =
+        |text: &&[u8]| first.iter().zip(*text).take_while(|(one, other)| one == other).count();
+    let prefix = &first[..texts.iter().map(common).min()?.min(255)];
+    let values = || texts.iter().flat_map(|text| text[prefix.len()..].iter().copied());
+    let alphabet = alphabet_of(values())?;
+    let mut out = Vec::new();
+    let lens: Vec<usize> = texts.iter().map(|text| text.len() - prefix.len()).collect();
+    let width = Ends::put(&lens, &mut out);
+    out.extend_from_slice(prefix);
+    out.extend_from_slice(&alphabet);
+    put_codes(values(), &alphabet, &mut out);
+    let extra = (prefix.len() << 8 | alphabet.len()) as u16;
+    Some((out, Written { way: LETTERS, width, total: lens.iter().sum(), extra }))
+}
+
+/// The different letters in their order, if they are few and there are any.
+fn alphabet_of(values: impl Iterator<Item = u8>) -> Option<Vec<u8>> {
+    let mut seen = [false; 256];
+    values.for_each(|letter| seen[usize::from(letter)] = true);
+    let alphabet: Vec<u8> = (0..=255).filter(|letter| seen[usize::from(*letter)]).collect();
+    (1..=LETTERS_MAX).contains(&alphabet.len()).then_some(alphabet)
+}
+
+/// Appends codes of a few bits, the lowest first, and a byte that a reader of the last one may look at.
+fn put_codes(values: impl Iterator<Item = u8>, alphabet: &[u8], out: &mut Vec<u8>) {
+    let mut codes = [0u8; 256];
+    (0..).zip(alphabet).for_each(|(code, letter)| codes[usize::from(*letter)] = code);
+    let bits = bits_of(alphabet.len());
+    let (mut word, mut filled) = (0u32, 0);
+    for letter in values {
+        word |= u32::from(codes[usize::from(letter)]) << filled;
+        filled += bits;
+        while filled >= 8 {
+            out.push(word as u8);
+            word >>= 8;
+            filled -= 8;
+        }
+    }
+    out.extend([word as u8, 0]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn check(texts: &[String]) -> u8 {
+        let (mut page, mut entries) = (vec![9; 24], Vec::new());
+        let bytes: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
+        encode(&bytes, &mut page, &mut entries);
+        let entry = entries.first_chunk().expect("an entry");
+        let chunk = Texts::new(entry, &page, texts.len()).expect("a chunk");
+        for (at, text) in texts.iter().enumerate() {
+            assert_eq!(chunk.get_any(at).as_deref(), Some(text.as_bytes()), "{at}");
+        }
+        assert_eq!(chunk.get_any(texts.len()), None);
+        for len in 24..page.len().min(400) {
+            if let Some(cut) = Texts::new(entry, &page[..len], texts.len()) {
+                (0..texts.len()).for_each(|at| drop(cut.get_any(at)));
+            }
+        }
+        entry[12]
+    }
+
+    fn made(count: u64, text: impl Fn(u64) -> String) -> Vec<String> {
+        (0..count).map(text).collect()
+    }
+
+    #[test]
+    fn each_way_is_taken_for_what_it_is_good_for() {
+        let mixed = |n: u64| (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        assert_eq!(
+            check(&made(256, |n| format!("{:08x}-{:04x}-ev", mixed(n) >> 32, mixed(n) & 0xffff))),
+            SAME_LENGTH
+        );
+        assert_eq!(check(&made(256, |n| format!("request {}", mixed(n) >> (n % 40)))), LETTERS);
+        assert_eq!(
+            check(&made(256, |n| format!("{} said and said and said {n}", mixed(n) % 7))),
+            LZ4
+        );
+        assert_eq!(check(&made(256, |n| "same".repeat((n % 2) as usize))), LETTERS);
+        assert_eq!(check(&made(1, |_| String::new())), PLAIN);
+        assert_eq!(check(&made(256, |_| String::new())), PLAIN);
+        assert_eq!(check(&made(256, |_| "always".into())), SAME_LENGTH);
+        let any = |n: u64| char::from_u32((mixed(n) >> 48) as u32 % 50_000 + 32).unwrap_or('x');
+        check(&made(256, |n| (0..20).map(|m| any(100 * n + m)).collect()));
+        check(&made(3, |n| "y".repeat(65_536 * n as usize)));
+        check(&made(256, |n| if n == 255 { "z".repeat(1 << 20) } else { String::new() }));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_texts(
+            texts in prop::collection::vec(".{0,20}", 1..=256),
+            hex in prop::collection::vec("[0-9a-f]{0,30}", 1..=256),
+            same in prop::collection::vec("x[0-9]{9}-[A-Z]{3}", 1..=256),
+        ) {
+            check(&texts);
+            check(&hex);
+            check(&same);
+        }
+
+        #[test]
+        fn any_entry(
+            entry in any::<[u8; 16]>(),
+            (way, width) in (0u8..5, 0u8..5),
+            page in prop::collection::vec(any::<u8>(), 0..400),
+            count in 0usize..=256,
+        ) {
+            let mut entry = entry;
+            entry[1..4].fill(0);
+            entry[6..12].fill(0);
+            (entry[12], entry[13], entry[15]) = (way, width, entry[15] % 3);
+            if let Some(chunk) = Texts::new(&entry, &page, count) {
+                (0..count).for_each(|at| drop(chunk.get_any(at)));
+            }
+        }
+    }
+}
