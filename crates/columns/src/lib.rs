@@ -32,6 +32,7 @@
 mod batch;
 mod bits;
 mod error;
+mod event;
 #[doc(hidden)]
 pub mod fuzzing;
 mod kernels;
@@ -40,8 +41,12 @@ mod part;
 mod schema;
 mod value;
 
+pub use annals_macros::Schema;
 pub use batch::{BATCH_VERSION, Batch, ROWS_MAX, RowBuilder, TEXT_BYTES_MAX};
 pub use error::{Error, Result};
+#[doc(hidden)]
+pub use event::derived;
+pub use event::{ToRow, WideEvent};
 pub use kernels::Mask;
 pub use part::{
     CHUNK_ROWS, PART_VERSION, Part, PartBuilder, PartIdentity, PartView, RowSet, Rows, Totals,

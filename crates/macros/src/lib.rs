@@ -1,6 +1,6 @@
 //! The derives of Annals. They write code against public items of `annals-events` and hold no knowledge
 //! of their own of how an event is stored. Programs get them through the facade, as `annals::Event` and
-//! `annals::EventField`.
+//! `annals::EventField`; [`Schema`](macro@Schema) is written against `annals-columns`.
 
 mod archive;
 mod attributes;
@@ -11,6 +11,7 @@ mod field;
 mod parts;
 mod schema;
 mod structs;
+mod table;
 mod unsupported;
 
 use proc_macro::TokenStream;
@@ -196,6 +197,79 @@ pub fn derive_event(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(EventField, attributes(event, rkyv))]
 pub fn derive_event_field(input: TokenStream) -> TokenStream {
     finish(syn::parse(input).and_then(|input| field::expand(&input)))
+}
+
+/// Makes a struct a schema: its values are events of an event table, and each field is a column.
+///
+/// Each field has a role, which is an attribute, and a type that fits it. A field that is an `Option` may be
+/// absent.
+///
+/// | role | type | what it is for |
+/// |---|---|---|
+/// | `#[ts]` | `i64` | when the event happened, in nanoseconds since 1970; the order of events |
+/// | `#[metric]` | `i64`, `f64` | what is mostly summed up |
+/// | `#[counter]` | `u32`, `u64` | a count; up to 64 of them |
+/// | `#[latency]`, `#[latency(detail)]` | `u32` | how long it took, or a part of it, in milliseconds |
+/// | `#[status]` | `u16` | how it ended |
+/// | `#[flags(a, b, ..)]` | `u16` | up to 16 bits with names, the lowest first |
+/// | `#[dim]` | `String` | to filter and group by; up to 256 of them |
+/// | `#[dim(bloom)]` | `String` | the same, its events are found without a look at others; one of them |
+/// | `#[dim(rollup)]` | `String` | the same, sums by value and day are kept |
+/// | `#[label]` | `String` | kept, not indexed; up to 64 of them |
+/// | `#[id]` | `String` | what the event is found by |
+///
+/// ```
+/// use annals_columns::{Batch, Schema, WideEvent};
+///
+/// /// A request that was answered.
+/// #[derive(Schema)]
+/// #[schema(schema_id = 7, crate = annals_columns)]
+/// struct Request {
+///     #[ts]
+///     at: i64,
+///     #[metric]
+///     cost: i64,
+///     #[counter]
+///     bytes: u64,
+///     #[status]
+///     status: u16,
+///     #[flags(cached, retried)]
+///     flags: u16,
+///     #[dim(bloom, rollup)]
+///     user: String,
+///     #[dim]
+///     model: Option<String>,
+/// }
+///
+/// let mut batch = Batch::of::<Request>();
+/// // Borrows its strings; a value of the struct is taken as well.
+/// let event = Request::event().at(1_000).cost(7).bytes(512).status(200).user("ada").cached();
+/// batch.push(&event.retried())?;
+/// let request: Request = batch.event(0)?;
+/// assert_eq!((request.user.as_str(), request.model), ("ada", None));
+/// assert_eq!(request.flags, Request::CACHED | Request::RETRIED);
+/// assert_eq!(Request::schema().fields()[5].name(), "user");
+/// # Ok::<(), annals_columns::Error>(())
+/// ```
+///
+/// # What is written
+/// The struct implements `WideEvent` and `ToRow`, and has a constant for each flag; `Name::event()` begins a
+/// `NameBuilder`, which has a method for each field and each flag. A field is never named by its place.
+///
+/// # Attributes of the struct
+/// * `#[schema(schema_id = N)]`: has to be there. Events of different ids never stand for each other.
+/// * `#[schema(crate = path)]`: where `annals_columns` is; `::annals::columns` if not given.
+///
+/// # Changing a schema
+/// The schema is stored with the events. Fields may be added that are an `Option`, at any place; older events
+/// lack them. A field may become an `Option`, and flags may be added behind those there are. Anything else is
+/// another schema, which events are not opened with.
+#[proc_macro_derive(
+    Schema,
+    attributes(schema, ts, metric, counter, latency, status, flags, dim, label, id)
+)]
+pub fn derive_schema(input: TokenStream) -> TokenStream {
+    finish(syn::parse(input).and_then(|input| table::expand(&input)))
 }
 
 fn finish(code: syn::Result<proc_macro2::TokenStream>) -> TokenStream {

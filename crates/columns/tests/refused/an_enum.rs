@@ -1,0 +1,9 @@
+use annals_columns::Schema;
+
+#[derive(Schema)]
+#[schema(schema_id = 1, crate = annals_columns)]
+enum Request {
+    Get,
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use annals_columns::Schema;
+
+#[derive(Schema)]
+#[schema(schema_id = 1, crate = annals_columns)]
+struct Request<T> {
+    #[ts]
+    at: T,
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+use annals_columns::Schema;
+
+#[derive(Schema)]
+#[schema(schema_id = 1, crate = annals_columns)]
+struct Request {
+    #[dim]
+    #[label]
+    user: String,
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+use annals_columns::Schema;
+
+#[derive(Schema)]
+#[schema(schema_id = 1, crate = annals_columns)]
+struct Request(#[ts] i64);
+
+fn main() {}
