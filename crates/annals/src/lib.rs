@@ -70,6 +70,13 @@ pub use annals_engine::{
 };
 pub use annals_events::{Event, EventField};
 
+// Event tables.
+pub use annals_columns::Schema;
+pub use annals_engine::{Cursor, EventTable, FlushReport, FoundRows, GcReport, Scan, TableView};
+
+/// Wide events by column: schemas, batches, values.
+pub use annals_columns as columns;
+
 /// What an event is: types with versions, archives that are read in place, upcasts.
 pub use annals_events as events;
 

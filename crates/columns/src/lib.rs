@@ -49,7 +49,8 @@ pub use event::derived;
 pub use event::{ToRow, WideEvent};
 pub use kernels::Mask;
 pub use part::{
-    CHUNK_ROWS, PART_VERSION, Part, PartBuilder, PartIdentity, PartView, RowSet, Rows, Totals,
+    CHUNK_ROWS, PART_VERSION, Part, PartBuilder, PartHead, PartIdentity, PartView, RowSet, Rows,
+    Totals,
 };
 pub use schema::{
     COUNTERS_MAX, DIMENSIONS_MAX, Dimension, FLAGS_MAX, Field, LABELS_MAX, Mapping, Role, Schema,

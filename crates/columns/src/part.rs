@@ -34,7 +34,7 @@ mod part_test;
 pub use builder::PartBuilder;
 pub use row_set::RowSet;
 pub use rows::Rows;
-pub use view::{Part, PartView, Totals};
+pub use view::{Part, PartHead, PartView, Totals};
 
 pub(crate) use frame::mend;
 

@@ -8,6 +8,7 @@ use crate::{
     open::Open,
     ordered::ends_of,
     streams::{Append, Category, ExpectedVersion, NewEvent, Plan, StreamId},
+    tables::Pending,
 };
 use annals_journal::{Draft, FrameBuilder, KEY_BYTES_MAX, Kind};
 use std::{
@@ -120,13 +121,15 @@ pub struct WriteBatch {
     frame: FrameBuilder<'static>,
     targets: BatchTargets,
     plan: Plan,
+    /// Batches of events that it has for tables.
+    rows: Vec<Pending>,
     durability: Option<Durability>,
 }
 
 impl WriteBatch {
     pub(crate) fn new(core: Arc<Open>) -> Self {
         let (frame, targets, plan) = (take_frame(), BatchTargets::default(), Plan::default());
-        Self { core, frame, targets, plan, durability: None }
+        Self { core, frame, targets, plan, rows: Vec::new(), durability: None }
     }
 
     /// Sets the durability of this commit, instead of the database's.
@@ -297,8 +300,17 @@ impl WriteBatch {
         if self.is_empty() {
             return Ok(None);
         }
-        let Self { core, frame, targets, plan, durability } = &mut self;
-        core.commit_planned(frame, targets, plan, *durability, |_| precondition())
+        let Self { core, frame, targets, plan, rows, durability } = &mut self;
+        let done = core.commit_planned(frame, targets, plan, *durability, |_| precondition())?;
+        if done.is_some() {
+            rows.iter_mut().for_each(Pending::commit);
+        }
+        Ok(done)
+    }
+
+    /// Keeps what a table has to know of the batch until that is committed.
+    pub(crate) fn keep(&mut self, rows: Pending) {
+        self.rows.push(rows);
     }
 }
 

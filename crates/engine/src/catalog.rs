@@ -13,6 +13,7 @@ use crate::{
     hash::HashView,
     ordered::TreeView,
     streams::{EventType, EventTypes},
+    tables::Shape,
 };
 use annals_journal::{Current, Draft, Kind, Pin};
 use std::{
@@ -38,6 +39,8 @@ pub enum KeyspaceKind {
     Ordered,
     /// Streams of events: a category.
     Streams,
+    /// Wide events by column: an event table.
+    Table,
 }
 
 impl std::fmt::Display for KeyspaceKind {
@@ -46,6 +49,7 @@ impl std::fmt::Display for KeyspaceKind {
             Self::Hash => f.write_str("hash"),
             Self::Ordered => f.write_str("ordered"),
             Self::Streams => f.write_str("streams"),
+            Self::Table => f.write_str("table"),
         }
     }
 }
@@ -108,6 +112,8 @@ pub(crate) struct Keyspace {
     pub(crate) tree: Current<TreeView>,
     /// The event types of a category.
     pub(crate) types: EventTypes,
+    /// What an event table has where.
+    pub(crate) shape: Shape,
     pub(crate) dropped: AtomicBool,
 }
 
@@ -214,6 +220,7 @@ impl Listed {
             view: Current::new(Arc::clone(&view)),
             tree: Current::new(Arc::clone(&tree)),
             types: EventTypes::default(),
+            shape: Shape::default(),
             dropped: AtomicBool::new(false),
         });
         Self { keyspace, view, tree }
@@ -256,7 +263,9 @@ impl Catalog {
                     return next;
                 }
                 let tree = match kind {
-                    KeyspaceKind::Hash | KeyspaceKind::Streams => TreeView::default(),
+                    KeyspaceKind::Hash | KeyspaceKind::Streams | KeyspaceKind::Table => {
+                        TreeView::default()
+                    }
                     KeyspaceKind::Ordered => trees(*id),
                 };
                 let (name, view) = (name.clone(), Arc::new(HashView::default()));

@@ -144,8 +144,9 @@ fn write_file(
         let live = view.lasting_bytes();
         let mut expiries = view.expiries();
         expiries.sort_unstable();
-        let (id, name, options) = (keyspace.id, keyspace.name.clone(), keyspace.options);
-        let section = Section::Keyspace { id, name, options, live, expiries };
+        let (id, name, kind) = (keyspace.id, keyspace.name.clone(), keyspace.kind);
+        let options = keyspace.options;
+        let section = Section::Keyspace { id, name, kind, options, live, expiries };
         out.section(&section).map_err(Error::disk)?;
         keys_count += out.table(&view.table).map_err(Error::disk)?;
     }
@@ -228,18 +229,11 @@ pub(crate) fn read(
                 loaded.clock_ms = clock_ms;
                 loaded.catalog.next_id = next_id;
             }
-            Section::Keyspace { id, name, options, live, expiries } => {
+            Section::Keyspace { id, name, kind, options, live, expiries } => {
                 let table = reader.table(&slot_known)?;
                 let view = Arc::new(HashView::restored(table, expiries, &live));
                 let tree = Arc::default();
-                loaded.catalog.insert(Listed::new(
-                    id,
-                    name,
-                    KeyspaceKind::Hash,
-                    options,
-                    view,
-                    tree,
-                ));
+                loaded.catalog.insert(Listed::new(id, name, kind, options, view, tree));
             }
             Section::Category { id, name, options, expired_to, live, types } => {
                 let table = reader.table(&slot_known)?;

@@ -38,6 +38,8 @@ pub(crate) struct Core {
     pub(crate) history: History,
     /// Which events are where, for scans that want some only.
     pub(crate) index: Index,
+    /// The last number that a part of an event table was given.
+    part: AtomicU64,
     /// Where in segments records begin, for look-ups of events by number.
     pub(crate) signposts: Signposts,
     pub(crate) clock: Clock,
@@ -80,6 +82,7 @@ impl Core {
             snapshots: Snapshots::default(),
             history: History::default(),
             index: Index::default(),
+            part: AtomicU64::new(0),
             signposts: Signposts::default(),
             clock,
             // Followers know what frames say; that the root or a checkpoint knows more helps none.
@@ -113,6 +116,21 @@ impl Core {
     #[inline]
     pub(crate) fn visible_seq(&self) -> Seq {
         Seq(self.visible.load(Ordering::Acquire))
+    }
+
+    /// A number for a part of an event table that none has had: above those of all records there are, of which a
+    /// part takes some when it comes.
+    pub(crate) fn next_part(&self) -> u64 {
+        let next = |last: u64| last.max(self.visible_seq().0) + 1;
+        let mut last = self.part.load(Ordering::Relaxed);
+        loop {
+            let taken = next(last);
+            match self.part.compare_exchange_weak(last, taken, Ordering::Relaxed, Ordering::Relaxed)
+            {
+                Ok(_) => return taken,
+                Err(other) => last = other,
+            }
+        }
     }
 
     /// Lets readers see everything up to `seq`. Called under the writer lock.

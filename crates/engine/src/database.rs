@@ -354,7 +354,7 @@ impl Database {
         wait_for(&self.core, seq, timeout)
     }
 
-    fn find_keyspace(&self, name: &str) -> Result<Arc<Keyspace>> {
+    pub(crate) fn find_keyspace(&self, name: &str) -> Result<Arc<Keyspace>> {
         check_name(name)?;
         self.core.follow_if_read_only()?;
         let found = self.core.newest(|core| {

@@ -29,6 +29,26 @@ pub enum Error {
     #[error(transparent)]
     Tables(#[from] annals_ordered::Error),
 
+    /// Events of an event table, or what they are.
+    #[error(transparent)]
+    Columns(#[from] annals_columns::Error),
+
+    /// An event table that was made and never had a schema.
+    #[error("the event table `{name}` has no schema yet; open it with one")]
+    NoSchema {
+        /// Its name.
+        name: String,
+    },
+
+    /// A record of an event table that this build does not know.
+    #[error(
+        "the event table `{name}` has a record that this build does not know; open it with the build that wrote it"
+    )]
+    ForeignRecord {
+        /// The table.
+        name: String,
+    },
+
     /// The keyspace is of another kind than it was asked for.
     #[error("the keyspace `{name}` is of the kind `{found}`; open it as that")]
     WrongKind {
@@ -382,6 +402,7 @@ impl Error {
     /// What to do about it.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
+        use annals_columns::Error as Columns;
         use annals_journal::Error as Log;
         use annals_ordered::Error as Tables;
         match self {
@@ -413,7 +434,15 @@ impl Error {
                 Tables::Dropped { .. } => ErrorKind::NotFound,
                 _ => ErrorKind::Io,
             },
-            Self::UnknownKeyspace { .. }
+            Self::Columns(error) => match error {
+                Columns::Damaged { .. } | Columns::Malformed { .. } | Columns::OtherPart { .. } => {
+                    ErrorKind::Corrupt
+                }
+                Columns::Version { .. } => ErrorKind::Version,
+                _ => ErrorKind::InvalidInput,
+            },
+            Self::NoSchema { .. }
+            | Self::UnknownKeyspace { .. }
             | Self::UnknownSubscription { .. }
             | Self::KeyspaceDropped { .. }
             | Self::HeadGone { .. }
@@ -441,7 +470,9 @@ impl Error {
             Self::Checkpoint { .. } | Self::BrokenChain { .. } | Self::SubscriptionState { .. } => {
                 ErrorKind::Corrupt
             }
-            Self::UnknownRecord { .. } | Self::NoChains { .. } => ErrorKind::Version,
+            Self::UnknownRecord { .. } | Self::NoChains { .. } | Self::ForeignRecord { .. } => {
+                ErrorKind::Version
+            }
             Self::Event(error) => match error.kind() {
                 annals_events::ErrorKind::Corrupt => ErrorKind::Corrupt,
                 _ => ErrorKind::InvalidInput,

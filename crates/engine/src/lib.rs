@@ -54,6 +54,7 @@ mod replayed;
 mod snapshot;
 mod stats;
 mod streams;
+mod tables;
 mod upkeep;
 mod verify;
 mod writing;
@@ -82,6 +83,9 @@ pub use streams::{
     STREAM_ID_BYTES_MAX, StartAt, Strategy, StreamId, StreamInfo, StreamReader, Streams,
     Subscription, Ticket, TypedEvent, VerifiedChain, Work,
 };
+
+// Event tables.
+pub use tables::{Cursor, EventTable, FlushReport, FoundRows, GcReport, Scan, TableView};
 
 // Commits and states.
 pub use annals_journal::{KEY_BYTES_MAX, VALUE_BYTES_MAX};

@@ -23,13 +23,18 @@ use std::sync::{
 #[derive(Debug)]
 pub struct Part<B> {
     storage: B,
-    meta: Meta,
+    head: PartHead,
 }
+
+/// What a part says of itself, without its bytes: for who does not have them in one place all the time.
+#[derive(Debug)]
+pub struct PartHead(Meta);
 
 #[derive(Debug)]
 struct Meta {
     identity: PartIdentity,
     seed: u32,
+    len: usize,
     rows: usize,
     sections: Vec<Section>,
     /// Of each section whether its checksum was verified.
@@ -48,27 +53,65 @@ impl<B: AsRef<[u8]>> Part<B> {
     /// [`Error::NotAPart`], [`Error::Version`], [`Error::ByteOrder`] or [`Error::OtherPart`] if these bytes are not
     /// what is expected; [`Error::Damaged`], also if they are cut off.
     pub fn open(storage: B, expected: PartIdentity) -> Result<Self> {
-        let opened = frame::open(storage.as_ref(), expected)?;
-        let columns = Columns::decode(opened.columns).ok_or_else(|| {
-            damaged("directory", opened.columns_at, "what it says of the columns makes no sense")
-        })?;
-        let meta = Meta {
-            identity: expected,
-            seed: expected.seed(),
-            rows: opened.rows,
-            states: opened.sections.iter().map(|_| AtomicU8::new(UNKNOWN)).collect(),
-            sections: opened.sections,
-            schema: Arc::new(columns.schema.clone()),
-            columns,
-        };
-        Ok(Self { storage, meta })
+        let head = PartHead::read(storage.as_ref(), expected)?;
+        Ok(Self { storage, head })
     }
 
     /// The part to be read. The storage has to give the same bytes each time.
     #[inline]
     #[must_use]
     pub fn view(&self) -> PartView<'_> {
-        PartView { bytes: self.storage.as_ref(), meta: &self.meta }
+        PartView { bytes: self.storage.as_ref(), meta: &self.head.0 }
+    }
+}
+
+impl PartHead {
+    /// Reads and checks header, footer and directory.
+    ///
+    /// # Errors
+    /// As [`Part::open`].
+    pub fn read(bytes: &[u8], expected: PartIdentity) -> Result<Self> {
+        let opened = frame::open(bytes, expected)?;
+        let columns = Columns::decode(opened.columns).ok_or_else(|| {
+            damaged("directory", opened.columns_at, "what it says of the columns makes no sense")
+        })?;
+        Ok(Self(Meta {
+            identity: expected,
+            seed: expected.seed(),
+            len: bytes.len(),
+            rows: opened.rows,
+            states: opened.sections.iter().map(|_| AtomicU8::new(UNKNOWN)).collect(),
+            sections: opened.sections,
+            schema: Arc::new(columns.schema.clone()),
+            columns,
+        }))
+    }
+
+    /// The part to be read, in these bytes; `None` if they are of another length. They have to be those that the
+    /// head was read from: what was verified once is not verified again.
+    ///
+    /// ```
+    /// use annals_columns::{Batch, PartBuilder, PartHead, PartIdentity, Role, Schema};
+    /// use std::sync::Arc;
+    /// let schema = Arc::new(Schema::builder(1).with("at", Role::Ts).build()?);
+    /// let mut batch = Batch::new(Arc::clone(&schema));
+    /// let mut row = batch.row();
+    /// row.i64(0, 7)?;
+    /// row.finish()?;
+    /// let id = PartIdentity { database_id: 7, number: 1 };
+    /// let mut builder = PartBuilder::new(schema, id);
+    /// builder.add(&batch, 0)?;
+    /// let bytes = builder.finish()?;
+    ///
+    /// let head = PartHead::read(&bytes, id)?;
+    /// let part = head.view(&bytes).expect("the same bytes");
+    /// assert_eq!(part.time_range()?, Some((7, 7)));
+    /// # Ok::<(), annals_columns::Error>(())
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn view<'p>(&'p self, bytes: &'p [u8]) -> Option<PartView<'p>> {
+        (bytes.len() == self.0.len).then_some(PartView { bytes, meta: &self.0 })
     }
 }
 
@@ -265,6 +308,16 @@ impl<'p> PartView<'p> {
         self.check_rows(&[row])?;
         let column = self.number_column(&self.meta.columns.arrival)?;
         Ok(column.image(column.get(row)?))
+    }
+
+    /// When the event of a row happened; 0 if events have no time.
+    ///
+    /// # Errors
+    /// [`Error::NoRow`] or [`Error::Damaged`].
+    pub fn time(&self, row: u32) -> Result<i64> {
+        self.check_rows(&[row])?;
+        let Some(column) = self.times()? else { return Ok(0) };
+        Ok(image::to_i64(column.image(column.get(row)?)))
     }
 
     /// The column of the times.

@@ -16,6 +16,7 @@ pub(crate) fn encode_options(kind: KeyspaceKind, options: &KeyspaceOptions, out:
         KeyspaceKind::Hash => 1,
         KeyspaceKind::Ordered => 2,
         KeyspaceKind::Streams => 3,
+        KeyspaceKind::Table => 4,
     };
     let more: Vec<(u8, u64)> = options.chained.then_some((CHAINED, 1)).into_iter().collect();
     out.push(if more.is_empty() { code } else { code | FLAG_MORE });
@@ -38,6 +39,7 @@ pub(crate) fn decode_options(bytes: &[u8]) -> Option<(KeyspaceKind, KeyspaceOpti
         1 => KeyspaceKind::Hash,
         2 => KeyspaceKind::Ordered,
         3 => KeyspaceKind::Streams,
+        4 => KeyspaceKind::Table,
         _ => return None,
     };
     let ttl_ms = u64::from_le_bytes(ttl.try_into().ok()?);

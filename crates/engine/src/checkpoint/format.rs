@@ -42,10 +42,11 @@ const MOVED_BYTES: usize = 24;
 pub(super) enum Section {
     /// What holds for all of the catalog.
     Catalog { clock_ms: u64, next_id: u32 },
-    /// A keyspace; its table follows.
+    /// A hash keyspace or an event table; its table follows.
     Keyspace {
         id: u32,
         name: String,
+        kind: KeyspaceKind,
         options: KeyspaceOptions,
         /// Bytes of current records by the slot of their segment.
         live: Vec<u64>,
@@ -125,10 +126,9 @@ impl SectionWriter {
                 self.block.extend_from_slice(&next_id.to_le_bytes());
                 self.flush(BLOCK_CATALOG)
             }
-            Section::Keyspace { id, name, options, live, expiries } => {
-                let kind = KeyspaceKind::Hash;
+            Section::Keyspace { id, name, kind, options, live, expiries } => {
                 self.block.extend_from_slice(&id.to_le_bytes());
-                encode_options(kind, options, &mut self.block);
+                encode_options(*kind, options, &mut self.block);
                 put_u32(&mut self.block, name.len());
                 put_u32(&mut self.block, live.len());
                 put_u32(&mut self.block, expiries.len());
@@ -384,7 +384,7 @@ fn decode_catalog(body: &[u8]) -> Option<Section> {
 fn decode_keyspace(body: &[u8]) -> Option<Section> {
     let (id, rest) = body.split_first_chunk::<4>()?;
     let (kind, options, rest) = decode_options(rest)?;
-    if kind != KeyspaceKind::Hash {
+    if !matches!(kind, KeyspaceKind::Hash | KeyspaceKind::Table) {
         return None;
     }
     let (lens, rest) = rest.split_first_chunk::<12>()?;
@@ -405,7 +405,7 @@ fn decode_keyspace(body: &[u8]) -> Option<Section> {
     let live = live.chunks_exact(8).map(number).collect();
     let expiries =
         rest.chunks_exact(16).map(|pair| (number(&pair[..8]), number(&pair[8..]))).collect();
-    Some(Section::Keyspace { id: u32::from_le_bytes(*id), name, options, live, expiries })
+    Some(Section::Keyspace { id: u32::from_le_bytes(*id), name, kind, options, live, expiries })
 }
 
 fn decode_category(body: &[u8]) -> Option<Section> {
@@ -489,6 +489,7 @@ mod tests {
             let section = Section::Keyspace {
                 id: 1,
                 name: "a".to_owned(),
+                kind: KeyspaceKind::Hash,
                 options: KeyspaceOptions::default(),
                 live: vec![1; live_len],
                 expiries: Vec::new(),

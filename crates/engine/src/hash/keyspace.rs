@@ -152,6 +152,11 @@ impl HashKeyspace {
         self.find_newest(hash_key(self.core.hash_seed, key), key)
     }
 
+    /// The record of `key`, and where it is.
+    pub(crate) fn hit(&self, key: &[u8]) -> Result<Option<Hit<'_>>> {
+        self.find(key)
+    }
+
     /// The value of `key`, read in place: one look-up in memory and one in the log, no copy, no
     /// allocation, and no lock that a writer could hold.
     ///

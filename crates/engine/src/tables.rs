@@ -1,0 +1,31 @@
+//! Event tables: wide events by column.
+//!
+//! A table is a keyspace whose records are the engine's own ([`keys`]): its schema; *fresh* batches, each as it
+//! was appended; and *parts*, which are what fresh batches become. Each is a value in the log, written by a commit,
+//! replayed, checkpointed, moved, backed up and verified as any other: a flush is one commit that puts a part and
+//! removes the batches it is made of, so whatever cuts it off, each event counts once.
+//!
+//! What is where is known in memory as well ([`Shape`]), so that no question has to look through the keyspace
+//! for it. Events are read through a [`TableView`], which holds what there was at one moment.
+
+mod append;
+mod flush;
+mod fresh;
+mod keys;
+mod places;
+mod rows;
+mod scan;
+mod shape;
+mod table;
+#[cfg(test)]
+#[path = "tables/tables_test.rs"]
+mod tables_test;
+mod view;
+
+pub(crate) use append::Pending;
+pub use flush::{FlushReport, GcReport};
+pub use rows::FoundRows;
+pub use scan::{Cursor, Scan};
+pub(crate) use shape::Shape;
+pub use table::EventTable;
+pub use view::TableView;

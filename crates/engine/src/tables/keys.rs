@@ -1,0 +1,63 @@
+//! The keys of a table's records: a letter that says what it is, and a number.
+
+/// Of the schema.
+pub(super) const SCHEMA: &[u8] = b"s";
+const FRESH: u8 = b'f';
+const PART: u8 = b'p';
+/// A letter and a number.
+pub(super) const NUMBERED_BYTES: usize = 9;
+
+/// What a record of a table is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    Schema,
+    Fresh(u64),
+    Part(u64),
+}
+
+impl Key {
+    /// Reads a key; `None` if it is none that this build writes.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        if bytes == SCHEMA {
+            return Some(Self::Schema);
+        }
+        let (letter, number) = bytes.split_first()?;
+        let number = u64::from_be_bytes(number.try_into().ok()?);
+        match *letter {
+            FRESH => Some(Self::Fresh(number)),
+            PART => Some(Self::Part(number)),
+            _ => None,
+        }
+    }
+}
+
+fn numbered(letter: u8, number: u64) -> [u8; NUMBERED_BYTES] {
+    let mut key = [letter; NUMBERED_BYTES];
+    key[1..].copy_from_slice(&number.to_be_bytes());
+    key
+}
+
+/// The key of a fresh batch.
+pub(super) fn fresh(number: u64) -> [u8; NUMBERED_BYTES] {
+    numbered(FRESH, number)
+}
+
+/// The key of a part.
+pub(super) fn part(number: u64) -> [u8; NUMBERED_BYTES] {
+    numbered(PART, number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_come_back() {
+        assert_eq!(Key::decode(SCHEMA), Some(Key::Schema));
+        assert_eq!(Key::decode(&fresh(7)), Some(Key::Fresh(7)));
+        assert_eq!(Key::decode(&part(u64::MAX)), Some(Key::Part(u64::MAX)));
+        for other in [&b""[..], b"f", b"x12345678", b"f123456789", b"ss"] {
+            assert_eq!(Key::decode(other), None, "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What a table has where, as all its handles know it.
+
+use super::{fresh::Fresh, places::PartPlace};
+use annals_columns::Schema;
+use annals_journal::Seq;
+use parking_lot::{Mutex, RwLock};
+use std::sync::Arc;
+
+/// What a table has where. Locks are held for as long as it takes to copy or push pointers, never while
+/// anything is read or written.
+#[derive(Debug, Default)]
+pub(crate) struct Shape {
+    known: RwLock<Option<Known>>,
+    /// Held by who reads the keyspace to know it.
+    pub(super) loading: Mutex<()>,
+    /// Held by who turns batches into parts, or drops parts.
+    pub(super) flushing: Mutex<()>,
+}
+
+/// What is known.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) schema: Arc<Schema>,
+    pub(super) fresh: Vec<Arc<Fresh>>,
+    pub(super) parts: Arc<Vec<Arc<PartPlace>>>,
+    /// The number of the next fresh batch.
+    pub(super) next: u64,
+    /// Changes whenever batches may become a part, or have, or a part is dropped.
+    pub(super) generation: u64,
+    /// What of the log it is known from. Only read-only handles, which are told by nobody, ask.
+    pub(super) seq: Seq,
+    /// Rows and bytes of the fresh batches that this opening appended.
+    pub(super) fresh_rows: usize,
+    pub(super) fresh_bytes: usize,
+}
+
+impl Shape {
+    /// What is known, if anything is.
+    pub(super) fn known(&self) -> Option<Known> {
+        self.known.read().clone()
+    }
+
+    /// Whether anything is known, from at least this number on.
+    pub(super) fn is_known(&self, from: Option<Seq>) -> bool {
+        let known = self.known.read();
+        known.as_ref().is_some_and(|known| from.is_none_or(|from| known.seq >= from))
+    }
+
+    pub(super) fn set(&self, known: Known) {
+        *self.known.write() = Some(known);
+    }
+
+    /// Changes what is known; `None` if nothing is.
+    pub(super) fn change<R>(&self, change: impl FnOnce(&mut Known) -> R) -> Option<R> {
+        self.known.write().as_mut().map(change)
+    }
+
+    /// Looks at what is known; `None` if nothing is.
+    pub(super) fn look<R>(&self, look: impl FnOnce(&Known) -> R) -> Option<R> {
+        self.known.read().as_ref().map(look)
+    }
+}
+
+impl Known {
+    /// A fresh batch may come, of this many rows and bytes.
+    pub(super) fn begin(&mut self, rows: usize, bytes: usize) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        self.fresh.push(Arc::new(Fresh::new(number)));
+        self.fresh_rows += rows;
+        self.fresh_bytes += bytes;
+        number
+    }
+
+    /// Of these batches nobody need know any more.
+    pub(super) fn forget(&mut self, numbers: &[u64], rows: usize, bytes: usize) {
+        self.fresh.retain(|fresh| !numbers.contains(&fresh.number));
+        self.fresh_rows = self.fresh_rows.saturating_sub(rows);
+        self.fresh_bytes = self.fresh_bytes.saturating_sub(bytes);
+    }
+
+    /// A part may come.
+    pub(super) fn add_part(&mut self, place: &Arc<PartPlace>) {
+        self.generation += 1;
+        let mut parts = Vec::clone(&self.parts);
+        parts.push(Arc::clone(place));
+        self.parts = Arc::new(parts);
+    }
+
+    /// These parts are gone, or did not come.
+    pub(super) fn remove_parts(&mut self, numbers: &[u64]) {
+        self.generation += 1;
+        let left = self.parts.iter().filter(|place| !numbers.contains(&place.number));
+        self.parts = Arc::new(left.cloned().collect());
+    }
+}

@@ -1,0 +1,258 @@
+//! The handle of an event table.
+
+use super::{
+    fresh::Fresh,
+    keys::{self, Key},
+    places::PartPlace,
+    shape::{Known, Shape},
+    view::TableView,
+};
+use crate::{
+    Database, Error, HashKeyspace, KeyspaceKind, KeyspaceOptions, Result, WriteBatch,
+    catalog::{Change, Keyspace},
+    open::Open,
+};
+use annals_columns::{Schema, WideEvent};
+use annals_journal::Seq;
+use std::sync::Arc;
+
+/// A table of wide events by column, in the order of their times. Made by [`Database::table`]; cheap to clone,
+/// clones see the same events.
+///
+/// Events are appended a batch at a time and stay *fresh*, as they came, until a [flush](Self::flush) makes a *part* of
+/// them: columns, sorted by time. What is asked for is found in both.
+#[derive(Clone, Debug)]
+pub struct EventTable {
+    space: HashKeyspace,
+}
+
+/// Whether events of one schema are those of another.
+pub(super) fn check_schema(found: &Arc<Schema>, expected: &Arc<Schema>) -> Result<()> {
+    if Arc::ptr_eq(found, expected) || found == expected {
+        return Ok(());
+    }
+    Err(annals_columns::Error::SchemaMismatch {
+        field: None,
+        what: "the table has another one",
+        found: Arc::clone(expected),
+        expected: Arc::clone(found),
+    }
+    .into())
+}
+
+impl EventTable {
+    pub(crate) fn new(core: Arc<Open>, keyspace: Arc<Keyspace>) -> Self {
+        Self { space: HashKeyspace::new(core, keyspace) }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.space.name()
+    }
+
+    /// What its events are.
+    ///
+    /// # Errors
+    /// [`Error::KeyspaceDropped`], [`Error::NoSchema`], or damage to the schema's record.
+    pub fn schema(&self) -> Result<Arc<Schema>> {
+        self.make_known()?;
+        self.shape().look(|known| Arc::clone(&known.schema)).ok_or(Error::Stale)
+    }
+
+    /// What there is now: everything that was appended before.
+    ///
+    /// # Errors
+    /// [`Error::KeyspaceDropped`], or damage: `Corrupt` with what and where.
+    pub fn view(&self) -> Result<TableView<'_>> {
+        TableView::of(self)
+    }
+
+    /// The keyspace that has its records.
+    pub(super) fn space(&self) -> &HashKeyspace {
+        &self.space
+    }
+
+    pub(super) fn shape(&self) -> &Shape {
+        &self.space.parts().1.shape
+    }
+
+    pub(super) fn database_id(&self) -> u64 {
+        self.space.parts().0.journal.database_id()
+    }
+
+    pub(super) fn batch_of_commit(&self) -> WriteBatch {
+        WriteBatch::new(Arc::clone(self.space.parts().0))
+    }
+
+    /// What is known, read from the keyspace if need be.
+    pub(super) fn known(&self) -> Result<Known> {
+        self.make_known()?;
+        self.shape().known().ok_or(Error::Stale)
+    }
+
+    /// Changes when what is known does, but for what was appended.
+    pub(super) fn generation(&self) -> Option<u64> {
+        self.shape().look(|known| known.generation)
+    }
+
+    /// Sees to it that it is known what is where. Who writes keeps it known; who only reads asks the keyspace
+    /// whenever there is more in the log.
+    fn make_known(&self) -> Result<()> {
+        let (core, keyspace) = self.space.parts();
+        let from = match core.read_only {
+            true => {
+                core.follow_if_read_only()?;
+                Some(core.core().visible_seq())
+            }
+            false => {
+                keyspace.check_alive()?;
+                None
+            }
+        };
+        if self.shape().is_known(from) {
+            return Ok(());
+        }
+        let _loading = self.shape().loading.lock();
+        if !self.shape().is_known(from) {
+            let known = self.load(from.unwrap_or_default())?;
+            self.shape().set(known);
+        }
+        Ok(())
+    }
+
+    fn load(&self, seq: Seq) -> Result<Known> {
+        let (mut schema, mut fresh, mut parts) = (None, Vec::new(), Vec::new());
+        for entry in self.space.iter()? {
+            let entry = entry?;
+            match Key::decode(entry.key()) {
+                Some(Key::Schema) => schema = Some(Schema::decode(entry.value())?),
+                Some(Key::Fresh(number)) => fresh.push(number),
+                Some(Key::Part(number)) => parts.push(number),
+                None => return Err(Error::ForeignRecord { name: self.name().to_owned() }),
+            }
+        }
+        let schema = schema.ok_or_else(|| Error::NoSchema { name: self.name().to_owned() })?;
+        fresh.sort_unstable();
+        parts.sort_unstable();
+        let before = self.shape().known();
+        // Handles of one table share what they have read of it.
+        let before_of = |number: u64| {
+            let before = before.as_ref()?.parts.iter().find(|place| place.number == number)?;
+            Some(Arc::clone(before))
+        };
+        let place = |number| Arc::new(PartPlace::new(number, Vec::new()));
+        let places = parts.into_iter().map(|n| before_of(n).unwrap_or_else(|| place(n)));
+        Ok(Known {
+            schema: Arc::new(schema),
+            next: fresh.last().map_or(0, |last| last + 1),
+            fresh: fresh.into_iter().map(|number| Arc::new(Fresh::new(number))).collect(),
+            parts: Arc::new(places.collect()),
+            generation: before.map_or(0, |before| before.generation + 1),
+            seq,
+            fresh_rows: 0,
+            fresh_bytes: 0,
+        })
+    }
+}
+
+impl Database {
+    /// The event table `name` with events of this schema, created if it is not there.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ErrorKind};
+    /// use annals_columns::{Role, Schema};
+    /// use std::sync::Arc;
+    /// let db = Database::open_in_memory()?;
+    /// let schema = Arc::new(Schema::builder(1).with("at", Role::Ts).build()?);
+    /// let ticks = db.table("ticks", &schema)?;
+    /// assert_eq!(ticks.schema()?, schema);
+    ///
+    /// let other = Arc::new(Schema::builder(1).with("when", Role::Ts).build()?);
+    /// let refused = db.table("ticks", &other).unwrap_err();
+    /// assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    /// assert!(refused.to_string().contains("when: ts"), "both are printed");
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `InvalidInput` if it has another schema, which prints both; [`Error::InvalidName`],
+    /// [`Error::WrongKind`], and those of writing.
+    pub fn table(&self, name: &str, schema: &Arc<Schema>) -> Result<EventTable> {
+        let table = match self.open_table(name) {
+            Err(Error::UnknownKeyspace { .. }) => self.create_table(name)?,
+            other => other?,
+        };
+        match table.schema() {
+            // Whoever began to make it did not come to that.
+            Err(Error::NoSchema { .. }) => {
+                let absent = table.space.compare_and_swap(
+                    keys::SCHEMA,
+                    None::<&[u8]>,
+                    Some(&schema.encode()),
+                )?;
+                tracing::debug!(name, ?absent, "an event table has its schema");
+            }
+            other => drop(other?),
+        }
+        check_schema(schema, &table.schema()?)?;
+        Ok(table)
+    }
+
+    /// The event table `name`, whose events are of the type `E`, created if it is not there.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::Database;
+    /// use annals_columns::Schema;
+    ///
+    /// #[derive(Schema)]
+    /// #[schema(schema_id = 1, crate = annals_columns)]
+    /// struct Request {
+    ///     #[ts]
+    ///     at: i64,
+    ///     #[dim]
+    ///     user: String,
+    /// }
+    ///
+    /// let db = Database::open_in_memory()?;
+    /// let requests = db.table_of::<Request>("requests")?;
+    /// requests.append(&Request::event().at(10).user("ada"))?;
+    /// assert_eq!(requests.view()?.recent(1)?.event::<Request>(0)?.user, "ada");
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`table`](Self::table).
+    pub fn table_of<E: WideEvent>(&self, name: &str) -> Result<EventTable> {
+        self.table(name, E::schema())
+    }
+
+    fn create_table(&self, name: &str) -> Result<EventTable> {
+        crate::catalog::check_name(name)?;
+        let created = self.core.change_catalog(|catalog| {
+            if catalog.by_name(name).is_some() {
+                return Err(Error::KeyspaceExists { name: name.to_owned() });
+            }
+            let (id, kind) = (catalog.next_id, KeyspaceKind::Table);
+            let options = KeyspaceOptions::default();
+            Ok(Change::Create { id, name: name.to_owned(), kind, options })
+        });
+        match created {
+            // Somebody else was faster.
+            Ok(()) | Err(Error::KeyspaceExists { .. }) => self.open_table(name),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The event table `name`, whatever its events are.
+    ///
+    /// # Errors
+    /// [`Error::UnknownKeyspace`], [`Error::WrongKind`].
+    pub fn open_table(&self, name: &str) -> Result<EventTable> {
+        let keyspace = self.find_keyspace(name)?;
+        keyspace.check_kind(KeyspaceKind::Table)?;
+        Ok(EventTable::new(Arc::clone(&self.core), keyspace))
+    }
+}
