@@ -61,7 +61,7 @@ impl Lines {
     /// How much memory is taken from the system at once, as `len` lines are touched one after the
     /// other, in bytes: all of it, a page, or a large page, if the system has them.
     #[must_use]
-    pub fn step_bytes(len: usize) -> usize {
+    pub const fn step_bytes(len: usize) -> usize {
         let bytes = len * size_of::<Line>();
         if bytes < MAPPED_FROM_BYTES {
             bytes

@@ -8,7 +8,7 @@
 //! or fewer, if the system refuses the addresses.
 //! That takes addresses, not memory: the system gives memory for what is touched, and pages are taken in the order
 //! of their numbers. Those beyond some five mebibytes are of large pages, so there may be up to two mebibytes
-//! of memory that no page needs yet.
+//! of memory that no page needs yet. A table that is loaded and has more than that lies in large pages alone.
 
 use std::sync::OnceLock;
 
@@ -31,6 +31,21 @@ const PAGE_BYTES: usize = PAGE * size_of::<Line>();
 pub(super) const SHORT_PAGE: u32 = 0;
 /// The first whole page.
 pub(super) const FIRST_PAGE: u32 = 1 << GROUP_SHIFT;
+
+/// The first group of large pages.
+const FIRST_LARGE: u32 = 6;
+const _: () = assert!(step_bytes(FIRST_LARGE - 1) < step_bytes(FIRST_LARGE));
+
+/// The pages of a group, of the first that has whole pages on.
+const fn pages_of(group: u32) -> usize {
+    let shift = 2 * (group - 1);
+    (FIRST_PAGES << if shift < LARGEST_SHIFT { shift } else { LARGEST_SHIFT }) as usize
+}
+
+/// How much memory comes at once as pages of a group are touched.
+const fn step_bytes(group: u32) -> usize {
+    Lines::step_bytes(pages_of(group) * PAGE)
+}
 
 /// The memory.
 #[derive(Default)]
@@ -66,6 +81,14 @@ impl Arena {
         }
     }
 
+    /// Where so many pages begin that lie in one group, if that is of large pages: they are there sooner, and are
+    /// looked into sooner, than as many in the groups before.
+    pub(super) fn room(&self, pages: usize) -> Option<u32> {
+        let small: usize = (1..FIRST_LARGE).map(pages_of).sum();
+        let group = (FIRST_LARGE..GROUPS).find(|group| pages_of(*group) >= pages)?;
+        (pages > small).then_some(group << GROUP_SHIFT)
+    }
+
     /// The group of a page, made if need be.
     fn group_of(&self, page: u32) -> &Lines {
         let group = page >> GROUP_SHIFT;
@@ -73,9 +96,24 @@ impl Arena {
         self.groups[group as usize].get_or_init(|| match group {
             0 => Lines::zeroed(FIRST),
             // No group needs to be whole: after its last page comes the next one.
-            _ => {
-                Lines::up_to((FIRST_PAGES << (2 * (group - 1)).min(LARGEST_SHIFT)) as usize * PAGE)
-            }
+            _ => Lines::up_to(pages_of(group) * PAGE),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_pages_find_room_side_by_side() {
+        let arena = Arena::default();
+        let small: usize = (1..FIRST_LARGE).map(pages_of).sum();
+        assert_eq!(arena.room(small), None);
+        for (pages, group) in [(small + 1, 6), (16 << 10, 6), ((16 << 10) + 1, 7), (usize::MAX, 0)]
+        {
+            let room = (group > 0).then_some(group << GROUP_SHIFT);
+            assert_eq!(arena.room(pages), room, "{pages}");
+        }
     }
 }

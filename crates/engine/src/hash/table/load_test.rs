@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::shape;
+use super::shape::{self, TAG_BITS, TAG_MASK};
 use super::stage::Stage;
 use super::testing::{Dice, Model, check_inside, groups, mix};
 use super::{Group, PackedGroup, Slot, Table, TableError, TableLoader, pack};
@@ -107,6 +107,58 @@ fn wrong_packed_groups_are_refused() {
         Some(TableError::Unknown { raw: unknown })
     );
     assert!(Slot::from_raw(unknown).is_some());
+}
+
+/// A slot is let in where a search for it comes by, around the end too, and nowhere else.
+#[test]
+fn slots_are_let_in_where_a_search_comes_by() {
+    let (mut let_in, mut refused) = (0, 0);
+    for round in 0..4_000u64 {
+        let mut dice = Dice(mix(round));
+        let mut below = |sides: u64| dice.roll(sides) as usize;
+        let (buckets, precision) = ([4, 8, 16, 32, 112][below(5)], 15 + below(3) as u32);
+        // Crowded at the end, so that some are displaced around it.
+        let lowest: u64 = [0, 3 << (TAG_BITS - 2)][below(2)];
+        let tag = |_| lowest + below((1 << TAG_BITS) - lowest) as u64;
+        let tags: Vec<u64> = (0..shape::limit(buckets) - 1).map(tag).collect();
+        let mut stage = Stage::default();
+        stage.begin(buckets, precision);
+        let placed = tags.iter().zip(1..).map(|(tag, address)| Slot::new(*tag, address, false));
+        stage.place(placed);
+        let mut slots: Vec<u64> = stage.words().iter().copied().filter(|raw| *raw != 0).collect();
+        let at = below(slots.len() as u64);
+        let near = [1 << 9, 1 << 13, 1 << TAG_BITS][below(3)];
+        let slot = Slot::from_raw(slots[at]).unwrap();
+        slots[at] = slot.with_tag((slot.tag() + below(near) as u64) & TAG_MASK).raw();
+
+        let counts = stage.counts().to_vec();
+        let bucket_of: Vec<usize> =
+            (0..).zip(&counts).flat_map(|(at, n)| vec![at; usize::from(*n)]).collect();
+        let home =
+            shape::home(Slot::from_raw(slots[at]).unwrap().tag(), shape::known(precision), buckets);
+        let passed = (bucket_of[at] + buckets - home) % buckets;
+        let fits = (0..passed).all(|step| counts[(home + step) % buckets] == 8);
+        let group = Group {
+            precision: precision as u8,
+            buckets: buckets as u32,
+            counts,
+            slots,
+            ..Group::default()
+        };
+        let outcome = load_packed(std::slice::from_ref(&group), |_| true).map(drop);
+        if fits {
+            assert_eq!(outcome, Ok(()), "round {round}");
+            assert!(load(&[group]).is_ok());
+            let_in += 1;
+        } else {
+            let raw = group.slots[at];
+            let expected = Err(TableError::Displaced { raw, bucket: bucket_of[at] as u32 });
+            assert_eq!(outcome, expected, "round {round}");
+            assert_eq!(load(&[group]).map(drop), expected);
+            refused += 1;
+        }
+    }
+    assert!(let_in > 500 && refused > 500, "{let_in} {refused}");
 }
 
 /// The loaded table is the same, and goes on as one.

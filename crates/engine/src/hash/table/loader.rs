@@ -1,13 +1,16 @@
 //! The loader: makes a table of the groups a walk has copied.
 //!
-//! Groups are looked at one after the other and get their pages; the pages are filled at the end, by two threads if
-//! there are many, because the time it takes is that of the opening.
+//! Groups are looked at one after the other; at the end they get their pages, which lie side by side, and these are
+//! filled, by two threads if there are many, because the time it takes is that of the opening.
 //!
 //! The groups come from a file and are not trusted. What is allocated is in proportion to what they contain: for
 //! each group a page, or as many as its slots take; for the directory sixteen entries a group. What cannot be
 //! checked is whether tags belong to the keys of the records: a wrong one makes a key unfindable, no more.
 
-use std::{panic, thread};
+use std::ops::Range;
+use std::{array, panic, thread};
+
+use parking_lot::Mutex;
 
 use super::Table;
 use super::arena::Arena;
@@ -18,13 +21,19 @@ use super::error::TableError;
 use super::group::{self, Group, PackedGroup};
 use super::marks::Passed;
 use super::pool::Pool;
-use super::shape::{self, FULL, LARGEST, MAX_DEPTH, MIN_PRECISION, PAGE, ROOTS, TAG_BITS};
-use super::slot::{self, EMPTY, Slot};
+use super::shape::{
+    self, FULL, LARGEST, MAX_DEPTH, MIN_PRECISION, PAGE, ROOTS, TAG_BITS, TAG_MASK,
+};
+use super::slot::{self, Slot};
 use super::stage::Stage;
 use super::writer::{self, Writer};
 
 /// Fewer slots are loaded by one thread.
 const MANY: usize = 1 << 17;
+/// So many groups are filled before a thread looks for more: some 400 pages.
+const SOME_GROUPS: usize = 64;
+/// For each number of slots in a bucket, the words that are slots.
+const SLOT_MASKS: [[u64; SLOTS]; SLOTS + 1] = slot_masks();
 
 /// A table in the making. `K` says which slots may stand in a packed group.
 pub(crate) struct TableLoader<'a, K> {
@@ -54,12 +63,13 @@ struct Loaded {
     slots: usize,
 }
 
-/// A group that has its pages.
+/// A group that is to get pages.
 struct Planned<'a> {
     group: PackedGroup<'a>,
-    roots: Roots,
     /// The number of the packed group.
     number: usize,
+    /// The number of the subtable.
+    index: usize,
 }
 
 /// What filling pages came to.
@@ -138,30 +148,43 @@ impl<'a, K: Fn(u64) -> bool + Sync> TableLoader<'a, K> {
         const { assert!(FULL == PAGE * ROOTS) };
         let precision = self.check_place(group.prefix, group.depth, group.precision)?;
         check_counts(group.counts, slots)?;
-        let pages = buckets.div_ceil(PAGE);
-        let roots =
-            std::array::from_fn(|at| if at < pages { self.pool.reserve(&self.arena) } else { 0 });
-        self.planned.push(Planned { group: *group, roots, number });
+        self.planned.push(Planned { group: *group, number, index: self.groups.len() });
         let head = Head::new(u32::from(group.depth), precision, buckets);
+        let roots = Roots::default();
         self.add(group.prefix, head, (roots, Passed::of(group.counts)), (slots, 0));
         Ok(())
     }
 
-    /// Fills the pages of all planned groups.
-    fn fill_all(&self, planned: &[Planned<'_>]) -> Result<Filled, Misfit> {
-        if self.live < MANY {
-            return self.fill(planned);
+    /// Gives all planned groups their pages.
+    fn reserve_all(&mut self) {
+        let pages = |planned: &Planned<'_>| planned.group.counts.len().div_ceil(PAGE);
+        self.pool.skip_to_room(&self.arena, self.planned.iter().map(pages).sum());
+        for planned in &self.planned {
+            let Some(loaded) = self.groups.get_mut(planned.index) else { continue };
+            for root in loaded.roots.iter_mut().take(pages(planned)) {
+                *root = self.pool.reserve(&self.arena);
+            }
         }
-        let (some, others) = planned.split_at(planned.len() / 2);
+    }
+
+    /// Fills the pages of all planned groups.
+    fn fill_all(&self) -> Result<Filled, Misfit> {
+        let left = Mutex::new(0..self.planned.len());
+        if self.live < MANY {
+            return self.fill(|| take_first(&left));
+        }
         let (some, others) = thread::scope(|scope| {
             let name = "annals-loading".to_owned();
-            let helper =
-                thread::Builder::new().name(name).spawn_scoped(scope, || self.fill(others));
-            let some = self.fill(some);
+            // One goes forward, the other backward: they meet in one place only, and nowhere else does the system
+            // make the same large page for both. Whoever is faster does more.
+            let helper = thread::Builder::new()
+                .name(name)
+                .spawn_scoped(scope, || self.fill(|| take_last(&left)));
+            let some = self.fill(|| take_first(&left));
             let others = match helper {
                 Ok(helper) => helper.join().unwrap_or_else(|cause| panic::resume_unwind(cause)),
                 // Without a thread it takes longer.
-                Err(_) => self.fill(others),
+                Err(_) => Ok(Filled::default()),
             };
             (some, others)
         });
@@ -169,58 +192,87 @@ impl<'a, K: Fn(u64) -> bool + Sync> TableLoader<'a, K> {
         Ok(Filled { dead: some.dead + others.dead, bytes: some.bytes + others.bytes })
     }
 
-    fn fill(&self, planned: &[Planned<'_>]) -> Result<Filled, Misfit> {
+    /// Fills the pages of those that `next` names, until it names none.
+    fn fill(&self, mut next: impl FnMut() -> Range<usize>) -> Result<Filled, Misfit> {
         let mut filled = Filled::default();
-        for Planned { group, roots, number } in planned {
-            let outcome = match group.width {
-                3 => self.fill_group::<3>(group, roots, &mut filled),
-                4 => self.fill_group::<4>(group, roots, &mut filled),
-                5 => self.fill_group::<5>(group, roots, &mut filled),
-                6 => self.fill_group::<6>(group, roots, &mut filled),
-                7 => self.fill_group::<7>(group, roots, &mut filled),
-                8 => self.fill_group::<8>(group, roots, &mut filled),
-                _ => Err(TableError::Counts),
-            };
-            outcome.map_err(|error| Misfit { error, group: Some(*number) })?;
+        loop {
+            let planned = self.planned.get(next()).unwrap_or_default();
+            if planned.is_empty() {
+                return Ok(filled);
+            }
+            for planned in planned {
+                let outcome = self.fill_one(planned, &mut filled);
+                outcome.map_err(|error| Misfit { error, group: Some(planned.number) })?;
+            }
         }
-        Ok(filled)
     }
 
-    /// Brings the slots of a group from the file into its pages, and checks them on the way. `STEP` is what a slot
-    /// takes in the file.
+    fn fill_one(&self, planned: &Planned<'_>, filled: &mut Filled) -> Result<(), TableError> {
+        let group = &planned.group;
+        let roots = self.groups.get(planned.index).map(|loaded| loaded.roots).unwrap_or_default();
+        let is_right = match group.width {
+            3 => self.fill_group::<3>(group, &roots, filled),
+            4 => self.fill_group::<4>(group, &roots, filled),
+            5 => self.fill_group::<5>(group, &roots, filled),
+            6 => self.fill_group::<6>(group, &roots, filled),
+            7 => self.fill_group::<7>(group, &roots, filled),
+            8 => self.fill_group::<8>(group, &roots, filled),
+            _ => false,
+        };
+        if is_right { Ok(()) } else { Err(self.fault_of(group)) }
+    }
+
+    /// What is wrong with a group.
+    #[cold]
+    fn fault_of(&self, group: &PackedGroup<'_>) -> TableError {
+        let group = group.unpacked();
+        if let Some(&raw) = group.slots.iter().find(|&&raw| !(self.is_known)(raw)) {
+            return TableError::Unknown { raw };
+        }
+        check_slots(&group, u32::from(group.precision)).err().unwrap_or(TableError::Counts)
+    }
+
+    /// Brings the slots of a group from the file into its pages, and returns whether they are right. `STEP` is what
+    /// a slot takes in the file.
+    ///
+    /// There is no branch that depends on a slot or a count: what is wrong is asked when it is known that something
+    /// is.
     fn fill_group<const STEP: usize>(
         &self,
         group: &PackedGroup<'_>,
         roots: &Roots,
         filled: &mut Filled,
-    ) -> Result<(), TableError> {
-        let mut rest = group.slots.as_chunks::<STEP>().0;
+    ) -> bool {
+        let mut words = [0; FULL * SLOTS + SLOTS];
+        let slots = group.slots.as_chunks::<STEP>().0;
+        let (mut right, mut dead) = (slots.len() <= FULL * SLOTS, 0);
+        for (word, bytes) in words.iter_mut().zip(slots) {
+            *word = group::unpack(bytes);
+            right &= (self.is_known)(*word) & Slot::is_valid(*word);
+            dead += usize::from(slot::is_dead(*word));
+        }
+        filled.dead += dead;
         let mut sieve = Sieve::new(u32::from(group.precision), group.counts);
-        for ((page, counts), root) in group.counts.chunks(PAGE).enumerate().zip(roots) {
+        let mut rest = &words[..];
+        for (counts, root) in group.counts.chunks(PAGE).zip(roots) {
             filled.bytes += self.arena.provide(*root);
             for (at, &count) in counts.iter().enumerate() {
-                let (these, others) =
-                    rest.split_at_checked(usize::from(count)).ok_or(TableError::Counts)?;
-                rest = others;
-                let mut words = [EMPTY; SLOTS];
-                let mut known = true;
-                for (word, bytes) in words.iter_mut().zip(these) {
-                    *word = group::unpack(bytes);
-                    known &= (self.is_known)(*word);
-                }
-                let slots = &words[..these.len()];
-                if !known {
-                    let unknown = slots.iter().find(|&&raw| !(self.is_known)(raw));
-                    return Err(TableError::Unknown { raw: unknown.copied().unwrap_or_default() });
-                }
-                sieve.check(page * PAGE + at, slots)?;
-                if let Some(bucket) = self.arena.bucket(*root, at) {
-                    bucket.fill(&words);
+                let count = usize::from(count);
+                let (Some(these), Some(masks)) =
+                    (rest.first_chunk::<SLOTS>(), SLOT_MASKS.get(count))
+                else {
+                    return false;
+                };
+                rest = &rest[count..];
+                let bucket: [u64; SLOTS] = array::from_fn(|at| these[at] & masks[at]);
+                right &= sieve.passes(&bucket, masks);
+                sieve.step(count);
+                if let Some(place) = self.arena.bucket(*root, at) {
+                    place.fill(&bucket);
                 }
             }
         }
-        filled.dead += sieve.dead;
-        Ok(())
+        right
     }
 
     fn add_staged(&mut self, group: &Group, dead: usize) -> Result<(), TableError> {
@@ -271,7 +323,8 @@ impl<'a, K: Fn(u64) -> bool + Sync> TableLoader<'a, K> {
         if !shape::is_proportionate(self.depth, self.groups.len()) {
             return Err(TableError::Disproportion { depth: self.depth as u8 }.into());
         }
-        let filled = self.fill_all(&self.planned)?;
+        self.reserve_all();
+        let filled = self.fill_all()?;
         self.pool.note_provided(filled.bytes);
         self.live -= filled.dead;
         self.dead += filled.dead;
@@ -311,64 +364,115 @@ fn check_counts(counts: &[u8], slots: usize) -> Result<(), TableError> {
 /// Checks that each slot is one, and where a search would find it: no further from its home than there are full
 /// buckets before its own. Returns how many are dead.
 fn check_slots(group: &Group, precision: u32) -> Result<usize, TableError> {
+    if let Some(&raw) = group.slots.iter().find(|&&raw| !Slot::is_valid(raw)) {
+        return Err(TableError::Slot { raw });
+    }
     let mut sieve = Sieve::new(precision, &group.counts);
     let mut rest = &group.slots[..];
     for (bucket, count) in group.counts.iter().enumerate() {
-        let (slots, others) = rest.split_at(usize::from(*count));
+        let (slots, others) =
+            rest.split_at_checked(usize::from(*count)).ok_or(TableError::Counts)?;
         rest = others;
-        sieve.check(bucket, slots)?;
+        if let Some(&raw) = slots.iter().find(|&&raw| sieve.is_displaced(raw)) {
+            return Err(TableError::Displaced { raw, bucket: bucket as u32 });
+        }
+        sieve.step(slots.len());
     }
-    Ok(sieve.dead)
+    Ok(group.slots.iter().filter(|&&raw| slot::is_dead(raw)).count())
 }
 
-/// Goes through the buckets of a group, from the first to the last.
+/// The next groups from the front.
+fn take_first(left: &Mutex<Range<usize>>) -> Range<usize> {
+    let mut left = left.lock();
+    let from = left.start;
+    left.start = left.end.min(from + SOME_GROUPS);
+    from..left.start
+}
+
+/// The next groups from the end.
+fn take_last(left: &Mutex<Range<usize>>) -> Range<usize> {
+    let mut left = left.lock();
+    let to = left.end;
+    left.end = left.start.max(to.saturating_sub(SOME_GROUPS));
+    left.end..to
+}
+
+const fn slot_masks() -> [[u64; SLOTS]; SLOTS + 1] {
+    let mut masks = [[0; SLOTS]; SLOTS + 1];
+    let mut count = 0;
+    while count <= SLOTS {
+        let mut at = 0;
+        while at < count {
+            masks[count][at] = u64::MAX;
+            at += 1;
+        }
+        count += 1;
+    }
+    masks
+}
+
+/// Goes through the buckets of a group, from the first to the last, and knows which tags belong in each: those whose
+/// home it is, or one of the full buckets right before it.
 struct Sieve {
-    buckets: usize,
-    known: u64,
-    /// How many full buckets there are right before the next one.
-    reach: usize,
-    dead: usize,
+    known: u32,
+    buckets: u64,
+    /// The bucket.
+    at: u64,
+    /// The first tag that belongs in it, in rounds: below zero are tags of homes at the end.
+    from: i64,
+    /// The tag after the last one.
+    to: i64,
 }
 
 impl Sieve {
     fn new(precision: u32, counts: &[u8]) -> Self {
-        let known = shape::known(precision);
         // The full buckets before the first one are at the end.
         let full = |count: &&u8| usize::from(**count) == SLOTS;
         let reach = counts.iter().rev().take_while(full).count();
-        Self { buckets: counts.len(), known, reach, dead: 0 }
+        let buckets = counts.len().max(1) as u64;
+        let known = shape::known(precision) as u32;
+        let mut sieve = Self { known, buckets, at: 0, from: 0, to: 0 };
+        sieve.from = sieve.first_tag(buckets - reach as u64) - (1 << TAG_BITS);
+        sieve.to = sieve.first_tag(1);
+        sieve
     }
 
-    /// Checks the slots of the next bucket.
+    /// The lowest tag whose home is the bucket.
     #[inline(always)]
-    fn check(&mut self, bucket: usize, slots: &[u64]) -> Result<(), TableError> {
-        // What is wrong is only asked when something is: no branches for each slot.
-        let mut wrong = false;
-        for &raw in slots {
-            wrong |= !Slot::is_valid(raw) | (self.distance(raw, bucket) > self.reach);
-            self.dead += usize::from(slot::is_dead(raw));
-        }
-        if wrong {
-            return Err(self.fault(bucket, slots));
-        }
-        self.reach = if slots.len() == SLOTS { self.reach + 1 } else { 0 };
-        Ok(())
+    fn first_tag(&self, bucket: u64) -> i64 {
+        (bucket << TAG_BITS).div_ceil(self.buckets) as i64
     }
 
-    /// How far a bucket is from the home of the slot.
+    /// Goes on to the next bucket; this one has so many slots.
     #[inline(always)]
-    fn distance(&self, raw: u64, bucket: usize) -> usize {
-        let home = shape::home(slot::tag_of(raw), self.known, self.buckets);
-        bucket.wrapping_sub(home).wrapping_add(if bucket < home { self.buckets } else { 0 })
+    fn step(&mut self, count: usize) {
+        if count != SLOTS {
+            self.from = self.to;
+        }
+        self.at += 1;
+        self.to = self.first_tag(self.at + 1);
     }
 
-    #[cold]
-    fn fault(&self, bucket: usize, slots: &[u64]) -> TableError {
-        let raw = slots.iter().find(|&&raw| !Slot::is_valid(raw));
-        let displaced = slots.iter().find(|&&raw| self.distance(raw, bucket) > self.reach);
-        match (raw, displaced) {
-            (None, Some(&raw)) => TableError::Displaced { raw, bucket: bucket as u32 },
-            (raw, _) => TableError::Slot { raw: raw.copied().unwrap_or_default() },
+    /// Whether those of the words whose mask is set belong in the bucket.
+    #[inline(always)]
+    fn passes(&self, words: &[u64; SLOTS], masks: &[u64; SLOTS]) -> bool {
+        let (from, span) = (self.from as u32, (self.to - self.from) as u32);
+        let mut displaced = 0;
+        for (word, mask) in words.iter().zip(masks) {
+            displaced |= u32::from(self.is_out(*word, from, span)) & *mask as u32;
         }
+        displaced == 0
+    }
+
+    /// Whether the slot does not belong in the bucket.
+    fn is_displaced(&self, raw: u64) -> bool {
+        self.is_out(raw, self.from as u32, (self.to - self.from) as u32)
+    }
+
+    #[inline(always)]
+    fn is_out(&self, raw: u64, from: u32, span: u32) -> bool {
+        let tag = slot::tag_of(raw) as u32 & self.known;
+        // Tags follow one another in a circle.
+        tag.wrapping_sub(from) & TAG_MASK as u32 >= span
     }
 }

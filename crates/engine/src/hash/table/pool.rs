@@ -31,6 +31,13 @@ impl Pool {
         })
     }
 
+    /// Goes on where so many new pages lie side by side, if they are many.
+    pub(super) fn skip_to_room(&mut self, arena: &Arena, pages: usize) {
+        if let Some(page) = arena.room(pages) {
+            self.next = self.next.max(page);
+        }
+    }
+
     /// A new page, which the caller will provide, and whose memory it will [note](Self::note_provided).
     pub(super) fn reserve(&mut self, arena: &Arena) -> u32 {
         let page = self.next;
