@@ -110,10 +110,7 @@ fn load(mut opening: Opening, builder: &Builder) -> Result<Core> {
         reading => (reading?, None),
     };
     let mut replayed = Replayed::new(hash_seed);
-    opening.replay(whole, &mut |frame| {
-        replayed.collect(frame);
-        Ok(())
-    })?;
+    opening.replay_beside(whole, &mut |frame| replayed.collect(frame))?;
     clock_ms = clock_ms.max(replayed.time_ms);
     if let Some(address) = replayed.unknown {
         let (path, offset) = (opening.path_of(address.slot), u64::from(address.offset));

@@ -14,6 +14,7 @@ use crate::{
     Address, Position, Seq, checksum,
     format::{FRAME_ALIGN, FRAME_BYTES_MAX, FRAME_HEADER_BYTES, u32_at, u64_at},
     record::{self, Draft, Head, Kind, RECORD_ALIGN, Record},
+    segment::Segment,
 };
 use std::ops::Range;
 
@@ -549,6 +550,22 @@ impl<'a> FrameView<'a> {
             return Err(fault(at, "the frame's padding is not zero"));
         }
         Ok(Self { header, bytes, slot, offset: offset as u32, base_seq })
+    }
+
+    /// The frame at `offset` of a segment, which was checked before.
+    pub(crate) fn of_checked(segment: &'a Segment, offset: usize) -> Option<Self> {
+        let behind = segment.region.len().checked_sub(offset)?;
+        let bytes = segment.region.read(offset, behind);
+        let header = FrameHeader::decode(bytes)?;
+        let bytes = bytes.get(..header.len as usize)?;
+        let (slot, base_seq) = (segment.slot, segment.base_seq());
+        Some(Self { header, bytes, slot, offset: offset as u32, base_seq })
+    }
+
+    /// Its segment's slot, and where it is in it.
+    pub(crate) fn place(&self) -> (u32, Range<usize>) {
+        let start = self.offset as usize;
+        (self.slot, start..start + self.bytes.len())
     }
 
     /// The header.

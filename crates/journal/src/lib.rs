@@ -33,6 +33,7 @@
 
 mod address;
 mod background;
+mod beside;
 mod chair;
 #[cfg(test)]
 #[path = "chair/chair_test.rs"]

@@ -6,7 +6,7 @@
 //! writes: it puts a torn tail aside, takes a new epoch, and starts the journal.
 
 use crate::{
-    Background, Config, Error, Position, Result, Seq,
+    Background, Config, Error, Position, Result, Seq, beside,
     cursor::Cursor,
     format::{
         HeaderFault, SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES, SEGMENT_VERSION, SegmentHeader,
@@ -266,6 +266,31 @@ impl Opening {
         let cursor = self.while_syncing(from, |opening| opening.walk(start, apply))?;
         self.cursor = Some(cursor);
         Ok(())
+    }
+
+    /// The same as [`replay`](Self::replay) for an `apply` that cannot fail. It may be called by another thread,
+    /// frame by frame in the same order, for frames that were checked meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] or [`Error::Missing`] if what was synced cannot be read.
+    pub fn replay_beside(
+        &mut self,
+        whole: bool,
+        apply: &mut (dyn FnMut(&FrameView<'_>) + Send),
+    ) -> Result<()> {
+        if self.config.background != Background::Threads {
+            return self.replay(whole, &mut |frame| {
+                apply(frame);
+                Ok(())
+            });
+        }
+        let segments = self.segments.clone();
+        beside::run(segments, apply, |checked| {
+            self.replay(whole, &mut |frame| {
+                checked.push(frame);
+                Ok(())
+            })
+        })
     }
 
     /// Does `work` while the chain from the segment `from` on is synced, if it has to be, and spares are

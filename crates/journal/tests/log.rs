@@ -497,6 +497,50 @@ fn marks_and_closing_frames_carry_no_records() {
     assert_eq!(kinds, [(FrameKind::Commit, 1), (FrameKind::Mark, 0), (FrameKind::Close, 0)]);
 }
 
+/// Many frames are looked at by another thread while the next are checked, and a few are not.
+#[test]
+fn what_is_replayed_beside_is_what_is_replayed() {
+    let many = Config { segment_bytes: 1 << 20, ..config() };
+    for (frames_count, in_thread) in [(4_000u32, true), (40, false)] {
+        let disk = disk();
+        let journal = create(&disk, many.clone());
+        for n in 0..frames_count {
+            append(&journal, &vec![n as u8; (n * 7 % 1200) as usize]).unwrap();
+        }
+        drop(journal);
+        let threads = Config { background: Background::Threads, ..many.clone() };
+        let open = || {
+            let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+            Journal::open_read_only(disk, Path::new(DIR), threads.clone()).unwrap()
+        };
+        let seen_of = |frame: &annals_journal::FrameView<'_>| {
+            let records = frame.records();
+            let records =
+                records.map(|(at, len, record)| (at, len, record.seq, record.value.to_vec()));
+            (*frame.header(), records.collect::<Vec<_>>())
+        };
+        let mut seen = Vec::new();
+        open()
+            .replay(false, &mut |frame| {
+                seen.push(seen_of(frame));
+                Ok(())
+            })
+            .unwrap();
+        assert!(seen.len() >= frames_count as usize);
+
+        let (mut beside, mut elsewhere) = (Vec::new(), 0);
+        let here = std::thread::current().id();
+        open()
+            .replay_beside(false, &mut |frame| {
+                beside.push(seen_of(frame));
+                elsewhere += usize::from(std::thread::current().id() != here);
+            })
+            .unwrap();
+        assert_eq!(elsewhere > 0, in_thread);
+        assert!(beside == seen, "{frames_count} frames");
+    }
+}
+
 /// What was stored after a damaged place is not lost with it.
 #[test]
 fn a_feed_begins_behind_damage_in_the_same_segment() {
