@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use ::annals::{
-    Database, ExpectedVersion, HashKeyspace, Projection, Projector, RecordedEvent, StreamId,
-    Streams, TypedEvent, Work,
+    Database, ExpectedVersion, HashKeyspace, Projection, Projector, RecordedEvent, Seq, StreamId,
+    Streams, TypedBatch, TypedEvent, Work,
 };
 
 use crate::Result;
@@ -25,11 +25,12 @@ impl EventEngine for AnnalsEvents {
     const PACKAGE: &'static str = "annals";
     const BUFFERED: &'static str = "`Durability::Buffered`";
     const SYNC: &'static str = "`Durability::Sync`";
-    const SETTINGS: &'static str = "typed events of one category, defaults otherwise; each is read through \
-         `view`, in place, its archive checked; a subscription is `subscribe`; the projection is a \
-         `Projection` that writes to a hash keyspace, and the projector decides how many events it commits \
-         together";
-    const LACKS: &'static [Ability] = &[Ability::Place];
+    const SETTINGS: &'static str = "typed events of one category, defaults otherwise; all of a stream, or of \
+         the category, are read by `batches`, each event through `views`, single ones by `get` and `view`: in \
+         place, the archive checked; a place is looked up by `event_at`, counted from the first event's number; \
+         a subscription is `subscribe`; the projection is a `Projection` that writes to a hash keyspace, and \
+         the projector decides how many events it commits together";
+    const LACKS: &'static [Ability] = &[];
 
     fn open(dir: &Path, mode: Mode) -> Result<Self> {
         let db = open_database(dir, mode)?;
@@ -62,7 +63,7 @@ impl EventEngine for AnnalsEvents {
     }
 
     fn read<J: EventJob>(&self, job: &mut J) -> Result<()> {
-        job.run(&mut Reader(self))
+        job.run(&mut Reader { events: self, first: None })
     }
 
     fn count_streams(&self) -> Result<u64> {
@@ -145,7 +146,36 @@ fn seen<'a>(event: &'a TypedEvent<'_, Event>) -> Result<Seen<'a>> {
     Ok(event.view()?.into())
 }
 
-struct Reader<'a>(&'a AnnalsEvents);
+/// Shows the events of batches.
+#[inline]
+fn show_all<'a>(
+    batches: impl Iterator<Item = ::annals::Result<TypedBatch<'a, Event>>>,
+    mut show: impl FnMut(Seen<'_>),
+) -> Result<()> {
+    for batch in batches {
+        for event in batch?.views() {
+            show(event?.into());
+        }
+    }
+    Ok(())
+}
+
+struct Reader<'a> {
+    events: &'a AnnalsEvents,
+    /// The number of the first event, once it was asked for.
+    first: Option<Seq>,
+}
+
+impl Reader<'_> {
+    /// The number of the first event. Keyspaces take numbers too; nothing but events was written behind it.
+    #[cold]
+    fn find_first(&mut self) -> Result<Seq> {
+        let first = self.events.orders.read_all(self.events.db.oldest_seq())?.next().transpose()?;
+        let first = first.ok_or("there is no event")?.seq();
+        self.first = Some(first);
+        Ok(first)
+    }
+}
 
 impl EventReader for Reader<'_> {
     fn get<T>(
@@ -154,28 +184,26 @@ impl EventReader for Reader<'_> {
         version: u64,
         show: impl FnOnce(Seen<'_>) -> T,
     ) -> Result<Option<T>> {
-        let event = self.0.orders.get(stream, version)?;
+        let event = self.events.orders.get(stream, version)?;
         event.map(|event| Ok(show(seen(&event)?))).transpose()
     }
 
-    fn all(&mut self, mut show: impl FnMut(Seen<'_>)) -> Result<()> {
-        for event in self.0.orders.read_all(self.0.db.oldest_seq())? {
-            show(seen(&event?)?);
-        }
-        Ok(())
+    fn get_at<T>(&mut self, place: u64, show: impl FnOnce(Seen<'_>) -> T) -> Result<Option<T>> {
+        let first = self.first.map_or_else(|| self.find_first(), Ok)?;
+        let event = self.events.db.event_at(Seq(first.0 + place))?;
+        let seen = |event: RecordedEvent<'_>| Some(show(Seen::archived(event.data())?));
+        event.map(|event| seen(event).ok_or_else(|| NO_EVENT.into())).transpose()
     }
 
-    fn stream(&mut self, stream: u64, mut show: impl FnMut(Seen<'_>)) -> Result<()> {
-        for event in self.0.orders.read(stream)? {
-            show(seen(&event?)?);
-        }
-        Ok(())
+    fn all(&mut self, show: impl FnMut(Seen<'_>)) -> Result<()> {
+        show_all(self.events.orders.read_all(self.events.db.oldest_seq())?.batches(), show)
     }
 
-    fn stream_back(&mut self, stream: u64, mut show: impl FnMut(Seen<'_>)) -> Result<()> {
-        for event in self.0.orders.read_back(stream)? {
-            show(seen(&event?)?);
-        }
-        Ok(())
+    fn stream(&mut self, stream: u64, show: impl FnMut(Seen<'_>)) -> Result<()> {
+        show_all(self.events.orders.read(stream)?.batches(), show)
+    }
+
+    fn stream_back(&mut self, stream: u64, show: impl FnMut(Seen<'_>)) -> Result<()> {
+        show_all(self.events.orders.read_back(stream)?.batches(), show)
     }
 }

@@ -62,11 +62,12 @@ pub use annals_engine::{Compression, LEVELS, Style, TreeOptions};
 
 // Streams.
 pub use annals_engine::{
-    Aggregate, Aggregates, Appended, Category, ChainHead, Consumer, Delivery, EventFormat,
-    EventHash, EventType, Events, EventsOf, ExpectedVersion, Loaded, NewEvent, Parked,
-    PersistentInfo, PersistentOptions, PersistentSubscription, Projection, Projector,
-    RecordedEvent, Replayed, Retention, STREAM_ID_BYTES_MAX, StartAt, Strategy, StreamId,
-    StreamInfo, StreamReader, Streams, Subscription, Ticket, TypedEvent, VerifiedChain, Work,
+    Aggregate, Aggregates, Appended, BatchEvents, Batches, Category, ChainHead, Consumer, Delivery,
+    EventBatch, EventFormat, EventHash, EventType, Events, EventsOf, ExpectedVersion, Loaded,
+    NewEvent, Parked, PersistentInfo, PersistentOptions, PersistentSubscription, Projection,
+    Projector, RecordedEvent, Replayed, Retention, STREAM_ID_BYTES_MAX, StartAt, Strategy,
+    StreamId, StreamInfo, StreamReader, Streams, Subscription, Ticket, TypedBatch,
+    TypedBatchEvents, TypedEvent, VerifiedChain, Work,
 };
 pub use annals_events::{Event, EventField};
 

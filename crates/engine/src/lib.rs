@@ -77,11 +77,12 @@ pub use writing::{CasOutcome, WriteOptions};
 // Streams.
 pub use annals_events::EventFormat;
 pub use streams::{
-    Aggregate, Aggregates, Appended, Category, ChainHead, Consumer, Delivery, EventHash, EventType,
-    Events, EventsOf, ExpectedVersion, Loaded, NewEvent, Parked, PersistentInfo, PersistentOptions,
-    PersistentSubscription, Projection, Projector, RecordedEvent, Replayed, Retention,
-    STREAM_ID_BYTES_MAX, StartAt, Strategy, StreamId, StreamInfo, StreamReader, Streams,
-    Subscription, Ticket, TypedEvent, VerifiedChain, Work,
+    Aggregate, Aggregates, Appended, BatchEvents, Batches, Category, ChainHead, Consumer, Delivery,
+    EventBatch, EventHash, EventType, Events, EventsOf, ExpectedVersion, Loaded, NewEvent, Parked,
+    PersistentInfo, PersistentOptions, PersistentSubscription, Projection, Projector,
+    RecordedEvent, Replayed, Retention, STREAM_ID_BYTES_MAX, StartAt, Strategy, StreamId,
+    StreamInfo, StreamReader, Streams, Subscription, Ticket, TypedBatch, TypedBatchEvents,
+    TypedEvent, VerifiedChain, Work,
 };
 
 // Event tables.

@@ -7,6 +7,7 @@
 
 mod aggregate;
 mod ahead;
+mod batch;
 mod category;
 mod chains;
 mod cursor;
@@ -37,13 +38,16 @@ mod signposts;
 #[cfg(test)]
 #[path = "streams/streams_test.rs"]
 mod streams_test;
+mod stretch;
 mod subscription;
 mod typed;
+mod typed_batch;
 mod types;
 mod verify_chain;
 mod work;
 
 pub use aggregate::{Aggregate, Aggregates, Loaded};
+pub use batch::{BatchEvents, Batches, EventBatch};
 pub use category::{Appended, Category};
 pub(crate) use chains::{Chains, id_hash, is_waypoint, version_hash};
 pub(crate) use event::Read;
@@ -74,6 +78,7 @@ pub(crate) use signposts::Signposts;
 pub use subscription::Subscription;
 pub(crate) use subscription::wait_for;
 pub use typed::{EventsOf, Streams, TypedEvent};
+pub use typed_batch::{TypedBatch, TypedBatchEvents};
 pub(crate) use types::EventTypes;
 pub use verify_chain::VerifiedChain;
 pub(crate) use verify_chain::verify_chains;

@@ -155,6 +155,27 @@ fn compare(db: &Database, events: &[Known], name: &str) -> Result<usize, String>
     if !broke && expected.next().is_some() {
         return Err("events are missing, in global order".into());
     }
+    let mut expected = events.iter();
+    let mut broke = false;
+    for batch in db.read_all(Seq::ZERO).map_err(|error| error.to_string())?.batches() {
+        match batch {
+            Ok(batch) => {
+                for event in &batch {
+                    let (found, wanted) = (Known::of(&event), expected.next());
+                    if broke || wanted != Some(&found) {
+                        return Err(format!("{found:?} where {wanted:?} comes, in a batch"));
+                    }
+                }
+            }
+            Err(error) => {
+                failed(&error);
+                broke = true;
+            }
+        }
+    }
+    if !broke && expected.next().is_some() {
+        return Err("events are missing in batches".into());
+    }
     let ids: BTreeSet<_> =
         events.iter().map(|event| (event.category.clone(), event.stream.to_string())).collect();
     for (category_name, stream) in ids {

@@ -98,7 +98,7 @@ where
 /// let error = archive::access::<rkyv::Archived<u64>>(&TICK, &short, &scratch).unwrap_err();
 /// assert_eq!(error.kind(), ErrorKind::Corrupt);
 /// ```
-#[inline]
+#[inline(always)]
 pub fn access<'a, A>(ty: &'static EventType, bytes: &'a [u8], scratch: &'a Scratch) -> Result<&'a A>
 where
     A: Portable + for<'c> CheckBytes<Checker<'c>>,

@@ -68,7 +68,7 @@ impl<E: Event> Known<E> {
     /// assert_eq!(Paid::find("Paid", 1)?.view(&buffer, &scratch)?.cents, 5);
     /// # Ok::<(), annals_events::Error>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn view<'a>(self, bytes: &'a [u8], scratch: &'a Scratch) -> Result<E::View<'a>> {
         E::view_readable(self.index as usize, bytes, scratch)
     }

@@ -25,8 +25,32 @@ pub(crate) fn append(checksum: u32, bytes: &[u8]) -> u32 {
     crc32c::crc32c_append(checksum, bytes)
 }
 
+/// The checksum that continues `seed` with a word: that of `bytes`, and `high`.
+#[inline]
+#[allow(unsafe_code, reason = "the instruction is not on every processor")]
+pub(crate) fn bound(seed: u32, bytes: &[u8], high: u32) -> u32 {
+    #[cfg(target_arch = "x86_64")]
+    if bytes.len() <= SHORT_BYTES && std::arch::is_x86_feature_detected!("sse4.2") {
+        // SAFETY: the processor has the instruction set that the function is compiled for.
+        return unsafe { short_bound(seed, bytes, high) };
+    }
+    append(seed, &word_of(of(bytes), high))
+}
+
+fn word_of(low: u32, high: u32) -> [u8; 8] {
+    (u64::from(high) << 32 | u64::from(low)).to_le_bytes()
+}
+
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "sse4.2")]
+fn short_bound(seed: u32, bytes: &[u8], high: u32) -> u32 {
+    let low = short(0, bytes);
+    short(seed, &word_of(low, high))
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "sse4.2")]
+#[inline]
 fn short(checksum: u32, bytes: &[u8]) -> u32 {
     use std::arch::x86_64::{_mm_crc32_u8, _mm_crc32_u32, _mm_crc32_u64};
     let (words, rest) = bytes.as_chunks::<8>();
@@ -56,6 +80,8 @@ mod tests {
             for to in from..bytes.len() {
                 let (piece, seed) = (&bytes[from..to], to as u32 ^ 0xdead_beef);
                 assert_eq!(append(seed, piece), crc32c::crc32c_append(seed, piece), "{from}..{to}");
+                let word = word_of(crc32c::crc32c(piece), !seed);
+                assert_eq!(bound(seed, piece, !seed), crc32c::crc32c_append(seed, &word));
             }
         }
         assert_eq!(of(b"123456789"), 0xe306_9283, "the standard's example");

@@ -512,6 +512,19 @@ impl<'a> FrameView<'a> {
         base_seq: Seq,
         seed: u32,
     ) -> Result<Self, FrameFault> {
+        Self::check_each(bytes, slot, offset, base_seq, seed, |_| {})
+    }
+
+    /// The same, and tells where each record begins that was found intact, from the frame's start.
+    #[inline]
+    pub(crate) fn check_each(
+        bytes: &'a [u8],
+        slot: u32,
+        offset: usize,
+        base_seq: Seq,
+        seed: u32,
+        mut intact: impl FnMut(usize),
+    ) -> Result<Self, FrameFault> {
         let fault = |at, what| FrameFault { at, what };
         let header =
             FrameHeader::decode(bytes).ok_or(fault(0, "these bytes are no frame header"))?;
@@ -523,24 +536,25 @@ impl<'a> FrameView<'a> {
         let mut batch = [0u8; 256];
         let mut filled = 0;
         for index in 0..header.count {
-            let parsed =
-                record::parse(&bytes[at..], base_seq).ok_or(fault(at, record::WHAT_SHAPE))?;
-            let record = &bytes[at..at + parsed.len];
+            let (_, found) =
+                record::shape(&bytes[at..], at, base_seq).ok_or(fault(at, record::WHAT_SHAPE))?;
+            let record = &bytes[at..at + found.len as usize];
             if !record::is_intact(record, seed) {
                 return Err(fault(at, record::WHAT_CHECKSUM));
             }
             if header.kind == FrameKind::Commit
-                && parsed.record.seq != header.first_seq.plus(u64::from(index))
+                && found.seq != header.first_seq.plus(u64::from(index))
             {
                 return Err(fault(at, "the record's sequence number does not follow"));
             }
+            intact(at);
             batch[filled..filled + 4].copy_from_slice(&record[0..4]);
             filled += 4;
             if filled == batch.len() {
                 checksum = checksum::append(checksum, &batch);
                 filled = 0;
             }
-            at += parsed.len;
+            at += record.len();
         }
         checksum = checksum::append(checksum, &batch[..filled]);
         if checksum != u32_at(bytes, 0) {

@@ -110,7 +110,7 @@ pub use feed::Feed;
 pub use follow::Followed;
 pub use format::{SEGMENT_VERSION, SegmentKind};
 pub use held::HeldValue;
-pub use segments::{Glance, SegmentGuard};
+pub use segments::{Content, Glance, SegmentGuard};
 pub use value::ValueGuard;
 
 // Keeping and letting go.

@@ -456,5 +456,5 @@ pub(crate) fn stored_delta(record: &[u8]) -> u32 {
 
 /// Whether `record` (exactly its bytes) is what was written in the segment of this seed.
 pub(crate) fn is_intact(record: &[u8], seed: u32) -> bool {
-    bind_checksum(seed, body_checksum(record), stored_delta(record)) == stored_checksum(record)
+    checksum::bound(seed, &record[PREFIX_BYTES..], stored_delta(record)) == stored_checksum(record)
 }

@@ -232,6 +232,13 @@ impl Segment {
         }
     }
 
+    /// The same of a record whose frame was checked.
+    #[inline(always)]
+    pub(crate) fn match_in_frame(&self, offset: usize) -> Result<(u32, Match)> {
+        record::shape(self.content(offset), offset, self.base_seq())
+            .ok_or_else(|| self.damaged(offset, record::WHAT_SHAPE))
+    }
+
     /// Whether the record at `offset` is of this key; checked if it was not before.
     #[inline(always)]
     pub(crate) fn look(&self, offset: usize, space: u32, key: &[u8]) -> Look {
@@ -306,18 +313,32 @@ impl Segment {
         intact
     }
 
-    /// Notes that a frame was checked whole: its own bit stands for its header.
-    fn note_checked(&self, frame: &FrameView<'_>, offset: usize) {
-        let (mut word, mut mask) = bit_of(offset);
-        for (address, ..) in frame.records() {
-            let (next, bit) = bit_of(address.offset as usize);
+    /// The header of the frame at `offset`, checked whole. Notes of the frame and of its records that they were.
+    #[cold]
+    fn check_frame(&self, offset: usize) -> Result<FrameHeader> {
+        let words = self.checked_words();
+        // Bits are set a word at a time. What is trusted by now has none.
+        let set = |index: usize, mask: u64| {
+            if let Some(word) = words.get(index).filter(|_| mask != 0) {
+                word.fetch_or(mask, Ordering::Relaxed);
+            }
+        };
+        let (mut word, mut mask) = (0, 0);
+        let note = |at: usize| {
+            let (next, bit) = bit_of(offset + at);
             if next != word {
-                self.set_checked(word, mask);
+                set(word, mask);
                 (word, mask) = (next, 0);
             }
             mask |= bit;
-        }
-        self.set_checked(word, mask);
+        };
+        let (base_seq, bytes) = (self.base_seq(), self.content(offset));
+        let checked = FrameView::check_each(bytes, self.slot, offset, base_seq, self.seed, note);
+        set(word, mask);
+        let frame = checked.map_err(|fault| self.damaged(offset + fault.at, fault.what))?;
+        let (word, mask) = bit_of(offset);
+        set(word, mask);
+        Ok(*frame.header())
     }
 
     /// Memory this segment takes beyond its pages, in bytes.
@@ -335,9 +356,7 @@ impl Segment {
     #[inline]
     pub(crate) fn frame_header(&self, offset: usize) -> Result<FrameHeader> {
         if !self.is_checked(offset) {
-            let frame = self.frame(offset)?;
-            self.note_checked(&frame, offset);
-            return Ok(*frame.header());
+            return self.check_frame(offset);
         }
         FrameHeader::decode(self.content(offset))
             .ok_or_else(|| self.damaged(offset, "these bytes are no frame header"))

@@ -9,10 +9,10 @@
 
 use crate::{
     Address, FrameView, Match, Result, Seq, chair,
-    format::{FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES},
+    format::{FRAME_ALIGN, FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES},
     frame::FrameHeader,
     place,
-    record::{Look, Record},
+    record::{self, Look, Record},
     segment::{Plain, Segment},
     value::ValueGuard,
 };
@@ -195,6 +195,23 @@ impl SegmentGuard<'_> {
         self.segment.match_at(offset as usize)
     }
 
+    /// The same of a record in a frame whose [header](Self::frame_header) was read through a guard of this
+    /// segment: the frame was checked then.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`](crate::Error::Damaged) if no record is there.
+    #[inline(always)]
+    pub fn match_in_frame(&self, offset: u32) -> Result<(u32, Match)> {
+        self.segment.match_in_frame(offset as usize)
+    }
+
+    /// All that is published of the segment now, for who reads many records of frames that were checked.
+    #[inline]
+    #[must_use]
+    pub fn content(&self) -> Content<'_> {
+        Content { bytes: self.segment.content(0), base_seq: self.segment.base_seq() }
+    }
+
     /// Where the first frame of the segment lies, for [`next_frame`](Self::next_frame).
     #[must_use]
     pub fn first_frame(&self) -> u32 {
@@ -227,6 +244,12 @@ impl SegmentGuard<'_> {
         self.segment.frame_header(offset as usize).map(Some)
     }
 
+    /// Where the next frame begins if the last record of one ends at `offset`.
+    #[must_use]
+    pub fn frame_behind(&self, offset: u32) -> u32 {
+        offset.checked_next_multiple_of(FRAME_ALIGN as u32).unwrap_or(u32::MAX)
+    }
+
     /// Where the first record of the frame at `offset` lies.
     #[must_use]
     pub fn first_record(&self, offset: u32) -> u32 {
@@ -244,6 +267,31 @@ impl SegmentGuard<'_> {
         let end = u64::from(start) + u64::from(len);
         assert!(end <= self.segment.published() as u64, "{end} is behind what is published");
         self.segment.region.read(start as usize, len as usize)
+    }
+}
+
+/// What is published of a segment. Nothing that is read of it is checked: see
+/// [`SegmentGuard::match_in_frame`].
+#[derive(Clone, Copy, Debug)]
+pub struct Content<'a> {
+    bytes: &'a [u8],
+    base_seq: Seq,
+}
+
+impl<'a> Content<'a> {
+    /// The record at `offset`: its keyspace, and where its parts lie. `None` if no record is there.
+    #[inline(always)]
+    #[must_use]
+    pub fn match_at(&self, offset: u32) -> Option<(u32, Match)> {
+        let bytes = self.bytes.get(offset as usize..)?;
+        record::shape(bytes, offset as usize, self.base_seq)
+    }
+
+    /// Bytes of the segment, by offset and length; `None` if they are not published.
+    #[inline(always)]
+    #[must_use]
+    pub fn bytes(&self, (start, len): (u32, u32)) -> Option<&'a [u8]> {
+        self.bytes.get(start as usize..)?.get(..len as usize)
     }
 }
 

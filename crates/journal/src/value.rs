@@ -3,6 +3,9 @@
 use crate::segments::{Place, SegmentGuard};
 use std::{fmt, mem::ManuallyDrop, ops::Deref, ptr::NonNull};
 
+/// The seat of values that are counted nowhere, because they borrow from a guard that is.
+const LENT: u32 = u32::MAX - 1;
+
 /// Bytes of a segment, read in place. The segment stays mapped, and its bytes unchanged, while this
 /// lives; may be sent to and dropped by any thread.
 pub struct ValueGuard<'a> {
@@ -13,7 +16,8 @@ pub struct ValueGuard<'a> {
 }
 
 // SAFETY: the pointer is to published bytes, which nobody writes while the count that this value
-// stands for is not given back; that can be done from any thread (see `Place::leave`).
+// stands for, or that of the guard it borrows from, is not given back; that can be done from any thread
+// (see `Place::leave`).
 #[allow(unsafe_code, reason = "a pointer to shared bytes that do not change")]
 unsafe impl Send for ValueGuard<'_> {}
 // SAFETY: as above; all that can be done through a shared reference is to read the bytes.
@@ -32,6 +36,18 @@ impl<'a> SegmentGuard<'a> {
         let bytes = NonNull::from(self.bytes(range.0, range.1));
         // SAFETY: published bytes of the segment, as `bytes` gives no others.
         unsafe { self.into_guard_of(bytes) }
+    }
+
+    /// The same while the guard itself is kept: many values of one guard need no count each.
+    ///
+    /// # Panics
+    /// As [`into_value`](Self::into_value).
+    #[inline]
+    #[must_use]
+    pub fn value(&self, range: (u32, u32)) -> ValueGuard<'_> {
+        let bytes = NonNull::from(self.bytes(range.0, range.1));
+        let (place, _) = self.count();
+        ValueGuard { first: bytes.cast(), len: bytes.len() as u32, seat: LENT, place }
     }
 
     /// Keeps `bytes`.
@@ -55,8 +71,9 @@ impl Deref for ValueGuard<'_> {
     #[allow(unsafe_code, reason = "the count keeps the pointee in place")]
     fn deref(&self) -> &[u8] {
         // SAFETY: `first` and `len` were a slice of published bytes of a segment. The guard they came
-        // from was counted in, and its count is given back only when this value is dropped, so the
-        // segment is neither unmapped nor its published bytes changed while the slice is borrowed.
+        // from was counted in, and its count is given back only when this value is dropped, or when the
+        // guard is that this value borrows from; so the segment is neither unmapped nor its published
+        // bytes changed while the slice is borrowed.
         unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.len as usize) }
     }
 }
@@ -64,7 +81,9 @@ impl Deref for ValueGuard<'_> {
 impl Drop for ValueGuard<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.place.leave(self.seat as usize);
+        if self.seat != LENT {
+            self.place.leave(self.seat as usize);
+        }
     }
 }
 

@@ -2,17 +2,25 @@
 //!
 //! Each event says where the one before it is, so of one span every look waits for the one before. Of several
 //! spans one event each is looked at in turn: while the first one is on its way from memory, so are the others.
+//!
+//! Where a stream stands in the log in one [stretch](Stretch), events are read one behind the other instead.
 
 use super::{
+    batch::{EVENTS_MAX, EventBatch},
     chains::{SPAN, version_hash, waypoint_of},
     event::{CategoryRef, Found, RecordedEvent},
     find::{Event, Stream},
+    stretch::Stretch,
 };
 use crate::{Result, core::Core};
 use annals_journal::{Address, SegmentGuard, pin};
+use std::mem;
 
 /// So many spans are looked up together.
 const SPANS: usize = 8;
+/// In one stretch so many at most, and not fewer than these: what leads to it has to be worth it.
+const STRETCH_SPANS: u64 = EVENTS_MAX as u64 / SPAN;
+const STRETCH_SPANS_MIN: u64 = 4;
 
 /// Events of one stream that were looked up, of versions in a row.
 pub(crate) struct Ahead<'a> {
@@ -59,13 +67,39 @@ impl<'a> Ahead<'a> {
         self.len = 0;
     }
 
+    /// Whether the event of this version was looked up.
+    #[inline]
+    pub(crate) fn has(&self, version: u64) -> bool {
+        version.checked_sub(self.first).is_some_and(|index| index < self.len as u64)
+    }
+
     /// The event of this version, if it was looked up.
     #[inline]
     pub(crate) fn event(&self, version: u64) -> Option<RecordedEvent<'a>> {
-        let index = version.checked_sub(self.first).filter(|index| *index < self.len as u64)?;
-        let found = &self.found[index as usize];
-        let guard = self.guards[found.guard as usize].again();
+        if !self.has(version) {
+            return None;
+        }
+        let found = &self.found[(version - self.first) as usize];
+        let guard = self.guards[usize::from(found.guard)].again();
         Some(RecordedEvent::new(self.category.clone(), guard, found))
+    }
+
+    /// Takes what was looked up of versions from `from` up to, and without, `to`, which are some: a batch in
+    /// the order of the versions, or the other one. `None` if nothing was.
+    pub(crate) fn take(&mut self, from: u64, to: u64, is_back: bool) -> Option<EventBatch<'a>> {
+        let end = self.first + self.len as u64;
+        let (from, to) = (from.max(self.first), to.min(end));
+        self.len = 0;
+        if from >= to {
+            return None;
+        }
+        let (guards, mut found) = (mem::take(&mut self.guards), mem::take(&mut self.found));
+        found.truncate((to - self.first) as usize);
+        found.drain(..(from - self.first) as usize);
+        if is_back {
+            found.reverse();
+        }
+        Some(EventBatch::of(self.category.clone(), guards, found))
     }
 
     /// Looks up events from version `first` to version `last`, of which there are both: as many as are
@@ -80,6 +114,10 @@ impl<'a> Ahead<'a> {
     ) -> Result<()> {
         self.clear();
         self.category = category;
+        if self.read_stretch(core, stream, first, last, is_back).is_some() {
+            return Ok(());
+        }
+        self.clear();
         let reach = (SPANS as u64 - 1) * SPAN;
         let (first, last) = if is_back {
             (first.max((last & !(SPAN - 1)).saturating_sub(reach)), last)
@@ -91,6 +129,43 @@ impl<'a> Ahead<'a> {
             return Ok(());
         }
         self.walk_one(core, stream, first, last)
+    }
+
+    /// Reads the events between two waypoints, if they are one stretch. `None` if they do not, or are too few:
+    /// what was kept then is none of them.
+    fn read_stretch(
+        &mut self,
+        core: &'a Core,
+        stream: &Stream<'_>,
+        first: u64,
+        last: u64,
+        is_back: bool,
+    ) -> Option<()> {
+        // The waypoint in front of them, and the last of them: the versions lie between spans.
+        let (before, end) = if is_back {
+            let end = last.checked_add(1)? / SPAN;
+            (end.saturating_sub(STRETCH_SPANS).max(first.div_ceil(SPAN)), end)
+        } else {
+            let before = first / SPAN;
+            (before, (last.checked_add(1)? / SPAN).min(before + STRETCH_SPANS))
+        };
+        let is_at_end = if is_back { end * SPAN == last + 1 } else { before * SPAN == first };
+        if before == 0 || end < before + STRETCH_SPANS_MIN || !is_at_end {
+            return None;
+        }
+        let _pin = pin();
+        let (mut stretch, guard) =
+            Stretch::between(core, stream, before * SPAN - 1, end * SPAN - 1)?;
+        let first = stretch.version();
+        self.found.clear();
+        self.found.reserve_exact((end - before) as usize * SPAN as usize);
+        while !stretch.is_read() {
+            let (record, read) = stretch.next(stream, &guard)?;
+            self.found.push(Found::of(&record, &read, 0));
+        }
+        self.guards.push(guard);
+        (self.first, self.len) = (first, self.found.len());
+        Some(())
     }
 
     /// Walks all spans of the versions, and keeps those that can be given out. If the one that is to be given

@@ -10,7 +10,18 @@ use annals_journal::{Address, FrameKind, Kind, Match, SegmentGuard, Seq};
 use std::sync::Arc;
 
 /// What lies so far ahead is asked for.
-const AHEAD_BYTES: u32 = 1024;
+pub(crate) const AHEAD_BYTES: u32 = 1024;
+
+/// An event that a cursor came by.
+#[derive(Clone, Copy)]
+pub(crate) struct Met {
+    /// The number of its category.
+    pub(crate) space: u32,
+    /// Where its record begins in the segment.
+    pub(crate) offset: u32,
+    pub(crate) record: Match,
+    pub(crate) read: Read,
+}
 
 /// A place in a segment, whose records are in the order of their numbers.
 pub(crate) struct Cursor<'a> {
@@ -100,16 +111,28 @@ impl<'a> Cursor<'a> {
         Ok(self.found.is_some())
     }
 
+    /// The segment that it goes through.
+    #[inline]
+    pub(crate) fn guard(&self) -> &SegmentGuard<'a> {
+        &self.guard
+    }
+
+    /// An event that it came by, by itself.
+    #[inline(always)]
+    pub(crate) fn event(&self, met: Met) -> Event<'a> {
+        let address = Address { slot: self.guard.slot(), offset: met.offset };
+        Event { hit: Hit::new(self.guard.again(), address, met.record), read: met.read }
+    }
+
     /// The next event whose number is not lower than `from` and lower than `below`, if `wanted` says so of
-    /// its category and key, and its category. `None` if it stands at one with a higher number then, or
-    /// at none.
+    /// its category and key. `None` if it stands at one with a higher number then, or at none.
     #[inline(always)]
     pub(crate) fn next_below(
         &mut self,
         from: Seq,
         below: Seq,
         wanted: impl Fn(u32, &[u8]) -> bool,
-    ) -> Result<Option<(u32, Event<'a>)>> {
+    ) -> Result<Option<Met>> {
         if self.found.is_some_and(|seq| seq >= from.max(below)) {
             return Ok(None);
         }
@@ -123,16 +146,16 @@ impl<'a> Cursor<'a> {
                 }
                 // What the processor does not see coming: pages end often, and records may be skipped.
                 self.guard.prefetch(offset.saturating_add(AHEAD_BYTES));
-                let (space, record) = self.guard.match_at(offset)?;
+                let (space, record) = self.guard.match_in_frame(offset)?;
                 if record.kind == Kind::Event && record.seq >= from {
                     if record.seq >= below {
                         self.found = Some(record.seq);
                         return Ok(None);
                     }
                     if wanted(space, self.guard.bytes(record.key.0, record.key.1)) {
-                        let event = self.event(record, offset)?;
+                        let read = self.read(&record, offset)?;
                         self.pass(space, &record);
-                        return Ok(Some((space, event)));
+                        return Ok(Some(Met { space, offset, record, read }));
                     }
                 }
                 self.pass(space, &record);
@@ -145,13 +168,47 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Goes on behind `met`, which it came by last, as long as events of the same category follow in the same
+    /// frame, whose numbers are lower than `below`: of any type, or of the same one. Tells `each` of them, no
+    /// more than `room`. Returns the number of the last one.
     #[inline(always)]
-    fn event(&self, record: Match, offset: u32) -> Result<Event<'a>> {
-        let Some(read) = Read::of(self.guard.bytes(record.value.0, record.value.1)) else {
-            return Err(self.guard.damage(offset, "the event has no label").into());
-        };
-        let address = Address { slot: self.guard.slot(), offset };
-        Ok(Event { hit: Hit::new(self.guard.again(), address, record), read })
+    pub(crate) fn run(
+        &mut self,
+        met: &Met,
+        below: Seq,
+        is_of_any_type: bool,
+        room: usize,
+        mut each: impl FnMut(&Match, &Read),
+    ) -> Option<Seq> {
+        // Who leads it was told of the first one's type.
+        let is_of_any_type = is_of_any_type && !self.learns;
+        let content = self.guard.content();
+        let (mut at, mut left, mut last) = (self.record_at, self.records_left, None);
+        let end = left.saturating_sub(u32::try_from(room).unwrap_or(u32::MAX));
+        while left > end && at < self.ask_at {
+            self.guard.prefetch(at.saturating_add(AHEAD_BYTES));
+            // What cannot be read is told of when it is looked for by itself.
+            let Some((space, record)) = content.match_at(at) else { break };
+            if space != met.space || record.kind != Kind::Event || record.seq >= below {
+                break;
+            }
+            let Some(read) = content.bytes(record.value).and_then(Read::of) else { break };
+            if !is_of_any_type && read.label.type_number != met.read.label.type_number {
+                break;
+            }
+            each(&record, &read);
+            last = Some(record.seq);
+            at += record.len;
+            left -= 1;
+        }
+        (self.record_at, self.records_left) = (at, left);
+        last
+    }
+
+    #[inline(always)]
+    fn read(&self, record: &Match, offset: u32) -> Result<Read> {
+        Read::of(self.guard.bytes(record.value.0, record.value.1))
+            .ok_or_else(|| self.guard.damage(offset, "the event has no label").into())
     }
 
     /// Goes to where its guide leads it.

@@ -143,6 +143,12 @@ impl<'a> CategoryRef<'a> {
         Self { borrowed: Some(category), shared: None }
     }
 
+    /// Whether it is the category of this number.
+    #[inline]
+    pub(crate) fn is(&self, space: u32) -> bool {
+        self.get().is_some_and(|category| category.id == space)
+    }
+
     /// The category; `None` of a default.
     #[inline]
     pub(crate) fn get(&self) -> Option<&Keyspace> {
@@ -169,8 +175,22 @@ impl<'a> RecordedEvent<'a> {
     /// The event that was found in the segment of `guard`.
     #[inline(always)]
     pub(crate) fn new(category: CategoryRef<'a>, guard: SegmentGuard<'a>, found: &Found) -> Self {
+        Self::of(category, guard.into_value(found.range()), found)
+    }
+
+    /// The same while the guard is kept by somebody else.
+    #[inline(always)]
+    pub(crate) fn lent(
+        category: CategoryRef<'a>,
+        guard: &'a SegmentGuard<'_>,
+        found: &Found,
+    ) -> Self {
+        Self::of(category, guard.value(found.range()), found)
+    }
+
+    #[inline(always)]
+    fn of(category: CategoryRef<'a>, bytes: ValueGuard<'a>, found: &Found) -> Self {
         let Found { seq, version, key, value, type_number, data_len, format, .. } = *found;
-        let bytes = guard.into_value((key.0, value.0 + value.1 - key.0));
         let (key_len, data_at) = (key.1, value.0 - key.0);
         Self { category, seq, version, bytes, type_number, key_len, data_at, data_len, format }
     }
@@ -338,11 +358,13 @@ pub(crate) struct Found {
     /// Where the key and the value lie in their segment.
     key: (u32, u32),
     value: (u32, u32),
-    type_number: u32,
+    pub(crate) type_number: u32,
     data_len: u32,
     /// Which guard keeps it, if several do.
-    pub(crate) guard: u32,
-    format: EventFormat,
+    pub(crate) guard: u16,
+    /// Of which category it is, if it was found among those of several.
+    pub(crate) category: u16,
+    pub(crate) format: EventFormat,
 }
 
 impl Found {
@@ -350,15 +372,28 @@ impl Found {
     pub(crate) fn of(record: &Match, read: &Read, guard: usize) -> Self {
         let Match { seq, key, value, .. } = *record;
         let Label { type_number, version, format, .. } = read.label;
-        let (data_len, guard) = (read.data_len, guard as u32);
-        Self { seq, version, key, value, type_number, data_len, guard, format }
+        let (data_len, guard, category) = (read.data_len, guard as u16, 0);
+        Self { seq, version, key, value, type_number, data_len, guard, category, format }
+    }
+
+    /// Where its key, its data and its label lie, in one: offset and length.
+    #[inline(always)]
+    fn range(&self) -> (u32, u32) {
+        (self.key.0, self.value.0 + self.value.1 - self.key.0)
+    }
+
+    /// Where its data lie: offset and length.
+    #[inline(always)]
+    pub(crate) fn data_range(&self) -> (u32, u32) {
+        (self.value.0, self.data_len)
     }
 }
 
 impl Default for Found {
     fn default() -> Self {
         let (seq, format) = (Seq::ZERO, EventFormat::Bytes);
-        let (key, value) = ((0, 0), (0, 0));
-        Self { seq, version: 0, key, value, type_number: 0, data_len: 0, guard: 0, format }
+        let (key, value, guard, category) = ((0, 0), (0, 0), 0, 0);
+        let (version, type_number, data_len) = (0, 0, 0);
+        Self { seq, version, key, value, type_number, data_len, guard, category, format }
     }
 }

@@ -5,7 +5,7 @@ use super::{
     event::{CategoryRef, Found, Read, RecordedEvent},
     extra,
     label::Label,
-    nearby::{Nearby, event_nearby},
+    nearby::{Nearby, begin_stretch, event_nearby},
 };
 use crate::{
     Error, Result,
@@ -190,7 +190,7 @@ impl Core {
     }
 
     /// The event of this version that `table` leads to.
-    pub(super) fn event_of(
+    pub(crate) fn event_of(
         &self,
         stream: &Stream<'_>,
         table: &Table,
@@ -350,6 +350,9 @@ impl Core {
         let _pin = pin();
         if !stream.view.chains().strays.is_empty() {
             return None;
+        }
+        if let Some(found) = begin_stretch(self, stream, version) {
+            return Some(found);
         }
         let Event { hit, read } = self.event_from(stream, version).ok()??;
         let (mut guard, mut at, mut next) = (hit.guard, hit.address, read.label.version);

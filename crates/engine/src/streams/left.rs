@@ -2,8 +2,9 @@
 
 use super::{
     chains::{SPAN, version_hash},
-    event::Found,
+    event::{Found, Read},
     find::{Event, Stream},
+    label::Label,
     mark::Mark,
 };
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
         table::{Slot, Table},
     },
 };
-use annals_journal::{Address, Kind, SegmentGuard, pin};
+use annals_journal::{Address, Kind, Match, SegmentGuard, pin};
 use std::time::Duration;
 
 const WHAT_MARK: &str = "the stream's mark is not what was written";
@@ -252,34 +253,54 @@ impl Core {
         version >= limits.mark.first_by_number(last) && !self.is_over(limits, time_ms)
     }
 
+    /// Whether who reads many streams gets all events of this category that there are.
+    #[inline]
+    pub(crate) fn shows_all(&self, category: &Keyspace) -> bool {
+        let pin = pin();
+        category.options.ttl.is_none() && category.view.read(&pin).chains().marks.is_empty()
+    }
+
     /// Whether who reads many streams gets this event: it is left, and its stream is not archived, unless they ask
     /// for just that one.
     #[inline]
     pub(crate) fn is_shown(
         &self,
         category: &Keyspace,
-        event: &Event<'_>,
+        guard: &SegmentGuard<'_>,
+        record: &Match,
+        read: &Read,
+        is_of_one: bool,
+    ) -> Result<bool> {
+        if self.shows_all(category) {
+            return Ok(true);
+        }
+        self.is_shown_of_some(category, guard, record, read, is_of_one)
+    }
+
+    #[cold]
+    fn is_shown_of_some(
+        &self,
+        category: &Keyspace,
+        guard: &SegmentGuard<'_>,
+        record: &Match,
+        read: &Read,
         is_of_one: bool,
     ) -> Result<bool> {
         let pin = pin();
         let view = category.view.read(&pin);
-        if category.options.ttl.is_none() && view.chains().marks.is_empty() {
-            return Ok(true);
-        }
-        let (at, len) = event.hit.record.key;
-        let key = event.hit.guard.bytes(at, len);
+        let key = guard.bytes(record.key.0, record.key.1);
         let hash = hash_key(self.hash_seed, key);
         let stream = Stream { view, space: category.id, hash, key };
         let Some(limits) = self.limits_of(category, &stream)? else { return Ok(true) };
         if limits.mark.is_archived && !is_of_one {
             return Ok(false);
         }
-        let version = event.version();
+        let Label { version, time_ms, .. } = read.label;
         let last = match limits.mark.retention.max_count {
             Some(_) => self.last_event(&stream)?.map_or(version, |last| last.version()),
             None => version,
         };
-        Ok(self.is_left(&limits, (version, event.read.label.time_ms), last))
+        Ok(self.is_left(&limits, (version, time_ms), last))
     }
 
     /// What a stream is for who appends, whose newest event is `newest`.

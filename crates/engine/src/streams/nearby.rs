@@ -1,9 +1,15 @@
 //! What a thread remembers of the span in which it looked an event up last.
 //!
 //! To get an event is to walk to it from the end of its span. Who gets one often gets its neighbours next, and
-//! the walk came by these.
+//! the walk came by these. Where the stream stands in the log in one [stretch](Stretch), what comes next is right
+//! behind.
 
-use super::{chains::SPAN, event::Found, find::Stream};
+use super::{
+    chains::{SPAN, is_waypoint},
+    event::Found,
+    find::Stream,
+    stretch::Stretch,
+};
 use crate::core::Core;
 use annals_journal::SegmentGuard;
 use std::cell::RefCell;
@@ -21,7 +27,12 @@ pub(crate) struct Nearby {
     generation: u32,
     /// The offsets of events; 0 of those that it does not know.
     offsets: [u32; SPAN as usize],
+    /// What comes behind the last event that was got, if that is known.
+    stretch: Stretch,
 }
+
+/// A stretch has so many spans at most: what leads to it is looked up once for all of them.
+const STRETCH_SPANS: u64 = 16;
 
 thread_local! {
     static NEARBY: RefCell<Nearby> = const { RefCell::new(Nearby::NOTHING) };
@@ -36,6 +47,7 @@ impl Nearby {
         slot: 0,
         generation: 0,
         offsets: [0; SPAN as usize],
+        stretch: Stretch::NOTHING,
     };
 
     /// What will be remembered of the span with this version.
@@ -64,31 +76,67 @@ impl Nearby {
         let _ = NEARBY.try_with(|kept| kept.replace(self));
     }
 
-    fn offset_of(&self, core: &Core, stream: &Stream<'_>, version: u64) -> Option<u32> {
-        let is_it = self.hash == stream.hash
-            && self.span == version / SPAN
-            && self.space == stream.space
-            && self.core == core.number;
-        Some(self.offsets[(version % SPAN) as usize]).filter(|offset| is_it && *offset != 0)
+    fn is_of(&self, core: &Core, stream: &Stream<'_>) -> bool {
+        self.hash == stream.hash && self.space == stream.space && self.core == core.number
+    }
+
+    fn offset_of(&self, version: u64) -> Option<u32> {
+        let offset = self.offsets[(version % SPAN) as usize];
+        Some(offset).filter(|offset| self.span == version / SPAN && *offset != 0)
     }
 }
 
-/// The event of this version, if this thread came by it. It may have been moved since; it is the same.
+/// The event of this version, if this thread came by it, or it is right behind the last one. It may have been
+/// moved since; it is the same.
 #[inline(always)]
 pub(crate) fn event_nearby<'c>(
     core: &'c Core,
     stream: &Stream<'_>,
     version: u64,
 ) -> Option<(SegmentGuard<'c>, Found)> {
-    let (slot, generation, offset) = NEARBY
-        .try_with(|kept| {
-            let kept = kept.try_borrow().ok()?;
-            Some((kept.slot, kept.generation, kept.offset_of(core, stream, version)?))
-        })
-        .ok()??;
-    let guard = core.journal.guard(slot).filter(|guard| guard.generation() == generation)?;
-    let (record, read) = stream.event_in(&guard, offset, version)?;
-    // Who goes on comes to the end of the next span, which is as far ahead if nothing is in between.
-    guard.prefetch(offset.saturating_add(record.len.saturating_mul(SPAN as u32)));
-    Some((guard, Found::of(&record, &read, 0)))
+    let kept = |kept: &RefCell<Nearby>| {
+        let mut kept = kept.try_borrow_mut().ok()?;
+        if !kept.is_of(core, stream) {
+            return None;
+        }
+        let Nearby { slot, generation, .. } = *kept;
+        let guard = || core.journal.guard(slot).filter(|guard| guard.generation() == generation);
+        if kept.stretch.version() == version && !kept.stretch.is_read() {
+            let guard = guard()?;
+            let (record, read) = kept.stretch.next(stream, &guard)?;
+            return Some((guard, Found::of(&record, &read, 0)));
+        }
+        let offset = kept.offset_of(version)?;
+        let guard = guard()?;
+        let (record, read) = stream.event_in(&guard, offset, version)?;
+        // Who goes on comes to the end of the next span, which is as far ahead if nothing is in between.
+        guard.prefetch(offset.saturating_add(record.len.saturating_mul(SPAN as u32)));
+        Some((guard, Found::of(&record, &read, 0)))
+    };
+    NEARBY.try_with(kept).ok()?
+}
+
+/// The event of this version, if it is the first of a span, this thread was in the one in front of that, and the
+/// stream is one stretch there: then those that follow are nearby. The caller is pinned.
+#[inline(never)]
+pub(crate) fn begin_stretch<'c>(
+    core: &'c Core,
+    stream: &Stream<'_>,
+    version: u64,
+) -> Option<(SegmentGuard<'c>, Found)> {
+    let before = version.checked_sub(1).filter(|before| is_waypoint(*before))?;
+    let kept = |kept: &RefCell<Nearby>| {
+        let mut kept = kept.try_borrow_mut().ok()?;
+        let was_in_front = kept.span == before / SPAN || kept.stretch.version() == version;
+        if !was_in_front || !kept.is_of(core, stream) {
+            return None;
+        }
+        let last = version.checked_add(STRETCH_SPANS * SPAN)? - 1;
+        let (mut stretch, guard) = Stretch::between(core, stream, before, last)?;
+        let (record, read) = stretch.next(stream, &guard)?;
+        let (slot, generation) = (guard.slot(), guard.generation());
+        *kept = Nearby { slot, generation, stretch, ..Nearby::new(core, stream, version) };
+        Some((guard, Found::of(&record, &read, 0)))
+    };
+    NEARBY.try_with(kept).ok()?
 }

@@ -3,10 +3,12 @@
 //! Records of a segment stand in the order of their numbers, but each is as long as it is: to come to one,
 //! those in front of it are passed. What is learned on the way is kept: a *signpost* for each
 //! [`STEP_BYTES`] of a segment says which record begins there. So a segment is gone through once, and a
-//! look-up passes what one step has.
+//! look-up passes what one step has. Who goes on to the next numbers passes nothing: a thread remembers where
+//! it has been.
 
 use super::{
     RecordedEvent,
+    cursor::AHEAD_BYTES,
     event::{CategoryRef, Read},
     find::{Event, Stream},
 };
@@ -16,9 +18,11 @@ use crate::{
     core::Core,
     hash::{Hit, hash_key},
 };
-use annals_journal::{Address, FrameKind, Kind, SegmentGuard, SegmentInfo, SegmentKind, Seq};
+use annals_journal::{
+    Address, FrameKind, Kind, Match, SegmentGuard, SegmentInfo, SegmentKind, Seq,
+};
 use arc_swap::ArcSwap;
-use std::{collections::HashMap, sync::Arc};
+use std::{cell::Cell, collections::HashMap, sync::Arc};
 
 /// One signpost for so many bytes of a segment: a five-hundredth of it in memory, once it is asked for.
 const STEP_BYTES: u32 = 8 << 10;
@@ -53,9 +57,69 @@ struct Place {
 }
 
 impl Place {
+    #[inline]
     fn pass(&mut self, len: u32) {
         self.record_at += len;
         self.records_left -= 1;
+    }
+
+    /// In front of the first record of the next frame; false if there is none yet. Of a frame whose records all
+    /// have lower numbers than `seq` it is behind the last one, if it need not go through them.
+    #[inline]
+    fn next_frame(
+        &mut self,
+        guard: &SegmentGuard<'_>,
+        seq: Seq,
+        skips: impl Fn(u32) -> bool,
+    ) -> Result<bool> {
+        let Some(header) = guard.frame_header(self.frame_at)? else { return Ok(false) };
+        let record_at = guard.first_record(self.frame_at);
+        let frame_at = self.frame_at + header.len;
+        // Frames of moved records say only which is the lowest number in them.
+        let is_before = header.kind == FrameKind::Commit && header.next_seq() <= seq;
+        let records_left = if is_before && skips(frame_at) { 0 } else { header.count };
+        *self = Self { record_at, records_left, frame_at };
+        Ok(true)
+    }
+}
+
+/// Where a thread found an event by its number last.
+#[derive(Clone, Copy)]
+struct Trail {
+    /// Which database, in which of its states; 0: none.
+    core: u64,
+    slot: u32,
+    /// The segment's number: what is in the slot later has another one.
+    generation: u32,
+    /// Behind the record with the number before this one.
+    next: Seq,
+    place: Place,
+}
+
+thread_local! {
+    static TRAIL: Cell<Trail> = const { Cell::new(Trail::NOTHING) };
+}
+
+/// A number that is so much higher than the one before is looked up all the same.
+const TRAIL_RECORDS: u64 = 16;
+
+impl Trail {
+    const NOTHING: Self = Self {
+        core: 0,
+        slot: 0,
+        generation: 0,
+        next: Seq::ZERO,
+        place: Place { record_at: 0, records_left: 0, frame_at: 0 },
+    };
+
+    /// Remembers that the record with the number `seq` stands at `place`, which is moved behind it.
+    #[inline]
+    fn keep(core: &Core, guard: &SegmentGuard<'_>, mut place: Place, record: &Match) {
+        place.pass(record.len);
+        let (slot, generation) = (guard.slot(), guard.generation());
+        let trail = Self { core: core.number, slot, generation, next: record.seq.plus(1), place };
+        // A thread that is ending remembers nothing.
+        let _ = TRAIL.try_with(|kept| kept.set(trail));
     }
 }
 
@@ -75,8 +139,8 @@ impl Posts {
         });
     }
 
-    /// Where the record with this number begins; `None` if it is not in the segment.
-    fn find(&self, guard: &SegmentGuard<'_>, seq: Seq) -> Result<Option<u32>> {
+    /// In front of the record with this number; `None` if it is not in the segment.
+    fn find(&self, guard: &SegmentGuard<'_>, seq: Seq) -> Result<Option<Place>> {
         let (base, known) = (guard.base_seq(), self.posts.load());
         let delta = |seq: Seq| u32::try_from(seq.0.saturating_sub(base.0)).unwrap_or(u32::MAX);
         let passed = known.partition_point(|post| post.delta <= delta(seq));
@@ -90,20 +154,15 @@ impl Posts {
         let mut laid = Vec::new();
         let found = loop {
             if place.records_left == 0 {
-                let Some(header) = guard.frame_header(place.frame_at)? else { break None };
-                let record_at = guard.first_record(place.frame_at);
-                let frame_at = place.frame_at + header.len;
-                place = Place { record_at, records_left: header.count, frame_at };
-                // Frames of moved records say only which is the lowest number in them.
-                let is_before = header.kind == FrameKind::Commit && header.next_seq() <= seq;
-                if is_before && frame_at < next_post {
-                    place.records_left = 0;
+                if !place.next_frame(guard, seq, |end| end < next_post)? {
+                    break None;
                 }
                 continue;
             }
-            let (_, record) = guard.match_at(place.record_at)?;
+            guard.prefetch(place.record_at.saturating_add(AHEAD_BYTES));
+            let (_, record) = guard.match_in_frame(place.record_at)?;
             if record.seq >= seq {
-                break (record.seq == seq).then_some(place.record_at);
+                break (record.seq == seq).then_some(place);
             }
             if place.record_at >= next_post {
                 laid.push(Post { delta: delta(record.seq), place });
@@ -144,10 +203,52 @@ impl Signposts {
 impl Core {
     /// The event with this number, and its category. Published ones only.
     pub(crate) fn event_at_seq(&self, seq: Seq) -> Result<Option<(u32, Event<'_>)>> {
-        const ATTEMPTS: usize = 64;
         if seq > self.visible_seq() {
             return Ok(None);
         }
+        if let Some(found) = self.event_on_trail(seq)? {
+            return Ok(Some(found));
+        }
+        self.event_at_posts(seq)
+    }
+
+    /// The event, if this thread was right in front of it.
+    #[inline]
+    fn event_on_trail(&self, seq: Seq) -> Result<Option<(u32, Event<'_>)>> {
+        let Ok(Trail { core, slot, generation, next, mut place }) = TRAIL.try_with(Cell::get)
+        else {
+            return Ok(None);
+        };
+        let is_near = seq.0.checked_sub(next.0).is_some_and(|ahead| ahead < TRAIL_RECORDS);
+        if core != self.number || !is_near {
+            return Ok(None);
+        }
+        let guard = self.journal.guard(slot).filter(|guard| guard.generation() == generation);
+        let Some(guard) = guard else { return Ok(None) };
+        loop {
+            if place.records_left == 0 {
+                if !place.next_frame(&guard, seq, |_| true)? {
+                    return Ok(None);
+                }
+                continue;
+            }
+            guard.prefetch(place.record_at.saturating_add(AHEAD_BYTES));
+            let (space, record) = guard.match_in_frame(place.record_at)?;
+            if record.seq < seq {
+                place.pass(record.len);
+                continue;
+            }
+            if record.seq > seq {
+                return Ok(None);
+            }
+            Trail::keep(self, &guard, place, &record);
+            return event_of(guard, place.record_at, space, record);
+        }
+    }
+
+    #[cold]
+    fn event_at_posts(&self, seq: Seq) -> Result<Option<(u32, Event<'_>)>> {
+        const ATTEMPTS: usize = 64;
         let mut segments = self.journal.segments();
         for _ in 0..ATTEMPTS {
             let mut is_whole = true;
@@ -156,8 +257,10 @@ impl Core {
                 match guard.filter(|guard| guard.generation() == info.generation) {
                     Some(guard) => {
                         let posts = self.signposts.of(&guard, &segments);
-                        if let Some(offset) = posts.find(&guard, seq)? {
-                            return event_of(guard, offset);
+                        if let Some(place) = posts.find(&guard, seq)? {
+                            let (space, record) = guard.match_in_frame(place.record_at)?;
+                            Trail::keep(self, &guard, place, &record);
+                            return event_of(guard, place.record_at, space, record);
                         }
                     }
                     None => is_whole = false,
@@ -185,7 +288,7 @@ impl Core {
         // Of a category that was dropped nothing is read.
         let catalog = self.catalog.load();
         let Some(listed) = catalog.by_id(space) else { return Ok(None) };
-        let is_left = self.is_event_left(listed, &event)?;
+        let is_left = self.shows_all(&listed.keyspace) || self.is_event_left(listed, &event)?;
         let category = CategoryRef::of(&listed.keyspace, None);
         Ok(is_left.then(|| Self::recorded(category, event)))
     }
@@ -224,8 +327,13 @@ fn in_order(segments: &[SegmentInfo], seq: Seq) -> Vec<&SegmentInfo> {
 }
 
 /// The event whose record begins at `offset`; `None` if the record is of another kind.
-fn event_of(guard: SegmentGuard<'_>, offset: u32) -> Result<Option<(u32, Event<'_>)>> {
-    let (space, record) = guard.match_at(offset)?;
+#[inline]
+fn event_of(
+    guard: SegmentGuard<'_>,
+    offset: u32,
+    space: u32,
+    record: Match,
+) -> Result<Option<(u32, Event<'_>)>> {
     if record.kind != Kind::Event {
         return Ok(None);
     }

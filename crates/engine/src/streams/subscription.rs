@@ -189,7 +189,7 @@ impl<'a> Subscription<'a> {
             }
             let wanted = |space, key: &[u8]| self.filter.may_want(space, key);
             let found = cursor.next_below(self.next, end, wanted)?;
-            let Some((space, event)) = found else {
+            let Some((space, event)) = found.map(|met| (met.space, cursor.event(met))) else {
                 if cursor.seq().is_none() && cursor.is_behind() {
                     self.tail.leave();
                     continue;
@@ -206,7 +206,13 @@ impl<'a> Subscription<'a> {
             let is_of_one = self.filter.stream.is_some();
             let is_wanted = self.filter.wants_type(&category, event.read.label.type_number);
             let is_shown = match is_wanted {
-                true => self.core.is_shown(&category, &event, is_of_one),
+                true => self.core.is_shown(
+                    &category,
+                    &event.hit.guard,
+                    &event.hit.record,
+                    &event.read,
+                    is_of_one,
+                ),
                 false => Ok(false),
             };
             let is_shown = match is_shown {

@@ -2,7 +2,8 @@
 
 use super::{
     Appended, Category, Events, ExpectedVersion, NewEvent, RecordedEvent, StreamId, StreamReader,
-    Subscription,
+    Subscription, TypedBatch,
+    batch::{Batches, EventBatch, InBatches},
 };
 use crate::{Error, Result, WriteBatch, WriteOptions};
 use annals_events::{Event, EventBuf, EventFormat, Known, Scratch};
@@ -322,14 +323,14 @@ pub struct TypedEvent<'a, E> {
 
 impl<'a, E: Event> TypedEvent<'a, E> {
     #[inline]
-    fn new(event: RecordedEvent<'a>, known: &[Option<Known<E>>]) -> Self {
+    pub(super) fn new(event: RecordedEvent<'a>, known: &[Option<Known<E>>]) -> Self {
         let known = known.get(event.type_number() as usize).copied().flatten();
         let known = known.filter(|_| event.format() == EventFormat::Archive);
         Self { event, known, scratch: Scratch::new() }
     }
 
     #[inline]
-    fn known(&self) -> Result<Known<E>> {
+    pub(super) fn known(&self) -> Result<Known<E>> {
         self.known.map_or_else(|| self.find(), Ok)
     }
 
@@ -404,6 +405,73 @@ impl<E: Event, I> EventsOf<E, I> {
     #[inline]
     fn typed<'a>(&self, event: RecordedEvent<'a>) -> TypedEvent<'a, E> {
         TypedEvent::new(event, &self.known)
+    }
+
+    /// The events as values of their own.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// # use annals::Database;
+    /// # use annals_events::Event;
+    /// #[derive(Event, Debug, PartialEq)]
+    /// #[event(crate = annals_events)]
+    /// struct Named(String);
+    ///
+    /// let db = Database::open_in_memory()?;
+    /// let names = db.stream::<Named>("names")?;
+    /// names.append_batch("ada", &[Named("Ada".into()), Named("Ada Lovelace".into())])?;
+    /// let all = names.read("ada")?.values().collect::<Result<Vec<_>, _>>()?;
+    /// assert_eq!(all[1], Named("Ada Lovelace".into()));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    pub fn values<'a>(self) -> impl Iterator<Item = Result<E>>
+    where
+        I: Iterator<Item = Result<RecordedEvent<'a>>>,
+    {
+        self.map(|event| event?.decode())
+    }
+}
+
+impl<E: Event, I> EventsOf<E, I>
+where
+    Self: InBatches,
+{
+    /// Reads a [batch](TypedBatch) of events at a time: the quickest way to read many.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// # use annals::Database;
+    /// # use annals_events::Event;
+    /// #[derive(Event)]
+    /// #[event(crate = annals_events)]
+    /// struct Deposited {
+    ///     cents: u64,
+    /// }
+    ///
+    /// let db = Database::open_in_memory()?;
+    /// let accounts = db.stream::<Deposited>("accounts")?;
+    /// accounts.append_batch("ada", &[Deposited { cents: 500 }, Deposited { cents: 20 }])?;
+    /// let mut balance = 0;
+    /// for batch in accounts.read("ada")?.batches() {
+    ///     for deposited in batch?.views() {
+    ///         balance += deposited?.cents.to_native();
+    ///     }
+    /// }
+    /// assert_eq!(balance, 520);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    #[must_use]
+    pub fn batches(self) -> Batches<Self> {
+        Batches::of(self)
+    }
+}
+
+impl<'a, E: Event, I: InBatches<Batch = EventBatch<'a>>> InBatches for EventsOf<E, I> {
+    type Batch = TypedBatch<'a, E>;
+
+    fn next_batch(&mut self) -> Option<Result<TypedBatch<'a, E>>> {
+        let batch = self.events.next_batch()?;
+        Some(batch.map(|batch| TypedBatch::new(batch, &self.known)))
     }
 }
 
