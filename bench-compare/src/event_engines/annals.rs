@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ::annals::{
     Database, ExpectedVersion, HashKeyspace, Projection, Projector, RecordedEvent, Seq, StreamId,
-    Streams, TypedBatch, TypedEvent, Work,
+    Streams, TypedEvent, Work,
 };
 
 use crate::Result;
@@ -26,7 +26,7 @@ impl EventEngine for AnnalsEvents {
     const BUFFERED: &'static str = "`Durability::Buffered`";
     const SYNC: &'static str = "`Durability::Sync`";
     const SETTINGS: &'static str = "typed events of one category, defaults otherwise; all of a stream, or of \
-         the category, are read by `batches`, each event through `views`, single ones by `get` and `view`: in \
+         the category, are read by `each_view`, single ones by `get` and `view`: in \
          place, the archive checked; a place is looked up by `event_at`, counted from the first event's number; \
          a subscription is `subscribe`; the projection is a `Projection` that writes to a hash keyspace, and \
          the projector decides how many events it commits together";
@@ -146,20 +146,6 @@ fn seen<'a>(event: &'a TypedEvent<'_, Event>) -> Result<Seen<'a>> {
     Ok(event.view()?.into())
 }
 
-/// Shows the events of batches.
-#[inline]
-fn show_all<'a>(
-    batches: impl Iterator<Item = ::annals::Result<TypedBatch<'a, Event>>>,
-    mut show: impl FnMut(Seen<'_>),
-) -> Result<()> {
-    for batch in batches {
-        for event in batch?.views() {
-            show(event?.into());
-        }
-    }
-    Ok(())
-}
-
 struct Reader<'a> {
     events: &'a AnnalsEvents,
     /// The number of the first event, once it was asked for.
@@ -195,15 +181,28 @@ impl EventReader for Reader<'_> {
         event.map(|event| seen(event).ok_or_else(|| NO_EVENT.into())).transpose()
     }
 
-    fn all(&mut self, show: impl FnMut(Seen<'_>)) -> Result<()> {
-        show_all(self.events.orders.read_all(self.events.db.oldest_seq())?.batches(), show)
+    fn all(&mut self, mut show: impl FnMut(Seen<'_>)) -> Result<()> {
+        let all = self.events.orders.read_all(self.events.db.oldest_seq())?;
+        all.each_view(|event| {
+            show(event.into());
+            Ok(())
+        })?;
+        Ok(())
     }
 
-    fn stream(&mut self, stream: u64, show: impl FnMut(Seen<'_>)) -> Result<()> {
-        show_all(self.events.orders.read(stream)?.batches(), show)
+    fn stream(&mut self, stream: u64, mut show: impl FnMut(Seen<'_>)) -> Result<()> {
+        self.events.orders.read(stream)?.each_view(|event| {
+            show(event.into());
+            Ok(())
+        })?;
+        Ok(())
     }
 
-    fn stream_back(&mut self, stream: u64, show: impl FnMut(Seen<'_>)) -> Result<()> {
-        show_all(self.events.orders.read_back(stream)?.batches(), show)
+    fn stream_back(&mut self, stream: u64, mut show: impl FnMut(Seen<'_>)) -> Result<()> {
+        self.events.orders.read_back(stream)?.each_view(|event| {
+            show(event.into());
+            Ok(())
+        })?;
+        Ok(())
     }
 }

@@ -3,13 +3,14 @@
 #![allow(unused_imports, reason = "that the paths exist is the test")]
 
 use annals::{
-    Appended, Background, BackupReport, Builder, CHECKPOINT_VERSION, CasOutcome, Category,
-    ChainHead, Change, ChangeKind, Changes, CheckpointReport, Commit, CompactReport, Damage,
-    Database, Durability, Entry, Error, ErrorKind, EventFormat, EventHash, EventType, Events,
-    ExpectedVersion, Guard, HashKeyspace, Holder, Iter, KEY_BYTES_MAX, KEYSPACE_NAME_BYTES_MAX,
-    KeyspaceInfo, KeyspaceKind, KeyspaceOptions, KeyspaceStats, LogStats, NewEvent, Position,
-    RecordedEvent, Recovery, Result, STREAM_ID_BYTES_MAX, Seq, Snapshot, SnapshotStats, Stats,
-    StreamId, StreamReader, VALUE_BYTES_MAX, VerifiedChain, VerifyReport, WriteBatch, WriteOptions,
+    Appended, Background, BackupReport, BatchEvents, Batches, Builder, CHECKPOINT_VERSION,
+    CasOutcome, Category, ChainHead, Change, ChangeKind, Changes, CheckpointReport, Commit,
+    CompactReport, Damage, Database, Durability, Entry, Error, ErrorKind, EventBatch, EventFormat,
+    EventHash, EventType, Events, EventsOf, ExpectedVersion, Guard, HashKeyspace, Holder, Iter,
+    KEY_BYTES_MAX, KEYSPACE_NAME_BYTES_MAX, KeyspaceInfo, KeyspaceKind, KeyspaceOptions,
+    KeyspaceStats, LogStats, NewEvent, Position, RecordedEvent, Recovery, Result,
+    STREAM_ID_BYTES_MAX, Seq, Snapshot, SnapshotStats, Stats, StreamId, StreamReader, TypedBatch,
+    TypedBatchEvents, VALUE_BYTES_MAX, VerifiedChain, VerifyReport, WriteBatch, WriteOptions,
     data_dir,
     disk::{Disk, MemoryDisk, RealDisk, SimDisk, SimOptions, WriteMode},
 };

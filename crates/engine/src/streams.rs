@@ -40,6 +40,7 @@ mod signposts;
 mod streams_test;
 mod stretch;
 mod subscription;
+mod take;
 mod typed;
 mod typed_batch;
 mod types;

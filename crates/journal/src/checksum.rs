@@ -7,6 +7,13 @@
 /// Up to this length the plain loop wins over the library's three interleaved ones.
 const SHORT_BYTES: usize = 512;
 
+/// Whether the processor has an instruction for it.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+pub(crate) fn has_instruction() -> bool {
+    std::arch::is_x86_feature_detected!("sse4.2")
+}
+
 /// The checksum of `bytes`.
 #[inline]
 pub(crate) fn of(bytes: &[u8]) -> u32 {
@@ -18,7 +25,7 @@ pub(crate) fn of(bytes: &[u8]) -> u32 {
 #[allow(unsafe_code, reason = "the instruction is not on every processor")]
 pub(crate) fn append(checksum: u32, bytes: &[u8]) -> u32 {
     #[cfg(target_arch = "x86_64")]
-    if bytes.len() <= SHORT_BYTES && std::arch::is_x86_feature_detected!("sse4.2") {
+    if bytes.len() <= SHORT_BYTES && has_instruction() {
         // SAFETY: the processor has the instruction set that the function is compiled for.
         return unsafe { short(checksum, bytes) };
     }
@@ -30,7 +37,7 @@ pub(crate) fn append(checksum: u32, bytes: &[u8]) -> u32 {
 #[allow(unsafe_code, reason = "the instruction is not on every processor")]
 pub(crate) fn bound(seed: u32, bytes: &[u8], high: u32) -> u32 {
     #[cfg(target_arch = "x86_64")]
-    if bytes.len() <= SHORT_BYTES && std::arch::is_x86_feature_detected!("sse4.2") {
+    if bytes.len() <= SHORT_BYTES && has_instruction() {
         // SAFETY: the processor has the instruction set that the function is compiled for.
         return unsafe { short_bound(seed, bytes, high) };
     }
@@ -43,6 +50,7 @@ fn word_of(low: u32, high: u32) -> [u8; 8] {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "sse4.2")]
+#[inline]
 fn short_bound(seed: u32, bytes: &[u8], high: u32) -> u32 {
     let low = short(0, bytes);
     short(seed, &word_of(low, high))

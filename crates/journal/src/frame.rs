@@ -516,8 +516,41 @@ impl<'a> FrameView<'a> {
     }
 
     /// The same, and tells where each record begins that was found intact, from the frame's start.
-    #[inline]
+    #[allow(unsafe_code, reason = "the instruction is not on every processor")]
     pub(crate) fn check_each(
+        bytes: &'a [u8],
+        slot: u32,
+        offset: usize,
+        base_seq: Seq,
+        seed: u32,
+        intact: impl FnMut(usize),
+    ) -> Result<Self, FrameFault> {
+        #[cfg(target_arch = "x86_64")]
+        if checksum::has_instruction() {
+            // SAFETY: the processor has the instruction set that the function is compiled for.
+            return unsafe {
+                Self::check_with_instruction(bytes, slot, offset, base_seq, seed, intact)
+            };
+        }
+        Self::check_all(bytes, slot, offset, base_seq, seed, intact)
+    }
+
+    /// Records are short: a call for each of their checksums would cost as much as these.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "sse4.2")]
+    fn check_with_instruction(
+        bytes: &'a [u8],
+        slot: u32,
+        offset: usize,
+        base_seq: Seq,
+        seed: u32,
+        intact: impl FnMut(usize),
+    ) -> Result<Self, FrameFault> {
+        Self::check_all(bytes, slot, offset, base_seq, seed, intact)
+    }
+
+    #[inline(always)]
+    fn check_all(
         bytes: &'a [u8],
         slot: u32,
         offset: usize,

@@ -445,16 +445,19 @@ pub(crate) fn deed(record: &[u8], key_at: usize) -> (Kind, Option<u64>) {
 }
 
 /// The stored checksum of an encoded record.
+#[inline]
 pub(crate) fn stored_checksum(record: &[u8]) -> u32 {
     u32::from_le_bytes([record[0], record[1], record[2], record[3]])
 }
 
 /// The stored sequence delta of an encoded record.
+#[inline]
 pub(crate) fn stored_delta(record: &[u8]) -> u32 {
     u32::from_le_bytes([record[4], record[5], record[6], record[7]])
 }
 
 /// Whether `record` (exactly its bytes) is what was written in the segment of this seed.
+#[inline]
 pub(crate) fn is_intact(record: &[u8], seed: u32) -> bool {
     checksum::bound(seed, &record[PREFIX_BYTES..], stored_delta(record)) == stored_checksum(record)
 }

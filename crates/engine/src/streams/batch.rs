@@ -9,7 +9,8 @@ use super::{
     cursor::Met,
     event::{CategoryRef, Found, Read},
 };
-use crate::Result;
+use crate::{Result, catalog::Keyspace};
+use annals_events::EventFormat;
 use annals_journal::{Match, SegmentGuard};
 use std::{fmt, ops::Range};
 
@@ -105,6 +106,17 @@ impl<'a> EventBatch<'a> {
     pub(crate) fn data(&self, found: &Found) -> &[u8] {
         let (start, len) = found.data_range();
         self.guard(found).bytes(start, len)
+    }
+
+    /// Calls `each` with the data of each event.
+    #[inline]
+    pub(crate) fn each_data(&self, mut each: impl FnMut(&Data<'_>) -> Result<()>) -> Result<()> {
+        self.found.iter().try_for_each(|found| {
+            let category = self.categories[usize::from(found.category)].get();
+            let (type_number, format) = (found.type_number, found.format);
+            let data = |category| Data { category, type_number, format, bytes: self.data(found) };
+            category.map_or(Ok(()), |category| each(&data(category)))
+        })
     }
 
     #[inline]
@@ -218,6 +230,17 @@ pub trait InBatches {
 
     /// The next batch, which is not empty; `None` if nothing is left.
     fn next_batch(&mut self) -> Option<Result<Self::Batch>>;
+
+    /// Calls `each` with the data of each event that is left, until that fails.
+    fn each_data(&mut self, each: impl FnMut(&Data<'_>) -> Result<()>) -> Result<()>;
+}
+
+/// The data of an event, and what they are.
+pub struct Data<'b> {
+    pub(crate) category: &'b Keyspace,
+    pub(crate) type_number: u32,
+    pub(crate) format: EventFormat,
+    pub(crate) bytes: &'b [u8],
 }
 
 /// Reads what `I` reads a batch at a time, some hundred events each if so many are left. What is given up while a

@@ -6,7 +6,7 @@ use super::{
     pieces::{Class, Guide, Spot},
 };
 use crate::{Result, core::Core, hash::Hit};
-use annals_journal::{Address, FrameKind, Kind, Match, SegmentGuard, Seq};
+use annals_journal::{Address, Content, FrameKind, Kind, Match, SegmentGuard, Seq};
 use std::sync::Arc;
 
 /// What lies so far ahead is asked for.
@@ -169,8 +169,8 @@ impl<'a> Cursor<'a> {
     }
 
     /// Goes on behind `met`, which it came by last, as long as events of the same category follow in the same
-    /// frame, whose numbers are lower than `below`: of any type, or of the same one. Tells `each` of them, no
-    /// more than `room`. Returns the number of the last one.
+    /// frame, whose numbers are lower than `below`: of any type, or of the same one. `each` takes them, no more
+    /// than `room`. Returns the number of the last one that was taken.
     #[inline(always)]
     pub(crate) fn run(
         &mut self,
@@ -178,12 +178,12 @@ impl<'a> Cursor<'a> {
         below: Seq,
         is_of_any_type: bool,
         room: usize,
-        mut each: impl FnMut(&Match, &Read),
-    ) -> Option<Seq> {
+        mut each: impl FnMut(&Content<'_>, &Match, &Read) -> Result<()>,
+    ) -> Result<Option<Seq>> {
         // Who leads it was told of the first one's type.
         let is_of_any_type = is_of_any_type && !self.learns;
         let content = self.guard.content();
-        let (mut at, mut left, mut last) = (self.record_at, self.records_left, None);
+        let (mut at, mut left, mut last) = (self.record_at, self.records_left, Ok(None));
         let end = left.saturating_sub(u32::try_from(room).unwrap_or(u32::MAX));
         while left > end && at < self.ask_at {
             self.guard.prefetch(at.saturating_add(AHEAD_BYTES));
@@ -196,10 +196,13 @@ impl<'a> Cursor<'a> {
             if !is_of_any_type && read.label.type_number != met.read.label.type_number {
                 break;
             }
-            each(&record, &read);
-            last = Some(record.seq);
             at += record.len;
             left -= 1;
+            if let Err(error) = each(&content, &record, &read) {
+                last = Err(error);
+                break;
+            }
+            last = Ok(Some(record.seq));
         }
         (self.record_at, self.records_left) = (at, left);
         last

@@ -23,6 +23,13 @@ pub struct EventType {
     pub layout: u64,
 }
 
+impl EventType {
+    /// Stands for a type that nobody knows.
+    pub(crate) fn unknown() -> Arc<Self> {
+        Arc::new(Self { name: String::new(), version: 0, layout: 0 })
+    }
+}
+
 impl fmt::Display for EventType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} v{}", self.name, self.version)
@@ -247,9 +254,8 @@ impl<'a> RecordedEvent<'a> {
     /// Its type. Costs a look at a list that the category keeps.
     #[must_use]
     pub fn event_type(&self) -> Arc<EventType> {
-        let unknown = || Arc::new(EventType { name: String::new(), version: 0, layout: 0 });
         let category = self.category.get();
-        category.and_then(|of| of.types.get(self.type_number)).unwrap_or_else(unknown)
+        category.and_then(|of| of.types.get(self.type_number)).unwrap_or_else(EventType::unknown)
     }
 
     /// The number of its type in its category.

@@ -3,7 +3,7 @@
 use super::{
     Category, RecordedEvent,
     ahead::Ahead,
-    batch::{Batches, EventBatch, InBatches},
+    batch::{Batches, Data, EventBatch, InBatches},
     id::StreamKey,
 };
 use crate::Result;
@@ -247,6 +247,14 @@ impl<'a> InBatches for StreamReader<'a> {
         }
         debug_assert!(if self.is_back { last <= first } else { first <= last });
         Some(Ok(batch))
+    }
+
+    #[inline]
+    fn each_data(&mut self, mut each: impl FnMut(&Data<'_>) -> Result<()>) -> Result<()> {
+        while let Some(batch) = self.next_batch() {
+            batch?.each_data(&mut each)?;
+        }
+        Ok(())
     }
 }
 

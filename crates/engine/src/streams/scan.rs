@@ -7,19 +7,20 @@
 
 use super::{
     RecordedEvent,
-    batch::{Batches, EventBatch, InBatches},
+    batch::{Batches, Data, EVENTS_MAX, EventBatch, InBatches},
     cursor::{Cursor, Met},
     event::{CategoryRef, Read},
     filter::Filter,
     find::Event,
     pieces::Class,
+    take::{Filling, Showing, Taker},
 };
 use crate::{
     Error, Result,
     catalog::{Catalog, Keyspace},
     core::Core,
 };
-use annals_journal::{Match, SegmentInfo, SegmentKind, Seq};
+use annals_journal::{Content, Match, SegmentInfo, SegmentKind, Seq};
 use std::{collections::VecDeque, sync::Arc};
 
 /// Reads events in the order in which they were appended, up to what was the last one when this was
@@ -237,11 +238,12 @@ impl<'a> Events<'a> {
         Ok(None)
     }
 
-    /// Looks up the next events that are given out, as many as a batch has.
-    fn fill(&mut self, batch: &mut EventBatch<'a>) -> Result<()> {
+    /// Lets `taker` take the next events that are given out, as long as it has room.
+    #[inline(always)]
+    fn give<T: Taker<'a>>(&mut self, taker: &mut T) -> Result<()> {
         // Whether all events of a category are shown is asked once for its events in a row.
         let mut all_of = None;
-        while batch.room() > 0 {
+        while taker.room() > 0 {
             let Some(met) = self.next_met()? else { return Ok(()) };
             if !self.admits(&met) {
                 continue;
@@ -254,16 +256,23 @@ impl<'a> Events<'a> {
                 }
             }
             let Some(running) = &mut self.running else { return Ok(()) };
-            let among = batch.push(&self.last, running.guard(), &met);
+            taker.take(&self.last, running.guard(), &met)?;
             if all_of.is_some() && self.filter.stream.is_none() {
                 let (below, of_any_type) = (self.alone_below, self.filter.type_names.is_empty());
-                let room = batch.room();
-                let push = |record: &Match, read: &Read| batch.push_at(among, record, read);
-                let last = running.run(&met, below, of_any_type, room, push);
+                let room = taker.room();
+                let take = |content: &Content<'_>, record: &Match, read: &Read| {
+                    taker.take_next(content, record, read)
+                };
+                let last = running.run(&met, below, of_any_type, room, take)?;
                 self.from = last.map_or(self.from, |last| last.plus(1));
             }
         }
         Ok(())
+    }
+
+    /// Looks up the next events that are given out, as many as a batch has.
+    fn fill(&mut self, batch: &mut EventBatch<'a>) -> Result<()> {
+        self.give(&mut Filling { batch, among: None })
     }
 
     /// Reads a batch of events at a time: less work for each of them.
@@ -325,6 +334,18 @@ impl<'a> InBatches for Events<'a> {
             self.failed = Some(error);
         }
         (!batch.is_empty()).then_some(Ok(batch))
+    }
+
+    #[inline]
+    fn each_data(&mut self, each: impl FnMut(&Data<'_>) -> Result<()>) -> Result<()> {
+        let mut showing = Showing { each, category: CategoryRef::default(), left: EVENTS_MAX };
+        loop {
+            self.give(&mut showing)?;
+            if showing.left > 0 {
+                return Ok(());
+            }
+            showing.left = EVENTS_MAX;
+        }
     }
 }
 
