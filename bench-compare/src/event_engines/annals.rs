@@ -170,15 +170,15 @@ impl EventReader for Reader<'_> {
         version: u64,
         show: impl FnOnce(Seen<'_>) -> T,
     ) -> Result<Option<T>> {
-        let event = self.events.orders.get(stream, version)?;
-        event.map(|event| Ok(show(seen(&event)?))).transpose()
+        let Some(event) = self.events.orders.get(stream, version)? else { return Ok(None) };
+        Ok(Some(show(seen(&event)?)))
     }
 
     fn get_at<T>(&mut self, place: u64, show: impl FnOnce(Seen<'_>) -> T) -> Result<Option<T>> {
         let first = self.first.map_or_else(|| self.find_first(), Ok)?;
-        let event = self.events.db.event_at(Seq(first.0 + place))?;
-        let seen = |event: RecordedEvent<'_>| Some(show(Seen::archived(event.data())?));
-        event.map(|event| seen(event).ok_or_else(|| NO_EVENT.into())).transpose()
+        let Some(event) = self.events.db.event_at(Seq(first.0 + place))? else { return Ok(None) };
+        let event = Seen::archived(event.data()).ok_or(NO_EVENT)?;
+        Ok(Some(show(event)))
     }
 
     fn all(&mut self, mut show: impl FnMut(Seen<'_>)) -> Result<()> {

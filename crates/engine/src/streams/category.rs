@@ -3,7 +3,7 @@
 use super::{
     EventType, Events, ExpectedVersion, NewEvent, RecordedEvent, STREAM_ID_BYTES_MAX, StreamId,
     StreamReader, Subscription,
-    event::CategoryRef,
+    event::{CategoryRef, Found},
     filter::Filter,
     find::Stream,
     hash_chain::check_built,
@@ -389,35 +389,57 @@ impl Category {
         id: impl Into<StreamId<'s>>,
         version: u64,
     ) -> Result<Option<RecordedEvent<'_>>> {
-        match id.into() {
-            StreamId::Number(number) => self.get_by_key(NumberKey::of(number).bytes(), version),
-            id => self.get_by_key(key_of(&id)?.bytes(), version),
+        let id = id.into();
+        match self.get_nearby(&id, version)? {
+            Some(event) => Ok(Some(event)),
+            None => self.get_afar(&id, version),
         }
     }
 
-    #[inline]
-    fn get_by_key(&self, key: &[u8], version: u64) -> Result<Option<RecordedEvent<'_>>> {
-        let hash = hash_key(self.core.hash_seed, key);
-        if !self.core.read_only {
-            self.keyspace.check_alive()?;
-            let (pin, core) = (pin(), self.core.core());
-            let (view, space) = (self.keyspace.view.read(&pin), self.keyspace.id);
-            let stream = Stream { view, space, hash, key };
-            if core.limits_of(&self.keyspace, &stream)?.is_none()
-                && let Some((guard, found)) = event_nearby(core, &stream, version)
-                && found.seq <= core.visible_seq()
-            {
-                let category = CategoryRef::borrowed(&self.keyspace);
-                return Ok(Some(RecordedEvent::new(category, guard, &found)));
+    /// The same, if the thread has just got an event near it.
+    #[inline(always)]
+    pub(crate) fn get_nearby(
+        &self,
+        id: &StreamId<'_>,
+        version: u64,
+    ) -> Result<Option<RecordedEvent<'_>>> {
+        match id {
+            StreamId::Number(number) => {
+                self.get_nearby_by_key(NumberKey::of(*number).bytes(), version)
             }
+            id => self.get_nearby_by_key(key_of(id)?.bytes(), version),
         }
-        self.get_afar(key, hash, version)
+    }
+
+    #[inline(always)]
+    fn get_nearby_by_key(&self, key: &[u8], version: u64) -> Result<Option<RecordedEvent<'_>>> {
+        if self.core.read_only {
+            return Ok(None);
+        }
+        self.keyspace.check_alive()?;
+        let hash = hash_key(self.core.hash_seed, key);
+        let (pin, core) = (pin(), self.core.core());
+        let (view, space) = (self.keyspace.view.read(&pin), self.keyspace.id);
+        let stream = Stream { view, space, hash, key };
+        if core.limits_of(&self.keyspace, &stream)?.is_none()
+            && let Some((guard, record, read)) = event_nearby(core, &stream, version)
+            && record.seq <= core.visible_seq()
+        {
+            let (category, found) =
+                (CategoryRef::borrowed(&self.keyspace), Found::of(&record, &read, 0));
+            return Ok(Some(RecordedEvent::new(category, guard, &found)));
+        }
+        Ok(None)
     }
 
     /// The same of an event that the thread did not come by when it got another.
     #[inline(never)]
-    fn get_afar(&self, key: &[u8], hash: u64, version: u64) -> Result<Option<RecordedEvent<'_>>> {
-        self.with_stream(key, hash, |core, category, stream| {
+    pub(crate) fn get_afar(
+        &self,
+        id: &StreamId<'_>,
+        version: u64,
+    ) -> Result<Option<RecordedEvent<'_>>> {
+        self.with_id(id, |core, category, stream| {
             let found = core.event_left(category, stream, version)?;
             let category = || self.category_ref(category);
             Ok(found.map(|(guard, found)| RecordedEvent::new(category(), guard, &found)))

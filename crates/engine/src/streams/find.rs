@@ -332,8 +332,8 @@ impl Core {
         version: u64,
     ) -> Result<Option<(SegmentGuard<'c>, Found)>> {
         let nearby = event_nearby(self, stream, version);
-        if let Some(found) = nearby.or_else(|| self.walk_to(stream, version)) {
-            return Ok(Some(found));
+        if let Some((guard, record, read)) = nearby.or_else(|| self.walk_to(stream, version)) {
+            return Ok(Some((guard, Found::of(&record, &read, 0))));
         }
         let found = self.event_of_version(stream, version)?;
         Ok(found.map(|Event { hit, read }| (hit.guard, Found::of(&hit.record, &read, 0))))
@@ -345,7 +345,7 @@ impl Core {
         &'c self,
         stream: &Stream<'_>,
         version: u64,
-    ) -> Option<(SegmentGuard<'c>, Found)> {
+    ) -> Option<(SegmentGuard<'c>, Match, Read)> {
         // Until the pin is gone no segment that is left is used for anything else.
         let _pin = pin();
         if !stream.view.chains().strays.is_empty() {
@@ -362,7 +362,7 @@ impl Core {
             nearby.note(&guard, at.offset, next);
             if next <= version {
                 nearby.keep();
-                return Some((guard, Found::of(&record, &read, 0)));
+                return Some((guard, record, read));
             }
             at = read.label.address_before(at)?;
             if at.slot != guard.slot() {

@@ -6,12 +6,13 @@
 
 use super::{
     chains::{SPAN, is_waypoint},
-    event::Found,
+    cursor::AHEAD_BYTES,
+    event::Read,
     find::Stream,
     stretch::Stretch,
 };
 use crate::core::Core;
-use annals_journal::SegmentGuard;
+use annals_journal::{Address, Match, SegmentGuard};
 use std::cell::RefCell;
 
 /// Where events of one span are that lie in one segment.
@@ -93,27 +94,49 @@ pub(crate) fn event_nearby<'c>(
     core: &'c Core,
     stream: &Stream<'_>,
     version: u64,
-) -> Option<(SegmentGuard<'c>, Found)> {
-    let kept = |kept: &RefCell<Nearby>| {
-        let mut kept = kept.try_borrow_mut().ok()?;
+) -> Option<(SegmentGuard<'c>, Match, Read)> {
+    let place = |kept: &RefCell<Nearby>| {
+        let kept = kept.try_borrow().ok()?;
         if !kept.is_of(core, stream) {
             return None;
         }
-        let Nearby { slot, generation, .. } = *kept;
-        let guard = || core.journal.guard(slot).filter(|guard| guard.generation() == generation);
-        if kept.stretch.version() == version && !kept.stretch.is_read() {
-            let guard = guard()?;
-            let (record, read) = kept.stretch.next(stream, &guard)?;
-            return Some((guard, Found::of(&record, &read, 0)));
-        }
-        let offset = kept.offset_of(version)?;
-        let guard = guard()?;
-        let (record, read) = stream.event_in(&guard, offset, version)?;
-        // Who goes on comes to the end of the next span, which is as far ahead if nothing is in between.
-        guard.prefetch(offset.saturating_add(record.len.saturating_mul(SPAN as u32)));
-        Some((guard, Found::of(&record, &read, 0)))
+        let is_next = kept.stretch.version() == version && !kept.stretch.is_read();
+        let offset = if is_next { kept.stretch.offset() } else { kept.offset_of(version)? };
+        Some((kept.slot, kept.generation, offset, is_next))
     };
-    NEARBY.try_with(kept).ok()?
+    let (slot, generation, offset, is_next) = NEARBY.try_with(place).ok()??;
+    core.journal.prefetch(Address { slot, offset: offset.saturating_add(AHEAD_BYTES) });
+    let guard = core.journal.guard(slot)?;
+    if guard.generation() != generation {
+        return None;
+    }
+    let found = stream.event_in(&guard, offset, version);
+    let (record, read) = if is_next { pass(stream, &guard, found)? } else { found? };
+    Some((guard, record, read))
+}
+
+/// Goes on in a stretch, at whose next place an event was found, or none.
+#[inline(always)]
+fn pass(
+    stream: &Stream<'_>,
+    guard: &SegmentGuard<'_>,
+    found: Option<(Match, Read)>,
+) -> Option<(Match, Read)> {
+    let passed = |kept: &RefCell<Nearby>| {
+        let mut kept = kept.try_borrow_mut().ok()?;
+        let record = found.as_ref().map(|(record, _)| record)?;
+        kept.stretch.pass(record)
+    };
+    match NEARBY.try_with(passed).ok()? {
+        Some(()) => found,
+        None => pass_frame(stream, guard),
+    }
+}
+
+#[cold]
+fn pass_frame(stream: &Stream<'_>, guard: &SegmentGuard<'_>) -> Option<(Match, Read)> {
+    let passed = |kept: &RefCell<Nearby>| kept.try_borrow_mut().ok()?.stretch.next(stream, guard);
+    NEARBY.try_with(passed).ok()?
 }
 
 /// The event of this version, if it is the first of a span, this thread was in the one in front of that, and the
@@ -123,7 +146,7 @@ pub(crate) fn begin_stretch<'c>(
     core: &'c Core,
     stream: &Stream<'_>,
     version: u64,
-) -> Option<(SegmentGuard<'c>, Found)> {
+) -> Option<(SegmentGuard<'c>, Match, Read)> {
     let before = version.checked_sub(1).filter(|before| is_waypoint(*before))?;
     let kept = |kept: &RefCell<Nearby>| {
         let mut kept = kept.try_borrow_mut().ok()?;
@@ -136,7 +159,7 @@ pub(crate) fn begin_stretch<'c>(
         let (record, read) = stretch.next(stream, &guard)?;
         let (slot, generation) = (guard.slot(), guard.generation());
         *kept = Nearby { slot, generation, stretch, ..Nearby::new(core, stream, version) };
-        Some((guard, Found::of(&record, &read, 0)))
+        Some((guard, record, read))
     };
     NEARBY.try_with(kept).ok()?
 }

@@ -9,7 +9,7 @@
 use super::{
     RecordedEvent,
     cursor::AHEAD_BYTES,
-    event::{CategoryRef, Read},
+    event::{CategoryRef, Found, Read},
     find::{Event, Stream},
 };
 use crate::{
@@ -206,15 +206,15 @@ impl Core {
         if seq > self.visible_seq() {
             return Ok(None);
         }
-        if let Some(found) = self.event_on_trail(seq)? {
-            return Ok(Some(found));
+        match self.place_on_trail(seq)? {
+            Some((guard, offset, space, record)) => event_of(guard, offset, space, record),
+            None => self.event_at_posts(seq),
         }
-        self.event_at_posts(seq)
     }
 
-    /// The event, if this thread was right in front of it.
-    #[inline]
-    fn event_on_trail(&self, seq: Seq) -> Result<Option<(u32, Event<'_>)>> {
+    /// Where the record is, if this thread was right in front of it, and its category.
+    #[inline(always)]
+    fn place_on_trail(&self, seq: Seq) -> Result<Option<(SegmentGuard<'_>, u32, u32, Match)>> {
         let Ok(Trail { core, slot, generation, next, mut place }) = TRAIL.try_with(Cell::get)
         else {
             return Ok(None);
@@ -242,7 +242,7 @@ impl Core {
                 return Ok(None);
             }
             Trail::keep(self, &guard, place, &record);
-            return event_of(guard, place.record_at, space, record);
+            return Ok(Some((guard, place.record_at, space, record)));
         }
     }
 
@@ -284,11 +284,37 @@ impl Core {
 impl Core {
     /// The event with this number, if readers may see it.
     pub(crate) fn recorded_at(&self, seq: Seq) -> Result<Option<RecordedEvent<'_>>> {
-        let Some((space, event)) = self.event_at_seq(seq)? else { return Ok(None) };
+        if seq > self.visible_seq() {
+            return Ok(None);
+        }
+        if let Some((guard, offset, space, record)) = self.place_on_trail(seq)? {
+            if record.kind != Kind::Event {
+                return Ok(None);
+            }
+            let catalog = self.catalog.load();
+            let Some(listed) = catalog.by_id(space) else { return Ok(None) };
+            let read = Read::of(guard.bytes(record.value.0, record.value.1));
+            if let Some(read) = read
+                && self.shows_all(&listed.keyspace)
+            {
+                let found = Found::of(&record, &read, 0);
+                let category = CategoryRef::of(&listed.keyspace, None);
+                return Ok(Some(RecordedEvent::new(category, guard, &found)));
+            }
+            let event = event_of(guard, offset, space, record)?;
+            return event.map_or(Ok(None), |(space, event)| self.recorded_of(space, event));
+        }
+        let event = self.event_at_posts(seq)?;
+        event.map_or(Ok(None), |(space, event)| self.recorded_of(space, event))
+    }
+
+    /// The event, if readers may see it.
+    #[cold]
+    fn recorded_of<'c>(&self, space: u32, event: Event<'c>) -> Result<Option<RecordedEvent<'c>>> {
         // Of a category that was dropped nothing is read.
         let catalog = self.catalog.load();
         let Some(listed) = catalog.by_id(space) else { return Ok(None) };
-        let is_left = self.shows_all(&listed.keyspace) || self.is_event_left(listed, &event)?;
+        let is_left = self.is_event_left(listed, &event)?;
         let category = CategoryRef::of(&listed.keyspace, None);
         Ok(is_left.then(|| Self::recorded(category, event)))
     }

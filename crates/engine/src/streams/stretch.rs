@@ -64,6 +64,24 @@ impl Stretch {
         self.version > self.last_version
     }
 
+    /// Where the next event is, if it is in the same frame as the one before it.
+    #[inline]
+    pub(crate) fn offset(&self) -> u32 {
+        self.offset
+    }
+
+    /// Goes behind a record of the stream that was found where the next event is; `None` if it is not that.
+    #[inline]
+    pub(crate) fn pass(&mut self, record: &Match) -> Option<()> {
+        let is_at_end = self.version == self.last_version;
+        if record.seq != self.seq || is_at_end && self.offset != self.last_offset {
+            return None;
+        }
+        self.offset += record.len;
+        (self.version, self.seq) = (self.version + 1, self.seq.plus(1));
+        Some(())
+    }
+
     /// The next event, one of which is left. `None` if it is not where it was written.
     #[inline(always)]
     pub(crate) fn next(
@@ -72,21 +90,15 @@ impl Stretch {
         guard: &SegmentGuard<'_>,
     ) -> Option<(Match, Read)> {
         guard.prefetch(self.offset.saturating_add(AHEAD_BYTES));
-        let Self { version, seq, .. } = *self;
-        let is_it = |(record, _): &(Match, Read)| record.seq == seq;
-        let found = stream.event_in(guard, self.offset, version).filter(is_it);
-        let (record, read) = match found {
-            Some(found) => found,
-            None => {
-                self.offset = first_of_frame(guard, self.offset, seq)?;
-                stream.event_in(guard, self.offset, version).filter(is_it)?
-            }
-        };
-        if version == self.last_version && self.offset != self.last_offset {
-            return None;
+        let found = stream.event_in(guard, self.offset, self.version);
+        if let Some((record, read)) = found
+            && self.pass(&record).is_some()
+        {
+            return Some((record, read));
         }
-        self.offset += record.len;
-        (self.version, self.seq) = (version + 1, seq.plus(1));
+        self.offset = first_of_frame(guard, self.offset, self.seq)?;
+        let (record, read) = stream.event_in(guard, self.offset, self.version)?;
+        self.pass(&record)?;
         Some((record, read))
     }
 }

@@ -181,7 +181,12 @@ impl<E: Event> Streams<E> {
         id: impl Into<StreamId<'s>>,
         version: u64,
     ) -> Result<Option<TypedEvent<'_, E>>> {
-        Ok(self.category.get(id, version)?.map(|event| self.typed(event)))
+        let id = id.into();
+        // Nothing that is large is moved about for who gets many in a row.
+        if let Some(event) = self.category.get_nearby(&id, version)? {
+            return Ok(Some(self.typed(event)));
+        }
+        Ok(self.category.get_afar(&id, version)?.map(|event| self.typed(event)))
     }
 
     /// The last event of the stream `id`; `None` if it has none.
