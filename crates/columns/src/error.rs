@@ -154,6 +154,13 @@ pub enum Error {
         expected: PartIdentity,
     },
 
+    /// A question cannot be asked of events of this schema.
+    #[error("this cannot be asked: {what}")]
+    Question {
+        /// Why not.
+        what: &'static str,
+    },
+
     /// A part was to be made of no events.
     #[error("a part has at least one event, and none was added")]
     NoRows,

@@ -1,7 +1,10 @@
 //! Entry points for fuzz targets and property tests: each takes any bytes, decodes them, and asserts what must
 //! hold of whatever comes out. None of it is for users.
 
-use crate::{Batch, Dimension, Part, PartBuilder, PartIdentity, PartView, Role, Schema, part};
+use crate::{
+    Batch, Constant, Dimension, Filter, GroupBy, Part, PartBuilder, PartIdentity, PartView, Query,
+    Role, Schema, ValueType, newest, part,
+};
 use std::sync::Arc;
 
 /// A schema: an error, or one that has the same bytes again.
@@ -76,7 +79,37 @@ fn read_part(part: PartView<'_>) {
         let _ = part.find_id(id);
     }
     if count <= ROWS_READ {
+        ask(part);
         part.verify(&mut |damage| assert!(damage.is_damage()));
+    }
+}
+
+/// Questions about each field.
+fn ask(part: PartView<'_>) {
+    let schema = part.schema();
+    for (index, field) in schema.fields().iter().enumerate() {
+        let constant = match field.value_type() {
+            ValueType::I64 => Constant::I64(1_000),
+            ValueType::F64 => Constant::F64(0.5),
+            ValueType::Text => Constant::from("user 020"),
+            _ => Constant::U64(200),
+        };
+        for filter in [Filter::Eq(index, constant.clone()), Filter::AtLeast(index, constant)] {
+            let filter = !filter.or(Filter::Present(index));
+            let _ = newest(schema, &[(part, None)], &filter, None, 300);
+            let mut query = Query::new(Arc::clone(schema)).filter(!filter);
+            if field.value_type() == ValueType::Text {
+                query = query.group_by(GroupBy::Field(index));
+            } else {
+                query = query
+                    .group_by(GroupBy::Time { bucket_ns: 1_000_000_000 })
+                    .measure_bounds(index);
+            }
+            if let Ok(mut answer) = query.answer() {
+                let _ = answer.add(part, None);
+                let _ = answer.groups().len();
+            }
+        }
     }
 }
 

@@ -2,15 +2,16 @@
 //!
 //! Each is written once, in plain Rust that a compiler turns into vector instructions, and compiled several
 //! times: for what every machine of its kind has (SSE2, NEON), for AVX2 and for AVX-512. Which one runs is asked
-//! of the processor. Tests hold all of them against each other.
+//! of the processor. Masks, which compilers do not make well, have instructions by name besides, and a twin
+//! without them. Tests hold all of them against each other.
 
+mod mask;
 mod sum;
 mod unpack;
 
-pub(crate) use sum::add_64;
-#[cfg(test)]
-pub(crate) use unpack::unpack_32;
-pub(crate) use unpack::{Packed, pack, unpack_64};
+pub(crate) use mask::{in_range_32, in_range_64};
+pub(crate) use sum::{add_32, add_64};
+pub(crate) use unpack::{Packed, pack, unpack_32, unpack_64};
 
 /// Numbers of a chunk.
 pub(crate) const CHUNK: usize = 256;

@@ -2,7 +2,7 @@
 //!
 //! An event is a row of a [`Schema`]: a time, a metric, counters, latencies, a status, flags, strings to
 //! group by (*dimensions*), strings to keep (*labels*) and an id. Rows are collected in a [`Batch`], and kept in a
-//! [`Part`].
+//! [`Part`]. A [`Filter`] says which are meant, a [`Query`] what they come to, and [`newest`] gives the last of them.
 //!
 //! What this crate is not: it knows no journal and no files. Who uses it makes rows durable.
 //!
@@ -38,6 +38,7 @@ pub mod fuzzing;
 mod kernels;
 mod number;
 mod part;
+mod query;
 mod schema;
 mod value;
 
@@ -51,6 +52,9 @@ pub use kernels::Mask;
 pub use part::{
     CHUNK_ROWS, PART_VERSION, Part, PartBuilder, PartHead, PartIdentity, PartView, RowSet, Rows,
     Totals,
+};
+pub use query::{
+    Answer, Constant, Filter, Group, GroupBy, Key, Measured, Position, Query, Recent, newest,
 };
 pub use schema::{
     COUNTERS_MAX, DIMENSIONS_MAX, Dimension, FLAGS_MAX, Field, LABELS_MAX, Mapping, Role, Schema,

@@ -12,10 +12,11 @@
 mod builder;
 mod column;
 mod dictionary;
+mod field;
 mod filter;
 mod frame;
 mod id_index;
-mod image;
+pub(crate) mod image;
 mod meta;
 mod numbers;
 mod row_set;
@@ -36,7 +37,12 @@ pub use row_set::RowSet;
 pub use rows::Rows;
 pub use view::{Part, PartHead, PartView, Totals};
 
+pub(crate) use dictionary::Dictionary;
+pub(crate) use field::{FieldColumn, NumberField, TextField};
 pub(crate) use frame::mend;
+#[cfg(test)]
+pub(crate) use row_set::encode as encode_rows;
+pub(crate) use row_set::{existing, rows_of, select};
 
 /// Rows of a chunk.
 pub const CHUNK_ROWS: usize = crate::kernels::CHUNK;

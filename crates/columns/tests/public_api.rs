@@ -4,10 +4,11 @@
 #![allow(unused_imports, reason = "that the paths exist is the test")]
 
 use annals_columns::{
-    BATCH_VERSION, Batch, CHUNK_ROWS, COUNTERS_MAX, DIMENSIONS_MAX, Dimension, Error, FLAGS_MAX,
-    Field, LABELS_MAX, Mapping, Mask, PART_VERSION, Part, PartBuilder, PartIdentity, PartView,
-    ROWS_MAX, Result, Role, RowBuilder, RowSet, Rows, Schema, SchemaBuilder, TEXT_BYTES_MAX,
-    Totals, Value, ValueType,
+    Answer, BATCH_VERSION, Batch, CHUNK_ROWS, COUNTERS_MAX, Constant, DIMENSIONS_MAX, Dimension,
+    Error, FLAGS_MAX, Field, Filter, Group, GroupBy, Key, LABELS_MAX, Mapping, Mask, Measured,
+    PART_VERSION, Part, PartBuilder, PartIdentity, PartView, Position, Query, ROWS_MAX, Recent,
+    Result, Role, RowBuilder, RowSet, Rows, Schema, SchemaBuilder, TEXT_BYTES_MAX, Totals, Value,
+    ValueType, newest,
 };
 
 #[test]
@@ -17,6 +18,8 @@ fn what_is_shared_between_threads_may_be() {
     shared::<Batch>();
     shared::<Error>();
     shared::<Value<'_>>();
+    shared::<Query>();
+    shared::<Answer>();
     shared::<Part<Vec<u8>>>();
     shared::<PartView<'_>>();
     shared::<Rows<'_>>();

@@ -12,7 +12,6 @@ pub(crate) struct Added {
     pub(crate) max: u64,
 }
 
-#[cfg(test)]
 #[inline(always)]
 fn body_32(numbers: &[u32; CHUNK], mask: &Mask) -> Added {
     let (mut sums, mut mins, mut maxs) = ([0u64; 32], [u32::MAX; 32], [0u32; 32]);
@@ -56,7 +55,6 @@ fn body_64(numbers: &[u64; CHUNK], mask: &Mask) -> Added {
 }
 
 kernel! {
-    #[cfg(test)]
     /// Adds up selected numbers of 32 bits.
     fn add_32(numbers: &[u32; CHUNK], mask: &Mask) -> Added = body_32
 }

@@ -132,7 +132,6 @@ fn body_64(packed: Packed<'_>, out: &mut [u64; CHUNK]) {
 }
 
 kernel! {
-    #[cfg(test)]
     /// Unpacks numbers of up to 32 bits.
     fn unpack_32(packed: Packed<'_>, out: &mut [u32; CHUNK]) = body_32
 }

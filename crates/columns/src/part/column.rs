@@ -60,6 +60,12 @@ impl<'p> NumberColumn<'p> {
         (kept <= self.meta.top).then_some(kept)
     }
 
+    /// The highest number kept whose image is `image` or less; `None` if there is none.
+    pub(crate) fn at_most(&self, image: u64) -> Option<u64> {
+        let above = image.checked_sub(self.meta.base)?;
+        Some((above / self.meta.step).min(self.meta.top))
+    }
+
     /// What is known of the chunks.
     pub(crate) fn zones(&self, sums: Sums) -> Result<Zones<'p>> {
         let (meta, view) = (self.meta, self.view);

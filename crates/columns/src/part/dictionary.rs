@@ -58,7 +58,13 @@ impl<'p> Dictionary<'p> {
         (self.bytes(at)? == text.as_bytes()).then_some(at as u64)
     }
 
-    #[cfg(test)]
+    /// The codes of all strings from `low` to `high`: the first, and the one behind the last.
+    pub(crate) fn find_between(&self, low: Option<&str>, high: Option<&str>) -> (u64, u64) {
+        let first = low.map_or(0, |low| self.rank(|found| found < low.as_bytes()));
+        let behind = high.map_or(self.len(), |high| self.rank(|found| found <= high.as_bytes()));
+        (first as u64, behind as u64)
+    }
+
     /// The codes of all strings that begin with `prefix`: the first, and the one behind the last.
     pub(crate) fn find_prefix(&self, prefix: &str) -> (u64, u64) {
         let prefix = prefix.as_bytes();

@@ -25,22 +25,22 @@ pub(super) enum ColumnMeta {
 
 /// Where numbers are. They are kept less `base`, divided by `step`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct NumberMeta {
+pub(crate) struct NumberMeta {
     /// The lowest image.
-    pub(super) base: u64,
+    pub(crate) base: u64,
     /// What all images are a multiple of apart; at least 1.
-    pub(super) step: u64,
+    pub(crate) step: u64,
     /// The highest number as it is kept.
-    pub(super) top: u64,
+    pub(crate) top: u64,
     /// The sum of all numbers as they are kept; of numbers with fractions the bits of their sum.
-    pub(super) sum: u128,
+    pub(crate) sum: u128,
     /// Rows that have a value.
-    pub(super) present_count: u32,
+    pub(crate) present_count: u32,
     /// The sections: which rows these are, the chunks, the zones, the first page.
-    pub(super) present: Option<u32>,
-    pub(super) chunks: u32,
-    pub(super) zones: u32,
-    pub(super) pages: u32,
+    pub(crate) present: Option<u32>,
+    pub(crate) chunks: u32,
+    pub(crate) zones: u32,
+    pub(crate) pages: u32,
 }
 
 /// Where the strings of codes are.

@@ -132,7 +132,6 @@ impl<'p> Numbers<'p> {
         }
     }
 
-    #[cfg(test)]
     /// All numbers, of a column whose numbers have at most 32 bits.
     #[inline]
     pub(crate) fn decode_32(&self, level: Level, out: &mut [u32; CHUNK]) {

@@ -185,6 +185,16 @@ pub(crate) fn select(mask: &mut Mask, first: usize, last: usize) {
     }
 }
 
+/// The rows that a chunk has.
+pub(crate) fn existing(rows_count: usize, chunk: usize) -> Mask {
+    let mut mask = [0; 4];
+    let count = rows_count.saturating_sub(chunk * CHUNK).min(CHUNK);
+    if count > 0 {
+        select(&mut mask, 0, count - 1);
+    }
+    mask
+}
+
 impl Division<'_> {
     /// The rows of a chunk that are there; chunks are counted from the start of the division.
     fn mask(&self, chunk: u32) -> Mask {

@@ -99,11 +99,6 @@ impl PartView<'_> {
         if let Some(present) = present {
             return present.mask(chunk as u32);
         }
-        let mut mask = [0; 4];
-        let count = self.rows_count().saturating_sub(chunk * CHUNK_ROWS).min(CHUNK_ROWS);
-        if count > 0 {
-            row_set::select(&mut mask, 0, count - 1);
-        }
-        mask
+        row_set::existing(self.rows_count(), chunk)
     }
 }

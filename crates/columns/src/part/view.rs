@@ -160,6 +160,13 @@ impl<'p> PartView<'p> {
         &self.meta.columns.columns
     }
 
+    /// The length in bytes of each section, and what it is, for people.
+    pub fn sections(&self) -> impl Iterator<Item = (usize, String)> + use<'p> {
+        let view = *self;
+        let lens = view.meta.sections.iter().map(|section| section.len);
+        lens.enumerate().map(move |(ordinal, len)| (len, view.name_of(ordinal as u32)))
+    }
+
     pub(super) fn sections_count(&self) -> usize {
         self.meta.sections.len()
     }
@@ -287,7 +294,7 @@ impl<'p> PartView<'p> {
         Ok(Some(set.ok_or_else(|| self.contradicts(ordinal, "a set of rows makes no sense"))?))
     }
 
-    fn column(&self, field: usize) -> Result<&'p ColumnMeta> {
+    pub(super) fn column(&self, field: usize) -> Result<&'p ColumnMeta> {
         let columns = self.columns();
         columns.get(field).ok_or(Error::NoField { index: field, count: columns.len() })
     }
@@ -393,7 +400,7 @@ impl<'p> PartView<'p> {
         })
     }
 
-    fn value_type(&self, field: usize) -> Result<ValueType> {
+    pub(super) fn value_type(&self, field: usize) -> Result<ValueType> {
         let fields = self.meta.schema.fields();
         let found = fields.get(field).map(crate::Field::value_type);
         found.ok_or(Error::NoField { index: field, count: fields.len() })

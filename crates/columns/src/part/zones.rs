@@ -93,6 +93,12 @@ impl<'p> Zones<'p> {
         Zone { min, max, count: self.count(chunk) }
     }
 
+    /// The lowest number of a chunk.
+    #[inline(always)]
+    pub(crate) fn min(&self, chunk: usize) -> u64 {
+        number(self.mins, chunk, self.width)
+    }
+
     /// The highest number of a chunk.
     #[inline(always)]
     pub(crate) fn max(&self, chunk: usize) -> u64 {

@@ -1,0 +1,21 @@
+//! Asking parts: which rows, what they come to, and the newest of them.
+//!
+//! A [`Filter`] says which rows, in terms of a schema. For each part it becomes a plan that uses what is cheapest:
+//! what is known of the part as a whole, lists of rows, zones, and only then the columns, a chunk at a time.
+
+mod aggregate;
+mod filter;
+mod group;
+mod key;
+mod plan;
+mod recent;
+mod select;
+
+#[cfg(test)]
+mod query_test;
+
+pub use aggregate::{Answer, Query};
+pub use filter::{Constant, Filter};
+pub use group::{Group, Measured};
+pub use key::{GroupBy, Key};
+pub use recent::{Position, Recent, newest};

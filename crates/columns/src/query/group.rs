@@ -1,0 +1,63 @@
+//! What the events of a group come to.
+
+use super::Key;
+use crate::{Value, ValueType, part::image};
+
+/// What the numbers of a field come to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measured {
+    pub(crate) value_type: ValueType,
+    /// How many events have one.
+    pub count: u64,
+    /// Their sum, exact; of numbers with fractions 0.
+    pub sum: i128,
+    /// The sum of numbers with fractions; of whole ones 0.
+    pub float_sum: f64,
+    pub(crate) min: u64,
+    pub(crate) max: u64,
+}
+
+impl Measured {
+    pub(crate) fn new(value_type: ValueType) -> Self {
+        Self { value_type, count: 0, sum: 0, float_sum: 0.0, min: u64::MAX, max: 0 }
+    }
+
+    /// Adds what others come to. Bounds are images.
+    pub(crate) fn add(&mut self, count: u64, sum: i128, float_sum: f64, bounds: (u64, u64)) {
+        self.count += count;
+        // 2^64 events of 64 bits would have to be added first for this to wrap.
+        self.sum = self.sum.wrapping_add(sum);
+        self.float_sum += float_sum;
+        (self.min, self.max) = (self.min.min(bounds.0), self.max.max(bounds.1));
+    }
+
+    /// The lowest number; absent if there is none, or if it was not asked for.
+    #[must_use]
+    pub fn min(&self) -> Value<'static> {
+        if self.min > self.max { Value::Absent } else { image::value(self.value_type, self.min) }
+    }
+
+    /// The highest number; absent if there is none, or if it was not asked for.
+    #[must_use]
+    pub fn max(&self) -> Value<'static> {
+        if self.min > self.max { Value::Absent } else { image::value(self.value_type, self.max) }
+    }
+
+    /// What an event has on average; `None` if none has a number.
+    #[must_use]
+    pub fn average(&self) -> Option<f64> {
+        let sum = if self.value_type == ValueType::F64 { self.float_sum } else { self.sum as f64 };
+        (self.count > 0).then(|| sum / self.count as f64)
+    }
+}
+
+/// The events that have the same keys.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group<'a> {
+    /// What they have in common, in the order in which it was asked for.
+    pub keys: Vec<Key<'a>>,
+    /// How many there are.
+    pub rows: u64,
+    /// What their numbers come to, in the order in which it was asked for.
+    pub measured: Vec<Measured>,
+}
