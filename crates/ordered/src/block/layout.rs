@@ -289,6 +289,9 @@ impl Layout {
         let (mut end, mut seq_before) = (self.data as usize, None);
         for at in 0..self.count() {
             let Some(row) = self.read(block, at, &mut key) else { return false };
+            if !self.is_filled_up(block, at) {
+                return false;
+            }
             if let Some(seq) = seq_before
                 && (before.cmp(&key)).then(row.seq.cmp(&seq)) != std::cmp::Ordering::Less
             {
@@ -299,6 +302,17 @@ impl Layout {
             end = row.value.end;
         }
         end == block.len()
+    }
+
+    /// Whether the digest of a tail that is shorter is filled up with zeroes: a search compares all of it.
+    fn is_filled_up(&self, block: &[u8], at: usize) -> bool {
+        let (Some(tail_len), Some(digest)) =
+            (self.tail_len(block, at), u32_at(block, self.digests as usize + DIGEST_BYTES * at))
+        else {
+            return false;
+        };
+        let behind = digest.to_be_bytes();
+        behind.get(tail_len..).unwrap_or_default().iter().all(|byte| *byte == 0)
     }
 }
 
