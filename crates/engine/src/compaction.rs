@@ -22,7 +22,10 @@ use crate::{
     hash::{LeftOut, Moved, Placed, hash_key, table::Table},
     maintenance::Zombies,
     ordered::MovedValue,
-    streams::{EventFate, MovedEvent, Moving},
+    streams::{
+        EventFate, MovedEvent, Moving,
+        meanwhile::{self, Moment},
+    },
 };
 use annals_journal::{
     Address, Age, Draft, FrameBuilder, Kind, Packer, SegmentInfo, SegmentKind, Seq,
@@ -87,6 +90,18 @@ fn retire(core: &Core, is_thorough: bool) {
 pub(crate) fn run_due(core: &Core) -> Result<CompactReport> {
     retire(core, false);
     compact(core, core.maintenance.config.compact_below)
+}
+
+/// Compacts the segment in this slot, whatever it has to give.
+#[cfg(test)]
+pub(crate) fn run_on(core: &Core, slot: u32) -> Result<CompactReport> {
+    let _exclusive = core.maintenance.exclusive.lock();
+    crate::maintenance::tidy(core);
+    let candidates = candidates(core);
+    let victim = candidates.iter().find(|candidate| candidate.info.slot == slot);
+    let victim = victim.expect("it is there, and is not given up").info.clone();
+    let slots = core.journal.give_up(&[slot]);
+    rewrite(core, &candidates, &[victim], &slots, &[])
 }
 
 /// Compacts everything that has anything to give. The caller holds the maintenance lock.
@@ -263,6 +278,7 @@ fn rewrite(
     for listed in core.catalog.load().iter() {
         listed.view.change(core).forget_slots(slots);
     }
+    meanwhile::run(Moment::MovesNoted);
     checkpoint::write(core, slots)?;
     // Snapshots taken from now on find the new addresses; earlier ones may hold old ones. So may walks
     // through tables that were replaced before values were looked for in those there are.
@@ -552,6 +568,7 @@ impl Run<'_> {
             return Ok(());
         }
         let base = self.packer.append(&mut self.frame)?;
+        meanwhile::run(Moment::FateKnown);
         let catalog = self.core.catalog.load();
         // A few at a time under the writer lock, so that commits hardly notice.
         for moves in self.moves.chunks(NOTED_AT_ONCE) {

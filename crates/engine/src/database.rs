@@ -307,7 +307,7 @@ impl Database {
     /// Damage to the log.
     pub fn read_all(&self, from: Seq) -> Result<Events<'_>> {
         self.core.follow_if_read_only()?;
-        Events::new(self.core.core(), from, Filter::default(), None)
+        Events::of(&self.core, from, Filter::default(), None)
     }
 
     /// The event with the number `seq`, read in place; `None` if no event has that number, or none that

@@ -75,6 +75,13 @@ impl Open {
         &state.core
     }
 
+    /// The newest state, and what keeps it as it is if this is a read-only handle, which may leave it.
+    pub(crate) fn keep(self: &Arc<Self>) -> (Option<Snapshot>, &Core) {
+        let kept = self.read_only.then(|| Snapshot::take(self));
+        let core = kept.as_ref().map_or(&**self.core(), |kept| self.state_of(kept));
+        (kept, core)
+    }
+
     /// In a read-only handle: sees to it that what the writer has committed is applied.
     #[inline]
     pub(crate) fn follow_if_read_only(&self) -> Result<()> {

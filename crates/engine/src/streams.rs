@@ -22,6 +22,7 @@ mod label;
 mod left;
 mod lifecycle;
 mod mark;
+pub(crate) mod meanwhile;
 mod moving;
 mod nearby;
 mod persistent;

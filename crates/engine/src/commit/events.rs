@@ -9,6 +9,7 @@ use crate::{
     streams::{
         Before, ExpectedVersion, LABEL_BYTES_MAX, Label, NewEvent, Read, Stream, check,
         content_hash, encode_extra, extra, hash_of,
+        meanwhile::{self, Moment},
     },
 };
 use annals_journal::{Address, Draft, Kind, LoneFrame, pin};
@@ -118,6 +119,7 @@ impl Core {
             let data_len = event.data.len() as u32;
             let read = Read { label: Label { extra: &[], ..label }, data_len };
             view.change(self).append(&placed, &read, event.ids.event);
+            meanwhile::run(Moment::EventPlaced);
             self.show(seq);
             (appended, version)
         };

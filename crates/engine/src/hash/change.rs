@@ -12,6 +12,7 @@ use crate::{
     replayed::Pending,
     streams::{
         IdRehasher, Mark, Read, Stream, VersionRehasher, id_hash, is_waypoint, leads_to,
+        meanwhile::{self, Moment},
         read_record, version_hash,
     },
 };
@@ -196,7 +197,11 @@ impl Changing<'_> {
         let Placed { address, hash, space, key, .. } = *placed;
         let core = self.core;
         let matches = |slot: Slot| core.same_key(slot, space, key).is_some();
+        // A follower comes across events that say where a compaction has moved the one before them that it
+        // knows nothing of.
+        let moving = core.read_only.then(|| self.view.chains().begin_move());
         let old = self.table.insert(hash, address.pack(), false, matches, Rehasher(core));
+        meanwhile::run(Moment::NewestShown);
         let version = read.label.version;
         if let Some(old) = old.map(|old| Address::unpack(old.address()))
             && before != Some(old)
@@ -206,6 +211,7 @@ impl Changing<'_> {
                 self.stray(&Placed { address: old, ..*placed }, newest);
             }
         }
+        drop(moving);
         if let Some(old) = old {
             self.count_out_former(placed, Address::unpack(old.address()));
         }
@@ -214,18 +220,14 @@ impl Changing<'_> {
 
     /// Counts the event that was the newest one as not needed, if it was given up while it was that.
     fn count_out_former(&self, placed: &Placed<'_>, old: Address) {
-        let Placed { hash, space, key, .. } = *placed;
         let chains = self.view.chains();
         if chains.marks.is_empty() && !chains.expires() {
             return;
         }
-        let core = self.core;
-        let Some(guard) = core.journal.guard(old.slot) else { return };
+        let Some(guard) = self.core.journal.guard(old.slot) else { return };
         let Ok((record, len)) = guard.record_with_len(old.offset) else { return };
         let Some((read, _)) = read_record(&record) else { return };
-        let stream = Stream { view: self.view, space, hash, key };
-        let first = core.mark_of(&stream).ok().flatten().map_or(0, |mark| mark.first);
-        if read.label.version < first || record.seq < chains.expired_to() {
+        if self.is_given_up(&Placed { seq: record.seq, ..*placed }, read.label.version) {
             self.view.bytes.debit(Need::Live, old, len);
         }
     }
@@ -285,6 +287,7 @@ impl Changing<'_> {
         let core = self.core;
         let (packed, to_packed) = (from.address.pack(), to.pack());
         let chains = self.view.chains();
+        let moving = chains.begin_move();
         let is_newest = self.table.relocate(hash, packed, to_packed);
         let by_version = version_hash(hash, version);
         if is_waypoint(version) {
@@ -297,8 +300,24 @@ impl Changing<'_> {
         if !was_stray && !is_newest && !is_known {
             self.stray(placed, version);
         }
-        self.view.bytes.debit(Need::Live, from.address, from.len);
-        self.view.bytes.credit(Need::Live, to, len);
+        drop(moving);
+        // One that was given up since somebody decided to move it was counted out where it was.
+        if is_newest || !self.is_given_up(placed, version) {
+            self.view.bytes.debit(Need::Live, from.address, from.len);
+            self.view.bytes.credit(Need::Live, to, len);
+        }
+    }
+
+    /// Whether an event with this version was given up.
+    fn is_given_up(&self, placed: &Placed<'_>, version: u64) -> bool {
+        let Placed { seq, hash, space, key, .. } = *placed;
+        let chains = self.view.chains();
+        if chains.marks.is_empty() && !chains.expires() {
+            return false;
+        }
+        let stream = Stream { view: self.view, space, hash, key };
+        let first = self.core.mark_of(&stream).ok().flatten().map_or(0, |mark| mark.first);
+        version < first || seq < chains.expired_to()
     }
 
     /// The event in front of one that was moved is no stray any more: that one says where it is. Only once all
@@ -313,6 +332,7 @@ impl Changing<'_> {
         let Placed { hash, space, key, .. } = *placed;
         let stream = Stream { view: self.view, space, hash, key };
         let is_it = |slot: Slot| self.core.is_version(&stream, slot, before);
+        let _moving = chains.begin_move();
         chains.strays.change().remove(version_hash(hash, before), is_it);
     }
 
@@ -370,6 +390,7 @@ impl Changing<'_> {
         let LeftOut { address, version, id } = *left_out;
         let chains = self.view.chains();
         let by_version = version_hash(hash, version);
+        let _moving = chains.begin_move();
         if is_waypoint(version) {
             chains.waypoints.change().remove(by_version, leads_to(address));
         }

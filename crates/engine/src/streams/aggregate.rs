@@ -1,6 +1,10 @@
 //! Aggregates: state that is what the events of its stream made of it.
 
-use super::{Category, ExpectedVersion, StreamId, StreamReader, Streams, typed::EventsOf};
+use super::{
+    Category, ExpectedVersion, StreamId, StreamReader, Streams,
+    meanwhile::{self, Moment},
+    typed::EventsOf,
+};
 use crate::{Database, Error, HashKeyspace, Result};
 use annals_events::Event;
 
@@ -121,12 +125,22 @@ impl<A: Aggregate> Aggregates<A> {
     }
 
     fn load_by(&self, id: &StreamId<'_>) -> Result<Loaded<A>> {
+        loop {
+            // `None`: events were given up while they were read, and what was read is not the whole.
+            if let Some(loaded) = self.try_load(id)? {
+                return Ok(loaded);
+            }
+        }
+    }
+
+    fn try_load(&self, id: &StreamId<'_>) -> Result<Option<Loaded<A>>> {
         let saved = self.snapshots.get(Category::key_bytes(id)?)?;
         let category_id = self.streams.category().parts().1.id;
         let saved = saved.and_then(|saved| told_snapshot::<A>(&saved, category_id));
         let (state, saved_count) = saved.unwrap_or_default();
         // Of a stream that was deleted since, or whose events since are not all there, it says nothing.
         let info = self.streams.category().info(id)?;
+        meanwhile::run(Moment::StreamKnown);
         let is_known = (info.first_version..=info.next_version).contains(&saved_count)
             && (info.life_version == 0 || saved_count > info.life_version);
         let (mut state, saved_count) =
@@ -135,15 +149,20 @@ impl<A: Aggregate> Aggregates<A> {
             let (first, stream) = (info.first_version, id.to_string());
             return Err(Error::AggregateIncomplete { stream, first });
         }
-        let events: EventsOf<A::Event, StreamReader<'_>> =
-            self.streams.read_from(id, saved_count)?;
+        let mut next = if is_known { saved_count } else { info.first_version };
         let mut events_count = saved_count;
+        let events: EventsOf<A::Event, StreamReader<'_>> = self.streams.read_from(id, next)?;
         for event in events {
             let event = event?;
+            if event.version() != next {
+                return Ok(None);
+            }
             state.apply(event.view()?);
-            events_count = event.version() + 1;
+            next += 1;
+            events_count = next;
         }
-        Ok(Loaded { state, events_count, saved_count })
+        let is_whole = next >= info.next_version;
+        Ok(is_whole.then_some(Loaded { state, events_count, saved_count }))
     }
 
     /// Decides by the state of the aggregate which events are appended, and appends them, if nobody else

@@ -8,11 +8,12 @@ use super::{
     find::Stream,
     hash_chain::check_built,
     id::{NumberKey, StreamKey, id_of_key},
+    meanwhile::{self, Moment},
     nearby::event_nearby,
     plan::{Append, Plan},
 };
 use crate::{
-    Error, KeyspaceOptions, Result, Snapshot, WriteOptions,
+    Error, KeyspaceOptions, Result, WriteOptions,
     catalog::{Change, Keyspace, Listed, check_name},
     commit::{Commit, LoneAppend, LoneEvent, with_frame},
     core::Core,
@@ -158,10 +159,30 @@ impl Category {
         let (key, types) = self.prepare(&id.into(), events)?;
         let hash = hash_key(self.core.hash_seed, key.bytes());
         let durability = options.durability;
-        if let Some(there) = self.appended_before(&key, hash, events)? {
-            self.make_durable(durability)?;
-            return Ok(there);
+        loop {
+            if let Some(there) = self.appended_before(&key, hash, events)? {
+                self.make_durable(durability)?;
+                return Ok(there);
+            }
+            meanwhile::run(Moment::EventSought);
+            // `None`: they were there, and may have been given up since.
+            if let Some(appended) =
+                self.append_now((&key, hash), events, &types, expected, durability)?
+            {
+                return Ok(appended);
+            }
         }
+    }
+
+    /// Appends events; `None` if the stream has one of them, which was not told when it was asked for before.
+    fn append_now(
+        &self,
+        (key, hash): (&StreamKey, u64),
+        events: &[NewEvent<'_>],
+        types: &[u32],
+        expected: ExpectedVersion,
+        durability: Option<Durability>,
+    ) -> Result<Option<Appended>> {
         if let [event] = events {
             let lone = LoneEvent {
                 category: &self.keyspace,
@@ -173,20 +194,14 @@ impl Category {
             };
             match self.core.append_lone(&lone, durability) {
                 Some(Ok(LoneAppend::Appended(commit, version))) => {
-                    return Ok(appended(commit, version, 1));
+                    return Ok(Some(appended(commit, version, 1)));
                 }
-                Some(Ok(LoneAppend::WasThere)) => {
-                    self.make_durable(durability)?;
-                    return self
-                        .appended_before(&key, hash, events)?
-                        .ok_or(Error::Conflict { attempts: 1 });
-                }
+                Some(Ok(LoneAppend::WasThere)) => return Ok(None),
                 Some(Err(error)) => return Err(error),
                 None => {}
             }
         }
-        let append =
-            Append { category: &self.keyspace, hash, key: &key, events, types: &types, expected };
+        let append = Append { category: &self.keyspace, hash, key, events, types, expected };
         self.append_planned(&append, durability)
     }
 
@@ -194,7 +209,7 @@ impl Category {
         &self,
         append: &Append<'_>,
         durability: Option<Durability>,
-    ) -> Result<Appended> {
+    ) -> Result<Option<Appended>> {
         let count = append.events.len() as u64;
         let mut plan = Plan::default();
         let done = with_frame(|frame| {
@@ -203,17 +218,31 @@ impl Category {
             self.core.commit_planned(frame, &targets, &mut plan, durability, |_| Ok(true))
         });
         match done {
-            Ok(Some(commit)) => Ok(appended(commit, plan.last_version(), count)),
+            Ok(Some(commit)) => Ok(Some(appended(commit, plan.last_version(), count))),
             Ok(None) => Err(Error::Conflict { attempts: 1 }),
-            // Somebody has appended the same events in between.
+            // Somebody may have appended the same events in between.
             Err(Error::DuplicateEvent { stream, id }) => {
                 match self.appended_before(append.key, append.hash, append.events)? {
-                    Some(there) => self.make_durable(durability).map(|()| there),
-                    None => Err(Error::DuplicateEvent { stream, id }),
+                    Some(there) => self.make_durable(durability).map(|()| Some(there)),
+                    None if self.has_event(append, id)? => {
+                        Err(Error::DuplicateEvent { stream, id })
+                    }
+                    None => Ok(None),
                 }
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether the stream has an event of this id, or will have two if these are appended.
+    fn has_event(&self, append: &Append<'_>, id: u128) -> Result<bool> {
+        let is_it = |event: &&NewEvent<'_>| event.ids.event == Some(id);
+        if append.events.iter().filter(is_it).count() > 1 {
+            return Ok(true);
+        }
+        self.with_stream(append.key.bytes(), append.hash, |core, category, stream| {
+            Ok(core.event_of_id(category, stream, id)?.is_some())
+        })
     }
 
     /// Waits until what was appended before is as durable as asked for.
@@ -233,7 +262,7 @@ impl Category {
         let Some(first_id) = events.first().and_then(|event| event.ids.event) else {
             return Ok(None);
         };
-        self.with_stream(key.bytes(), hash, |core, category, stream| {
+        let there = self.with_stream(key.bytes(), hash, |core, category, stream| {
             let of_id = |id| core.event_of_id(category, stream, id);
             let Some(first) = of_id(first_id)? else { return Ok(None) };
             let (first_version, first_seq) = (first.version(), first.hit.record.seq);
@@ -249,7 +278,12 @@ impl Category {
             }
             let last_version = first_version + events.len() as u64 - 1;
             Ok(Some(Appended { first_version, last_version, first_seq, last_seq, was_there: true }))
-        })
+        })?;
+        // Who is told of an event can read it: whoever commits it shows it, and only then lets go of the lock.
+        if there.is_some_and(|there| there.last_seq > self.core.visible_seq()) {
+            drop(self.core.journal.quiesce());
+        }
+        Ok(there)
     }
 
     /// The key of a stream, and the numbers of the events' types, which become known to the category if
@@ -340,8 +374,10 @@ impl Category {
         mut read: impl FnMut(&'a Core, &Arc<Keyspace>, &Stream<'_>) -> Result<R>,
     ) -> Result<R> {
         if !self.core.read_only {
-            self.keyspace.check_alive()?;
+            // First: from here on what the category has is used for nothing else, if it is there now.
             let pin = pin();
+            self.keyspace.check_alive()?;
+            meanwhile::run(Moment::CategoryThere);
             let (view, space) = (self.keyspace.view.read(&pin), self.keyspace.id);
             let stream = Stream { view, space, hash, key };
             match read(self.core.core(), &self.keyspace, &stream) {
@@ -416,9 +452,9 @@ impl Category {
         if self.core.read_only {
             return Ok(None);
         }
+        let (pin, core) = (pin(), self.core.core());
         self.keyspace.check_alive()?;
         let hash = hash_key(self.core.hash_seed, key);
-        let (pin, core) = (pin(), self.core.core());
         let (view, space) = (self.keyspace.view.read(&pin), self.keyspace.id);
         let stream = Stream { view, space, hash, key };
         if core.limits_of(&self.keyspace, &stream)?.is_none()
@@ -452,8 +488,8 @@ impl Category {
     /// As [`get`](Self::get).
     pub fn last<'s>(&self, id: impl Into<StreamId<'s>>) -> Result<Option<RecordedEvent<'_>>> {
         self.with_id(&id.into(), |core, category, stream| {
-            let Some(last) = core.last_event(stream)? else { return Ok(None) };
-            let is_left = core.first_left(category, stream, &last)? <= last.version();
+            let Some((last, first)) = core.ends(category, stream)? else { return Ok(None) };
+            let is_left = first <= last.version();
             Ok(is_left.then(|| Core::recorded(self.category_ref(category), last)))
         })
     }
@@ -475,8 +511,7 @@ impl Category {
     /// As [`get`](Self::get).
     pub fn exists<'s>(&self, id: impl Into<StreamId<'s>>) -> Result<bool> {
         self.with_id(&id.into(), |core, category, stream| {
-            let Some(last) = core.last_event(stream)? else { return Ok(false) };
-            Ok(core.first_left(category, stream, &last)? <= last.version())
+            Ok(core.ends(category, stream)?.is_some_and(|(last, first)| first <= last.version()))
         })
     }
 
@@ -500,7 +535,7 @@ impl Category {
         self.core.follow_if_read_only()?;
         self.keyspace.check_alive()?;
         self.core.follow_if_read_only()?;
-        Events::new(self.core.core(), from, self.filter(None), Some(&self.keyspace))
+        Events::of(&self.core, from, self.filter(None), Some(&self.keyspace))
     }
 
     /// Reads the events of this category that come from the number `from` on, and then those that are
@@ -550,9 +585,9 @@ impl Category {
             let key = key?;
             let hash = hash_key(self.core.hash_seed, key.bytes());
             let last = self.with_stream(key.bytes(), hash, |core, category, stream| {
-                let Some(last) = core.last_event(stream)? else { return Ok(None) };
-                let is_left = core.first_left(category, stream, &last)? <= last.version();
-                Ok(is_left.then(|| last.version()))
+                let left =
+                    core.ends(category, stream)?.map(|(last, first)| (last.version(), first));
+                Ok(left.filter(|(last, first)| first <= last).map(|(last, _)| last))
             })?;
             match (last, id_of_key(key.bytes())) {
                 (Some(last), Some(id)) => each(id, last),
@@ -568,8 +603,7 @@ impl Category {
     ) -> Result<()> {
         self.core.follow_if_read_only()?;
         // It may load the database anew meanwhile: what it walks through then stays as it is.
-        let snapshot = self.core.read_only.then(|| Snapshot::take(&self.core));
-        let core = snapshot.as_ref().map_or(&**self.core, |kept| self.core.state_of(kept));
+        let (kept, core) = self.core.keep();
         let catalog = core.catalog.load_full();
         let Some(Listed { view, .. }) = catalog.by_id(self.keyspace.id) else {
             return self.keyspace.check_alive().and(Err(Error::Stale));
@@ -578,8 +612,11 @@ impl Category {
         let mut keys: Vec<Result<StreamKey>> = Vec::new();
         loop {
             {
-                // Until the pin is gone what the slots lead to is used for nothing else.
+                // Until the pin is gone what the slots lead to is used for nothing else, if the category is there.
                 let _pin = pin();
+                if kept.is_none() {
+                    self.keyspace.check_alive()?;
+                }
                 if !view.table.walk_from(&mut place, &mut group) {
                     return Ok(());
                 }

@@ -12,7 +12,7 @@
 
 use crate::hash::{hash_key, table::Table};
 use annals_journal::Seq;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 /// Of so many events of a stream one is a waypoint: the last one.
 pub(crate) const SPAN: u64 = 16;
@@ -31,6 +31,19 @@ pub(crate) struct Chains {
     expired_to: AtomicU64,
     /// The category's events expire.
     expires: AtomicBool,
+    /// Counts up when the way to an event that was there before begins to change, and when it has changed: it is
+    /// odd in between.
+    moves: AtomicU64,
+}
+
+/// The way to an event that was there before changes while this lives.
+#[derive(Debug)]
+pub(crate) struct Move<'a>(&'a AtomicU64);
+
+impl Drop for Move<'_> {
+    fn drop(&mut self) {
+        self.0.store(self.0.load(Ordering::Relaxed) + 1, Ordering::Release);
+    }
 }
 
 impl Chains {
@@ -39,7 +52,8 @@ impl Chains {
         let [waypoints, ids, strays, marks] = tables;
         let is_unsettled = AtomicBool::new(!marks.is_empty());
         let (expired_to, expires) = (AtomicU64::new(expired_to.0), AtomicBool::default());
-        Self { waypoints, ids, strays, marks, is_unsettled, expired_to, expires }
+        let moves = AtomicU64::new(0);
+        Self { waypoints, ids, strays, marks, is_unsettled, expired_to, expires, moves }
     }
 
     /// The tables in the order in which a checkpoint has them.
@@ -67,6 +81,31 @@ impl Chains {
     /// They are, up to here. For who may change the table.
     pub(crate) fn expire_to(&self, seq: Seq) {
         self.expired_to.store(seq.0, Ordering::Release);
+    }
+
+    /// The way to an event changes until what is returned is dropped. For who may change the table, once at a
+    /// time.
+    pub(crate) fn begin_move(&self) -> Move<'_> {
+        self.moves.store(self.moves.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        // Who sees something of what comes now sees in `are_still` that this began.
+        fence(Ordering::Release);
+        Move(&self.moves)
+    }
+
+    /// How often ways have changed: to be asked before a walk begins.
+    pub(crate) fn moves(&self) -> u64 {
+        self.moves.load(Ordering::Acquire)
+    }
+
+    /// Whether no way has changed since there were so many `moves`, so that what a walk did not find is nowhere.
+    pub(crate) fn are_still(&self, moves: u64) -> bool {
+        fence(Ordering::Acquire);
+        let are_still = self.moves.load(Ordering::Relaxed) == moves && moves.is_multiple_of(2);
+        if !are_still {
+            // Who changes them may wait for this processor.
+            std::thread::yield_now();
+        }
+        are_still
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {

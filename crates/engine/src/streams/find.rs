@@ -5,6 +5,7 @@ use super::{
     event::{CategoryRef, Found, Read, RecordedEvent},
     extra,
     label::Label,
+    meanwhile::{self, Moment},
     nearby::{Nearby, begin_stretch, event_nearby},
 };
 use crate::{
@@ -16,36 +17,7 @@ use crate::{
         table::{Rehash, Slot, Table},
     },
 };
-use annals_journal::{Address, Kind, Look, Match, SegmentGuard, pin};
-
-/// Lets tests do something between the two looks from which a walk begins.
-#[cfg(test)]
-pub(super) mod meanwhile {
-    use std::cell::RefCell;
-
-    thread_local! {
-        static DEED: RefCell<Option<Box<dyn FnMut()>>> = const { RefCell::new(None) };
-    }
-
-    /// Each walk of the thread does this on its way, until `walk` is over.
-    pub(in crate::streams) fn each_time<R>(
-        deed: impl FnMut() + 'static,
-        walk: impl FnOnce() -> R,
-    ) -> R {
-        DEED.set(Some(Box::new(deed)));
-        let outcome = walk();
-        DEED.take();
-        outcome
-    }
-
-    pub(super) fn run() {
-        // What it does may walk itself.
-        if let Some(mut deed) = DEED.take() {
-            deed();
-            DEED.set(Some(deed));
-        }
-    }
-}
+use annals_journal::{Address, Kind, Look, Match, SegmentGuard, Seq, pin};
 
 /// A stream, as its category's tables know it.
 #[derive(Clone, Copy, Debug)]
@@ -86,8 +58,6 @@ impl Event<'_> {
     }
 }
 
-/// A walk along a chain that compaction changes meanwhile is begun again so often.
-const ATTEMPTS: usize = 8;
 const WHAT_LABEL: &str = "the event's label is not what was written";
 const WHAT_WAYPOINT: &str = "an event that the stream of this one had before is not to be found";
 const WHAT_CHAIN: &str = "the event before this one is not where it should be";
@@ -211,8 +181,7 @@ impl Core {
         if let Some(found) = self.event_of(stream, waypoints, waypoint) {
             return Ok(Some(found));
         }
-        #[cfg(test)]
-        meanwhile::run();
+        meanwhile::run(Moment::WaypointSought);
         let Some(newest) = self.newest_event(stream)? else { return Ok(None) };
         if newest.version() > waypoint {
             // The stream may have grown past it since it was looked for: then it is there now.
@@ -240,23 +209,23 @@ impl Core {
     ) -> Result<()> {
         debug_assert_eq!(waypoint_of(from), waypoint_of(to), "more than one span");
         let mut next = to;
-        let mut attempts = 0;
+        let chains = stream.view.chains();
         'again: loop {
+            meanwhile::run(Moment::WalkBegins);
             // Until the pin is gone no segment that is left is used for anything else.
             let _pin = pin();
+            let moves = chains.moves();
             let Some(mut event) = self.event_from(stream, next)? else { return Ok(()) };
             loop {
+                meanwhile::run(Moment::EventHeld);
                 let before = match event.version() > from {
                     false => Ok(None),
                     true => self.event_before(stream, &event),
                 };
                 let before = match before {
                     Ok(before) => before,
-                    // The walk may have come from a record that compaction has moved since.
-                    Err(_) if attempts < ATTEMPTS => {
-                        attempts += 1;
-                        continue 'again;
-                    }
+                    // The walk came from a record that was moved since.
+                    Err(_) if !chains.are_still(moves) => continue 'again,
                     Err(error) => return Err(error),
                 };
                 if event.version() <= next {
@@ -293,25 +262,36 @@ impl Core {
 
     /// The last event of a stream that readers may see.
     pub(crate) fn last_event(&self, stream: &Stream<'_>) -> Result<Option<Event<'_>>> {
-        let mut attempts = 0;
+        let chains = stream.view.chains();
         loop {
             let _pin = pin();
-            match self.last_visible(stream) {
-                // The walk may have come from a record that compaction has moved since.
-                Err(_) if attempts < ATTEMPTS => attempts += 1,
-                outcome => return outcome,
+            let (moves, visible) = (chains.moves(), self.visible_seq());
+            meanwhile::run(Moment::VisibleKnown);
+            let Some(newest) = self.newest_event(stream)? else { return Ok(None) };
+            let is_first = newest.version() == 0;
+            let found = self.last_up_to(stream, newest, visible);
+            // What is in front of an event that readers did not see yet is there. Where it is not found, they see
+            // that event by now, and somebody has moved or given up what is in front of it.
+            let is_certain = matches!(found, Ok(Some(_))) || is_first;
+            if is_certain || chains.are_still(moves) && self.visible_seq() == visible {
+                return found;
             }
         }
     }
 
-    fn last_visible(&self, stream: &Stream<'_>) -> Result<Option<Event<'_>>> {
-        let visible = self.visible_seq();
-        let mut newest = self.newest_event(stream)?;
-        while let Some(event) = newest.take_if(|event| event.hit.record.seq > visible) {
-            // What is in front of it may be given up already.
-            newest = self.event_before_or_gone(stream, &event)?;
+    /// The event at or in front of `newest` whose number is not above `visible`.
+    fn last_up_to<'c>(
+        &'c self,
+        stream: &Stream<'_>,
+        newest: Event<'c>,
+        visible: Seq,
+    ) -> Result<Option<Event<'c>>> {
+        let mut last = Some(newest);
+        while let Some(event) = last.take_if(|event| event.hit.record.seq > visible) {
+            meanwhile::run(Moment::EventHeld);
+            last = self.event_before_or_gone(stream, &event)?;
         }
-        Ok(newest)
+        Ok(last)
     }
 
     /// The event of a version, if the stream has it.

@@ -6,6 +6,7 @@ use super::{
     find::{Event, Stream},
     label::Label,
     mark::Mark,
+    meanwhile::{self, Moment},
 };
 use crate::{
     Error, ErrorKind, Result,
@@ -101,19 +102,70 @@ impl Core {
         }
     }
 
-    /// The same within known limits. Costs a few walks where events are limited by age.
+    /// The last event of a stream that readers may see, and the first version that is left: the one behind it if
+    /// none is. `None` if it never had any.
+    pub(crate) fn ends(
+        &self,
+        category: &Keyspace,
+        stream: &Stream<'_>,
+    ) -> Result<Option<(Event<'_>, u64)>> {
+        loop {
+            let Some(last) = self.last_event(stream)? else { return Ok(None) };
+            meanwhile::run(Moment::LastKnown);
+            let first = self.first_left(category, stream, &last)?;
+            if first <= last.version() {
+                return Ok(Some((last, first)));
+            }
+            // Events may have come since, and those before them have been given up.
+            let now = self.last_event(stream)?;
+            if now.is_none_or(|now| now.version() == last.version()) {
+                return Ok(Some((last, first)));
+            }
+        }
+    }
+
+    /// The first version that is left within known limits. Costs a few walks where events are limited by age.
     pub(crate) fn first_within(
         &self,
         limits: &Limits,
         stream: &Stream<'_>,
         last: &Event<'_>,
     ) -> Result<u64> {
+        let chains = stream.view.chains();
+        let mut found_again = None;
+        loop {
+            let _pin = pin();
+            let moves = chains.moves();
+            let found = self.first_from(limits, stream, found_again.as_ref().unwrap_or(last));
+            // What a walk did not find may have been moved meanwhile, and is not gone then.
+            if matches!(found, Ok((_, false))) || chains.are_still(moves) {
+                return found.map(|(first, _)| first);
+            }
+            // So may the event have been that the walk began with.
+            found_again = match self.event_of_version(stream, last.version()) {
+                Ok(found) => found,
+                Err(error) => {
+                    let mark = self.mark_of(stream)?.unwrap_or_default();
+                    let end = last.version() + 1;
+                    return if mark.first >= end { Ok(end) } else { Err(error) };
+                }
+            };
+        }
+    }
+
+    /// The same, and whether a walk came to where something is missing.
+    fn first_from(
+        &self,
+        limits: &Limits,
+        stream: &Stream<'_>,
+        last: &Event<'_>,
+    ) -> Result<(u64, bool)> {
         let by_number = limits.mark.first_by_number(last.version());
         if limits.age_ms.is_none() || by_number > last.version() {
-            return Ok(by_number.min(last.version() + 1));
+            return Ok((by_number.min(last.version() + 1), false));
         }
         if self.is_over(limits, last.read.label.time_ms) {
-            return Ok(last.version() + 1);
+            return Ok((last.version() + 1, false));
         }
         // Events of a stream are in the order of their times: of its waypoints the first that is not over is
         // searched for.
@@ -135,16 +187,18 @@ impl Core {
         let mut walked = waypoint;
         let mut first = walked.as_ref().unwrap_or(last).version();
         while first > end {
+            meanwhile::run(Moment::EventHeld);
             let behind = walked.as_ref().unwrap_or(last);
-            match self.event_before_or_gone(stream, behind)? {
-                Some(event) if !self.is_over(limits, event.read.label.time_ms) => {
-                    first = event.version();
-                    walked = Some(event);
-                }
-                _ => break,
+            let Some(event) = self.event_before_or_gone(stream, behind)? else {
+                return Ok((first, true));
+            };
+            if self.is_over(limits, event.read.label.time_ms) {
+                break;
             }
+            first = event.version();
+            walked = Some(event);
         }
-        Ok(first)
+        Ok((first, false))
     }
 
     /// The event of a version, if readers may still see it.
@@ -156,35 +210,25 @@ impl Core {
         version: u64,
     ) -> Result<Option<(SegmentGuard<'c>, Found)>> {
         let visible = self.visible_seq();
-        let found = match self.limits_of(category, stream)? {
-            Some(limits) => self.event_within(&limits, stream, version)?,
-            None => self.event_among_others(stream, version)?,
-        };
-        // Given up since: of the newest event only that it was there may have been found.
-        if found.is_some()
-            && let Some(limits) = self.limits_of(category, stream)?
+        let limits = self.limits_of(category, stream)?;
+        meanwhile::run(Moment::LimitsKnown);
+        if let Some(limits) = limits
             && !self.has_left(&limits, stream, version)?
         {
             return Ok(None);
         }
-        Ok(found.filter(|(_, found)| found.seq <= visible))
-    }
-
-    #[cold]
-    fn event_within<'c>(
-        &'c self,
-        limits: &Limits,
-        stream: &Stream<'_>,
-        version: u64,
-    ) -> Result<Option<(SegmentGuard<'c>, Found)>> {
-        if !self.has_left(limits, stream, version)? {
+        let found = self.event_among_others(stream, version);
+        if matches!(found, Ok(None)) {
             return Ok(None);
         }
-        self.event_among_others(stream, version).or_else(|error| {
-            // It may have been given up since.
-            let limits = Limits { mark: self.mark_of(stream)?.unwrap_or_default(), ..*limits };
-            if self.has_left(&limits, stream, version)? { Err(error) } else { Ok(None) }
-        })
+        // Given up since: then of the newest event only that it was there may have been found, and of others
+        // nothing.
+        if let Some(limits) = self.limits_of(category, stream)?
+            && !self.has_left(&limits, stream, version)?
+        {
+            return Ok(None);
+        }
+        Ok(found?.filter(|(_, found)| found.seq <= visible))
     }
 
     /// Whether the stream has this version, and it is left.

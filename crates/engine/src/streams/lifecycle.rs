@@ -135,9 +135,9 @@ impl Category {
     /// As [`get`](Self::get).
     pub fn info<'s>(&self, id: impl Into<StreamId<'s>>) -> Result<StreamInfo> {
         self.with_key(&Self::key_of(&id.into())?, |core, category, stream| {
-            let last = core.last_event(stream)?;
+            let ends = core.ends(category, stream)?;
             let mark = core.mark_of(stream)?.unwrap_or_default();
-            let Some(last) = last else {
+            let Some((last, first_version)) = ends else {
                 let Mark { is_tombstone, is_archived, retention, .. } = mark;
                 return Ok(StreamInfo {
                     is_tombstone,
@@ -147,8 +147,9 @@ impl Category {
                 });
             };
             Ok(StreamInfo {
-                first_version: core.first_left(category, stream, &last)?,
-                life_version: mark.life_from,
+                first_version,
+                // It may have grown and been deleted since.
+                life_version: mark.life_from.min(last.version() + 1),
                 next_version: last.version() + 1,
                 is_tombstone: mark.is_tombstone,
                 is_archived: mark.is_archived,

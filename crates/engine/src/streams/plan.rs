@@ -15,6 +15,7 @@ use super::{
     left::Standing,
     lifecycle::closed,
     mark::Mark,
+    meanwhile::{self, Moment},
 };
 use crate::{Error, Result, catalog::Keyspace, core::Core};
 use annals_journal::{Address, Draft, FrameBuilder, Kind, Record, pin};
@@ -94,8 +95,11 @@ impl Planned {
         let view = self.category.view.read(&pin);
         let (space, hash, key) = (self.category.id, self.hash, self.key.bytes());
         let stream = Stream { view, space, hash, key };
+        // First: if it is the same under the lock, so is what the stream was taken for by it.
+        let mark = core.mark_of(&stream)?;
         let found = core.newest_event(&stream)?;
         let standing = core.standing(&self.category, &stream, found.as_ref())?;
+        meanwhile::run(Moment::StandingKnown);
         let newest = match &found {
             Some(event) => Some(Newest {
                 address: event.hit.address,
@@ -105,7 +109,7 @@ impl Planned {
             }),
             None => None,
         };
-        Ok((newest, standing, core.mark_of(&stream)?))
+        Ok((newest, standing, mark))
     }
 
     /// Whether nobody has appended since: a look at the table alone.

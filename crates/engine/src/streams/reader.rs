@@ -57,8 +57,8 @@ impl<'a> StreamReader<'a> {
     /// The first version that is left now, and the one behind the last event there is.
     fn ends(&self) -> Result<(u64, u64)> {
         self.category.with_stream(self.key.bytes(), self.hash, |core, category, stream| {
-            let Some(last) = core.last_event(stream)? else { return Ok((0, 0)) };
-            Ok((core.first_left(category, stream, &last)?, last.version() + 1))
+            let ends = core.ends(category, stream)?;
+            Ok(ends.map_or((0, 0), |(last, first)| (first, last.version() + 1)))
         })
     }
 
@@ -106,19 +106,16 @@ impl<'a> StreamReader<'a> {
     /// The next event that is left, after the next ones were looked up.
     #[cold]
     fn look_up_left(&mut self) -> Result<Option<RecordedEvent<'a>>> {
-        match self.look_up() {
-            Ok(Some(event)) => Ok(Some(event)),
-            looked => self.look_behind_what_went(looked),
+        loop {
+            let looked = self.look_up();
+            // If it was not found because it was given up meanwhile, what is behind that is looked up.
+            if matches!(looked, Ok(Some(_))) || !self.is_behind_first()? {
+                return looked;
+            }
+            if self.from >= self.to {
+                return Ok(None);
+            }
         }
-    }
-
-    /// What comes next was not found: if that is because it was given up meanwhile, what is behind it is.
-    #[cold]
-    fn look_behind_what_went(
-        &mut self,
-        looked: Result<Option<RecordedEvent<'a>>>,
-    ) -> Result<Option<RecordedEvent<'a>>> {
-        if self.is_behind_first()? && self.from < self.to { self.look_up() } else { looked }
     }
 
     /// Whether more was given up since somebody looked last: then it begins behind that.

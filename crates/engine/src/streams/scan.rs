@@ -12,15 +12,17 @@ use super::{
     event::{CategoryRef, Read},
     filter::Filter,
     find::Event,
+    meanwhile::{self, Moment},
     pieces::Class,
     take::{Filling, Showing, Taker},
 };
 use crate::{
-    Error, Result,
+    Error, Result, Snapshot,
     catalog::{Catalog, Keyspace},
     core::Core,
+    open::Open,
 };
-use annals_journal::{Content, Match, SegmentInfo, SegmentKind, Seq};
+use annals_journal::{Content, Match, SegmentInfo, SegmentKind, Seq, pin};
 use std::{collections::VecDeque, sync::Arc};
 
 /// Reads events in the order in which they were appended, up to what was the last one when this was
@@ -40,6 +42,8 @@ use std::{collections::VecDeque, sync::Arc};
 /// ```
 pub struct Events<'a> {
     core: &'a Core,
+    /// Keeps what is read as it is, where a read-only handle may leave it.
+    _kept: Option<Snapshot>,
     catalog: Arc<Catalog>,
     /// The category of the handle that this was made by.
     handle: Option<&'a Arc<Keyspace>>,
@@ -71,11 +75,14 @@ impl<'a> Events<'a> {
         filter: Filter,
         handle: Option<&'a Arc<Keyspace>>,
     ) -> Result<Self> {
-        const ATTEMPTS: usize = 64;
-        for _ in 0..ATTEMPTS {
+        // What of segments that are given up from here on is moved is in others that were complete before: no
+        // record is in none of the segments that are found.
+        let _pin = pin();
+        loop {
             let (until, catalog) = (core.visible_seq(), core.catalog.load_full());
             let classes = filter.classes(&catalog);
             let segments = core.journal.segments();
+            meanwhile::run(Moment::SegmentsListed);
             let wanted: Vec<_> =
                 segments.iter().filter(|info| may_have(info, &segments, from)).collect();
             let guards = wanted.iter().filter_map(|info| {
@@ -84,12 +91,13 @@ impl<'a> Events<'a> {
             });
             let mut cursors: Vec<_> = guards.collect();
             if cursors.len() < wanted.len() {
-                // One was given up in between; what was moved from it is elsewhere by now.
+                // One that was given up before went in between: of those there are only so many.
                 continue;
             }
             cursors.sort_by_key(Cursor::base_seq);
             return Ok(Self {
                 core,
+                _kept: None,
                 catalog,
                 handle,
                 running: None,
@@ -105,7 +113,6 @@ impl<'a> Events<'a> {
                 failed: None,
             });
         }
-        Err(Error::Conflict { attempts: ATTEMPTS as u32 })
     }
 
     /// Reads events of types of this name only, whatever their version.
@@ -114,6 +121,28 @@ impl<'a> Events<'a> {
         self.filter.type_names = vec![name.to_owned()];
         self.classes = self.filter.classes(&self.catalog);
         self
+    }
+
+    /// Reads the events of the newest state that `open` has, as [`new`](Self::new) does.
+    pub(crate) fn of(
+        open: &'a Arc<Open>,
+        from: Seq,
+        filter: Filter,
+        handle: Option<&'a Arc<Keyspace>>,
+    ) -> Result<Self> {
+        let (kept, core) = open.keep();
+        Ok(Self::new(core, from, filter, handle)?.kept_by(kept))
+    }
+
+    /// What keeps the state as it is is given up with this.
+    pub(super) fn kept_by(mut self, kept: Option<Snapshot>) -> Self {
+        self._kept = kept;
+        self
+    }
+
+    /// The state that is read.
+    pub(super) fn core(&self) -> &'a Core {
+        self.core
     }
 
     /// Reads no further than this.
@@ -223,7 +252,12 @@ impl<'a> Events<'a> {
             return Ok(false);
         };
         let is_of_one = self.filter.stream.is_some();
-        self.core.is_shown(category, running.guard(), &met.record, &met.read, is_of_one)
+        meanwhile::run(Moment::EventScanned);
+        match self.core.is_shown(category, running.guard(), &met.record, &met.read, is_of_one) {
+            // It was dropped since.
+            Err(Error::Stale) if !category.is_alive() => Ok(false),
+            is_shown => is_shown,
+        }
     }
 
     /// The next event that is given out, as a reader gets it.

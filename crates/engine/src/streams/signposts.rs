@@ -11,6 +11,7 @@ use super::{
     cursor::AHEAD_BYTES,
     event::{CategoryRef, Found, Read},
     find::{Event, Stream},
+    meanwhile::{self, Moment},
 };
 use crate::{
     Error, Result,
@@ -19,7 +20,7 @@ use crate::{
     hash::{Hit, hash_key},
 };
 use annals_journal::{
-    Address, FrameKind, Kind, Match, SegmentGuard, SegmentInfo, SegmentKind, Seq,
+    Address, FrameKind, Kind, Match, SegmentGuard, SegmentInfo, SegmentKind, Seq, pin,
 };
 use arc_swap::ArcSwap;
 use std::{cell::Cell, collections::HashMap, sync::Arc};
@@ -177,7 +178,11 @@ impl Posts {
 
 impl Signposts {
     /// Those of a segment. What is known of segments that are gone is forgotten when one comes.
-    fn of(&self, guard: &SegmentGuard<'_>, segments: &[SegmentInfo]) -> Arc<Posts> {
+    fn of(
+        &self,
+        guard: &SegmentGuard<'_>,
+        segments: impl FnOnce() -> Vec<SegmentInfo>,
+    ) -> Arc<Posts> {
         let (slot, generation) = (guard.slot(), guard.generation());
         let known = |all: &HashMap<u32, Arc<Posts>>| {
             all.get(&slot).filter(|of| of.generation == generation).cloned()
@@ -185,7 +190,7 @@ impl Signposts {
         if let Some(known) = known(&self.0.load()) {
             return known;
         }
-        let new = Arc::new(Posts::new(generation));
+        let (new, segments) = (Arc::new(Posts::new(generation)), segments());
         self.0.rcu(|all| {
             let is_there = |(slot, of): &(&u32, &Arc<Posts>)| {
                 segments.iter().any(|info| info.slot == **slot && info.generation == of.generation)
@@ -248,36 +253,34 @@ impl Core {
 
     #[cold]
     fn event_at_posts(&self, seq: Seq) -> Result<Option<(u32, Event<'_>)>> {
-        const ATTEMPTS: usize = 64;
-        let mut segments = self.journal.segments();
-        for _ in 0..ATTEMPTS {
-            let mut is_whole = true;
-            for info in in_order(&segments, seq) {
-                let guard = self.journal.guard(info.slot);
-                match guard.filter(|guard| guard.generation() == info.generation) {
-                    Some(guard) => {
-                        let posts = self.signposts.of(&guard, &segments);
-                        if let Some(place) = posts.find(&guard, seq)? {
-                            let (space, record) = guard.match_in_frame(place.record_at)?;
-                            Trail::keep(self, &guard, place, &record);
-                            return event_of(guard, place.record_at, space, record);
-                        }
-                    }
-                    None => is_whole = false,
-                }
+        for guard in self.guards_by_number(seq) {
+            let posts = self.signposts.of(&guard, || self.journal.segments());
+            if let Some(place) = posts.find(&guard, seq)? {
+                let (space, record) = guard.match_in_frame(place.record_at)?;
+                Trail::keep(self, &guard, place, &record);
+                return event_of(guard, place.record_at, space, record);
             }
-            // Where segments came and went meanwhile, it may have gone from one that was not looked at yet to
-            // one that was not there yet.
-            let now = self.journal.segments();
-            let is_same = |(one, other): (&SegmentInfo, &SegmentInfo)| {
-                (one.slot, one.generation, one.kind) == (other.slot, other.generation, other.kind)
-            };
-            if is_whole && now.len() == segments.len() && now.iter().zip(&segments).all(is_same) {
-                return Ok(None);
-            }
-            segments = now;
         }
-        Err(Error::Conflict { attempts: ATTEMPTS as u32 })
+        Ok(None)
+    }
+
+    /// The segments that may have the record with this number, the likeliest first.
+    fn guards_by_number(&self, seq: Seq) -> Vec<SegmentGuard<'_>> {
+        // What of segments that are given up from here on is moved is in others that were complete before: the
+        // record is in one of those that are found, or gone.
+        let _pin = pin();
+        loop {
+            let segments = self.journal.segments();
+            meanwhile::run(Moment::SegmentsListed);
+            let guard = |info: &SegmentInfo| {
+                let guard = self.journal.guard(info.slot)?;
+                (guard.generation() == info.generation).then_some(guard)
+            };
+            // One that was given up before may have gone in between: of those there are only so many.
+            if let Some(guards) = in_order(&segments, seq).into_iter().map(guard).collect() {
+                return guards;
+            }
+        }
     }
 }
 
@@ -314,7 +317,12 @@ impl Core {
         // Of a category that was dropped nothing is read.
         let catalog = self.catalog.load();
         let Some(listed) = catalog.by_id(space) else { return Ok(None) };
-        let is_left = self.is_event_left(listed, &event)?;
+        meanwhile::run(Moment::EventScanned);
+        let is_left = match self.is_event_left(listed, &event) {
+            // It was dropped since.
+            Err(Error::Stale) if !listed.keyspace.is_alive() => false,
+            is_left => is_left?,
+        };
         let category = CategoryRef::of(&listed.keyspace, None);
         Ok(is_left.then(|| Self::recorded(category, event)))
     }

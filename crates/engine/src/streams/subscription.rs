@@ -3,8 +3,14 @@
 //! What is there is [scanned](super::Events); what comes stands in the chain behind the place where it
 //! ended when the scan was begun, and is read from there, frame by frame.
 
-use super::{Events, RecordedEvent, cursor::Cursor, event::CategoryRef, filter::Filter};
-use crate::{Result, catalog::Keyspace, core::Core, open::Open};
+use super::{
+    Events, RecordedEvent,
+    cursor::Cursor,
+    event::CategoryRef,
+    filter::Filter,
+    meanwhile::{self, Moment},
+};
+use crate::{Error, Result, catalog::Keyspace, core::Core, open::Open};
 use annals_journal::{Position, Seq};
 use std::{
     pin::Pin,
@@ -90,8 +96,8 @@ impl<'a> Subscription<'a> {
         handle: Option<&'a Arc<Keyspace>>,
     ) -> Result<Self> {
         open.follow_if_read_only()?;
-        let core: &'a Core = open.core();
-        let (backlog, tail) = begin(core, from, &filter, handle)?;
+        let (backlog, tail) = begin(open, from, &filter, handle)?;
+        let core = backlog.core();
         let (backlog, next, below) = (Some(backlog), from, Seq(u64::MAX));
         Ok(Self { open, core, filter, next, below, handle, backlog, tail, last: None })
     }
@@ -172,7 +178,6 @@ impl<'a> Subscription<'a> {
                 self.backlog = None;
             }
             if self.core.superseded.load(Ordering::Acquire) {
-                self.core = self.open.core();
                 self.begin_again()?;
                 continue;
             }
@@ -205,6 +210,7 @@ impl<'a> Subscription<'a> {
             };
             let is_of_one = self.filter.stream.is_some();
             let is_wanted = self.filter.wants_type(&category, event.read.label.type_number);
+            meanwhile::run(Moment::EventScanned);
             let is_shown = match is_wanted {
                 true => self.core.is_shown(
                     &category,
@@ -215,8 +221,14 @@ impl<'a> Subscription<'a> {
                 ),
                 false => Ok(false),
             };
+            // A state that was left has nothing that says what may be shown.
+            if self.core.superseded.load(Ordering::Acquire) {
+                continue;
+            }
             let is_shown = match is_shown {
                 Ok(is_shown) => is_shown,
+                // It was dropped since.
+                Err(Error::Stale) if !category.is_alive() => false,
                 Err(error) => {
                     // Who asks again comes to the same place.
                     self.begin_again()?;
@@ -232,14 +244,15 @@ impl<'a> Subscription<'a> {
     }
 
     fn begin_again(&mut self) -> Result<()> {
-        let (backlog, tail) = begin(self.core, self.next, &self.filter, self.handle)?;
+        let (backlog, tail) = begin(self.open, self.next, &self.filter, self.handle)?;
+        self.core = backlog.core();
         (self.backlog, self.tail) = (Some(backlog), tail);
         Ok(())
     }
 
     fn category(&mut self, space: u32) -> Option<Arc<Keyspace>> {
         match &self.last {
-            Some(last) if last.id == space => {}
+            Some(last) if last.id == space && last.is_alive() => {}
             _ => self.last = Some(Arc::clone(&self.core.catalog.load().by_id(space)?.keyspace)),
         }
         self.last.clone()
@@ -340,11 +353,12 @@ impl Deadline {
 
 /// What is there from `from` on, and the end of the chain behind it.
 fn begin<'a>(
-    core: &'a Core,
+    open: &'a Arc<Open>,
     from: Seq,
     filter: &Filter,
     handle: Option<&'a Arc<Keyspace>>,
 ) -> Result<(Events<'a>, Tail<'a>)> {
+    let (kept, core) = open.keep();
     let (end, visible) = {
         // Nothing is between what readers see and the end of the log.
         let _following = core.following.lock();
@@ -352,7 +366,8 @@ fn begin<'a>(
         (core.journal.end(), core.visible_seq())
     };
     let tail = Tail { ordinal: end.ordinal, cursor: None, offset: end.offset };
-    Ok((Events::new(core, from, filter.clone(), handle)?.end_at(visible), tail))
+    let events = Events::new(core, from, filter.clone(), handle)?;
+    Ok((events.kept_by(kept).end_at(visible), tail))
 }
 
 impl<'a> Tail<'a> {
