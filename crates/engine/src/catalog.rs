@@ -430,9 +430,14 @@ impl Change {
     }
 }
 
-/// Checks a keyspace's name: 1 to 255 bytes of UTF-8 without control characters, not starting or
-/// ending with white space.
+/// Checks a keyspace's name, as [`check_name_of`] does.
 pub(crate) fn check_name(name: &str) -> Result<()> {
+    check_name_of(name, "a keyspace")
+}
+
+/// Checks a name: 1 to 255 bytes of UTF-8 without control characters, not starting or ending with white
+/// space. `of` says what should have it.
+pub(crate) fn check_name_of(name: &str, of: &'static str) -> Result<()> {
     let why = if name.is_empty() {
         "it is empty"
     } else if name.len() > KEYSPACE_NAME_BYTES_MAX {
@@ -444,7 +449,7 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
     } else {
         return Ok(());
     };
-    Err(Error::InvalidName { name: name.chars().take(64).collect(), why })
+    Err(Error::InvalidName { name: name.chars().take(64).collect(), of, why })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use crate::{
     Durability, Error, Result,
-    catalog::Keyspace,
+    catalog::{Change, Keyspace},
     core::Core,
     hash::{Applying, Approach, Changing, HashView, Placed, Undo},
     streams::{Plan, read_record},
@@ -82,6 +82,11 @@ pub(crate) trait Targets {
     /// Each keyspace once.
     fn keyspaces(&self) -> impl Iterator<Item = &Keyspace>;
 
+    /// Changes of the catalog, each of which is one of the first records.
+    fn changes(&self) -> &[Change] {
+        &[]
+    }
+
     /// Whether some are ordered keyspaces, or all others.
     fn have(&self, ordered: bool) -> bool {
         self.keyspaces().any(|keyspace| keyspace.is_ordered() == ordered)
@@ -133,6 +138,31 @@ impl Targets for BatchTargets {
     fn target(&self, index: usize) -> (&Keyspace, u64) {
         let (keyspace, hash) = self.records[index];
         (&self.keyspaces[keyspace as usize], hash)
+    }
+}
+
+/// The targets of a frame that begins with changes of the catalog.
+struct BehindChanges<'a, T> {
+    /// The categories that they change.
+    categories: &'a [&'a Keyspace],
+    changes: &'a [Change],
+    targets: &'a T,
+}
+
+impl<T: Targets> Targets for BehindChanges<'_, T> {
+    fn keyspaces(&self) -> impl Iterator<Item = &Keyspace> {
+        self.targets.keyspaces()
+    }
+
+    fn target(&self, index: usize) -> (&Keyspace, u64) {
+        match index.checked_sub(self.categories.len()) {
+            Some(index) => self.targets.target(index),
+            None => (self.categories[index], 0),
+        }
+    }
+
+    fn changes(&self) -> &[Change] {
+        self.changes
     }
 }
 
@@ -196,9 +226,9 @@ impl Core {
             self.trees.admit(self, frame.len_bytes())?;
         }
         let mut is_moved = false;
-        let mut writer = loop {
+        let writer = loop {
             let bytes = frame.len_bytes() + plan.slack_bytes();
-            let writer = self.journal.writer(bytes, frame.count())?;
+            let writer = self.journal.writer(bytes, frame.count() + plan.slack_records())?;
             if self.snapshots.count() == 0 || frame.has_room_for_previous() {
                 break writer;
             }
@@ -220,10 +250,31 @@ impl Core {
         if !plan.is_empty() {
             plan.settle(self, frame, is_moved)?;
         }
+        let (first, changes): (Vec<_>, Vec<_>) =
+            plan.changes().map(|(category, change)| (&**category, change)).unzip();
+        if first.is_empty() {
+            return self.commit_settled(writer, frame, targets, durability).map(Some);
+        }
+        let targets = BehindChanges { categories: &first, changes: &changes, targets };
+        self.commit_settled(writer, frame, &targets, durability).map(Some)
+    }
+
+    /// Commits a frame that is as it should be.
+    fn commit_settled<T: Targets>(
+        &self,
+        mut writer: Writer<'_>,
+        frame: &mut FrameBuilder<'_>,
+        targets: &T,
+        durability: Option<Durability>,
+    ) -> Result<Commit> {
+        let (any_hash, any_ordered) = (targets.have(false), targets.have(true));
         if frame.has_room_for_previous() {
             self.note_previous(frame, targets);
         }
         let appended = writer.append(frame)?;
+        for change in targets.changes() {
+            self.apply_change(change);
+        }
         if any_ordered {
             self.apply_ordered(frame, targets, &appended)?;
         }
@@ -234,7 +285,10 @@ impl Core {
             self.show(last_seq);
             last_seq
         };
-        self.conclude(writer, &appended, last_seq, durability).map(Some)
+        let commit = self.conclude(writer, &appended, last_seq, durability)?;
+        // What was asked for comes behind.
+        let first_seq = commit.first_seq.plus(targets.changes().len() as u64);
+        Ok(Commit { first_seq, ..commit })
     }
 
     /// Publishes what was applied, lets go of the writer lock and waits for durability.
@@ -279,8 +333,8 @@ impl Core {
         for index in 0..frame.count() {
             let (keyspace, hash) = targets.target(index);
             let record = frame.record(index);
-            if record.kind == Kind::Event {
-                // It says itself where the event before it is.
+            if matches!(record.kind, Kind::Event | Kind::Catalog) {
+                // It says itself where the event before it is, or replaces nothing.
                 continue;
             }
             let pin = pin();
@@ -367,7 +421,7 @@ impl Core {
                 self.journal.prefetch(Address::unpack(address));
             }
             let keyspace = targets.target(index).0;
-            if keyspace.is_ordered() {
+            if keyspace.is_ordered() || frame.deed(index).0 == Kind::Catalog {
                 continue;
             }
             let view = view.of(keyspace);

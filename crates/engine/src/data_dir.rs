@@ -26,7 +26,7 @@ fn resolve(name: &str, var: impl Fn(&str) -> Option<PathBuf>) -> Result<PathBuf>
         !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\', '\0']);
     if !plain {
         let why = "an application's name is one plain directory name";
-        return Err(Error::InvalidName { name: name.to_owned(), why });
+        return Err(Error::InvalidName { name: name.to_owned(), of: "a data directory", why });
     }
     let (base, variable) = if cfg!(windows) {
         (var("LOCALAPPDATA"), "LOCALAPPDATA")

@@ -89,11 +89,13 @@ pub enum Error {
         name: String,
     },
 
-    /// A name that cannot be a keyspace's.
-    #[error("`{name}` cannot be a keyspace's name: {why}")]
+    /// A name that nothing can have.
+    #[error("`{name}` cannot be {of}'s name: {why}")]
     InvalidName {
         /// The name given.
         name: String,
+        /// What should have it.
+        of: &'static str,
         /// What is wrong with it.
         why: &'static str,
     },

@@ -152,7 +152,7 @@ impl Core {
         }
     }
 
-    fn apply_change(&self, change: &Change) {
+    pub(crate) fn apply_change(&self, change: &Change) {
         let next = self.catalog.load().with(change, |id| {
             let read_only = self.read_only && !self.trees.is_lost();
             let begun = read_only.then(|| self.trees.begun_tree(self, id));

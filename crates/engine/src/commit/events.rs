@@ -67,8 +67,7 @@ impl Core {
         durability: Option<Durability>,
     ) -> Result<LoneAppend> {
         let LoneEvent { category, hash, key, event, type_number, expected } = *lone;
-        let says = (event.format, event.data);
-        let content = content_hash(category, key, type_number, says, extra)?;
+        let content = content_hash(category, key, event, extra)?;
         let approached = {
             let pin = pin();
             category.view.read(&pin).table.approach(hash).candidate()

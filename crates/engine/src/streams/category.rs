@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Error, KeyspaceOptions, Result, WriteOptions,
-    catalog::{Change, Keyspace, Listed, check_name},
+    catalog::{Change, Keyspace, Listed, check_name_of},
     commit::{Commit, LoneAppend, LoneEvent, with_frame},
     core::Core,
     hash::{
@@ -25,6 +25,9 @@ use crate::{
 };
 use annals_journal::{Address, Durability, Seq, VALUE_BYTES_MAX, pin};
 use std::sync::Arc;
+
+/// What has a name that an event brings.
+const OF_TYPE: &str = "an event type";
 
 /// A named set of streams. Cheap to clone; clones and other handles of the same category see the same
 /// events.
@@ -179,17 +182,17 @@ impl Category {
         &self,
         (key, hash): (&StreamKey, u64),
         events: &[NewEvent<'_>],
-        types: &[u32],
+        types: &[Option<u32>],
         expected: ExpectedVersion,
         durability: Option<Durability>,
     ) -> Result<Option<Appended>> {
-        if let [event] = events {
+        if let ([event], [Some(type_number)]) = (events, types) {
             let lone = LoneEvent {
                 category: &self.keyspace,
                 hash,
                 key: key.bytes(),
                 event,
-                type_number: types[0],
+                type_number: *type_number,
                 expected,
             };
             match self.core.append_lone(&lone, durability) {
@@ -286,29 +289,28 @@ impl Category {
         Ok(there)
     }
 
-    /// The key of a stream, and the numbers of the events' types, which become known to the category if
-    /// they are not.
+    /// The key of a stream, and the numbers of the events' types; none of those that the category does not know.
     pub(crate) fn prepare(
         &self,
         id: &StreamId<'_>,
         events: &[NewEvent<'_>],
-    ) -> Result<(StreamKey, Vec<u32>)> {
+    ) -> Result<(StreamKey, Vec<Option<u32>>)> {
         let key = key_of(id)?;
         if events.is_empty() {
             return Err(Error::NoEvents);
         }
         self.keyspace.check_alive()?;
         check_built(&self.keyspace.name, self.keyspace.is_chained())?;
-        let mut types: Vec<u32> = Vec::with_capacity(events.len());
-        let mut last: Option<(&str, u32, u32)> = None;
+        let mut types: Vec<Option<u32>> = Vec::with_capacity(events.len());
+        let mut last: Option<(&str, u32, Option<u32>)> = None;
         for event in events {
             check_size(event)?;
             let (name, version) = (event.type_name, event.type_version);
             let number = match last {
                 Some((known, of, number)) if known == name && of == version => number,
                 _ => match self.keyspace.types.number(name, version) {
-                    Some(number) => number,
-                    None => self.add_type(name, version, event.layout)?,
+                    None => check_name_of(name, OF_TYPE).map(|()| None)?,
+                    number => number,
                 },
             };
             last = Some((name, version, number));
@@ -320,7 +322,7 @@ impl Category {
     /// Gives an event type a number.
     #[cold]
     pub(crate) fn add_type(&self, name: &str, version: u32, layout: u64) -> Result<u32> {
-        check_name(name)?;
+        check_name_of(name, OF_TYPE)?;
         let types = &self.keyspace.types;
         let added = self.core.change_catalog_if(|catalog| {
             let alive = catalog.by_id(self.keyspace.id).is_some();

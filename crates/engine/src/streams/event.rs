@@ -112,6 +112,12 @@ impl<'a> NewEvent<'a> {
         self
     }
 
+    /// Its type.
+    pub(crate) fn event_type(&self) -> EventType {
+        let (version, layout) = (self.type_version, self.layout);
+        EventType { name: self.type_name.to_owned(), version, layout }
+    }
+
     /// The value of its record is not longer than this, in bytes.
     pub(crate) fn value_bytes_max(&self) -> usize {
         let texts = self.pairs.iter().map(|(name, value)| name.len() + value.len());

@@ -5,10 +5,10 @@
 //! event, so that a stream can be checked from any of its events on. What is hashed, byte by byte, is
 //! described in `docs/formats/events.md`.
 
-use super::{EventType, extra, find::Event, label::Label};
+use super::{EventType, NewEvent, extra, find::Event, label::Label};
 use crate::{Error, Result, catalog::Keyspace};
 use annals_events::EventFormat;
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 /// Bytes of a hash.
 pub(crate) const HASH_BYTES: usize = 32;
@@ -190,17 +190,18 @@ pub(crate) fn check_built(name: &str, is_chained: bool) -> Result<()> {
 pub(crate) fn content_hash(
     category: &Keyspace,
     key: &[u8],
-    type_number: u32,
-    (format, data): (EventFormat, &[u8]),
+    event: &NewEvent<'_>,
     extra: &[u8],
 ) -> Result<Option<ContentHash>> {
     if !category.is_chained() {
         return Ok(None);
     }
-    let Some(event_type) = category.types.get(type_number) else {
-        return Err(Error::KeyspaceDropped { name: category.name.clone() });
-    };
-    let (category, event_type) = (&*category.name, &*event_type);
+    let (name, version) = (event.type_name, event.type_version);
+    // What stands in the catalog: a type that was there before may have been known by another layout.
+    let known = category.types.number(name, version).and_then(|number| category.types.get(number));
+    let known = known.unwrap_or_else(|| Arc::new(event.event_type()));
+    let (category, event_type) = (&*category.name, &*known);
+    let (format, data) = (event.format, event.data);
     ContentHash::of(&Content { category, key, event_type, format, extra, data })
 }
 

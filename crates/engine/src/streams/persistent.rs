@@ -29,7 +29,7 @@ use self::{
     },
 };
 use super::{Filter, id::StreamKey, id_of_key};
-use crate::{Database, Error, HashKeyspace, Result, catalog::check_name, open::Open};
+use crate::{Database, Error, HashKeyspace, Result, catalog::check_name_of, open::Open};
 use annals_journal::{Durability, Seq};
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -191,8 +191,8 @@ impl Database {
     }
 
     fn check_subscriber(&self, name: &str) -> Result<()> {
-        check_name(name)?;
-        check_name(&keyspace_of(name))?;
+        check_name_of(name, "a subscription")?;
+        check_name_of(&keyspace_of(name), "a subscription")?;
         if self.core.read_only {
             return Err(annals_journal::Error::ReadOnly.into());
         }

@@ -5,7 +5,7 @@
 //! they are encoded anew there.
 
 use super::{
-    ExpectedVersion, NewEvent, encode_extra,
+    EventType, ExpectedVersion, NewEvent, encode_extra,
     event::Read,
     extra,
     find::Stream,
@@ -17,12 +17,19 @@ use super::{
     mark::Mark,
     meanwhile::{self, Moment},
 };
-use crate::{Error, Result, catalog::Keyspace, core::Core};
+use crate::{
+    Error, Result,
+    catalog::{Change, Keyspace},
+    core::Core,
+};
 use annals_journal::{Address, Draft, FrameBuilder, Kind, Record, pin};
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
 };
+
+/// More than the record of a new type takes beside its name.
+const TYPE_BYTES: usize = 256;
 
 /// What a commit appends.
 #[derive(Debug, Default)]
@@ -33,6 +40,8 @@ pub(crate) struct Plan {
     events: Vec<PlannedEvent>,
     /// The ids that events have, with the places of their streams.
     ids: HashSet<(usize, u128)>,
+    /// Types that events have and their categories did not know.
+    new_types: Vec<NewType>,
     /// The hashes of the contents of events of chained categories, in their order.
     contents: Vec<ContentHash>,
     value: Vec<u8>,
@@ -75,6 +84,19 @@ struct PlannedEvent {
     stream: usize,
     expected: ExpectedVersion,
     id: Option<u128>,
+    /// The place of its type among those that are new.
+    new_type: Option<usize>,
+}
+
+/// An event type that a category gets with the first event that has it.
+#[derive(Debug)]
+struct NewType {
+    category: Arc<Keyspace>,
+    event_type: EventType,
+    /// Known under the writer lock; until then the highest there is, which is as long as any.
+    number: u32,
+    /// Nobody else has brought it meanwhile.
+    is_new: bool,
 }
 
 /// Events of one stream that are to be appended together.
@@ -84,8 +106,8 @@ pub(crate) struct Append<'a> {
     pub(crate) hash: u64,
     pub(crate) key: &'a StreamKey,
     pub(crate) events: &'a [NewEvent<'a>],
-    /// The numbers of the events' types.
-    pub(crate) types: &'a [u32],
+    /// The numbers of the events' types; none of those that are new.
+    pub(crate) types: &'a [Option<u32>],
     pub(crate) expected: ExpectedVersion,
 }
 
@@ -216,7 +238,22 @@ impl Plan {
 
     /// How much longer the frame may get when it is encoded anew.
     pub(crate) fn slack_bytes(&self) -> usize {
-        self.events.len() * LABEL_BYTES_MAX.next_multiple_of(8)
+        let types = self.new_types.iter();
+        let types_bytes: usize = types.map(|new| TYPE_BYTES + 2 * new.event_type.name.len()).sum();
+        self.events.len() * LABEL_BYTES_MAX.next_multiple_of(8) + types_bytes
+    }
+
+    /// How many records of its own the frame may get in front of the others.
+    pub(crate) fn slack_records(&self) -> usize {
+        self.new_types.len()
+    }
+
+    /// What the commit changes in the catalog: a record each, in front of the others.
+    pub(crate) fn changes(&self) -> impl Iterator<Item = (&Arc<Keyspace>, Change)> {
+        self.new_types.iter().filter(|new| new.is_new).map(|new| {
+            let (id, number, event_type) = (new.category.id, new.number, new.event_type.clone());
+            (&new.category, Change::EventType { id, number, event_type })
+        })
     }
 
     /// The last version that a commit of one stream's events gives.
@@ -239,6 +276,7 @@ impl Plan {
         self.streams[place].check(append.expected)?;
         self.note_ids(core, place, append.events)?;
         let (records, events, contents) = (frame.count(), self.events.len(), self.contents.len());
+        let new_types = self.new_types.len();
         let Planned { next, last_at, last_hash, standing, .. } = self.streams[place];
         let time_ms = core.clock.now_ms();
         for (index, (event, type_number)) in append.events.iter().zip(append.types).enumerate() {
@@ -247,6 +285,7 @@ impl Plan {
                 frame.truncate(records);
                 self.events.truncate(events);
                 self.contents.truncate(contents);
+                self.new_types.truncate(new_types);
                 self.forget_ids(place, append.events);
                 let stream = &mut self.streams[place];
                 (stream.next, stream.last_at) = (next, last_at);
@@ -265,15 +304,19 @@ impl Plan {
         frame: &mut FrameBuilder<'_>,
         place: usize,
         event: &NewEvent<'_>,
-        type_number: u32,
+        type_number: Option<u32>,
         time_ms: u64,
     ) -> Result<()> {
+        let new_type = match type_number {
+            Some(_) => None,
+            None => Some(self.place_of_type(place, event)),
+        };
+        let type_number = type_number.unwrap_or(u32::MAX);
         let stream = &mut self.streams[place];
         self.extra.clear();
         encode_extra(event, stream.category.is_chained(), &mut self.extra);
-        let says = (event.format, event.data);
         let (category, key) = (&stream.category, stream.key.bytes());
-        if let Some(content) = content_hash(category, key, type_number, says, &self.extra)? {
+        if let Some(content) = content_hash(category, key, event, &self.extra)? {
             stream.link(&content, stream.time_ms(time_ms), &mut self.extra);
             self.contents.push(content);
         }
@@ -290,8 +333,24 @@ impl Plan {
         push_event(frame, stream, &self.value)?;
         stream.note_event(at);
         let (index, expected, id) = (frame.count() - 1, ExpectedVersion::Any, event.ids.event);
-        self.events.push(PlannedEvent { index, stream: place, expected, id });
+        self.events.push(PlannedEvent { index, stream: place, expected, id, new_type });
         Ok(())
+    }
+
+    /// The place of an event's type among those that are new.
+    fn place_of_type(&mut self, place: usize, event: &NewEvent<'_>) -> usize {
+        let category = &self.streams[place].category;
+        let is_it = |new: &NewType| {
+            Arc::ptr_eq(&new.category, category)
+                && new.event_type.version == event.type_version
+                && new.event_type.name == event.type_name
+        };
+        if let Some(known) = self.new_types.iter().position(is_it) {
+            return known;
+        }
+        let (category, event_type) = (Arc::clone(category), event.event_type());
+        self.new_types.push(NewType { category, event_type, number: u32::MAX, is_new: true });
+        self.new_types.len() - 1
     }
 
     /// The place of a stream, which is looked up when it comes for the first time.
@@ -386,10 +445,25 @@ impl Plan {
                 self.check_id(core, event.stream, id)?;
             }
         }
-        if moved || !self.streams.iter().all(|stream| stream.is_as_it_was(core)) {
+        let has_new_types = !self.new_types.is_empty();
+        self.number_types();
+        if moved || has_new_types || !self.streams.iter().all(|stream| stream.is_as_it_was(core)) {
             self.encode_anew(core, frame)?;
         }
         Ok(())
+    }
+
+    /// Gives new types the numbers that they get now.
+    fn number_types(&mut self) {
+        for index in 0..self.new_types.len() {
+            let (before, [new, ..]) = self.new_types.split_at_mut(index) else { return };
+            let types = &new.category.types;
+            let known = types.number(&new.event_type.name, new.event_type.version);
+            let is_beside =
+                |other: &&NewType| other.is_new && Arc::ptr_eq(&other.category, &new.category);
+            let next = || types.count() + before.iter().filter(is_beside).count() as u32;
+            (new.number, new.is_new) = (known.unwrap_or_else(next), known.is_none());
+        }
     }
 
     #[cold]
@@ -400,6 +474,10 @@ impl Plan {
         }
         let with_previous = frame.has_room_for_previous();
         let mut anew = FrameBuilder::new();
+        anew.reserve_previous(false);
+        for (_, change) in self.changes() {
+            anew.push(&catalog_draft(&change.id().to_le_bytes(), &change.encode()))?;
+        }
         let mut events = self.events.iter().peekable();
         let mut contents = self.contents.iter();
         for index in 0..frame.count() {
@@ -423,7 +501,9 @@ impl Plan {
                 stream.link(content, time_ms, &mut self.extra);
             }
             let (version, before, extra) = (stream.next, stream.before(at), &*self.extra);
-            let label = Label { version, time_ms, before, extra, ..label };
+            let new_type = event.new_type.map(|place| self.new_types[place].number);
+            let type_number = new_type.unwrap_or(label.type_number);
+            let label = Label { type_number, version, time_ms, before, extra, ..label };
             encode(&record.value[..data_len], &label, &mut self.value);
             anew.reserve_previous(false);
             push_event(&mut anew, stream, &self.value)?;
@@ -433,6 +513,12 @@ impl Plan {
         *frame = anew;
         Ok(())
     }
+}
+
+/// A record that changes the catalog.
+pub(crate) fn catalog_draft<'a>(key: &'a [u8], value: &'a [u8]) -> Draft<'a> {
+    let (kind, space, expires_ms) = (Kind::Catalog, 0, None);
+    Draft { kind, space, key, value, expires_ms, aligned: false }
 }
 
 /// Data and label, as the value of a record.

@@ -1,7 +1,7 @@
 //! The appends of a simulated machine, done in the database and in the model.
 
 use crate::{
-    events::{Chain, TYPES, id_of, stream_id, stream_key, type_key, type_of},
+    events::{Chain, id_of, stream_id, stream_key, type_key, type_of},
     model::{Contents, Level, Logged, Stored, Value},
     world::{Done, Stop, World},
 };
@@ -53,8 +53,7 @@ impl World {
         self.db().open_category(&name).map_err(|error| self.stop("open a category", &error))
     }
 
-    /// Makes the category if it is not there, and its event types known, which an append that is refused
-    /// does. Tells whether the category had to be made.
+    /// Makes the category if it is not there. Tells whether it had to be made.
     pub(crate) fn ensure_category(&mut self, category: u8) -> Result<bool, Stop> {
         let name = Self::category_name(category);
         let is_new = !self.model.now().contains_key(&name);
@@ -64,27 +63,48 @@ impl World {
             let logged = [Logged::change(ChangeKind::CreateKeyspace)];
             self.commit(state, &logged, None, |db| db.category(&name).map(|_| None))?;
         }
-        for of_type in TYPES {
-            let mut state = Contents::clone(self.model.now());
-            let records = state.entry(name.clone()).or_default();
-            let stored = Stored { value: Value::from([]), expires_ms: None };
-            if records.insert(type_key(of_type), stored).is_some() {
-                continue;
-            }
-            // Feeds do not show this record.
-            let logged =
-                [Logged { kind: ChangeKind::Append, key: name.clone().into(), value: None }];
-            let handle = self.category(category)?;
-            self.commit(state, &logged, None, |_| {
-                let event = NewEvent::bytes(of_type.0, b"never").version(of_type.1);
-                match handle.append("nobody's", &event, ExpectedVersion::Exact(7)) {
-                    Err(Error::VersionConflict { found: None, .. }) => Ok(None),
-                    Err(error) => Err(error),
-                    Ok(appended) => panic!("{appended:?}, to a stream that is not there"),
-                }
-            })?;
-        }
         Ok(is_new)
+    }
+
+    /// The types that the state gets with these events, in front of which `ahead` others come to their stream. Each
+    /// is a record in front of those of the commit.
+    pub(crate) fn new_types(
+        state: &Contents,
+        events: &Events,
+        ahead: u64,
+    ) -> Vec<(&'static str, u32)> {
+        let records = state.get(&Self::category_name(events.category));
+        let chain = Self::chain(state, events);
+        if chain.is_closed() {
+            return Vec::new();
+        }
+        let first = chain.len() + ahead;
+        let versions = first..first + u64::from(events.count);
+        let mut types = Vec::new();
+        for of_type in versions.map(type_of) {
+            let is_known = records.is_some_and(|records| records.contains_key(&type_key(of_type)));
+            if !is_known && !types.contains(&of_type) {
+                types.push(of_type);
+            }
+        }
+        types
+    }
+
+    /// Adds types to the state; returns what the log says.
+    pub(crate) fn add_types(
+        state: &mut Contents,
+        category: u8,
+        types: &[(&'static str, u32)],
+    ) -> Vec<Logged> {
+        let name = Self::category_name(category);
+        let records = state.entry(name.clone()).or_default();
+        let add = |of_type: &(&'static str, u32)| {
+            let stored = Stored { value: Value::from([]), expires_ms: None };
+            records.insert(type_key(*of_type), stored);
+            // Feeds do not show this record.
+            Logged { kind: ChangeKind::Append, key: name.clone().into(), value: None }
+        };
+        types.iter().map(add).collect()
     }
 
     fn chain(state: &Contents, events: &Events) -> Chain {
@@ -150,9 +170,12 @@ impl World {
             return self.append_in_vain(events);
         }
         let len = chain.len();
-        let first_seq = self.db().last_seq().plus(1);
+        let types = Self::new_types(&state, events, 0);
+        let first_seq = self.db().last_seq().plus(1 + types.len() as u64);
         let expected = self.fitting(&chain);
-        let (data, logged) = self.extend(&mut state, events, first_seq.0);
+        let mut logged = Self::add_types(&mut state, events.category, &types);
+        let (data, events_logged) = self.extend(&mut state, events, first_seq.0);
+        logged.extend(events_logged);
         let new: Vec<_> = (len..).zip(&data).map(|(version, data)| event(version, data)).collect();
         let last_version = len + u64::from(events.count) - 1;
         let last_seq = first_seq.plus(u64::from(events.count) - 1);

@@ -9,7 +9,7 @@ use crate::{
 use annals_engine::{
     CasOutcome, ChangeKind, Commit, Database, Error, KeyspaceOptions, WriteOptions,
 };
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// The keyspace whose records expire by themselves, and when.
 const EXPIRING_SPACE: u8 = 3;
@@ -39,8 +39,12 @@ impl World {
         self.model.acknowledge(level);
         let last = db.last_seq().0;
         let first = last + 1 - records.len() as u64;
+        // Those that feeds do not show stand in front of what was asked for.
+        let is_type =
+            |record: &&Logged| matches!((record.kind, &record.value), (ChangeKind::Append, None));
+        let types = records.iter().take_while(is_type).count() as u64;
         if let Some(commit) = done
-            && (commit.first_seq.0, commit.last_seq.0) != (first, last)
+            && (commit.first_seq.0, commit.last_seq.0) != (first + types, last)
         {
             return Err(Stop::Violation(format!("{commit:?}, but the last number is {last}")));
         }
@@ -202,6 +206,13 @@ impl World {
         }
         let mut logged = Vec::new();
         let first_seq = db.last_seq().0 + 1;
+        let mut ahead: BTreeMap<(u8, u8), u64> = BTreeMap::new();
+        for events in appends.iter().take(writes.len()) {
+            let ahead = ahead.entry((events.category, events.stream)).or_default();
+            let types = Self::new_types(&state, events, *ahead);
+            logged.extend(Self::add_types(&mut state, events.category, &types));
+            *ahead += u64::from(events.count);
+        }
         let mut appends = appends.iter();
         for (space, key, len) in writes {
             if let Some(events) = appends.next() {

@@ -2,8 +2,8 @@
 
 use annals_disk::{Disk, SimDisk, SimOptions};
 use annals_engine::{
-    Background, Database, Error, ErrorKind, ExpectedVersion, KEYSPACE_NAME_BYTES_MAX, NewEvent,
-    STREAM_ID_BYTES_MAX, Seq, StreamId,
+    Background, Database, Error, ErrorKind, ExpectedVersion, KEYSPACE_NAME_BYTES_MAX,
+    KeyspaceOptions, NewEvent, STREAM_ID_BYTES_MAX, Seq, StreamId,
 };
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -42,6 +42,95 @@ fn a_refused_append_leaves_no_hole() {
     let second = category.append(1u64, &event(b"2"), ExpectedVersion::Exact(0)).unwrap();
     assert_eq!(second.first_seq, before.plus(1));
     assert_eq!(second.first_version, first.first_version + 1);
+}
+
+/// What is refused leaves no type either, and what is appended brings its types along.
+#[test]
+fn a_type_comes_with_the_first_event_that_has_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(dir.path());
+    let chained = KeyspaceOptions::default().chained();
+    let all = [("orders", KeyspaceOptions::default()), ("audit", chained)];
+    let all = &all[..if cfg!(feature = "chained-events") { 2 } else { 1 }];
+    for (name, options) in all.iter().copied() {
+        let category = db.create_category(name, options).unwrap();
+        let before = db.last_seq();
+        let of = |name| NewEvent::bytes(name, b"x");
+        let exact = ExpectedVersion::Exact(7);
+        category.append(1u64, &of("refused"), exact).unwrap_err();
+        category.append_many(1u64, &[of("refused"), of("too")], exact).unwrap_err();
+        let bad = [of("refused"), of("not\na name")];
+        let error = category.append_many(1u64, &bad, ExpectedVersion::Any).unwrap_err();
+        assert!(matches!(error, Error::InvalidName { .. }), "{error}");
+        let twice = [of("refused").id(1), of("refused").id(1)];
+        category.append_many(1u64, &twice, ExpectedVersion::Any).unwrap_err();
+        let mut batch = db.batch();
+        batch.append(&category, 1u64, &[of("refused")], exact).unwrap_err();
+        assert!(batch.commit().unwrap().is_none());
+        let mut dropped = db.batch();
+        dropped.append(&category, 1u64, &[of("refused")], ExpectedVersion::Any).unwrap();
+        drop(dropped);
+        assert_eq!((db.last_seq(), category.event_types().len()), (before, 0));
+
+        // Three that know nothing of each other.
+        let [mut one, mut two, mut three] = [(); 3].map(|()| db.batch());
+        let any = ExpectedVersion::Any;
+        one.append(&category, 1u64, &[of("a"), of("b"), of("a")], any).unwrap();
+        two.append(&category, 2u64, &[of("c"), of("b").version(2), of("b")], any).unwrap();
+        three.append(&category, 1u64, &[of("c")], exact).unwrap_err();
+        three.append(&category, 2u64, &[of("c"), of("d")], ExpectedVersion::NoStream).unwrap();
+        let commit = one.commit().unwrap().unwrap();
+        assert_eq!((commit.first_seq, commit.last_seq), (before.plus(3), before.plus(5)));
+        let commit = two.commit().unwrap().unwrap();
+        assert_eq!((commit.first_seq, commit.last_seq), (before.plus(8), before.plus(10)));
+        three.commit().unwrap_err();
+        assert_eq!(db.last_seq(), before.plus(10));
+        let done = category.append(3u64, &of("e"), any).unwrap();
+        assert_eq!((done.first_seq, db.last_seq()), (before.plus(12), before.plus(12)));
+        assert_eq!(category.append(3u64, &of("e"), any).unwrap().first_seq, before.plus(13));
+    }
+    let check = |db: &Database| {
+        for (name, _) in all {
+            let category = db.open_category(name).unwrap();
+            let types: Vec<String> =
+                category.event_types().iter().map(|known| known.to_string()).collect();
+            assert_eq!(types, ["a v1", "b v1", "c v1", "b v2", "e v1"]);
+            let read = |id: u64| -> Vec<String> {
+                let events = category.read(id).unwrap();
+                events.map(|event| event.unwrap().event_type().to_string()).collect()
+            };
+            assert_eq!(read(1), ["a v1", "b v1", "a v1"]);
+            assert_eq!(read(2), ["c v1", "b v2", "b v1"]);
+            assert_eq!(read(3), ["e v1", "e v1"]);
+            let seqs = category.read_all(Seq::ZERO).unwrap().of_type("b").count();
+            assert_eq!(seqs, 3);
+            if *name == "audit" {
+                for id in 1..=3u64 {
+                    category.verify_chain(id, None).unwrap();
+                }
+            }
+        }
+    };
+    check(&db);
+    let reader = Database::builder().read_only(true).open(dir.path().join("db")).unwrap();
+    check(&reader);
+    // A follower gets an event of a new type while it looks.
+    let (category, seen) =
+        (db.open_category("orders").unwrap(), reader.open_category("orders").unwrap());
+    category.append(3u64, &NewEvent::bytes("f", b"x"), ExpectedVersion::Any).unwrap();
+    assert_eq!(seen.last(3u64).unwrap().unwrap().event_type().name, "f");
+    category.truncate_before(3u64, 2).unwrap();
+    let mut batch = db.batch();
+    let batched = NewEvent::bytes("g", b"x");
+    batch.append(&category, 9u64, &[batched], ExpectedVersion::Any).unwrap();
+    batch.commit().unwrap();
+    category.delete(9u64).unwrap();
+    drop((seen, reader, category));
+    db.close().unwrap();
+    let db = open(dir.path());
+    let category = db.open_category("orders").unwrap();
+    assert_eq!(category.event_types().len(), 7);
+    assert!(db.verify(&mut |_| {}).unwrap().is_intact());
 }
 
 #[test]
