@@ -11,6 +11,8 @@ mod by_number;
 mod chained;
 #[path = "streams/concurrent.rs"]
 mod concurrent;
+#[path = "streams/damaged.rs"]
+mod damaged;
 #[path = "streams/lifecycle.rs"]
 mod lifecycle;
 #[path = "streams/persistent.rs"]

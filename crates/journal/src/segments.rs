@@ -250,6 +250,14 @@ impl SegmentGuard<'_> {
         offset.checked_next_multiple_of(FRAME_ALIGN as u32).unwrap_or(u32::MAX)
     }
 
+    /// Where the first whole frame lies behind an unreadable place at `offset`, if that says that nothing numbered
+    /// `from` or higher was there.
+    #[must_use]
+    pub fn frame_behind_damage(&self, offset: u32, from: Seq) -> Option<u32> {
+        let (offset, header) = self.segment.whole_frame_behind(offset as usize)?;
+        (header.first_seq <= from).then_some(offset as u32)
+    }
+
     /// Where the first record of the frame at `offset` lies.
     #[must_use]
     pub fn first_record(&self, offset: u32) -> u32 {

@@ -230,7 +230,21 @@ impl<'a> Cursor<'a> {
 
     /// Goes into the next frame; false if there is none yet.
     fn next_frame(&mut self, from: Seq) -> Result<bool> {
-        let Some(header) = self.guard.frame_header(self.frame_at)? else { return Ok(false) };
+        let header = loop {
+            match self.guard.frame_header(self.frame_at) {
+                Ok(Some(header)) => break header,
+                Ok(None) => return Ok(false),
+                // Damage in front of what is wanted keeps nobody from reading that.
+                Err(error) => match self.guard.frame_behind_damage(self.frame_at, from) {
+                    Some(behind) => self.frame_at = behind,
+                    None => return Err(error.into()),
+                },
+            }
+            // Of a piece with damage the index says nothing.
+            if let Some(guide) = &mut self.guide {
+                guide.note(None);
+            }
+        };
         self.record_at = self.guard.first_record(self.frame_at);
         // Frames of moved records say only which is the lowest number in them.
         let is_before = header.kind == FrameKind::Commit && header.next_seq() <= from;

@@ -73,7 +73,17 @@ impl Place {
         seq: Seq,
         skips: impl Fn(u32) -> bool,
     ) -> Result<bool> {
-        let Some(header) = guard.frame_header(self.frame_at)? else { return Ok(false) };
+        let header = loop {
+            match guard.frame_header(self.frame_at) {
+                Ok(Some(header)) => break header,
+                Ok(None) => return Ok(false),
+                // Damage in front of it keeps nobody from finding it.
+                Err(error) => match guard.frame_behind_damage(self.frame_at, seq) {
+                    Some(behind) => self.frame_at = behind,
+                    None => return Err(error.into()),
+                },
+            }
+        };
         let record_at = guard.first_record(self.frame_at);
         let frame_at = self.frame_at + header.len;
         // Frames of moved records say only which is the lowest number in them.
