@@ -66,7 +66,7 @@ pub use annals_engine::{
     EventBatch, EventFormat, EventHash, EventType, Events, EventsOf, ExpectedVersion, Loaded,
     NewEvent, Parked, PersistentInfo, PersistentOptions, PersistentSubscription, Projection,
     Projector, RecordedEvent, Replayed, Retention, STREAM_ID_BYTES_MAX, StartAt, Strategy,
-    StreamId, StreamInfo, StreamReader, Streams, Subscription, Ticket, TypedBatch,
+    StreamId, StreamInfo, StreamMark, StreamReader, Streams, Subscription, Ticket, TypedBatch,
     TypedBatchEvents, TypedEvent, VerifiedChain, Work,
 };
 pub use annals_events::{Event, EventField};

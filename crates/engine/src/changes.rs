@@ -5,7 +5,7 @@ use crate::{
     catalog::Change as CatalogChange,
     core::Core,
     open::Open,
-    streams::{id_of_key, read_record},
+    streams::{Mark, StreamMark, id_of_key, read_record},
 };
 use annals_journal::{Feed, FrameHeader, Kind, Record, Seq};
 use std::{
@@ -34,6 +34,8 @@ pub struct Change {
     pub value: Option<Vec<u8>>,
     /// When the record expires, in milliseconds since 1970.
     pub expires_ms: Option<u64>,
+    /// What holds for the stream from then on, if that is what it says.
+    pub mark: Option<StreamMark>,
     /// Whether it is the last record of its commit.
     pub ends_commit: bool,
 }
@@ -57,7 +59,8 @@ pub enum ChangeKind {
     /// Appended an event to a stream: the key is the stream's id as text, the value the event's data.
     Append,
     /// Gave up events of a stream, archived it, or changed how much of it is kept: the key is the stream's id as
-    /// text.
+    /// text, and the [mark](Change::mark) says what holds for it from then on. What is given up is noted step by step:
+    /// the same may be said several times.
     MarkStream,
 }
 
@@ -230,6 +233,7 @@ fn change(
         Kind::Event => return event(core, names, header, record),
         Kind::Mark => {
             let id = id_of_key(record.key)?.to_string();
+            let mark = Mark::decode(record.value)?;
             let keyspace = name_of(core, names, record.space);
             return Some(Change {
                 seq: record.seq,
@@ -239,6 +243,7 @@ fn change(
                 key: id.into_bytes(),
                 value: None,
                 expires_ms: None,
+                mark: Some(mark.told()),
                 ends_commit: record.seq.plus(1) == header.next_seq(),
             });
         }
@@ -266,6 +271,7 @@ fn change(
         key: key.to_vec(),
         value: has_value.then(|| record.value.to_vec()),
         expires_ms: record.expires_ms,
+        mark: None,
         ends_commit: record.seq.plus(1) == header.next_seq(),
     })
 }
@@ -286,6 +292,7 @@ fn event(
         key: id_of_key(record.key)?.to_string().into_bytes(),
         value: Some(record.value[..read.data_len as usize].to_vec()),
         expires_ms: None,
+        mark: None,
         ends_commit: record.seq.plus(1) == header.next_seq(),
     })
 }

@@ -81,8 +81,8 @@ pub use streams::{
     EventBatch, EventHash, EventType, Events, EventsOf, ExpectedVersion, Loaded, NewEvent, Parked,
     PersistentInfo, PersistentOptions, PersistentSubscription, Projection, Projector,
     RecordedEvent, Replayed, Retention, STREAM_ID_BYTES_MAX, StartAt, Strategy, StreamId,
-    StreamInfo, StreamReader, Streams, Subscription, Ticket, TypedBatch, TypedBatchEvents,
-    TypedEvent, VerifiedChain, Work,
+    StreamInfo, StreamMark, StreamReader, Streams, Subscription, Ticket, TypedBatch,
+    TypedBatchEvents, TypedEvent, VerifiedChain, Work,
 };
 
 // Event tables.

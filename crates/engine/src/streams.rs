@@ -63,8 +63,8 @@ pub use id::{STREAM_ID_BYTES_MAX, StreamId};
 pub(crate) use id::{StreamKey, id_of_key};
 pub(crate) use label::{Before, LABEL_BYTES_MAX, Label};
 pub use lifecycle::StreamInfo;
-pub use mark::Retention;
 pub(crate) use mark::{MARK_BYTES, Mark};
+pub use mark::{Retention, StreamMark};
 pub(crate) use moving::{EventFate, MovedEvent, Moving};
 pub use persistent::{
     Consumer, Delivery, Parked, PersistentInfo, PersistentOptions, PersistentSubscription,

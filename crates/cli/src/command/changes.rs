@@ -7,7 +7,7 @@ use crate::{
     session::Session,
     units,
 };
-use annals::{Change, ChangeKind, Seq};
+use annals::{Change, ChangeKind, Seq, StreamMark};
 use std::time::Duration;
 
 /// How long to wait before looking again whether anybody still reads.
@@ -65,8 +65,10 @@ impl Command for Changes {
 
 /// One change as an object, or as a line of its number, time, keyspace, kind, key and value.
 fn write(out: &mut Out, change: &Change) -> Result<()> {
-    let of_key =
-        matches!(change.kind, ChangeKind::Insert | ChangeKind::Remove | ChangeKind::Append);
+    let of_key = matches!(
+        change.kind,
+        ChangeKind::Insert | ChangeKind::Remove | ChangeKind::Append | ChangeKind::MarkStream
+    );
     if out.form() == Form::Json {
         return out.object(|object| {
             object
@@ -83,6 +85,16 @@ fn write(out: &mut Out, change: &Change) -> Result<()> {
             if let Some(expires_ms) = change.expires_ms {
                 object.value("expires_ms", expires_ms);
             }
+            if let Some(mark) = &change.mark {
+                let max_age = mark.retention.max_age;
+                object
+                    .value("first_version", mark.first_version)
+                    .value("life_version", mark.life_version)
+                    .value("deleted_for_good", mark.is_tombstone)
+                    .value("archived", mark.is_archived)
+                    .value("max_count", mark.retention.max_count)
+                    .value("max_age_seconds", max_age.map(|age| age.as_secs_f64()));
+            }
             object.value("ends_commit", change.ends_commit);
         });
     }
@@ -98,5 +110,34 @@ fn write(out: &mut Out, change: &Change) -> Result<()> {
         out.raw(b"\t")?;
         out.data(value)?;
     }
+    if let Some(mark) = &change.mark {
+        out.raw(format!("\t{}", told(mark)).as_bytes())?;
+    }
     out.raw(b"\n")
+}
+
+/// What holds for a stream, in words.
+fn told(mark: &StreamMark) -> String {
+    let StreamMark { first_version, life_version, is_tombstone, is_archived, retention } = *mark;
+    let mut parts = Vec::new();
+    if is_tombstone {
+        parts.push("deleted for good".to_owned());
+    } else if life_version > 0 && first_version == life_version {
+        parts.push(format!("deleted before version {first_version}"));
+    } else if first_version > 0 {
+        parts.push(format!("truncated before version {first_version}"));
+    }
+    if is_archived {
+        parts.push("archived".to_owned());
+    }
+    if let Some(count) = retention.max_count {
+        parts.push(format!("keeps {count}"));
+    }
+    if let Some(age) = retention.max_age {
+        parts.push(format!("keeps them for {} s", age.as_secs_f64()));
+    }
+    if parts.is_empty() {
+        parts.push("keeps all".to_owned());
+    }
+    parts.join("; ")
 }

@@ -57,10 +57,13 @@ fn fill(object: &mut Object<'_>, event: &RecordedEvent<'_>, json: Option<&[u8]>)
     }
 }
 
-/// The field of a stream: numbers are numbers.
+/// Up to here whatever reads JSON has each number as it is written.
+const NUMBER_MAX: u64 = 1 << 53;
+
+/// The field of a stream: numbers are numbers, unless they are so large that many readers would round them.
 pub(super) fn stream(object: &mut Object<'_>, id: &StreamId<'_>) {
     match id {
-        StreamId::Number(number) => object.value("stream", number),
+        StreamId::Number(number) if *number <= NUMBER_MAX => object.value("stream", number),
         other => object.value("stream", other.to_string()),
     };
 }

@@ -8,7 +8,7 @@ use crate::{
     output::{brief, note},
     session::Session,
 };
-use annals::StreamId;
+use annals::{Category, Database, ErrorKind, StreamId};
 
 /// Lists the events of a stream.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(crate) struct Read {
 impl Command for Read {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
         let db = session.reader()?;
-        let category = category::open(&db, &self.category)?;
+        let Some(category) = self.category(&db, session)? else { return Ok(()) };
         let mut reader = category.read(&self.stream)?;
         let (first, end) = reader.left();
         if !self.follow {
@@ -68,6 +68,25 @@ impl Command for Read {
 }
 
 impl Read {
+    /// The category; who follows waits for one that is not there yet. `None` if nobody reads any more.
+    fn category(&self, db: &Database, session: &mut Session) -> Result<Option<Category>> {
+        let mut found = match db.open_category(&self.category) {
+            Err(error) if self.follow && error.kind() == ErrorKind::NotFound => None,
+            _ => Some(category::open(db, &self.category)?),
+        };
+        if found.is_none() {
+            session.out.flush()?;
+            follow::wait(&session.out, || {
+                found = match db.open_category(&self.category) {
+                    Err(error) if error.kind() == ErrorKind::NotFound => None,
+                    _ => Some(category::open(db, &self.category)?),
+                };
+                Ok(found.is_some())
+            })?;
+        }
+        Ok(found)
+    }
+
     /// A stream without events is not there; one that does not reach as far yet is.
     fn tell_of_nothing(&self, session: &Session, end: u64) -> Result<()> {
         match (end.checked_sub(1), self.from) {

@@ -48,6 +48,39 @@ impl Retention {
     }
 }
 
+/// What a [change](crate::Change) says that holds for a stream as a whole.
+///
+/// ```
+/// # use annals_engine as annals;
+/// use annals::{ChangeKind, Database, ExpectedVersion, NewEvent};
+/// let db = Database::open_in_memory()?;
+/// let carts = db.category("carts")?;
+/// for _ in 0..3 {
+///     carts.append("ada", &NewEvent::json("added", "{}"), ExpectedVersion::Any)?;
+/// }
+/// carts.truncate_before("ada", 2)?;
+/// let mut changes = db.changes(db.oldest_seq())?;
+/// while let Some(change) = changes.try_next()? {
+///     if change.kind == ChangeKind::MarkStream {
+///         assert_eq!(change.mark.map(|mark| mark.first_version), Some(2));
+///     }
+/// }
+/// # Ok::<(), annals::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamMark {
+    /// Events of lower versions are given up.
+    pub first_version: u64,
+    /// The first version since the stream was deleted last; 0 if it never was.
+    pub life_version: u64,
+    /// Whether it was deleted for good.
+    pub is_tombstone: bool,
+    /// Whether it is archived.
+    pub is_archived: bool,
+    /// How much of it is kept.
+    pub retention: Retention,
+}
+
 /// What holds for a stream as a whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mark {
@@ -66,6 +99,13 @@ pub(crate) struct Mark {
 }
 
 impl Mark {
+    /// What users are told of it.
+    pub(crate) fn told(&self) -> StreamMark {
+        let Self { first, life_from, is_tombstone, is_archived, retention, .. } = *self;
+        let (first_version, life_version) = (first, life_from);
+        StreamMark { first_version, life_version, is_tombstone, is_archived, retention }
+    }
+
     pub(crate) fn encode(&self) -> [u8; MARK_BYTES] {
         let mut out = [0; MARK_BYTES];
         if self.is_tombstone {
