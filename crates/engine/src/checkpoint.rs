@@ -14,7 +14,10 @@ use crate::{
     core::Core,
     hash::HashView,
     ordered::{Moved, MovedValue, TreeView},
-    streams::Chains,
+    streams::{
+        Chains,
+        meanwhile::{self, Moment},
+    },
 };
 use annals_disk::Access;
 use annals_journal::{Opening, RootCheckpoint, Seq, checkpoint_name};
@@ -83,6 +86,7 @@ pub(crate) fn write(core: &Core, drop_slots: &[u32]) -> Result<CheckpointReport>
             .collect();
         (writer.end(), writer.next_seq(), journal.appended_bytes(), catalog, counted)
     };
+    meanwhile::run(Moment::PlaceKnown);
     // Replay begins behind what ordered keyspaces had in memory: it has to be in tables by then.
     core.trees.flush_through(core, next_seq)?;
     let number = core.maintenance.next_checkpoint(journal);

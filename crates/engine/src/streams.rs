@@ -34,6 +34,9 @@ mod projection;
 mod races_test;
 mod reader;
 mod retire;
+#[cfg(test)]
+#[path = "streams/retire_test.rs"]
+mod retire_test;
 mod scan;
 mod signposts;
 #[cfg(test)]

@@ -339,11 +339,20 @@ impl Changing<'_> {
     /// Gives a stream this mark. Events that it counts as not needed, and the one before did not, are counted
     /// out.
     pub(crate) fn mark(&self, placed: &Placed<'_>, mark: &Mark) {
-        let Placed { address, len, hash, space, key, .. } = *placed;
+        let Placed { address, len, seq, hash, space, key, .. } = *placed;
         let core = self.core;
         let chains = self.view.chains();
         let stream = Stream { view: self.view, space, hash, key };
-        let counted_before = core.mark_of(&stream).ok().flatten().map_or(0, |mark| mark.counted);
+        let known = core.mark_and_seq_of(&stream).ok().flatten();
+        let is_known_before = known.is_none_or(|(_, of)| of < seq);
+        let counted_before = match known {
+            Some((before, _)) if is_known_before => before.counted,
+            // A checkpoint was written while this one came, and has it, or one behind it, but not what it counts:
+            // nobody knows which was before it. What is counted out twice is moved once for nothing; what is never
+            // counted out keeps its segment for ever.
+            Some(_) => mark.counted_before_at_least(),
+            None => 0,
+        };
         let mut old_len = 0;
         let matches = |slot: Slot| {
             let Some(found) = core.same_key(slot, space, key) else { return false };
@@ -352,7 +361,8 @@ impl Changing<'_> {
         };
         let packed = address.pack();
         let old = chains.marks.change().insert(hash, packed, false, matches, Rehasher(core));
-        if let Some(old) = old {
+        // Only what came before it was counted.
+        if let Some(old) = old.filter(|_| is_known_before) {
             self.view.bytes.debit(Need::Live, Address::unpack(old.address()), old_len);
         }
         self.view.bytes.credit(Need::Live, address, len);

@@ -17,7 +17,7 @@ use crate::{
         table::{Slot, Table},
     },
 };
-use annals_journal::{Address, Kind, Match, SegmentGuard, pin};
+use annals_journal::{Address, Kind, Match, SegmentGuard, Seq, pin};
 use std::time::Duration;
 
 const WHAT_MARK: &str = "the stream's mark is not what was written";
@@ -51,17 +51,18 @@ impl Core {
         if stream.view.chains().marks.is_empty() {
             return Ok(None);
         }
-        self.look_up_mark(stream)
+        Ok(self.mark_and_seq_of(stream)?.map(|(mark, _)| mark))
     }
 
+    /// The mark of a stream and its number, if it has one.
     #[cold]
-    fn look_up_mark(&self, stream: &Stream<'_>) -> Result<Option<Mark>> {
+    pub(crate) fn mark_and_seq_of(&self, stream: &Stream<'_>) -> Result<Option<(Mark, Seq)>> {
         let Stream { view, space, hash, key } = *stream;
         let found = self.newest_in(&view.chains().marks, view, space, hash, key)?;
         let Some(hit) = found else { return Ok(None) };
         let value = hit.guard.bytes(hit.record.value.0, hit.record.value.1);
         match Mark::decode(value) {
-            Some(mark) if hit.record.kind == Kind::Mark => Ok(Some(mark)),
+            Some(mark) if hit.record.kind == Kind::Mark => Ok(Some((mark, hit.record.seq))),
             _ => Err(hit.guard.damage(hit.address.offset, WHAT_MARK).into()),
         }
     }

@@ -1,10 +1,11 @@
 //! What becomes of a stream as a whole: truncating, deleting, archiving, and how much of it is kept.
 
-use super::{Category, Retention, StreamId, id::StreamKey, mark::Mark};
+use super::{
+    Category, Retention, StreamId,
+    id::StreamKey,
+    mark::{COUNTED_AT_ONCE, Mark},
+};
 use crate::{Error, Result};
-
-/// So many events are counted out under the writer lock at once.
-const COUNTED_AT_ONCE: u64 = 4096;
 
 /// A stream as a whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -8,6 +8,8 @@ const FLAG_ARCHIVED: u8 = 0x02;
 const FLAGS_KNOWN: u8 = FLAG_TOMBSTONE | FLAG_ARCHIVED;
 /// The flags, and five numbers.
 pub(crate) const MARK_BYTES: usize = 1 + 5 * 8;
+/// So many events are counted out under the writer lock at once.
+pub(crate) const COUNTED_AT_ONCE: u64 = 4096;
 /// As a number: no limit.
 const NONE: u64 = u64::MAX;
 
@@ -148,6 +150,11 @@ impl Mark {
         };
         let fits = mark.counted <= mark.first && mark.life_from <= mark.first;
         (flags & !FLAGS_KNOWN == 0 && fits).then_some(mark)
+    }
+
+    /// What the mark in front of this one counted, at least.
+    pub(crate) fn counted_before_at_least(&self) -> u64 {
+        self.counted.saturating_sub(COUNTED_AT_ONCE)
     }
 
     /// The first version that is left by number, if the last event has version `last`.

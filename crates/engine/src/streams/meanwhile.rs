@@ -31,6 +31,10 @@ pub(crate) enum Moment {
     NewestShown,
     /// What a stream is as a whole is known; its events are asked for.
     StreamKnown,
+    /// It is known what a stream keeps no longer; nothing is given up.
+    RetentionKnown,
+    /// A checkpoint knows where replay begins, and what is counted there; nothing is copied yet.
+    PlaceKnown,
     /// Compaction has decided what becomes of the events of a frame; nothing is noted of it.
     FateKnown,
     /// Where moved events are is noted; the checkpoint that says so is not written.

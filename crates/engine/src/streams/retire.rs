@@ -7,6 +7,7 @@ use super::{
     id::{StreamKey, id_of_key},
     lifecycle::counted as mark_counted,
     mark::Mark,
+    meanwhile::{self, Moment},
 };
 use crate::{
     Durability, ErrorKind, Result,
@@ -94,6 +95,7 @@ impl Core {
         let first = by_number.max(by_age);
         let least = if is_thorough { 1 } else { BEYOND_MIN };
         if first >= limits.mark.first.saturating_add(least) {
+            meanwhile::run(Moment::RetentionKnown);
             let durability = Some(Durability::Buffered);
             self.change_mark(keyspace, hashed, durability, |mark, newest| {
                 // Somebody may want to keep more since.
