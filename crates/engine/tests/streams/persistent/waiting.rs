@@ -1,0 +1,119 @@
+//! Waiting for events, in threads and in tasks.
+
+use super::*;
+
+#[test]
+fn who_waits_is_woken_by_events_and_by_time() -> Result<()> {
+    let db = Database::open_in_memory()?;
+    let category = db.category("numbers")?;
+    let options = PersistentOptions::default().ack_timeout(Duration::from_millis(50));
+    let subscription = db.persistent_subscription("s", &options)?;
+    let consumer = subscription.consumer()?;
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| consumer.next_within(MINUTE).unwrap().unwrap().leave());
+        append(&category, 1, 1).unwrap();
+        let ticket = waiting.join().unwrap();
+        // Not acknowledged in time.
+        let again = consumer.next_within(MINUTE).unwrap().unwrap();
+        assert_eq!(again.attempt(), 2);
+        assert!(!subscription.acknowledge(ticket).unwrap());
+        again.retry_after(Duration::from_millis(10)).unwrap();
+        let again = consumer.next_within(MINUTE).unwrap().unwrap();
+        assert_eq!(again.attempt(), 3);
+        again.acknowledge().unwrap();
+    });
+    // A database that is closed has no more.
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| (&consumer).next().is_none());
+        db.clone().close().unwrap();
+        assert!(waiting.join().unwrap());
+    });
+    Ok(())
+}
+
+/// Runs a task on this thread.
+fn block_on<T>(task: impl Future<Output = T>) -> T {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let (mut context, mut task) = (Context::from_waker(&waker), pin!(task));
+    loop {
+        match task.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+#[test]
+fn tasks_are_woken_by_events_by_time_and_by_what_others_give_back() -> Result<()> {
+    let db = Database::open_in_memory()?;
+    let category = db.category("numbers")?;
+    let options = PersistentOptions::default().ack_timeout(Duration::from_millis(100));
+    let subscription = db.persistent_subscription("s", &options)?;
+    let consumer = subscription.consumer()?;
+    let ((tell, done), (give, turn)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel());
+    std::thread::scope(|scope| {
+        let consumer = &consumer;
+        let task = scope.spawn(move || {
+            block_on(async {
+                for n in 0..100 {
+                    let event = consumer.next_async().await.unwrap().unwrap();
+                    assert_eq!(number(&event), n);
+                    event.acknowledge().unwrap();
+                }
+                // Nothing but time brings these.
+                let event = consumer.next_async().await.unwrap().unwrap();
+                event.retry_after(Duration::from_millis(20)).unwrap();
+                let event = consumer.next_async().await.unwrap().unwrap();
+                assert_eq!(event.attempt(), 2);
+                let _ticket = event.leave();
+                let event = consumer.next_async().await.unwrap().unwrap();
+                assert_eq!(event.attempt(), 3);
+                event.acknowledge().unwrap();
+                tell.send(()).unwrap();
+                // Somebody else has this one, and goes away, or does not handle it in time.
+                for n in [101, 102] {
+                    turn.recv().unwrap();
+                    let event = consumer.next_async().await.unwrap().unwrap();
+                    assert_eq!(number(&event), n);
+                    event.acknowledge().unwrap();
+                    tell.send(()).unwrap();
+                }
+                assert!(consumer.next_async().await.unwrap().is_none());
+            });
+        });
+        for n in 0..=100 {
+            append(&category, n % 3, n).unwrap();
+        }
+        let wait = || done_by_task(&done);
+        wait();
+        for n in [101, 102] {
+            let other = subscription.consumer().unwrap();
+            append(&category, 9, n).unwrap();
+            let taken = other.try_next().unwrap().unwrap();
+            give.send(()).unwrap();
+            std::thread::sleep(Duration::from_millis(20));
+            if n == 101 {
+                let _ticket = taken.leave();
+                drop(other);
+                wait();
+            } else {
+                wait();
+                assert!(!taken.acknowledge().unwrap());
+            }
+        }
+        db.clone().close().unwrap();
+        task.join().unwrap();
+    });
+    Ok(())
+}
+
+/// Waits until the task has done its part.
+fn done_by_task(done: &std::sync::mpsc::Receiver<()>) {
+    done.recv_timeout(MINUTE).unwrap();
+}
