@@ -71,13 +71,21 @@ pub(super) fn try_lock(path: &Path, mode: LockMode) -> io::Result<Option<RealLoc
     Ok(Some(lock))
 }
 
-/// The lock of a directory. The system releases it when it is closed.
+/// The lock of a directory.
 #[derive(Debug)]
 struct DirLock {
-    _dir: File,
+    dir: File,
 }
 
 impl Lock for DirLock {}
+
+impl Drop for DirLock {
+    fn drop(&mut self) {
+        // Closing alone would leave the lock to a process that another thread is about to start: until that runs
+        // its own program it has this file open too.
+        let _ = self.dir.unlock();
+    }
+}
 
 /// Takes the lock on the directory `path`; `None` if somebody else has it. Not every file system has such
 /// locks: there everybody is given one.
@@ -85,7 +93,7 @@ pub(super) fn try_lock_dir(path: &Path) -> Option<Box<dyn Lock>> {
     let here = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let Ok(dir) = File::open(here) else { return Some(Box::new(NoLock)) };
     match acquire(&dir, LockMode::Exclusive) {
-        Ok(true) => Some(Box::new(DirLock { _dir: dir })),
+        Ok(true) => Some(Box::new(DirLock { dir })),
         Ok(false) => None,
         Err(_) => Some(Box::new(NoLock)),
     }
@@ -138,5 +146,24 @@ pub(super) fn holder(path: &Path) -> io::Result<Option<Holder>> {
             // A holder that has the lock and has not signed yet is a holder all the same.
             Ok(Some(identity::decode(&text).unwrap_or_else(identity::unknown)))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As a process has one that was forked and does not run its own program yet.
+    #[test]
+    fn a_lock_that_was_let_go_is_free_though_a_copy_of_its_file_is_open() -> io::Result<()> {
+        let place = tempfile::tempdir()?;
+        let dir = File::open(place.path())?;
+        assert!(acquire(&dir, LockMode::Exclusive)?);
+        let copy = dir.try_clone()?;
+        assert!(try_lock_dir(place.path()).is_none(), "it is held");
+        drop(DirLock { dir });
+        assert!(try_lock_dir(place.path()).is_some(), "it was let go");
+        drop(copy);
+        Ok(())
     }
 }

@@ -101,6 +101,22 @@ impl Core {
         guard.record(address.offset).err().map(Error::from)
     }
 
+    /// The damage of the frames of a segment up to the one that has this address. Costs a look at all that is in
+    /// front of it.
+    #[cold]
+    pub(super) fn damage_up_to(&self, address: Address) -> Option<Error> {
+        let guard = self.journal.guard(address.slot)?;
+        let mut offset = guard.first_frame();
+        while offset <= address.offset {
+            match guard.next_frame(&mut offset) {
+                Ok(Some(_)) => {}
+                Ok(None) => return None,
+                Err(error) => return Some(error.into()),
+            }
+        }
+        None
+    }
+
     /// Where the event is now that comes before the one at `address` with this label.
     pub(crate) fn place_of_event_before(
         &self,

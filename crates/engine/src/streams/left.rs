@@ -265,11 +265,15 @@ impl Core {
                 .version
                 .checked_sub(1)
                 .and_then(|version| self.damage_of(stream, &chains.strays, version));
-            // Where the label says may be another segment by now: one that has only what came later.
+            // Where the label says may be another segment by now: one that has only what came later, or one of log
+            // compaction, where any bytes may stand at that place.
             let written = || {
                 let address = label.address_before(event.hit.address)?;
                 let guard = self.journal.guard(address.slot)?;
-                if guard.base_seq() > seq { None } else { self.damage_at(address) }
+                if guard.base_seq() > seq || guard.record(address.offset).is_ok() {
+                    return None;
+                }
+                self.damage_up_to(address)
             };
             astray.or_else(written).map_or(Ok(None), Err)
         })
