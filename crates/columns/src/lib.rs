@@ -1,6 +1,6 @@
 //! Wide events by column for the Annals data engine.
 //!
-//! An event is a row of a [`Schema`]: a time, a metric, counters, latencies, a status, flags, strings to
+//! An event is a row of a [`Schema`](struct@crate::Schema): a time, a metric, counters, latencies, a status, flags, strings to
 //! group by (*dimensions*), strings to keep (*labels*) and an id. Rows are collected in a [`Batch`], and kept in a
 //! [`Part`]. A [`Filter`] says which are meant, a [`Query`] what they come to, and [`newest`] gives the last of them.
 //!

@@ -6,7 +6,7 @@ use super::{
 use crate::{Error, Result};
 use std::collections::HashSet;
 
-/// Makes a [`Schema`]; what cannot be is said by [`build`](Self::build).
+/// Makes a [`Schema`](struct@crate::Schema); what cannot be is said by [`build`](Self::build).
 ///
 /// ```
 /// use annals_columns::{Role, Schema};
