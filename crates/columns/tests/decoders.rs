@@ -1,4 +1,5 @@
-//! The fuzz targets' bodies as property tests: random bytes and mutations of right ones.
+//! The fuzz targets' bodies as property tests: random bytes and mutations of right ones. What must hold of them is
+//! asserted by the bodies (`src/fuzzing.rs`).
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

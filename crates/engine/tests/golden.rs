@@ -195,7 +195,7 @@ checkpoint first block at 40, of 16, kind at its start: 1
 
 /// Makes the golden files of the current format. Never writes over any.
 #[test]
-#[ignore = "writes new golden files; never overwrites"]
+#[ignore = "writes the golden files: a run by hand, once for each version, into a folder that is not there; what they say is tested by the other tests of this file"]
 fn generate() {
     let target = golden();
     assert!(!target.join("contents.txt").exists(), "golden files are never written again");

@@ -8,6 +8,9 @@ use std::sync::Arc;
 /// A part is made of so many rows at most.
 const PART_ROWS: usize = if ROWS_MAX < 1 << 20 { ROWS_MAX } else { 1 << 20 };
 
+/// And of batches of so many bytes: a part is a value, and those have a longest length.
+const PART_BYTES: usize = 256 << 20;
+
 /// What a flush did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FlushReport {
@@ -62,7 +65,8 @@ impl EventTable {
             let Some(hit) = self.space().hit(&keys::fresh(one.number))? else { continue };
             let (at, len) = hit.record.value;
             let batch = one.read(&known.schema, hit.guard.bytes(at, len), hit.record.seq)?;
-            if rows > 0 && rows + batch.len() > PART_ROWS {
+            let is_full = rows + batch.len() > PART_ROWS || bytes_count + len as usize > PART_BYTES;
+            if rows > 0 && is_full {
                 break;
             }
             builder.add(&batch.batch, batch.first_arrival)?;

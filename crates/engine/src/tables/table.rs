@@ -77,6 +77,11 @@ impl EventTable {
         &self.space.parts().1.shape
     }
 
+    /// Whether somebody else writes.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.space.parts().0.read_only
+    }
+
     pub(super) fn database_id(&self) -> u64 {
         self.space.parts().0.journal.database_id()
     }

@@ -298,9 +298,12 @@ fn each_event_is_seen_once_by_readers_beside_flushes_and_compaction() -> Result<
     let (appended, stop) =
         (std::sync::atomic::AtomicU64::new(0), std::sync::atomic::AtomicBool::new(false));
     let order = std::sync::atomic::Ordering::SeqCst;
+    let follower = Database::open_read_only(dir.path().join("db"))?;
+    let followed = follower.open_table("requests")?;
     std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
+        for table in [&table, &followed] {
+            let (appended, stop) = (&appended, &stop);
+            scope.spawn(move || {
                 while !stop.load(order) {
                     let least = appended.load(order);
                     let view = table.view().expect("a view");

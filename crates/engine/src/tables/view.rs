@@ -82,8 +82,11 @@ impl<'t> TableView<'t> {
         for one in known.fresh.iter().filter(|one| !replaced.contains(&one.number)) {
             match Self::read(table, &known.schema, one)? {
                 Some(batch) => fresh.push(batch),
-                // It may have become a part since.
-                None if table.generation() != Some(known.generation) => return Ok(None),
+                // It may have become a part since. Who only reads knows of none that are not committed, so there
+                // it has.
+                None if table.is_read_only() || table.generation() != Some(known.generation) => {
+                    return Ok(None);
+                }
                 // It is not committed yet.
                 None => {}
             }
