@@ -47,7 +47,7 @@ const GROUPS_BY_MAX: usize = 4;
 /// assert_eq!(groups[0].measured[0].sum, 35);
 /// # Ok::<(), annals_columns::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Query {
     schema: Arc<Schema>,
     filter: Filter,
@@ -55,7 +55,7 @@ pub struct Query {
     measures: Vec<Measure>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Measure {
     field: usize,
     has_bounds: bool,
@@ -214,6 +214,53 @@ impl Answer {
                 };
                 let bounds = if measure.has_bounds { (image, image) } else { (u64::MAX, 0) };
                 measured.add(1, sum, float_sum, bounds);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what another answer to the same question has: several threads may each answer it for some of the parts.
+    /// Numbers with fractions are added up in another order than by one answer, which may show in their last digits.
+    ///
+    /// # Errors
+    /// [`Error::Question`] if it is the answer to another question.
+    ///
+    /// ```
+    /// use annals_columns::{Batch, Filter, Query, Role, Schema};
+    /// use std::sync::Arc;
+    /// let schema = Arc::new(Schema::builder(1).with("status", Role::Status).build()?);
+    /// let batch = |status| {
+    ///     let mut batch = Batch::new(Arc::clone(&schema));
+    ///     let mut row = batch.row();
+    ///     row.u16(0, status)?;
+    ///     row.finish()?;
+    ///     Ok::<_, annals_columns::Error>(batch)
+    /// };
+    /// let query = Query::new(Arc::clone(&schema)).filter(Filter::at_least(0, 500u16));
+    /// let (mut one, mut other) = (query.clone().answer()?, query.answer()?);
+    /// one.add_batch(&batch(503)?)?;
+    /// other.add_batch(&batch(500)?)?;
+    /// one.merge(&other)?;
+    /// assert_eq!(one.groups()[0].rows, 2);
+    /// # Ok::<(), annals_columns::Error>(())
+    /// ```
+    pub fn merge(&mut self, other: &Self) -> Result<()> {
+        if self.query != other.query {
+            return Err(Error::Question { what: "answers to different questions are not merged" });
+        }
+        let pairs = self.interners.iter_mut().zip(&other.interners);
+        let numbers: Vec<Vec<u32>> = pairs.map(|(ours, theirs)| ours.take_in(theirs)).collect();
+        let count = numbers.len();
+        for sums in &other.groups {
+            let keys = numbers.iter().enumerate().fold(0, |keys, (at, numbers)| {
+                let number = (sums.keys >> (32 * (count - 1 - at))) as u32;
+                keys << 32 | u128::from(numbers[number as usize])
+            });
+            let place = self.place(keys);
+            let ours = &mut self.groups[place];
+            ours.rows += sums.rows;
+            for (ours, theirs) in ours.measured.iter_mut().zip(&sums.measured) {
+                ours.merge(theirs);
             }
         }
         Ok(())

@@ -4,7 +4,7 @@ use crate::{Error, Result, Schema, Value, ValueType};
 use std::ops::Not;
 
 /// A value to compare with.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Constant {
     /// Of a time or a metric.
     I64(i64),
@@ -14,6 +14,19 @@ pub enum Constant {
     U64(u64),
     /// Of a dimension, a label or an id.
     Text(String),
+}
+
+/// As numbers with fractions are compared: what is not a number is the same as itself.
+impl PartialEq for Constant {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::I64(one), Self::I64(other)) => one == other,
+            (Self::F64(one), Self::F64(other)) => one.total_cmp(other).is_eq(),
+            (Self::U64(one), Self::U64(other)) => one == other,
+            (Self::Text(one), Self::Text(other)) => one == other,
+            _ => false,
+        }
+    }
 }
 
 impl From<i64> for Constant {

@@ -31,6 +31,11 @@ impl Measured {
         (self.min, self.max) = (self.min.min(bounds.0), self.max.max(bounds.1));
     }
 
+    /// Adds what others of the same field come to.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.add(other.count, other.sum, other.float_sum, (other.min, other.max));
+    }
+
     /// The lowest number; absent if there is none, or if it was not asked for.
     #[must_use]
     pub fn min(&self) -> Value<'static> {

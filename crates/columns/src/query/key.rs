@@ -125,6 +125,11 @@ impl Interner {
         number
     }
 
+    /// Takes in the keys of another; says which number here each of its numbers is.
+    pub(crate) fn take_in(&mut self, other: &Self) -> Vec<u32> {
+        (0..other.keys.len() as u32).map(|number| self.number_of(other.key(number))).collect()
+    }
+
     pub(crate) fn key(&self, number: u32) -> Key<'_> {
         match &self.keys[number as usize] {
             OwnedKey::Absent => Key::Absent,

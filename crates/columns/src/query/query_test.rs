@@ -143,6 +143,28 @@ fn check_answers(batches: &[Batch], parts: &[Part<Vec<u8>>], filter: &Filter, by
     }
     batches.iter().for_each(|batch| model.add_batch(batch).expect("the same schema"));
     assert_eq!(owned(&answer), owned(&model), "{filter:?} {by:?}");
+    check_merged(batches, parts, filter, by, &model);
+}
+
+/// Answers of several threads, from parts and from batches, come to that of one.
+fn check_merged(
+    batches: &[Batch],
+    parts: &[Part<Vec<u8>>],
+    filter: &Filter,
+    by: &[GroupBy],
+    model: &Answer,
+) {
+    let mut merged = ask(filter, by);
+    for (n, (batch, part)) in batches.iter().zip(parts).enumerate().rev() {
+        let mut one = ask(filter, by);
+        if n % 2 == 0 {
+            one.add(part.view(), None).expect("readable");
+        } else {
+            one.add_batch(batch).expect("the same schema");
+        }
+        merged.merge(&one).expect("the same question");
+    }
+    assert_eq!(owned(&merged), owned(model), "{filter:?} {by:?}");
 }
 
 fn groupings() -> impl Strategy<Value = Vec<GroupBy>> {
@@ -355,6 +377,27 @@ fn what_cannot_be_asked_is_refused() {
     let empty = query().measure(1).answer().expect("a question");
     assert_eq!(empty.groups()[0].rows, 0);
     assert_eq!(empty.groups()[0].measured[0].min(), Value::Absent);
+}
+
+#[test]
+fn answers_to_other_questions_are_not_merged() {
+    let query = || Query::new(fuzzing::sample_schema()).filter(Filter::eq(6, 200u16));
+    let mut one = query().measure(1).answer().expect("a question");
+    for other in [
+        query(),
+        query().measure(2),
+        query().measure_bounds(1),
+        query().measure(1).group_by(GroupBy::Field(8)),
+        query().measure(1).filter(Filter::eq(6, 201u16)),
+    ] {
+        let merged = one.merge(&other.answer().expect("a question"));
+        assert!(matches!(merged, Err(Error::Question { .. })));
+    }
+    assert_eq!(one.merge(&query().measure(1).answer().expect("a question")), Ok(()));
+    // What is not a number does not make a question another one than itself.
+    let not_a_number = Filter::eq(1, f64::NAN);
+    assert_eq!(not_a_number, not_a_number.clone());
+    assert_ne!(Filter::eq(1, 0.0), Filter::eq(1, -0.0));
 }
 
 #[test]
