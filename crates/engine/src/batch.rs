@@ -7,8 +7,11 @@ use crate::{
     hash::hash_key,
     open::Open,
     ordered::ends_of,
-    streams::{Append, Category, ExpectedVersion, NewEvent, Plan, StreamId},
-    tables::Pending,
+    streams::{
+        Append, Category, ExpectedVersion, NewEvent, Plan, StreamId,
+        meanwhile::{self, Moment},
+    },
+    tables::{Deleting, Deletion, Pending},
 };
 use annals_journal::{Draft, FrameBuilder, KEY_BYTES_MAX, Kind};
 use std::{
@@ -123,13 +126,16 @@ pub struct WriteBatch {
     plan: Plan,
     /// Batches of events that it has for tables.
     rows: Vec<Pending>,
+    /// Events of tables that it deletes, by the tables' numbers.
+    deletions: Vec<Deletion>,
     durability: Option<Durability>,
 }
 
 impl WriteBatch {
     pub(crate) fn new(core: Arc<Open>) -> Self {
         let (frame, targets, plan) = (take_frame(), BatchTargets::default(), Plan::default());
-        Self { core, frame, targets, plan, rows: Vec::new(), durability: None }
+        let (rows, deletions) = (Vec::new(), Vec::new());
+        Self { core, frame, targets, plan, rows, deletions, durability: None }
     }
 
     /// Sets the durability of this commit, instead of the database's.
@@ -250,10 +256,8 @@ impl WriteBatch {
     ) -> Result<()> {
         check_key(key)?;
         check_value(value)?;
+        self.check_own(keyspace)?;
         let target = keyspace.target();
-        if !Arc::ptr_eq(target.open, &self.core) {
-            return Err(Error::ForeignKeyspace { name: target.keyspace.name.clone() });
-        }
         let expires_ms = target.expires_ms.filter(|_| kind == Kind::Put);
         let target = target.keyspace;
         let space = target.id;
@@ -294,18 +298,55 @@ impl WriteBatch {
 
     /// The same if `precondition` holds under the writer lock; `None` also if it does not.
     pub(crate) fn commit_if(
-        mut self,
+        self,
         precondition: impl Fn() -> Result<bool>,
     ) -> Result<Option<Commit>> {
+        self.commit_deleting(precondition).map(|(done, _)| done)
+    }
+
+    /// The same; says how many events were deleted.
+    pub(crate) fn commit_deleting(
+        mut self,
+        precondition: impl Fn() -> Result<bool>,
+    ) -> Result<(Option<Commit>, u64)> {
+        let deletions = std::mem::take(&mut self.deletions);
+        // Held until the commit is done. They are in the order of the tables' numbers, so no two commits wait for
+        // each other.
+        let deleting = deletions.iter().map(Deletion::begin).collect::<Result<Vec<_>>>()?;
+        if !deleting.is_empty() {
+            meanwhile::run(Moment::RowsFound);
+        }
+        deleting.iter().try_for_each(|deleting| deleting.write(&mut self))?;
         if self.is_empty() {
-            return Ok(None);
+            return Ok((None, 0));
         }
-        let Self { core, frame, targets, plan, rows, durability } = &mut self;
-        let done = core.commit_planned(frame, targets, plan, *durability, |_| precondition())?;
-        if done.is_some() {
-            rows.iter_mut().for_each(Pending::commit);
+        let Self { core, frame, targets, plan, rows, durability, .. } = &mut self;
+        let done = core.commit_planned(frame, targets, plan, *durability, |_| precondition());
+        let mut events_count = 0;
+        match &done {
+            Ok(Some(_)) => {
+                rows.iter_mut().for_each(Pending::commit);
+                events_count = deleting.iter().map(Deleting::events_count).sum();
+                deleting.into_iter().for_each(Deleting::done);
+            }
+            Ok(None) => {}
+            Err(_) => deleting.into_iter().for_each(Deleting::failed),
         }
-        Ok(done)
+        Ok((done?, events_count))
+    }
+
+    /// Deletes events of a table when it is committed.
+    pub(crate) fn delete(&mut self, deletion: Deletion) {
+        deletion.add_to(&mut self.deletions);
+    }
+
+    /// Whether a keyspace is one of this database.
+    pub(crate) fn check_own(&self, keyspace: &(impl AnyKeyspace + ?Sized)) -> Result<()> {
+        let target = keyspace.target();
+        if !Arc::ptr_eq(target.open, &self.core) {
+            return Err(Error::ForeignKeyspace { name: target.keyspace.name.clone() });
+        }
+        Ok(())
     }
 
     /// Keeps what a table has to know of the batch until that is committed.

@@ -40,6 +40,13 @@ pub enum Error {
         name: String,
     },
 
+    /// Events that have no id are not deleted by it.
+    #[error("events of the table `{name}` have no id; add a field for it to the schema")]
+    NoIds {
+        /// The table.
+        name: String,
+    },
+
     /// A record of an event table that this build does not know.
     #[error(
         "the event table `{name}` has a record that this build does not know; open it with the build that wrote it"
@@ -458,6 +465,7 @@ impl Error {
             | Self::NoDataDir { .. }
             | Self::DuplicateEvent { .. }
             | Self::NoEvents
+            | Self::NoIds { .. }
             | Self::AggregateIncomplete { .. }
             | Self::EventTypes { .. }
             | Self::SubscriptionDiffers { .. }

@@ -9,6 +9,11 @@
 //! for it. Events are read through a [`TableView`], which holds what there was at one moment.
 
 mod append;
+mod delete;
+#[cfg(test)]
+#[path = "tables/delete_test.rs"]
+mod delete_test;
+mod deleted;
 mod flush;
 mod fresh;
 mod keys;
@@ -23,6 +28,7 @@ mod tables_test;
 mod view;
 
 pub(crate) use append::Pending;
+pub(crate) use delete::{Deleting, Deletion};
 pub use flush::{FlushReport, GcReport};
 pub use rows::FoundRows;
 pub use scan::{Cursor, Scan};

@@ -50,29 +50,48 @@ impl Batch {
     /// [`Error::Malformed`].
     pub fn decode(schema: &Arc<Schema>, bytes: &[u8]) -> Result<Self> {
         let mut rest = bytes;
-        Self::take(schema, &mut rest).map_err(|fault| match fault {
-            Fault::Error(error) => error,
-            Fault::Malformed(what) => {
-                let offset = (bytes.len() - rest.len()) as u64;
-                Error::Malformed { kind: "batch", what, offset }
-            }
-        })
+        Self::take(schema, &mut rest).map_err(|fault| fault.at(bytes.len() - rest.len()))
     }
 
-    fn take(schema: &Arc<Schema>, rest: &mut &[u8]) -> Result<Self, Fault> {
+    /// What the bytes of a batch say of it: the fingerprint of its schema, and how many events it has. Nothing else of
+    /// them is looked at.
+    ///
+    /// ```
+    /// use annals_columns::{Batch, Role, Schema};
+    /// use std::sync::Arc;
+    /// let schema = Arc::new(Schema::builder(1).with("at", Role::Ts).build()?);
+    /// let mut bytes = Vec::new();
+    /// Batch::new(Arc::clone(&schema)).encode(&mut bytes);
+    /// assert_eq!(Batch::peek(&bytes)?, (schema.fingerprint(), 0));
+    /// # Ok::<(), annals_columns::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Version`] or [`Error::Malformed`].
+    pub fn peek(bytes: &[u8]) -> Result<(u64, usize)> {
+        let mut rest = bytes;
+        Self::take_head(&mut rest).map_err(|fault| fault.at(bytes.len() - rest.len()))
+    }
+
+    fn take_head(rest: &mut &[u8]) -> Result<(u64, usize), Fault> {
         let version = take_u8(rest).ok_or("there is nothing")?;
         if version != BATCH_VERSION {
             let (found, expected) = (version.into(), BATCH_VERSION.into());
             return Err(Fault::Error(Error::Version { kind: "batch", found, expected }));
         }
-        let found = take_u64(rest).ok_or(CUT)?;
-        if found != schema.fingerprint() {
-            let expected = Arc::clone(schema);
-            return Err(Fault::Error(Error::OtherSchema { found, expected }));
-        }
+        let fingerprint = take_u64(rest).ok_or(CUT)?;
         let rows = take_u32(rest).ok_or(CUT)? as usize;
         if rows > ROWS_MAX {
             return Err("there are too many rows".into());
+        }
+        Ok((fingerprint, rows))
+    }
+
+    fn take(schema: &Arc<Schema>, rest: &mut &[u8]) -> Result<Self, Fault> {
+        let (found, rows) = Self::take_head(rest)?;
+        if found != schema.fingerprint() {
+            let expected = Arc::clone(schema);
+            return Err(Fault::Error(Error::OtherSchema { found, expected }));
         }
         let mut columns = Vec::with_capacity(schema.fields().len());
         for field in schema.fields() {
@@ -91,6 +110,17 @@ const CUT: &str = "it is cut off";
 enum Fault {
     Error(Error),
     Malformed(&'static str),
+}
+
+impl Fault {
+    fn at(self, offset: usize) -> Error {
+        match self {
+            Self::Error(error) => error,
+            Self::Malformed(what) => {
+                Error::Malformed { kind: "batch", what, offset: offset as u64 }
+            }
+        }
+    }
 }
 
 impl From<&'static str> for Fault {

@@ -79,6 +79,21 @@ impl PartBuilder {
         Ok(())
     }
 
+    /// Adds the events of a batch, with the number of each that says when it came.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add); [`Error::Question`] if there is not one number for each event.
+    pub fn add_with_arrivals(&mut self, batch: &Batch, arrivals: &[u64]) -> Result<()> {
+        if arrivals.len() != batch.len() {
+            return Err(Error::Question {
+                what: "each event has one number that says when it came",
+            });
+        }
+        self.batch.append(batch)?;
+        self.arrivals.extend_from_slice(arrivals);
+        Ok(())
+    }
+
     /// Adds the events of another part, those for whose rows `is_kept` says so. That part may be of an older schema.
     ///
     /// # Errors

@@ -73,6 +73,25 @@ impl<'p> RowSet<'p> {
         (0..divisions_count).all(|at| set.division(at).is_some()).then_some(set)
     }
 
+    /// Appends a set of these rows to `out`: rising, each once.
+    ///
+    /// ```
+    /// use annals_columns::RowSet;
+    /// let mut bytes = Vec::new();
+    /// RowSet::encode(&[3, 70_000], &mut bytes);
+    /// let set = RowSet::decode(&bytes).expect("a set");
+    /// assert!(set.contains(70_000) && !set.contains(4));
+    /// ```
+    pub fn encode(rows: &[u32], out: &mut Vec<u8>) {
+        encode(rows, out);
+    }
+
+    /// A set that was [encoded](Self::encode), read where it lies; `None` if there is none at the front of these bytes.
+    #[must_use]
+    pub fn decode(bytes: &'p [u8]) -> Option<Self> {
+        Self::new(bytes)
+    }
+
     /// How many rows there are.
     #[must_use]
     pub fn len(&self) -> usize {

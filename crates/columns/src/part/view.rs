@@ -426,6 +426,19 @@ impl<'p> PartView<'p> {
     /// # Errors
     /// [`Error::Damaged`].
     pub fn find_id(&self, id: &str) -> Result<Option<u32>> {
+        self.find_id_if(id, |_| true)
+    }
+
+    /// The last row of an event with this id for which `is_wanted` says so: it is asked about each such row from the
+    /// last on, until it does.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`].
+    pub fn find_id_if(
+        &self,
+        id: &str,
+        mut is_wanted: impl FnMut(u32) -> bool,
+    ) -> Result<Option<u32>> {
         let Some(field) = self.meta.schema.event_id() else { return Ok(None) };
         let ColumnMeta::Texts(meta) = self.column(field)? else { return Ok(None) };
         let Some(ordinal) = meta.id_index else { return Ok(None) };
@@ -436,7 +449,7 @@ impl<'p> PartView<'p> {
             if row as usize >= self.meta.rows {
                 return Err(self.contradicts(ordinal, "it names a row that is not there"));
             }
-            if self.has_text(meta, row, id)? {
+            if self.has_text(meta, row, id)? && is_wanted(row) {
                 return Ok(Some(row));
             }
         }

@@ -39,6 +39,16 @@ pub(crate) enum Moment {
     FateKnown,
     /// Where moved events are is noted; the checkpoint that says so is not written.
     MovesNoted,
+    /// Who reads a table knows what there may be; nothing of it was looked up.
+    TableKnown,
+    /// The parts of a table were looked up; its fresh batches are asked for.
+    PartsLookedUp,
+    /// Readers know of a part; it is not committed.
+    PartMade,
+    /// A part is committed; the batches that it replaces are known still.
+    PartCommitted,
+    /// It is known which rows are to be deleted; nothing is committed.
+    RowsFound,
 }
 
 #[cfg(not(test))]

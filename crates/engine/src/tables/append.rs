@@ -14,8 +14,6 @@ const FLUSH_BATCHES: usize = 512;
 pub(crate) struct Pending {
     table: EventTable,
     number: u64,
-    rows: usize,
-    bytes: usize,
     is_there: bool,
 }
 
@@ -32,7 +30,7 @@ impl Drop for Pending {
         let is_there = || matches!(self.table.space().hit(&keys::fresh(self.number)), Ok(Some(_)));
         if !self.is_there && !is_there() {
             let shape = self.table.shape();
-            shape.change(|known| known.forget(&[self.number], self.rows, self.bytes));
+            shape.change(|known| known.forget(&[self.number]));
         }
     }
 }
@@ -82,7 +80,7 @@ impl EventTable {
         batch.encode(&mut value);
         let (rows, bytes) = (batch.len(), value.len());
         let number = self.shape().change(|known| known.begin(rows, bytes)).ok_or(Error::Stale)?;
-        let pending = Pending { table: self.clone(), number, rows, bytes, is_there: false };
+        let pending = Pending { table: self.clone(), number, is_there: false };
         Ok((value, keys::fresh(number), pending))
     }
 }

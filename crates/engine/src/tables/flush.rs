@@ -1,7 +1,10 @@
 //! Making parts of fresh batches, and dropping parts.
 
 use super::{keys, places::PartPlace, table::EventTable};
-use crate::{Durability, Result};
+use crate::{
+    Durability, Result, WriteBatch,
+    streams::meanwhile::{self, Moment},
+};
 use annals_columns::{PartBuilder, PartIdentity, ROWS_MAX};
 use std::sync::Arc;
 
@@ -40,64 +43,88 @@ impl EventTable {
     pub fn flush(&self) -> Result<FlushReport> {
         let mut report = FlushReport::default();
         let _flushing = self.shape().flushing.lock();
-        loop {
-            let done = self.flush_some()?;
-            if done.parts_count == 0 {
-                return Ok(report);
-            }
+        while let Some(done) = self.flush_some()? {
             report.parts_count += done.parts_count;
             report.events_count += done.events_count;
             report.bytes += done.bytes;
         }
+        Ok(report)
     }
 
-    /// Makes a part of some batches, if there are any.
-    fn flush_some(&self) -> Result<FlushReport> {
+    /// Makes a part of some batches; `None` if there are none.
+    fn flush_some(&self) -> Result<Option<FlushReport>> {
         let known = self.known()?;
+        let mut batches = Vec::new();
+        for one in &known.fresh {
+            // Those that are not committed yet stay.
+            if let Some(hit) = self.space().hit(&keys::fresh(one.number))? {
+                batches.push((one, hit));
+            }
+        }
+        // What stays fresh is to be younger than what is in parts: an id is looked for there first.
+        batches.sort_unstable_by_key(|(_, hit)| hit.record.seq);
         let (mut numbers, mut rows, mut bytes_count) = (Vec::new(), 0, 0);
         let identity = PartIdentity {
             database_id: self.database_id(),
             number: self.space().parts().0.next_part(),
         };
         let mut builder = PartBuilder::new(Arc::clone(&known.schema), identity);
-        for one in &known.fresh {
-            // Those that are not committed yet stay.
-            let Some(hit) = self.space().hit(&keys::fresh(one.number))? else { continue };
+        for (one, hit) in batches {
             let (at, len) = hit.record.value;
             let batch = one.read(&known.schema, hit.guard.bytes(at, len), hit.record.seq)?;
             let is_full = rows + batch.len() > PART_ROWS || bytes_count + len as usize > PART_BYTES;
             if rows > 0 && is_full {
                 break;
             }
-            builder.add(&batch.batch, batch.first_arrival)?;
+            match batch.arrivals() {
+                Some(arrivals) => builder.add_with_arrivals(&batch.batch, &arrivals)?,
+                None => builder.add(&batch.batch, batch.first_arrival())?,
+            }
             numbers.push(one.number);
             rows += batch.len();
             bytes_count += len as usize;
         }
         if numbers.is_empty() {
-            return Ok(FlushReport::default());
+            return Ok(None);
         }
-        let part = builder.finish()?;
+        // All events may have been deleted.
+        let part = if rows > 0 { Some(builder.finish()?) } else { None };
+        let parts: &[u64] = part.as_ref().map_or(&[], |_| std::slice::from_ref(&identity.number));
         // Readers know of it before it is there, so that those who miss the batches look for it.
         let place = Arc::new(PartPlace::new(identity.number, numbers.clone()));
-        self.shape().change(|known| known.add_part(&place));
-        let mut commit = self.batch_of_commit().durability(Durability::Buffered);
-        let committed = commit
-            .insert(self.space(), keys::part(identity.number), &part)
-            .and_then(|()| {
-                numbers.iter().try_for_each(|n| commit.remove(self.space(), keys::fresh(*n)))
-            })
-            .and_then(|()| commit.commit());
-        if let Err(error) = committed {
-            self.shape().change(|known| known.remove_parts(&[identity.number]));
+        self.shape().change(|known| known.add_parts(parts.iter().map(|_| Arc::clone(&place))));
+        meanwhile::run(Moment::PartMade);
+        let commit = self.batch_of_commit().durability(Durability::Buffered);
+        if let Err(error) = self.commit_part(commit, identity.number, part.as_deref(), &numbers) {
+            self.shape().change(|known| known.remove_parts(parts));
             return Err(error);
         }
+        meanwhile::run(Moment::PartCommitted);
         self.shape().change(|known| {
             known.generation += 1;
-            known.forget(&numbers, rows, bytes_count);
+            known.forget(&numbers);
         });
-        let (events_count, bytes) = (rows as u64, part.len() as u64);
-        Ok(FlushReport { parts_count: 1, events_count, bytes })
+        let (events_count, bytes) = (rows as u64, part.map_or(0, |part| part.len() as u64));
+        Ok(Some(FlushReport { parts_count: parts.len(), events_count, bytes }))
+    }
+
+    /// Puts a part and removes the batches that it is made of.
+    fn commit_part(
+        &self,
+        mut commit: WriteBatch,
+        number: u64,
+        part: Option<&[u8]>,
+        batches: &[u64],
+    ) -> Result<()> {
+        if let Some(part) = part {
+            commit.insert(self.space(), keys::part(number), part)?;
+        }
+        for batch in batches {
+            commit.remove(self.space(), keys::fresh(*batch))?;
+            commit.remove(self.space(), keys::deleted_fresh(*batch))?;
+        }
+        commit.commit()?;
+        Ok(())
     }
 
     /// Drops the parts whose events are all older than `cutoff`: whole parts, nothing is written anew. Events that
@@ -117,8 +144,9 @@ impl EventTable {
             let Some(part) = head.view(&bytes) else { continue };
             if part.time_range()?.is_some_and(|(_, last)| last < cutoff) {
                 commit.remove(self.space(), keys::part(place.number))?;
+                commit.remove(self.space(), keys::deleted(place.number))?;
                 report.parts_count += 1;
-                report.events_count += part.rows_count() as u64;
+                report.events_count += place.live_rows(part);
                 numbers.push(place.number);
             }
         }

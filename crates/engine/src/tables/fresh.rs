@@ -1,5 +1,6 @@
 //! Batches that were appended and are in no part yet.
 
+use super::deleted::DeletedRows;
 use crate::Result;
 use annals_columns::{Batch, Schema, Value};
 use annals_journal::Seq;
@@ -15,15 +16,21 @@ const ROW_BITS: u32 = 24;
 #[derive(Debug)]
 pub(super) struct Fresh {
     pub(super) number: u64,
+    /// Rows and bytes of it in the log.
+    pub(super) size: (usize, usize),
+    /// Which of its rows were deleted.
+    pub(super) deleted: Option<Arc<DeletedRows>>,
     batch: OnceLock<Arc<FreshBatch>>,
 }
 
-/// A fresh batch in memory, sorted.
+/// A fresh batch in memory: the rows that were not deleted.
 #[derive(Debug)]
 pub(super) struct FreshBatch {
     pub(super) batch: Batch,
+    /// Which row of the log each is, if some were deleted.
+    kept: Option<Vec<u32>>,
     /// When its first row came.
-    pub(super) first_arrival: u64,
+    first_arrival: u64,
     /// Its rows in the order of their times.
     order: Vec<u32>,
     /// The last row of each id.
@@ -31,8 +38,13 @@ pub(super) struct FreshBatch {
 }
 
 impl Fresh {
-    pub(super) fn new(number: u64) -> Self {
-        Self { number, batch: OnceLock::new() }
+    pub(super) fn new(number: u64, size: (usize, usize)) -> Self {
+        Self { number, size, deleted: None, batch: OnceLock::new() }
+    }
+
+    /// The same, of which other rows were deleted.
+    pub(super) fn with_deleted(&self, deleted: Option<Arc<DeletedRows>>) -> Self {
+        Self { number: self.number, size: self.size, deleted, batch: OnceLock::new() }
     }
 
     /// The batch, if somebody has read it.
@@ -50,17 +62,58 @@ impl Fresh {
         if let Some(known) = self.known() {
             return Ok(Arc::clone(known));
         }
-        let batch = Batch::decode(schema, bytes)?;
+        let mut batch = Batch::decode(schema, bytes)?;
+        let mut kept = None;
+        if let Some(deleted) = &self.deleted {
+            let deleted = deleted.set();
+            let all = 0..batch.len() as u32;
+            let rows: Vec<u32> = all.filter(|row| !deleted.contains(*row)).collect();
+            batch = copied(&batch, &rows)?;
+            kept = Some(rows);
+        }
         let (order, first_arrival) = (batch.sorted_rows(), seq.0 << ROW_BITS);
-        let ids = OnceLock::new();
-        let read = Arc::new(FreshBatch { batch, first_arrival, order, ids });
+        let read = Arc::new(FreshBatch { batch, kept, first_arrival, order, ids: OnceLock::new() });
         Ok(Arc::clone(self.batch.get_or_init(|| read)))
     }
+}
+
+/// Some rows of a batch.
+fn copied(batch: &Batch, rows: &[u32]) -> Result<Batch> {
+    let mut copy = Batch::new(Arc::clone(batch.schema()));
+    for from in rows {
+        let mut row = copy.row();
+        for field in 0..batch.schema().fields().len() {
+            row.value(field, batch.value(*from as usize, field))?;
+        }
+        row.finish()?;
+    }
+    Ok(copy)
 }
 
 impl FreshBatch {
     pub(super) fn len(&self) -> usize {
         self.order.len()
+    }
+
+    /// Of each row when it came, if these do not follow each other.
+    pub(super) fn arrivals(&self) -> Option<Vec<u64>> {
+        let kept = self.kept.as_ref()?;
+        Some(kept.iter().map(|row| self.first_arrival + u64::from(*row)).collect())
+    }
+
+    /// When its first row in the log came.
+    pub(super) fn first_arrival(&self) -> u64 {
+        self.first_arrival
+    }
+
+    /// Which row of the log a row is.
+    pub(super) fn row_in_log(&self, row: u32) -> u32 {
+        self.kept.as_ref().map_or(row, |kept| kept[row as usize])
+    }
+
+    /// When a row came, compared with others of the table.
+    pub(super) fn arrival(&self, row: u32) -> u64 {
+        self.first_arrival + u64::from(self.row_in_log(row))
     }
 
     /// The row at a place in the order of times.
@@ -73,7 +126,7 @@ impl FreshBatch {
         let row = self.order[place];
         let time = self.batch.schema().ts().map(|field| self.batch.value(row as usize, field));
         let time = time.and_then(Value::as_i64).unwrap_or_default();
-        (time, self.first_arrival + u64::from(row))
+        (time, self.arrival(row))
     }
 
     /// The first place, in the order of times, at which this does not hold any more.
@@ -95,5 +148,14 @@ impl FreshBatch {
             rows.filter_map(|row| Some((id_of(row)?.to_owned(), row))).collect()
         });
         ids.get(id).copied()
+    }
+    /// All rows that have this id, as rows of the log.
+    pub(super) fn rows_of_id(&self, id: &str) -> Vec<u32> {
+        let Some(field) = self.batch.schema().event_id() else { return Vec::new() };
+        if self.find_id(id).is_none() {
+            return Vec::new();
+        }
+        let has_id = |row: &u32| self.batch.value(*row as usize, field).as_text() == Some(id);
+        (0..self.len() as u32).filter(has_id).map(|row| self.row_in_log(row)).collect()
     }
 }

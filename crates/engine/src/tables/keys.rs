@@ -4,6 +4,8 @@
 pub(super) const SCHEMA: &[u8] = b"s";
 const FRESH: u8 = b'f';
 const PART: u8 = b'p';
+const DELETED_FRESH: u8 = b'e';
+const DELETED: u8 = b'd';
 /// A letter and a number.
 pub(super) const NUMBERED_BYTES: usize = 9;
 
@@ -13,6 +15,10 @@ pub(super) enum Key {
     Schema,
     Fresh(u64),
     Part(u64),
+    /// Which rows of a fresh batch were deleted.
+    DeletedFresh(u64),
+    /// Which rows of a part were deleted.
+    Deleted(u64),
 }
 
 impl Key {
@@ -26,6 +32,8 @@ impl Key {
         match *letter {
             FRESH => Some(Self::Fresh(number)),
             PART => Some(Self::Part(number)),
+            DELETED_FRESH => Some(Self::DeletedFresh(number)),
+            DELETED => Some(Self::Deleted(number)),
             _ => None,
         }
     }
@@ -47,6 +55,16 @@ pub(super) fn part(number: u64) -> [u8; NUMBERED_BYTES] {
     numbered(PART, number)
 }
 
+/// The key of what was deleted of a fresh batch.
+pub(super) fn deleted_fresh(number: u64) -> [u8; NUMBERED_BYTES] {
+    numbered(DELETED_FRESH, number)
+}
+
+/// The key of what was deleted of a part.
+pub(super) fn deleted(number: u64) -> [u8; NUMBERED_BYTES] {
+    numbered(DELETED, number)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +74,8 @@ mod tests {
         assert_eq!(Key::decode(SCHEMA), Some(Key::Schema));
         assert_eq!(Key::decode(&fresh(7)), Some(Key::Fresh(7)));
         assert_eq!(Key::decode(&part(u64::MAX)), Some(Key::Part(u64::MAX)));
+        assert_eq!(Key::decode(&deleted_fresh(3)), Some(Key::DeletedFresh(3)));
+        assert_eq!(Key::decode(&deleted(4)), Some(Key::Deleted(4)));
         for other in [&b""[..], b"f", b"x12345678", b"f123456789", b"ss"] {
             assert_eq!(Key::decode(other), None, "{other:?}");
         }

@@ -1,7 +1,8 @@
 //! Where parts are.
 
+use super::deleted::DeletedRows;
 use crate::{Error, Result, hash::Hit};
-use annals_columns::{PartHead, PartIdentity};
+use annals_columns::{PartHead, PartIdentity, PartView};
 use annals_journal::Address;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -12,13 +13,27 @@ pub(super) struct PartPlace {
     pub(super) number: u64,
     /// The fresh batches that it is made of: whoever sees it does not see those.
     pub(super) replaces: Vec<u64>,
+    /// Which of its rows were deleted.
+    pub(super) deleted: Option<Arc<DeletedRows>>,
     /// What it says of itself, as long as it lies where that was read.
     head: Mutex<Option<(Address, Arc<PartHead>)>>,
 }
 
 impl PartPlace {
     pub(super) fn new(number: u64, replaces: Vec<u64>) -> Self {
-        Self { number, replaces, head: Mutex::new(None) }
+        Self { number, replaces, deleted: None, head: Mutex::new(None) }
+    }
+
+    /// The same, of which other rows were deleted.
+    pub(super) fn with_deleted(&self, deleted: Option<Arc<DeletedRows>>) -> Self {
+        let (number, replaces) = (self.number, self.replaces.clone());
+        Self { number, replaces, deleted, head: Mutex::new(self.head.lock().clone()) }
+    }
+
+    /// How many of a part's rows were not deleted.
+    pub(super) fn live_rows(&self, part: PartView<'_>) -> u64 {
+        let deleted = self.deleted.as_ref().map_or(0, |deleted| deleted.set().len());
+        part.rows_count().saturating_sub(deleted) as u64
     }
 
     /// What the part says of itself. Read anew where log compaction has moved it: the copy is other bytes, of which

@@ -2,7 +2,7 @@
 
 use super::{fresh::FreshBatch, rows::FoundRows, view::TableView};
 use crate::Result;
-use annals_columns::PartView;
+use annals_columns::{PartView, RowSet};
 
 /// Where a scan stopped: the next one goes on behind it. Events of the same time are told apart by when they came,
 /// so that none comes twice and none is left out, whatever is appended, flushed or dropped in between.
@@ -111,14 +111,14 @@ impl Scan {
     }
 
     pub(super) fn run<'v>(&self, view: &'v TableView<'_>) -> Result<FoundRows<'v>> {
-        let parts = view.parts().map(Run::Part);
+        let parts = view.parts_with_deleted().map(|(part, deleted)| Run::Part(part, deleted));
         let fresh = view.fresh.iter().map(|batch| Run::Fresh(batch));
         let mut heads = Vec::new();
         for (number, run) in parts.chain(fresh).enumerate() {
             let from = run.partition(|moment| self.is_in_front(moment))?;
             let to = run.partition(|moment| self.is_before_end(moment))?;
             if from < to {
-                heads.push(Head::new(number as u32, run, (from, to), self.is_newest_first)?);
+                heads.extend(Head::new(number as u32, run, (from, to), self.is_newest_first)?);
             }
         }
         let mut picks = Vec::new();
@@ -144,7 +144,8 @@ impl Scan {
 /// Events in the order of their times.
 #[derive(Clone, Copy)]
 enum Run<'v> {
-    Part(PartView<'v>),
+    /// With the rows that were deleted.
+    Part(PartView<'v>, Option<RowSet<'v>>),
     Fresh(&'v FreshBatch),
 }
 
@@ -152,7 +153,7 @@ impl Run<'_> {
     /// When the event at a place happened, and when it came.
     fn moment_at(&self, place: usize) -> Result<(i64, u64)> {
         match self {
-            Self::Part(part) => Ok((part.time(place as u32)?, part.arrival(place as u32)?)),
+            Self::Part(part, _) => Ok((part.time(place as u32)?, part.arrival(place as u32)?)),
             Self::Fresh(batch) => Ok(batch.moment_at(place)),
         }
     }
@@ -161,7 +162,7 @@ impl Run<'_> {
     fn partition(&self, is_before: impl Fn((i64, u64)) -> bool) -> Result<usize> {
         let part = match self {
             Self::Fresh(batch) => return Ok(batch.partition(is_before)),
-            Self::Part(part) => part,
+            Self::Part(part, _) => part,
         };
         // Mostly all of it is on one side.
         let count = part.rows_count();
@@ -179,9 +180,16 @@ impl Run<'_> {
         Ok(from)
     }
 
+    fn is_deleted(&self, place: usize) -> bool {
+        match self {
+            Self::Part(_, Some(deleted)) => deleted.contains(place as u32),
+            _ => false,
+        }
+    }
+
     fn row_at(&self, place: usize) -> u32 {
         match self {
-            Self::Part(_) => place as u32,
+            Self::Part(..) => place as u32,
             Self::Fresh(batch) => batch.row_at(place),
         }
     }
@@ -198,10 +206,15 @@ struct Head<'v> {
 }
 
 impl<'v> Head<'v> {
-    fn new(number: u32, run: Run<'v>, (from, to): (usize, usize), is_back: bool) -> Result<Self> {
+    /// At the first event; `None` if there is none.
+    fn new(
+        number: u32,
+        run: Run<'v>,
+        (from, to): (usize, usize),
+        is_back: bool,
+    ) -> Result<Option<Self>> {
         let mut head = Self { number, run, from, to, is_back, moment: (0, 0) };
-        head.moment = head.run.moment_at(head.place())?;
-        Ok(head)
+        Ok(head.settle()?.then_some(head))
     }
 
     fn place(&self) -> usize {
@@ -210,15 +223,27 @@ impl<'v> Head<'v> {
 
     /// Goes on to the next event; `false` if there is none.
     fn step(&mut self) -> Result<bool> {
+        self.pass();
+        self.settle()
+    }
+
+    fn pass(&mut self) {
         if self.is_back {
             self.to -= 1;
         } else {
             self.from += 1;
         }
-        if self.from == self.to {
-            return Ok(false);
+    }
+
+    /// Passes over events that were deleted; `false` if no other one is left.
+    fn settle(&mut self) -> Result<bool> {
+        while self.from < self.to {
+            if !self.run.is_deleted(self.place()) {
+                self.moment = self.run.moment_at(self.place())?;
+                return Ok(true);
+            }
+            self.pass();
         }
-        self.moment = self.run.moment_at(self.place())?;
-        Ok(true)
+        Ok(false)
     }
 }

@@ -1,10 +1,10 @@
 //! What a table has where, as all its handles know it.
 
-use super::{fresh::Fresh, places::PartPlace};
+use super::{deleted::DeletedRows, fresh::Fresh, places::PartPlace};
 use annals_columns::Schema;
 use annals_journal::Seq;
 use parking_lot::{Mutex, RwLock};
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 /// What a table has where. Locks are held for as long as it takes to copy or push pointers, never while
 /// anything is read or written.
@@ -13,7 +13,7 @@ pub(crate) struct Shape {
     known: RwLock<Option<Known>>,
     /// Held by who reads the keyspace to know it.
     pub(super) loading: Mutex<()>,
-    /// Held by who turns batches into parts, or drops parts.
+    /// Held by who turns batches into parts, drops parts, or deletes events.
     pub(super) flushing: Mutex<()>,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Known {
     pub(super) generation: u64,
     /// What of the log it is known from. Only read-only handles, which are told by nobody, ask.
     pub(super) seq: Seq,
-    /// Rows and bytes of the fresh batches that this opening appended.
+    /// Rows and bytes of the fresh batches, those that may yet come included.
     pub(super) fresh_rows: usize,
     pub(super) fresh_bytes: usize,
 }
@@ -66,24 +66,52 @@ impl Known {
     pub(super) fn begin(&mut self, rows: usize, bytes: usize) -> u64 {
         let number = self.next;
         self.next += 1;
-        self.fresh.push(Arc::new(Fresh::new(number)));
-        self.fresh_rows += rows;
-        self.fresh_bytes += bytes;
+        self.add_fresh(Arc::new(Fresh::new(number, (rows, bytes))));
         number
     }
 
-    /// Of these batches nobody need know any more.
-    pub(super) fn forget(&mut self, numbers: &[u64], rows: usize, bytes: usize) {
-        self.fresh.retain(|fresh| !numbers.contains(&fresh.number));
-        self.fresh_rows = self.fresh_rows.saturating_sub(rows);
-        self.fresh_bytes = self.fresh_bytes.saturating_sub(bytes);
+    pub(super) fn add_fresh(&mut self, fresh: Arc<Fresh>) {
+        self.fresh_rows += fresh.size.0;
+        self.fresh_bytes += fresh.size.1;
+        self.fresh.push(fresh);
     }
 
-    /// A part may come.
-    pub(super) fn add_part(&mut self, place: &Arc<PartPlace>) {
+    /// Of these batches nobody need know any more.
+    pub(super) fn forget(&mut self, numbers: &[u64]) {
+        let (rows, bytes) = (&mut self.fresh_rows, &mut self.fresh_bytes);
+        self.fresh.retain(|fresh| {
+            let is_kept = !numbers.contains(&fresh.number);
+            if !is_kept {
+                *rows -= fresh.size.0;
+                *bytes -= fresh.size.1;
+            }
+            is_kept
+        });
+    }
+
+    /// Of these batches and parts other rows were deleted than before: all are known of at once.
+    pub(super) fn delete(
+        &mut self,
+        fresh: &HashMap<u64, Arc<DeletedRows>>,
+        parts: &HashMap<u64, Arc<DeletedRows>>,
+    ) {
+        for one in &mut self.fresh {
+            if let Some(deleted) = fresh.get(&one.number) {
+                *one = Arc::new(one.with_deleted(Some(Arc::clone(deleted))));
+            }
+        }
+        let places = self.parts.iter().map(|place| match parts.get(&place.number) {
+            Some(deleted) => Arc::new(place.with_deleted(Some(Arc::clone(deleted)))),
+            None => Arc::clone(place),
+        });
+        self.parts = Arc::new(places.collect());
+    }
+
+    /// Parts may come.
+    pub(super) fn add_parts(&mut self, places: impl Iterator<Item = Arc<PartPlace>>) {
         self.generation += 1;
         let mut parts = Vec::clone(&self.parts);
-        parts.push(Arc::clone(place));
+        parts.extend(places);
         self.parts = Arc::new(parts);
     }
 

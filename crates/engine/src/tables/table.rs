@@ -1,6 +1,7 @@
 //! The handle of an event table.
 
 use super::{
+    deleted::DeletedRows,
     fresh::Fresh,
     keys::{self, Key},
     places::PartPlace,
@@ -12,9 +13,9 @@ use crate::{
     catalog::{Change, Keyspace},
     open::Open,
 };
-use annals_columns::{Schema, WideEvent};
+use annals_columns::{Batch, Schema, WideEvent};
 use annals_journal::Seq;
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 /// A table of wide events by column, in the order of their times. Made by [`Database::table`]; cheap to clone,
 /// clones see the same events.
@@ -82,6 +83,11 @@ impl EventTable {
         self.space.parts().0.read_only
     }
 
+    /// The number of the keyspace that has its records.
+    pub(super) fn keyspace_id(&self) -> u32 {
+        self.space.parts().1.id
+    }
+
     pub(super) fn database_id(&self) -> u64 {
         self.space.parts().0.journal.database_id()
     }
@@ -128,37 +134,57 @@ impl EventTable {
 
     fn load(&self, seq: Seq) -> Result<Known> {
         let (mut schema, mut fresh, mut parts) = (None, Vec::new(), Vec::new());
+        let (mut deleted_fresh, mut deleted) = (HashMap::new(), HashMap::new());
         for entry in self.space.iter()? {
             let entry = entry?;
+            let rows = || {
+                let rows = DeletedRows::decode(entry.value()).map(Arc::new);
+                rows.ok_or_else(no_rows)
+            };
             match Key::decode(entry.key()) {
                 Some(Key::Schema) => schema = Some(Schema::decode(entry.value())?),
-                Some(Key::Fresh(number)) => fresh.push(number),
+                Some(Key::Fresh(number)) => {
+                    let (_, rows) = Batch::peek(entry.value())?;
+                    fresh.push(Fresh::new(number, (rows, entry.value().len())));
+                }
                 Some(Key::Part(number)) => parts.push(number),
+                Some(Key::DeletedFresh(number)) => drop(deleted_fresh.insert(number, rows()?)),
+                Some(Key::Deleted(number)) => drop(deleted.insert(number, rows()?)),
                 None => return Err(Error::ForeignRecord { name: self.name().to_owned() }),
             }
         }
         let schema = schema.ok_or_else(|| Error::NoSchema { name: self.name().to_owned() })?;
-        fresh.sort_unstable();
+        fresh.sort_unstable_by_key(|fresh| fresh.number);
         parts.sort_unstable();
         let before = self.shape().known();
         // Handles of one table share what they have read of it.
         let before_of = |number: u64| {
             let before = before.as_ref()?.parts.iter().find(|place| place.number == number)?;
-            Some(Arc::clone(before))
+            Some(before.with_deleted(None))
         };
-        let place = |number| Arc::new(PartPlace::new(number, Vec::new()));
-        let places = parts.into_iter().map(|n| before_of(n).unwrap_or_else(|| place(n)));
-        Ok(Known {
+        let places = parts.into_iter().map(|number| {
+            Arc::new(before_of(number).unwrap_or_else(|| PartPlace::new(number, Vec::new())))
+        });
+        let mut known = Known {
             schema: Arc::new(schema),
-            next: fresh.last().map_or(0, |last| last + 1),
-            fresh: fresh.into_iter().map(|number| Arc::new(Fresh::new(number))).collect(),
+            next: fresh.last().map_or(0, |last| last.number + 1),
+            fresh: Vec::new(),
             parts: Arc::new(places.collect()),
-            generation: before.map_or(0, |before| before.generation + 1),
+            generation: before.as_ref().map_or(0, |before| before.generation + 1),
             seq,
             fresh_rows: 0,
             fresh_bytes: 0,
-        })
+        };
+        fresh.into_iter().for_each(|fresh| known.add_fresh(Arc::new(fresh)));
+        known.delete(&deleted_fresh, &deleted);
+        Ok(known)
     }
+}
+
+#[cold]
+fn no_rows() -> Error {
+    let (kind, what) = ("set of rows", "what was deleted makes no sense");
+    annals_columns::Error::Malformed { kind, what, offset: 0 }.into()
 }
 
 impl Database {
@@ -168,7 +194,7 @@ impl Database {
     /// # use annals_engine as annals;
     /// use annals::{Database, ErrorKind};
     /// use annals_columns::{Role, Schema};
-    /// use std::sync::Arc;
+    /// use std::{collections::HashMap, sync::Arc};
     /// let db = Database::open_in_memory()?;
     /// let schema = Arc::new(Schema::builder(1).with("at", Role::Ts).build()?);
     /// let ticks = db.table("ticks", &schema)?;

@@ -6,28 +6,28 @@ use std::{collections::BTreeMap, sync::Arc};
 
 #[derive(Schema, Clone, Debug, PartialEq)]
 #[schema(schema_id = 1, crate = annals_columns)]
-struct Request {
+pub(super) struct Request {
     #[ts]
-    at: i64,
+    pub(super) at: i64,
     #[metric]
-    cost: Option<i64>,
+    pub(super) cost: Option<i64>,
     #[dim(bloom)]
-    user: String,
+    pub(super) user: String,
     #[id]
-    id: String,
+    pub(super) id: String,
 }
 
-fn request(n: u64, at: i64) -> Request {
+pub(super) fn request(n: u64, at: i64) -> Request {
     let cost = Some(n as i64 - 50).filter(|_| !n.is_multiple_of(3));
     Request { at, cost, user: format!("user {}", n % 7), id: n.to_string() }
 }
 
-fn small(disk: &SimDisk) -> Builder {
+pub(super) fn small(disk: &SimDisk) -> Builder {
     let builder = Database::builder().segment_bytes(64 << 10).disk(Arc::new(disk.clone()));
     builder.background(Background::Manual)
 }
 
-fn batch_of(events: &[Request]) -> Result<Batch> {
+pub(super) fn batch_of(events: &[Request]) -> Result<Batch> {
     let mut batch = Batch::of::<Request>();
     for event in events {
         batch.push(event)?;
@@ -36,10 +36,10 @@ fn batch_of(events: &[Request]) -> Result<Batch> {
 }
 
 /// Events by time and by when they came.
-type Model = BTreeMap<(i64, u64), Request>;
+pub(super) type Model = BTreeMap<(i64, u64), Request>;
 
 /// Everything that the table has agrees with the model, whichever way it is read.
-fn check(table: &EventTable, model: &Model) -> Result<()> {
+pub(super) fn check(table: &EventTable, model: &Model) -> Result<()> {
     let view = table.view()?;
     assert_eq!(view.len(), model.len() as u64);
     let read = |scan: &Scan| -> Result<Vec<Request>> {

@@ -1,6 +1,7 @@
 //! What a table has at one moment.
 
 use super::{
+    deleted::DeletedRows,
     fresh::{Fresh, FreshBatch},
     keys,
     places::PartPlace,
@@ -9,8 +10,11 @@ use super::{
     shape::Known,
     table::EventTable,
 };
-use crate::{Guard, Result};
-use annals_columns::{PartHead, PartView, Schema, Totals, Value};
+use crate::{
+    Guard, Result,
+    streams::meanwhile::{self, Moment},
+};
+use annals_columns::{PartHead, PartView, Query, RowSet, Schema, Totals, Value, ValueType};
 use std::{collections::HashSet, sync::Arc};
 
 /// What a table has at one moment: everything that was appended before it was [made](EventTable::view), in parts and
@@ -56,6 +60,7 @@ pub struct TableView<'t> {
 struct Opened<'t> {
     bytes: Guard<'t>,
     head: Arc<PartHead>,
+    deleted: Option<Arc<DeletedRows>>,
 }
 
 impl<'t> TableView<'t> {
@@ -70,25 +75,41 @@ impl<'t> TableView<'t> {
 
     /// What there is of what is known; `None` if that is out of date.
     fn as_known(table: &'t EventTable, known: &Known) -> Result<Option<Self>> {
+        meanwhile::run(Moment::TableKnown);
         let mut parts = Vec::with_capacity(known.parts.len());
         let mut replaced = HashSet::new();
+        let mut missed_parts = Vec::new();
         for place in known.parts.iter() {
-            if let Some(opened) = Self::open(table, place)? {
-                replaced.extend(place.replaces.iter().copied());
-                parts.push(opened);
+            match Self::open(table, place)? {
+                Some(opened) => {
+                    replaced.extend(place.replaces.iter().copied());
+                    parts.push(opened);
+                }
+                None => missed_parts.push(place),
             }
         }
+        meanwhile::run(Moment::PartsLookedUp);
         let mut fresh = Vec::with_capacity(known.fresh.len());
+        let mut has_missed = !missed_parts.is_empty();
         for one in known.fresh.iter().filter(|one| !replaced.contains(&one.number)) {
-            match Self::read(table, &known.schema, one)? {
+            match table.read_fresh(known, one)? {
                 Some(batch) => fresh.push(batch),
-                // It may have become a part since. Who only reads knows of none that are not committed, so there
-                // it has.
-                None if table.is_read_only() || table.generation() != Some(known.generation) => {
+                None => has_missed = true,
+            }
+        }
+        // What was missed is not committed yet, or gone, or became something else. In the last case that is there now.
+        // Who only reads knows of nothing that was not committed.
+        if has_missed {
+            if table.is_read_only() {
+                return Ok(None);
+            }
+            for place in missed_parts {
+                if Self::open(table, place)?.is_some() {
                     return Ok(None);
                 }
-                // It is not committed yet.
-                None => {}
+            }
+            if table.generation() != Some(known.generation) {
+                return Ok(None);
             }
         }
         let schema = Arc::clone(&known.schema);
@@ -99,21 +120,7 @@ impl<'t> TableView<'t> {
     fn open(table: &'t EventTable, place: &PartPlace) -> Result<Option<Opened<'t>>> {
         let Some(hit) = table.space().hit(&keys::part(place.number))? else { return Ok(None) };
         let head = place.head(table.database_id(), &hit)?;
-        Ok(Some(Opened { bytes: hit.into_value(), head }))
-    }
-
-    /// A fresh batch, if it is committed and no part has it yet.
-    fn read(
-        table: &EventTable,
-        schema: &Arc<Schema>,
-        one: &Fresh,
-    ) -> Result<Option<Arc<FreshBatch>>> {
-        if let Some(known) = one.known() {
-            return Ok(Some(Arc::clone(known)));
-        }
-        let Some(hit) = table.space().hit(&keys::fresh(one.number))? else { return Ok(None) };
-        let (at, len) = hit.record.value;
-        one.read(schema, hit.guard.bytes(at, len), hit.record.seq).map(Some)
+        Ok(Some(Opened { bytes: hit.into_value(), head, deleted: place.deleted.clone() }))
     }
 
     /// The schema of the events.
@@ -125,7 +132,10 @@ impl<'t> TableView<'t> {
     /// How many events there are.
     #[must_use]
     pub fn len(&self) -> u64 {
-        let parts: usize = self.parts().map(|part| part.rows_count()).sum();
+        let live = |(part, deleted): (PartView<'_>, Option<RowSet<'_>>)| {
+            part.rows_count().saturating_sub(deleted.map_or(0, |deleted| deleted.len()))
+        };
+        let parts: usize = self.parts_with_deleted().map(live).sum();
         let fresh: usize = self.fresh.iter().map(|batch| batch.len()).sum();
         (parts + fresh) as u64
     }
@@ -133,7 +143,7 @@ impl<'t> TableView<'t> {
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.parts.is_empty() && self.fresh.is_empty()
+        self.len() == 0
     }
 
     /// How many parts there are.
@@ -146,6 +156,14 @@ impl<'t> TableView<'t> {
     pub(super) fn parts(&self) -> impl ExactSizeIterator<Item = PartView<'_>> {
         // The head was read from these bytes.
         self.parts.iter().map(|part| part.head.view(&part.bytes).expect("of the head's length"))
+    }
+
+    /// The parts, and which of their rows were deleted.
+    pub(super) fn parts_with_deleted(
+        &self,
+    ) -> impl ExactSizeIterator<Item = (PartView<'_>, Option<RowSet<'_>>)> {
+        let deleted = self.parts.iter().map(|part| part.deleted.as_ref());
+        self.parts().zip(deleted).map(|(part, deleted)| (part, deleted.map(|rows| rows.set())))
     }
 
     /// The newest events, the newest first; of the same time the one that came last.
@@ -172,7 +190,7 @@ impl<'t> TableView<'t> {
         // What is fresh came after what is in parts.
         let fresh = self.fresh.iter().enumerate().filter_map(|(at, batch)| {
             let row = batch.find_id(id)?;
-            Some((batch.first_arrival + u64::from(row), at, row))
+            Some((batch.arrival(row), at, row))
         });
         if let Some((_, at, row)) = fresh.max() {
             return Ok(Some(FoundRows::of_fresh(self, at, row)));
@@ -181,8 +199,9 @@ impl<'t> TableView<'t> {
         if self.schema.event_id().is_none() {
             return Ok(None);
         }
-        for part in self.parts() {
-            let Some(row) = part.find_id(id)? else { continue };
+        for (part, deleted) in self.parts_with_deleted() {
+            let is_there = |row| !deleted.is_some_and(|deleted| deleted.contains(row));
+            let Some(row) = part.find_id_if(id, is_there)? else { continue };
             let arrival = part.arrival(row)?;
             if newest.as_ref().is_none_or(|(latest, ..)| *latest < arrival) {
                 newest = Some((arrival, part, row));
@@ -202,8 +221,12 @@ impl<'t> TableView<'t> {
         if field >= count {
             return Err(annals_columns::Error::NoField { index: field, count }.into());
         }
-        for part in self.parts() {
-            let Some(totals) = part.totals(field)? else { return Ok(None) };
+        for (part, deleted) in self.parts_with_deleted() {
+            let totals = match deleted {
+                Some(deleted) => self.totals_without(part, deleted, field)?,
+                None => part.totals(field)?,
+            };
+            let Some(totals) = totals else { return Ok(None) };
             all.count += totals.count;
             all.sum += totals.sum;
             all.float_sum += totals.float_sum;
@@ -220,7 +243,38 @@ impl<'t> TableView<'t> {
                 all.count += 1;
             }
         }
-        let is_text = self.schema.fields()[field].value_type() == annals_columns::ValueType::Text;
+        let is_text = self.schema.fields()[field].value_type() == ValueType::Text;
         Ok((!is_text).then_some(all))
+    }
+    /// What the numbers of a field of a part come to, without some rows.
+    fn totals_without(
+        &self,
+        part: PartView<'_>,
+        deleted: RowSet<'_>,
+        field: usize,
+    ) -> Result<Option<Totals>> {
+        if self.schema.fields()[field].value_type() == ValueType::Text {
+            return Ok(None);
+        }
+        let mut answer = Query::new(Arc::clone(&self.schema)).measure(field).answer()?;
+        answer.add(part, Some(deleted))?;
+        let all = answer.groups();
+        let measured = all.first().and_then(|group| group.measured.first());
+        Ok(measured.map(|measured| {
+            let (count, sum, float_sum) = (measured.count, measured.sum, measured.float_sum);
+            Totals { count, sum, float_sum }
+        }))
+    }
+}
+
+impl EventTable {
+    /// A fresh batch, if it is committed and no part has it yet.
+    pub(super) fn read_fresh(&self, known: &Known, one: &Fresh) -> Result<Option<Arc<FreshBatch>>> {
+        if let Some(known) = one.known() {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let Some(hit) = self.space().hit(&keys::fresh(one.number))? else { return Ok(None) };
+        let (at, len) = hit.record.value;
+        one.read(&known.schema, hit.guard.bytes(at, len), hit.record.seq).map(Some)
     }
 }

@@ -1,0 +1,210 @@
+//! Deleting events by their ids.
+//!
+//! A part never changes, and neither does a batch: which of their rows were deleted is a record beside them, and what
+//! reads them leaves those rows out. Who makes a part of them leaves the rows out for good. Both are done under one
+//! lock of the table, so that no row is deleted from what is becoming something else.
+
+use super::{deleted::DeletedRows, keys, places::PartPlace, table::EventTable};
+use crate::{Result, WriteBatch};
+use parking_lot::MutexGuard;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+/// Events that a batch of writes will delete.
+#[derive(Debug)]
+pub(crate) struct Deletion {
+    table: EventTable,
+    ids: BTreeSet<String>,
+}
+
+/// The rows of the events that are to be deleted, while no other one may delete or move them.
+#[derive(Debug)]
+pub(crate) struct Deleting<'d> {
+    table: &'d EventTable,
+    fresh: HashMap<u64, Arc<DeletedRows>>,
+    parts: HashMap<u64, Arc<DeletedRows>>,
+    events_count: u64,
+    _flushing: MutexGuard<'d, ()>,
+}
+
+impl Deletion {
+    /// Adds what another one will delete to the one of the same table, in the order in which tables are locked.
+    pub(crate) fn add_to(self, all: &mut Vec<Self>) {
+        let id = self.table.keyspace_id();
+        match all.binary_search_by_key(&id, |other| other.table.keyspace_id()) {
+            Ok(at) => all[at].ids.extend(self.ids),
+            Err(at) => all.insert(at, self),
+        }
+    }
+
+    /// Looks for the rows.
+    pub(crate) fn begin(&self) -> Result<Deleting<'_>> {
+        let flushing = self.table.shape().flushing.lock();
+        let known = self.table.known()?;
+        let (mut fresh, mut parts) = (HashMap::new(), HashMap::new());
+        let mut events_count = 0;
+        let mut with = |before: &Option<Arc<DeletedRows>>, rows: Vec<u32>| {
+            let now = DeletedRows::with(before.as_deref(), rows);
+            let count = before.as_ref().map_or(0, |before| before.set().len());
+            events_count += (now.set().len() - count) as u64;
+            Arc::new(now)
+        };
+        for place in known.parts.iter() {
+            let rows = self.rows_of_part(place)?;
+            if !rows.is_empty() {
+                parts.insert(place.number, with(&place.deleted, rows));
+            }
+        }
+        for one in &known.fresh {
+            let Some(batch) = self.table.read_fresh(&known, one)? else { continue };
+            let rows: Vec<u32> = self.ids.iter().flat_map(|id| batch.rows_of_id(id)).collect();
+            if !rows.is_empty() {
+                fresh.insert(one.number, with(&one.deleted, rows));
+            }
+        }
+        Ok(Deleting { table: &self.table, fresh, parts, events_count, _flushing: flushing })
+    }
+
+    fn rows_of_part(&self, place: &PartPlace) -> Result<Vec<u32>> {
+        let Some(hit) = self.table.space().hit(&keys::part(place.number))? else {
+            return Ok(Vec::new());
+        };
+        let head = place.head(self.table.database_id(), &hit)?;
+        let bytes = hit.into_value();
+        let mut rows = Vec::new();
+        let Some(part) = head.view(&bytes) else { return Ok(rows) };
+        let deleted = place.deleted.as_ref().map(|deleted| deleted.set());
+        for id in &self.ids {
+            part.find_id_if(id, |row| {
+                if !deleted.is_some_and(|deleted| deleted.contains(row)) {
+                    rows.push(row);
+                }
+                false
+            })?;
+        }
+        Ok(rows)
+    }
+}
+
+impl Deleting<'_> {
+    /// How many events there are.
+    pub(crate) fn events_count(&self) -> u64 {
+        self.events_count
+    }
+
+    /// Adds what has to be written.
+    pub(crate) fn write(&self, commit: &mut WriteBatch) -> Result<()> {
+        for (number, rows) in &self.parts {
+            commit.insert(self.table.space(), keys::deleted(*number), rows.bytes())?;
+        }
+        for (number, rows) in &self.fresh {
+            commit.insert(self.table.space(), keys::deleted_fresh(*number), rows.bytes())?;
+        }
+        Ok(())
+    }
+
+    /// It is written.
+    pub(crate) fn done(self) {
+        self.table.shape().change(|known| known.delete(&self.fresh, &self.parts));
+    }
+
+    /// Writing failed. If that was while it waited for durability, it is there all the same.
+    pub(crate) fn failed(self) {
+        let space = self.table.space();
+        let is_there = |key: [u8; keys::NUMBERED_BYTES], rows: &DeletedRows| {
+            space.get(key).is_ok_and(|found| found.as_deref() == Some(rows.bytes()))
+        };
+        let any = self.parts.iter().map(|(number, rows)| (keys::deleted(*number), rows));
+        let fresh = self.fresh.iter().map(|(number, rows)| (keys::deleted_fresh(*number), rows));
+        if any.chain(fresh).next().is_some_and(|(key, rows)| is_there(key, rows)) {
+            self.done();
+        }
+    }
+}
+
+impl EventTable {
+    /// Deletes the events with these ids, all that there are of each, and says how many there were. They are in no
+    /// answer any more when this returns; who has a [view](Self::view) from before goes on to have them. Their space is
+    /// given back when the part they are in is merged with others or dropped.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::Database;
+    /// use annals_columns::Schema;
+    ///
+    /// #[derive(Schema)]
+    /// #[schema(schema_id = 1, crate = annals_columns)]
+    /// struct Request {
+    ///     #[ts]
+    ///     at: i64,
+    ///     #[id]
+    ///     id: String,
+    /// }
+    ///
+    /// let db = Database::open_in_memory()?;
+    /// let requests = db.table_of::<Request>("requests")?;
+    /// requests.append(&Request::event().at(10).id("a"))?;
+    /// requests.append(&Request::event().at(20).id("b"))?;
+    /// assert_eq!(requests.delete_events(["a", "nobody"])?, 1);
+    /// assert_eq!(requests.view()?.len(), 1);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NoIds`](crate::Error::NoIds) if events have no id; those of writing, and nothing was deleted then, unless it was waiting for
+    /// durability that failed.
+    pub fn delete_events<I: AsRef<str>>(&self, ids: impl IntoIterator<Item = I>) -> Result<u64> {
+        let mut batch = self.batch_of_commit();
+        batch.delete_events(self, ids)?;
+        Ok(batch.commit_deleting(|| Ok(true))?.1)
+    }
+}
+
+impl WriteBatch {
+    /// Will delete the events with these ids from a table: those that are there when the batch is committed. Events
+    /// that this batch appends itself stay.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::Database;
+    /// use annals_columns::Schema;
+    ///
+    /// #[derive(Schema)]
+    /// #[schema(schema_id = 1, crate = annals_columns)]
+    /// struct Request {
+    ///     #[ts]
+    ///     at: i64,
+    ///     #[id]
+    ///     id: String,
+    /// }
+    ///
+    /// let db = Database::open_in_memory()?;
+    /// let (requests, log) = (db.table_of::<Request>("requests")?, db.keyspace("deleted")?);
+    /// requests.append(&Request::event().at(10).id("a"))?;
+    /// let mut batch = db.batch();
+    /// batch.delete_events(&requests, ["a"])?;
+    /// batch.insert(&log, "a", "on request")?;
+    /// batch.commit()?;
+    /// assert!(requests.view()?.is_empty());
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NoIds`](crate::Error::NoIds) if events have no id, [`Error::ForeignKeyspace`](crate::Error::ForeignKeyspace) if the table belongs to another
+    /// database. What there is to write is known when it is committed: that fails if it is too much for one commit.
+    pub fn delete_events<I: AsRef<str>>(
+        &mut self,
+        table: &EventTable,
+        ids: impl IntoIterator<Item = I>,
+    ) -> Result<()> {
+        self.check_own(table.space())?;
+        if table.schema()?.event_id().is_none() {
+            return Err(crate::Error::NoIds { name: table.name().to_owned() });
+        }
+        let ids = ids.into_iter().map(|id| id.as_ref().to_owned()).collect();
+        self.delete(Deletion { table: table.clone(), ids });
+        Ok(())
+    }
+}
