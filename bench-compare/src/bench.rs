@@ -17,6 +17,8 @@ use crate::machine::Machine;
 use crate::report;
 use crate::results::Results;
 use crate::row::{ROWS, Row};
+use crate::table_engine::TableEngine;
+use crate::table_engines::{self, TableEngineJob};
 use crate::{Result, packages};
 
 /// Records of a full load.
@@ -24,15 +26,44 @@ const KEYS: u64 = 1_000_000;
 /// Overwrites of a full churn.
 const CHURN: u64 = 10_000_000;
 
+/// Which kind of stores runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Stores {
+    /// Key-value engines, all of them.
+    #[default]
+    KeyValue,
+    /// Those among them that are ordered.
+    Ordered,
+    /// Event stores.
+    Events,
+    /// Stores for wide events.
+    Tables,
+}
+
+impl Stores {
+    /// Whether an engine of that kind runs.
+    pub(crate) const fn include(self, kind: Kind) -> bool {
+        match self {
+            Self::KeyValue => !matches!(kind, Kind::Events | Kind::Tables),
+            Self::Ordered => kind.is_ordered(),
+            Self::Events => matches!(kind, Kind::Events),
+            Self::Tables => matches!(kind, Kind::Tables),
+        }
+    }
+
+    /// Whether it is some of all engines by their kind: a page then names those that it lacks.
+    pub(crate) const fn is_a_kind(self) -> bool {
+        !matches!(self, Self::KeyValue)
+    }
+}
+
 /// What is to be measured.
 #[derive(Debug)]
 pub(crate) struct Plan {
     /// The engines; all when not given.
     pub(crate) engines: Option<Vec<String>>,
-    /// Whether only ordered engines run.
-    pub(crate) ordered: bool,
-    /// Whether event stores run, and no key-value engines.
-    pub(crate) events: bool,
+    /// Which kind of stores runs.
+    pub(crate) stores: Stores,
     /// Beginnings of names of rows or groups; all when not given.
     pub(crate) rows: Option<Vec<String>>,
     /// Records of the load.
@@ -53,8 +84,7 @@ impl Default for Plan {
     fn default() -> Self {
         Self {
             engines: None,
-            ordered: false,
-            events: false,
+            stores: Stores::default(),
             rows: None,
             keys: KEYS,
             churn: CHURN,
@@ -81,17 +111,10 @@ impl Plan {
         if !ROWS.iter().any(|row| self.wants(row)) {
             return Err("--rows names no row: see `list`".into());
         }
-        if self.ordered && self.events {
-            return Err("event stores have no ordered keys: --ordered or --events".into());
-        }
         for name in self.engines.iter().flatten() {
-            let engine = describe(name)?;
-            if self.events != (engine.kind == Kind::Events) {
-                let how = if self.events { "without" } else { "with" };
-                return Err(format!("{name} runs {how} --events").into());
-            }
-            if self.ordered && !engine.kind.is_ordered() {
-                return Err(format!("{name} has no order: without --ordered it runs").into());
+            if !self.stores.include(describe(name)?.kind) {
+                let stores = "none of --ordered, --events and --tables, or another of them";
+                return Err(format!("{name} is of another kind: it runs with {stores}").into());
             }
         }
         Ok(())
@@ -99,7 +122,11 @@ impl Plan {
 
     /// The groups of the kind of engines that run.
     fn groups(&self) -> &'static [Group] {
-        if self.events { Group::EVENTS } else { Group::RECORDS }
+        match self.stores {
+            Stores::KeyValue | Stores::Ordered => Group::RECORDS,
+            Stores::Events => Group::EVENTS,
+            Stores::Tables => Group::TABLES,
+        }
     }
 
     /// Whether the row is asked for: those of a long group only by name.
@@ -120,11 +147,15 @@ impl Plan {
             let named = |rows: &Vec<String>| rows.iter().all(|row| row == Group::Churn.name());
             self.rows.as_ref().is_some_and(named) && self.churn == CHURN
         };
-        match (self.ordered, self.keys == KEYS) {
-            (false, true) if self.events && self.rows.is_none() => "-events",
-            (false, true) if self.rows.is_none() && self.engines.is_none() => "",
-            (true, true) if self.rows.is_none() => "-ordered",
-            (true, true) if churn() => "-churn",
+        if self.keys != KEYS {
+            return PARTIAL;
+        }
+        match (self.stores, self.rows.is_none()) {
+            (Stores::KeyValue, true) if self.engines.is_none() => "",
+            (Stores::Ordered, true) => "-ordered",
+            (Stores::Ordered, false) if churn() => "-churn",
+            (Stores::Events, true) => "-events",
+            (Stores::Tables, true) => "-tables",
             _ => PARTIAL,
         }
     }
@@ -136,14 +167,18 @@ impl Plan {
 
     /// The names of all engines of the kind that runs.
     pub(crate) fn names(&self) -> &'static [&'static str] {
-        if self.events { event_engines::NAMES } else { engines::NAMES }
+        match self.stores {
+            Stores::KeyValue | Stores::Ordered => engines::NAMES,
+            Stores::Events => event_engines::NAMES,
+            Stores::Tables => table_engines::NAMES,
+        }
     }
 
     fn engines(&self) -> Result<Vec<Description>> {
         let all = || self.names().iter().map(|name| (*name).to_owned()).collect();
         let names = self.engines.clone().unwrap_or_else(all);
         let mut engines = names.iter().map(|name| describe(name)).collect::<Result<Vec<_>>>()?;
-        engines.retain(|engine| !self.ordered || engine.kind.is_ordered());
+        engines.retain(|engine| self.stores.include(engine.kind));
         Ok(engines)
     }
 }
@@ -175,8 +210,9 @@ pub(crate) struct Description {
 pub(crate) fn describe(name: &str) -> Result<Description> {
     engines::with_engine(name, Describe)
         .or_else(|_| event_engines::with_engine(name, Describe))
+        .or_else(|_| table_engines::with_engine(name, Describe))
         .map_err(|_| {
-            let names = [engines::NAMES, event_engines::NAMES].concat();
+            let names = [engines::NAMES, event_engines::NAMES, table_engines::NAMES].concat();
             format!("no engine `{name}` in this build: there are {}", names.join(", ")).into()
         })
 }
@@ -217,9 +253,29 @@ impl EventEngineJob for Describe {
     }
 }
 
+impl TableEngineJob for Describe {
+    type Output = Description;
+
+    fn run<E: TableEngine>(self) -> Description {
+        Description {
+            name: E::NAME,
+            kind: Kind::Tables,
+            version: version(E::PACKAGE, E::library()),
+            buffered: E::BUFFERED,
+            sync: E::SYNC,
+            settings: E::SETTINGS,
+            sync_reaches_device: true,
+            groups: E::GROUPS,
+        }
+    }
+}
+
 fn version(package: &str, library: Option<String>) -> String {
-    let version = packages::version(package);
-    library.map_or_else(|| version.clone(), |library| format!("{version} over {library}"))
+    match library {
+        Some(library) if package.is_empty() => library,
+        Some(library) => format!("{} over {library}", packages::version(package)),
+        None => packages::version(package),
+    }
 }
 
 /// Measures what `plan` asks for and writes the page.
@@ -271,42 +327,44 @@ fn repeat(plan: &Plan, engine: &str, group: Group, results: &mut Results) {
 mod tests {
     use super::*;
 
-    fn plan(ordered: bool, rows: Option<&str>) -> Plan {
-        Plan { ordered, rows: rows.map(|row| vec![row.to_owned()]), ..Plan::default() }
+    fn plan(stores: Stores, rows: Option<&str>) -> Plan {
+        Plan { stores, rows: rows.map(|row| vec![row.to_owned()]), ..Plan::default() }
     }
 
     #[test]
     fn pages_are_named_for_what_is_on_them() {
-        assert_eq!(plan(false, None).suffix(), "");
-        assert_eq!(plan(true, None).suffix(), "-ordered");
-        assert_eq!(plan(true, Some("churn")).suffix(), "-churn");
-        assert_eq!(Plan { churn: 7, ..plan(true, Some("churn")) }.suffix(), PARTIAL);
-        assert_eq!(plan(true, Some("scan")).suffix(), PARTIAL);
-        assert_eq!(Plan { keys: 2_000, ..plan(true, None) }.suffix(), PARTIAL);
-        let events = Plan { events: true, ..plan(false, None) };
+        assert_eq!(plan(Stores::KeyValue, None).suffix(), "");
+        assert_eq!(plan(Stores::Ordered, None).suffix(), "-ordered");
+        assert_eq!(plan(Stores::Ordered, Some("churn")).suffix(), "-churn");
+        assert_eq!(Plan { churn: 7, ..plan(Stores::Ordered, Some("churn")) }.suffix(), PARTIAL);
+        assert_eq!(plan(Stores::Ordered, Some("scan")).suffix(), PARTIAL);
+        assert_eq!(Plan { keys: 2_000, ..plan(Stores::Ordered, None) }.suffix(), PARTIAL);
+        let events = plan(Stores::Events, None);
         assert_eq!(events.suffix(), "-events");
+        assert_eq!(plan(Stores::Tables, None).suffix(), "-tables");
+        assert_eq!(plan(Stores::Tables, Some("tables.id")).suffix(), PARTIAL);
         assert_eq!(Plan { keys: 2_000, ..events }.suffix(), PARTIAL);
-        let some = Plan { engines: Some(vec!["fjall".to_owned()]), ..plan(false, None) };
+        let some = Plan { engines: Some(vec!["fjall".to_owned()]), ..plan(Stores::KeyValue, None) };
         assert_eq!(some.suffix(), PARTIAL);
     }
 
     #[test]
     fn long_rows_run_when_they_are_named() {
         let churn = Row::by_id("churn.write").expect("a row");
-        assert!(!plan(true, None).wants(churn));
-        assert!(plan(true, Some("churn")).wants(churn));
+        assert!(!plan(Stores::Ordered, None).wants(churn));
+        assert!(plan(Stores::Ordered, Some("churn")).wants(churn));
     }
 
     #[test]
     fn event_stores_run_apart_from_key_value_engines() {
-        let (keys, events) = (plan(false, None), Plan { events: true, ..plan(false, None) });
+        let (keys, events) = (plan(Stores::KeyValue, None), plan(Stores::Events, None));
         for (row, wanted) in [("insert.batch", [true, false]), ("events.batch", [false, true])] {
             let row = Row::by_id(row).expect("a row");
             assert_eq!([keys.wants(row), events.wants(row)], wanted);
         }
         let kill = Row::by_id("kill").expect("a row");
         assert!(keys.wants(kill) && events.wants(kill));
-        let both = Plan { ordered: true, ..events };
-        assert!(both.check().is_err());
+        assert!(Stores::Events.include(Kind::Events) && !Stores::Events.include(Kind::Tables));
+        assert!(!Stores::KeyValue.include(Kind::Tables) && !Stores::Tables.include(Kind::Hash));
     }
 }

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::emit::emit;
 use crate::engine::Engine;
 use crate::engines::{self, EngineJob};
 use crate::event_engine::EventEngine;
 use crate::event_engines::{self, EventEngineJob};
-use crate::{Result, event_steps, limits, memory, steps};
+use crate::table_engine::TableEngine;
+use crate::table_engines::{self, TableEngineJob};
+use crate::{Result, event_steps, limits, memory, steps, table_steps};
 
 /// The name under which the hand-written loops run.
 pub(crate) const LIMIT: &str = "limit";
@@ -75,12 +76,12 @@ pub(crate) fn main(args: impl Iterator<Item = String>) -> Result<()> {
         let done = match engines::with_engine(&engine, Work(task)) {
             Ok(done) => done,
             Err(work) => event_engines::with_engine(&engine, work)
+                .or_else(|work| table_engines::with_engine(&engine, work))
                 .map_err(|_| format!("no engine `{engine}` in this build"))?,
         };
         done?;
     }
-    emit("peak", memory::peak_bytes()? as f64)?;
-    emit("anonymous", memory::anonymous_bytes()? as f64)
+    memory::tell()
 }
 
 struct Work(Task);
@@ -98,5 +99,13 @@ impl EventEngineJob for Work {
 
     fn run<E: EventEngine>(self) -> Result<()> {
         event_steps::run::<E>(&self.0)
+    }
+}
+
+impl TableEngineJob for Work {
+    type Output = Result<()>;
+
+    fn run<E: TableEngine>(self) -> Result<()> {
+        table_steps::run::<E>(&self.0)
     }
 }

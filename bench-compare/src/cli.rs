@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::bench::{self, Plan};
+use crate::bench::{self, Plan, Stores};
 use crate::row::ROWS;
-use crate::{Result, child, engines, event_engines};
+use crate::{Result, child, engines, event_engines, table_engines};
 
 const HELP: &str = "\
 Usage: bench-compare run [OPTIONS]   measure, and write a page with plots into results/
@@ -15,6 +15,7 @@ Options of run:
   --engines A,B   only these engines (default: all of this build)
   --ordered       only ordered engines; the page's name ends in `-ordered`
   --events        event stores in place of key-value engines; the page's name ends in `-events`
+  --tables        stores for wide events in their place; the page's name ends in `-tables`
   --rows A,B      only rows whose name, or group's name, begins so (default: all but
                   `churn`, which takes long)
   --keys N        records of the load (default: 1000000)
@@ -25,8 +26,7 @@ Options of run:
   --dir DIR       folder on the disk to measure (default: the folder for temporary files)
 
 A run that leaves out engines or rows, or has other than the default number of keys, is written
-to a page whose name ends in `-partial`. A run of ordered engines or of event stores names
-those that it left out; `--ordered --rows churn` is written to a page whose name ends in `-churn`.";
+to a page whose name ends in `-partial`. A run of one kind of stores names those that it left out; `--ordered --rows churn` is written to a page whose name ends in `-churn`.";
 
 /// Does what the arguments say.
 pub(crate) fn run(args: Vec<String>) -> Result<()> {
@@ -49,6 +49,7 @@ pub(crate) fn run(args: Vec<String>) -> Result<()> {
 fn list() {
     println!("engines: {}", engines::NAMES.join(" "));
     println!("event stores, with --events: {}", event_engines::NAMES.join(" "));
+    println!("stores for wide events, with --tables: {}", table_engines::NAMES.join(" "));
     println!("rows:");
     for row in ROWS {
         println!("  {:24} {:18} {}", row.id, row.group.name(), row.title);
@@ -61,8 +62,9 @@ fn plan(mut args: impl Iterator<Item = String>) -> Result<Plan> {
         let mut value = || args.next().ok_or_else(|| format!("`{option}` needs a value"));
         match option.as_str() {
             "--engines" => plan.engines = Some(names(&value()?)),
-            "--ordered" => plan.ordered = true,
-            "--events" => plan.events = true,
+            "--ordered" => choose(&mut plan, Stores::Ordered)?,
+            "--events" => choose(&mut plan, Stores::Events)?,
+            "--tables" => choose(&mut plan, Stores::Tables)?,
             "--rows" => plan.rows = Some(names(&value()?)),
             "--keys" => plan.keys = value()?.replace('_', "").parse()?,
             "--churn" => plan.churn = value()?.replace('_', "").parse()?,
@@ -75,6 +77,14 @@ fn plan(mut args: impl Iterator<Item = String>) -> Result<Plan> {
     }
     plan.check()?;
     Ok(plan)
+}
+
+fn choose(plan: &mut Plan, stores: Stores) -> Result<()> {
+    if plan.stores.is_a_kind() {
+        return Err("only one of --ordered, --events and --tables".into());
+    }
+    plan.stores = stores;
+    Ok(())
 }
 
 fn names(list: &str) -> Vec<String> {

@@ -31,6 +31,8 @@ pub(crate) enum Kind {
     MergeTree,
     /// Events in streams: no key-value engine.
     Events,
+    /// Wide events in tables: no key-value engine.
+    Tables,
 }
 
 impl Kind {

@@ -49,6 +49,12 @@ pub(crate) enum Group {
     EventsStreams,
     /// A subscription.
     EventsLive,
+    /// Batches of wide events.
+    TablesAppend,
+    /// The same, durable.
+    TablesAppendSync,
+    /// Questions about wide events; disk afterwards.
+    TablesAsk,
 }
 
 impl Group {
@@ -75,6 +81,9 @@ impl Group {
         Self::EventsMixed,
         Self::EventsStreams,
         Self::EventsLive,
+        Self::TablesAppend,
+        Self::TablesAppendSync,
+        Self::TablesAsk,
         Self::Kill,
         Self::Churn,
     ];
@@ -110,6 +119,10 @@ impl Group {
         Self::EventsLive,
         Self::Kill,
     ];
+
+    /// The groups of stores for wide events.
+    pub(crate) const TABLES: &'static [Self] =
+        &[Self::TablesAppend, Self::TablesAppendSync, Self::TablesAsk];
 
     /// The groups that an engine without an order takes part in.
     #[allow(dead_code, reason = "a build may have no such engine")]
@@ -157,6 +170,9 @@ impl Group {
             Self::EventsMixed => "events-mixed",
             Self::EventsStreams => "events-streams",
             Self::EventsLive => "events-live",
+            Self::TablesAppend => "tables-append",
+            Self::TablesAppendSync => "tables-append-sync",
+            Self::TablesAsk => "tables-ask",
         }
     }
 }
@@ -168,10 +184,18 @@ mod tests {
     #[test]
     fn every_group_is_of_one_kind_of_engines_or_of_both() {
         for group in Group::ALL {
-            let kinds = [Group::RECORDS, Group::EVENTS].map(|groups| groups.contains(group));
-            let is_events = group.name().starts_with("events-");
-            assert_eq!(kinds, [!is_events, is_events || *group == Group::Kill], "{group:?}");
+            let kinds = [Group::RECORDS, Group::EVENTS, Group::TABLES];
+            let kinds = kinds.map(|groups| groups.contains(group));
+            let [is_events, is_tables] =
+                ["events-", "tables-"].map(|of| group.name().starts_with(of));
+            let is_of_both = *group == Group::Kill;
+            assert_eq!(
+                kinds,
+                [!is_events && !is_tables, is_events || is_of_both, is_tables],
+                "{group:?}"
+            );
         }
-        assert_eq!(Group::ALL.len() + 1, Group::RECORDS.len() + Group::EVENTS.len());
+        let all = Group::RECORDS.len() + Group::EVENTS.len() + Group::TABLES.len();
+        assert_eq!(Group::ALL.len() + 1, all);
     }
 }

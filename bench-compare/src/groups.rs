@@ -52,16 +52,21 @@ pub(crate) fn run(plan: &Plan, engine: &str, group: Group, results: &mut Results
             }
         }
         _ => {
+            if group == Group::TablesAsk && engine != crate::child::LIMIT {
+                finish(&Task { step: "tables-load".to_owned(), ..task.clone() })?;
+            }
             keep(engine, group, &finish(&task)?, results);
             let row = match group {
                 Group::Batch => Some("disk"),
                 Group::Scan => Some("disk.compacted"),
                 Group::EventsBatch => Some("events.disk"),
+                Group::TablesAsk => Some("tables.disk"),
                 _ => None,
             };
             if let Some(row) = row.filter(|_| engine != crate::child::LIMIT) {
                 let bytes = disk_use::allocated_bytes(scratch.path())? as f64;
-                let each = if group == Group::EventsBatch { plan.keys as f64 } else { 1.0 };
+                let is_each = matches!(group, Group::EventsBatch | Group::TablesAsk);
+                let each = if is_each { plan.keys as f64 } else { 1.0 };
                 results.add(engine, row, bytes / each);
             }
         }

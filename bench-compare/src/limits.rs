@@ -7,6 +7,7 @@ pub(crate) mod mapped;
 mod sorted;
 mod stream;
 mod table;
+mod tables;
 mod write_call;
 
 #[cfg(test)]
@@ -36,6 +37,9 @@ pub(crate) fn run(task: &Task) -> Result<()> {
         "events-read" => events::read(task),
         "events-mixed" => events::mixed(task),
         "events-live" => events::live(task),
+        "tables-append" => tables::append(task),
+        "tables-append-sync" => tables::append_sync(task),
+        "tables-ask" => tables::ask(task),
         other => Err(format!("no limit is known for `{other}`").into()),
     }
 }

@@ -2,12 +2,12 @@
 //!
 //! The same binary plays both parts. As the parent ([`bench`]) it starts itself once for each
 //! engine and group of rows, in a fresh folder, and gathers what the children print. As a child
-//! ([`steps`], [`event_steps`], [`limits`]) it does one piece of work, checks what it reads, and prints
-//! figures.
+//! ([`steps`], [`event_steps`], [`table_steps`], [`limits`]) it does one piece of work, checks what it
+//! reads, and prints figures.
 //! [`report`] turns the figures into a page and its plots.
 
 #![cfg_attr(
-    not(all(feature = "annals", feature = "sqlite", feature = "varvedb")),
+    not(all(feature = "annals", feature = "duckdb", feature = "sqlite", feature = "varvedb")),
     allow(dead_code, reason = "a build may have no engine that takes part in some workload")
 )]
 
@@ -32,11 +32,16 @@ mod limits;
 mod machine;
 mod memory;
 mod packages;
+mod question;
 mod report;
 mod results;
 mod row;
 mod steps;
+mod table_engine;
+mod table_engines;
+mod table_steps;
 mod timing;
+mod wide;
 
 use std::process::ExitCode;
 

@@ -6,11 +6,18 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::Result;
+use crate::emit::emit;
 
 /// The most memory the process ever had resident, in bytes: anonymous pages and touched pages of
 /// mapped files.
 pub(crate) fn peak_bytes() -> Result<u64> {
     field("VmHWM:")
+}
+
+/// Tells the memory of this process so far; of a child that tells it twice, the first time counts.
+pub(crate) fn tell() -> Result<()> {
+    emit("peak", peak_bytes()? as f64)?;
+    emit("anonymous", anonymous_bytes()? as f64)
 }
 
 /// Anonymous memory now, in bytes: without the pages of mapped files.

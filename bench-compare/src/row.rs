@@ -62,6 +62,10 @@ const EVENTS_FLUSHED: &str =
 const EVENT_WRITTEN: &str = "encode 80 bytes an event and `write` them, nothing else";
 const EVENT_CHANNEL: &str = "a number through a channel to a thread that waits in it";
 
+const WIDE_FLUSHED: &str = "copy the fields into rows of bytes, CRC-32C, `write` over written blocks and one \
+     `fdatasync` a batch";
+const COLUMNS: &str = "a loop of one thread over columns in memory";
+
 const SORTED: &str = "all records sorted in one buffer, found by halving, walked through";
 
 /// All rows, in the order of the table.
@@ -262,11 +266,54 @@ pub(crate) const ROWS: &[Row] = &[
         "the fields alone",
     )
     .unit(Unit::BytesPerKey),
+    table("tables.append", "append, 1,024 a commit, Sync", Group::TablesAppendSync, WIDE_FLUSHED)
+        .synced(),
+    table("tables.append.long", "append, 4,096 a commit, Sync", Group::TablesAppendSync, WIDE_FLUSHED)
+        .synced(),
+    table(
+        "tables.append.8",
+        "8 threads, each 1,024 a commit, Sync: a round",
+        Group::TablesAppendSync,
+        "the same by one thread after another, and one `fdatasync` for all",
+    )
+    .synced(),
+    table(
+        "tables.append.buffered",
+        "append, 1,024 a commit",
+        Group::TablesAppend,
+        "copy the fields into rows of bytes, CRC-32C and copy into a mapped file whose pages are there",
+    )
+    .buffered(),
+    ask("tables.sums", "count and sums of five columns, all", COLUMNS),
+    ask("tables.sums.user", "the same of one user", "the places of the user's events, and columns in memory"),
+    ask("tables.sums.time", "the same of a tenth of the time", "halving, and columns in memory"),
+    ask("tables.sums.both", "the same of one user in a tenth of the time", "both of these"),
+    ask("tables.newest.100", "the 100 newest, whole", "an array of events, their texts copied"),
+    ask("tables.newest.1000", "the 1,000 newest, whole", "the same"),
+    ask("tables.newest.user", "the 100 newest of one user, whole", "the same, by the places of the user's events"),
+    ask("tables.user.day", "count and cost by user and day", COLUMNS),
+    ask("tables.top", "the 10 models of the highest cost", COLUMNS),
+    ask("tables.quantiles", "p50 and p99 of latency by model, exact", "columns in memory, and selecting"),
+    ask("tables.sketch", "the same within one hundredth", ""),
+    ask("tables.id", "one event by its id, whole", "a hash table of ids in memory"),
+    ask("tables.failed", "status >= 500 by 5 minutes, counted", COLUMNS),
+    ask("tables.rollup.one", "rollup: one user, one day", "a hash table in memory"),
+    ask("tables.rollup.day", "rollup: all users of a day", "an array in memory"),
+    row("tables.disk", "disk an event, after load and close", Group::TablesAsk, "")
+        .unit(Unit::BytesPerKey),
     row("kill", "acknowledged records lost to kill -9", Group::Kill, "").unit(Unit::Lost),
 ];
 
 const fn row(id: &'static str, title: &'static str, group: Group, limit: &'static str) -> Row {
     Row { id, title, group, unit: Unit::OpsPerSecond, promise: None, limit }
+}
+
+const fn table(id: &'static str, title: &'static str, group: Group, limit: &'static str) -> Row {
+    row(id, title, group, limit).unit(Unit::Us)
+}
+
+const fn ask(id: &'static str, title: &'static str, limit: &'static str) -> Row {
+    table(id, title, Group::TablesAsk, limit)
 }
 
 const fn churn(id: &'static str, title: &'static str, unit: Unit) -> Row {

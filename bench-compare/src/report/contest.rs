@@ -1,7 +1,7 @@
 //! How figures compare: above one is better for Annals, whichever way the unit runs.
 
 use super::Report;
-use crate::bench::Description;
+use crate::bench::{Description, Stores};
 use crate::child::LIMIT;
 use crate::engine::Kind;
 use crate::row::{Row, Unit};
@@ -27,20 +27,25 @@ pub(super) const ORDERED: Contest =
 pub(super) const EVENTS: Contest =
     Contest { title: "Ratios", ours: "annals-events", ordered: false };
 
+/// Event tables against the others.
+pub(super) const TABLES: Contest =
+    Contest { title: "Ratios", ours: "annals-tables", ordered: false };
+
 /// Whether the engine is ours.
 pub(super) fn is_ours(engine: &str) -> bool {
-    [HASH.ours, ORDERED.ours, EVENTS.ours].contains(&engine)
+    [HASH.ours, ORDERED.ours, EVENTS.ours, TABLES.ours].contains(&engine)
 }
 
 /// The contests of a run: those whose engine of ours took part, or that of all.
 pub(super) fn contests(report: &Report<'_>) -> Vec<Contest> {
     let ran = |contest: &Contest| report.engines.iter().any(|engine| engine.name == contest.ours);
-    let mut contests: Vec<_> = [HASH, ORDERED, EVENTS].into_iter().filter(ran).collect();
+    let mut contests: Vec<_> = [HASH, ORDERED, EVENTS, TABLES].into_iter().filter(ran).collect();
     if contests.is_empty() {
-        contests.push(match (report.plan.ordered, report.plan.events) {
-            (_, true) => EVENTS,
-            (true, false) => ORDERED,
-            (false, false) => HASH,
+        contests.push(match report.plan.stores {
+            Stores::KeyValue => HASH,
+            Stores::Ordered => ORDERED,
+            Stores::Events => EVENTS,
+            Stores::Tables => TABLES,
         });
     }
     contests

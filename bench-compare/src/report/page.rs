@@ -5,13 +5,14 @@ use std::fmt::Write;
 use super::contest::{Contest, contests};
 use super::figure::{bytes, show, times};
 use super::{Report, figure};
-use crate::bench::describe;
+use crate::bench::{Stores, describe};
 use crate::child::LIMIT;
 use crate::data::{KEY_BYTES, LARGE_BYTES, VALUE_BYTES};
 use crate::event::FIELD_BYTES;
 use crate::group::Group;
 use crate::memory::WARM_BYTES;
 use crate::row::{Row, Unit};
+use crate::wide::DAYS;
 
 const NONE: &str = "–";
 const CHURNED: &str = "overwrites of `churn`";
@@ -70,7 +71,7 @@ fn head(page: &mut String, report: &Report<'_>) {
         .names()
         .iter()
         .filter_map(|name| describe(name).ok())
-        .filter(|engine| plan.events || plan.ordered && engine.kind.is_ordered())
+        .filter(|engine| plan.stores.is_a_kind() && plan.stores.include(engine.kind))
         .filter(|engine| !ran(engine.name))
         .map(|engine| engine.name)
         .collect();
@@ -88,10 +89,19 @@ fn head(page: &mut String, report: &Report<'_>) {
         ),
         (
             "records",
-            if plan.events {
-                format!("{} events, each two u64, a u32 and a text: {FIELD_BYTES} bytes", plan.keys)
-            } else {
-                format!("{} keys of {KEY_BYTES} bytes, values of {VALUE_BYTES}", plan.keys)
+            match plan.stores {
+                Stores::KeyValue | Stores::Ordered => {
+                    format!("{} keys of {KEY_BYTES} bytes, values of {VALUE_BYTES}", plan.keys)
+                }
+                Stores::Events => format!(
+                    "{} events, each two u64, a u32 and a text: {FIELD_BYTES} bytes",
+                    plan.keys
+                ),
+                Stores::Tables => format!(
+                    "{} wide events of {DAYS} days: a time, a cost, 4 counters, 2 latencies, a status, 6 \
+                     dimensions of 1,000, 200, 20, 6, 10 and 5 values, 2 labels, an id",
+                    plan.keys
+                ),
             },
         ),
         (LARGE, format!("{} KiB", LARGE_BYTES / 1024)),
@@ -222,7 +232,7 @@ fn memory(page: &mut String, report: &Report<'_>) {
         page,
         format_args!(
             "The most that was resident (mapped files included) / anonymous memory at the end.{}\n",
-            if report.plan.events {
+            if matches!(report.plan.stores, Stores::Events | Stores::Tables) {
                 String::new()
             } else {
                 format!(

@@ -88,6 +88,31 @@ pub(super) const PLOTS: &[Plot] = &[
         title: "Events: opening, memory and disk",
         rows: &["events.open", "events.open.memory", "events.disk"],
     },
+    Plot {
+        name: "append",
+        title: "Wide events: appends",
+        rows: &["tables.append", "tables.append.long", "tables.append.8", "tables.append.buffered"],
+    },
+    Plot {
+        name: "sums",
+        title: "Wide events: sums",
+        rows: &[
+            "tables.sums",
+            "tables.sums.user",
+            "tables.sums.time",
+            "tables.sums.both",
+            "tables.user.day",
+            "tables.top",
+            "tables.quantiles",
+            "tables.failed",
+        ],
+    },
+    Plot {
+        name: "rows",
+        title: "Wide events: whole events",
+        rows: &["tables.newest.100", "tables.newest.1000", "tables.newest.user", "tables.id"],
+    },
+    Plot { name: "disk", title: "Wide events: disk", rows: &["tables.disk"] },
 ];
 
 const WIDTH: usize = 760;
