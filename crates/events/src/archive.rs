@@ -15,7 +15,7 @@ use rkyv::{
     api::{access_with_context, high},
     bytecheck::CheckBytes,
     de::Pool,
-    rancor::{BoxedError, Strategy},
+    rancor::{BoxedError, Failure, Source, Strategy},
     ser::allocator::ArenaHandle,
     util::AlignedVec,
     validation::{Validator, archive::ArchiveValidator},
@@ -37,7 +37,22 @@ const DEEP_FROM_BYTES: usize = NESTING_MAX * 4;
 pub type Archiver<'a> = high::HighSerializer<AlignedVec, ArenaHandle<'a>, BoxedError>;
 
 /// What archives are checked with.
-pub type Checker<'a> = Strategy<Validator<ArchiveValidator<'a>, Shared>, BoxedError>;
+pub type Checker<'a, E> = Strategy<Validator<ArchiveValidator<'a>, Shared>, E>;
+
+/// An archive that can be checked, which what the derive of [`Event`](macro@crate::Event) makes is. In two ways: the
+/// first check tells only whether it is one, as all are that were not damaged, and carries nothing along to say why
+/// not; what it refuses is checked once more, to be told of.
+pub trait Checked:
+    Portable + for<'c> CheckBytes<Checker<'c, Failure>> + for<'c> CheckBytes<Checker<'c, BoxedError>>
+{
+}
+
+impl<A> Checked for A where
+    A: Portable
+        + for<'c> CheckBytes<Checker<'c, Failure>>
+        + for<'c> CheckBytes<Checker<'c, BoxedError>>
+{
+}
 
 /// What values are made of archives with.
 pub type Unarchiver = high::HighDeserializer<BoxedError>;
@@ -60,7 +75,7 @@ pub type Unarchiver = high::HighDeserializer<BoxedError>;
 /// ```
 pub fn encode<T>(value: &T, ty: &'static EventType, buffer: &mut EventBuf) -> Result<()>
 where
-    T: Archive<Archived: for<'a> CheckBytes<Checker<'a>>> + for<'a> Serialize<Archiver<'a>>,
+    T: Archive<Archived: Checked> + for<'a> Serialize<Archiver<'a>>,
 {
     let mut bytes = std::mem::take(&mut buffer.bytes);
     bytes.clear();
@@ -70,7 +85,7 @@ where
     arena.shrink();
     let bytes = written.map_err(|error| Error::encode(ty, &error))?;
     if bytes.len() >= DEEP_FROM_BYTES {
-        check::<T::Archived>(&bytes).map_err(|error| {
+        check::<T::Archived, BoxedError>(&bytes).map_err(|error| {
             let why = format!(
                 "it could not be read again, as when more than {NESTING_MAX} pointers lead on \
                 from one another: {error}"
@@ -99,17 +114,18 @@ where
 /// assert_eq!(error.kind(), ErrorKind::Corrupt);
 /// ```
 #[inline(always)]
-pub fn access<'a, A>(ty: &'static EventType, bytes: &'a [u8], scratch: &'a Scratch) -> Result<&'a A>
-where
-    A: Portable + for<'c> CheckBytes<Checker<'c>>,
-{
+pub fn access<'a, A: Checked>(
+    ty: &'static EventType,
+    bytes: &'a [u8],
+    scratch: &'a Scratch,
+) -> Result<&'a A> {
     let over_bytes = bytes.as_ptr().addr() % ARCHIVE_ALIGN_BYTES;
     if over_bytes != 0 && !bytes.is_empty() {
         return Err(Error::misaligned(ty, over_bytes));
     }
-    match check(bytes) {
+    match check::<A, Failure>(bytes) {
         Ok(archived) => Ok(archived),
-        Err(error) => access_copy(ty, bytes, scratch, &error),
+        Err(Failure) => access_copy(ty, bytes, scratch),
     }
 }
 
@@ -117,29 +133,24 @@ where
 /// lies behind its pointers: a `Vec` of structs with a `u128` within gets past every check at compile
 /// time. It must be read, or refused, wherever the log happens to place it.
 #[cold]
-fn access_copy<'a, A>(
+fn access_copy<'a, A: Checked>(
     ty: &'static EventType,
     bytes: &'a [u8],
     scratch: &'a Scratch,
-    error: &BoxedError,
-) -> Result<&'a A>
-where
-    A: Portable + for<'c> CheckBytes<Checker<'c>>,
-{
+) -> Result<&'a A> {
+    let corrupt = |error: BoxedError| Error::corrupt(ty, bytes, &error);
     if bytes.as_ptr().addr().is_multiple_of(AlignedVec::<16>::ALIGNMENT) {
-        return Err(Error::corrupt(ty, bytes, error));
+        return check::<A, BoxedError>(bytes).map_err(corrupt);
     }
     let copy = EventBuf::copy_of(bytes);
-    if let Err(error) = check::<A>(&copy) {
-        return Err(Error::corrupt(ty, bytes, &error));
-    }
-    check(scratch.keep(copy)).map_err(|error| Error::corrupt(ty, bytes, &error))
+    check::<A, BoxedError>(&copy).map_err(corrupt)?;
+    check::<A, BoxedError>(scratch.keep(copy)).map_err(corrupt)
 }
 
-#[inline]
-fn check<A>(bytes: &[u8]) -> Result<&A, BoxedError>
+#[inline(always)]
+fn check<A, E: Source>(bytes: &[u8]) -> Result<&A, E>
 where
-    A: Portable + for<'c> CheckBytes<Checker<'c>>,
+    A: Portable + for<'c> CheckBytes<Checker<'c, E>>,
 {
     // The root is the last thing of an archive. Without this, a few bytes behind it would be ignored, and
     // all bytes before one that takes none.
@@ -151,7 +162,7 @@ where
             .is_some_and(|before| before.is_multiple_of(align_of::<A>())),
     };
     if !fits {
-        return Err(rkyv::rancor::Source::new(WrongLength { root_bytes: size_of::<A>() }));
+        return Err(E::new(WrongLength { root_bytes: size_of::<A>() }));
     }
     // It counts the root, and has to have one left.
     let depth = if bytes.len() < DEEP_FROM_BYTES { 0 } else { NESTING_MAX + 2 };
@@ -182,20 +193,17 @@ struct WrongLength {
 pub fn decode<T>(ty: &'static EventType, bytes: &[u8]) -> Result<T>
 where
     T: Archive,
-    T::Archived: for<'a> CheckBytes<Checker<'a>> + Deserialize<T, Unarchiver>,
+    T::Archived: Checked + Deserialize<T, Unarchiver>,
 {
     decode_by(ty, bytes, |archived: &T::Archived, with| archived.deserialize(with))
 }
 
 /// As [`decode`], with a function that makes the value of the archive.
-pub(crate) fn decode_by<T, A>(
+pub(crate) fn decode_by<T, A: Checked>(
     ty: &'static EventType,
     bytes: &[u8],
     make: impl FnOnce(&A, &mut Unarchiver) -> Result<T, BoxedError>,
-) -> Result<T>
-where
-    A: Portable + for<'a> CheckBytes<Checker<'a>>,
-{
+) -> Result<T> {
     let (scratch, mut pool) = (Scratch::new(), Pool::new());
     let archived = access::<A>(ty, bytes, &scratch)?;
     make(archived, Strategy::wrap(&mut pool)).map_err(|error| Error::corrupt(ty, bytes, &error))

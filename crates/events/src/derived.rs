@@ -2,11 +2,10 @@
 
 use crate::{
     Event, EventType,
-    archive::{self, Checker, Unarchiver},
+    archive::{self, Checked, Unarchiver},
 };
 use rkyv::{
     Archive,
-    bytecheck::CheckBytes,
     with::{ArchiveWith, DeserializeWith},
 };
 use std::marker::PhantomData;
@@ -143,7 +142,7 @@ pub fn no_such_type(index: usize, readable: &[EventType]) -> ! {
 pub fn decode_variant<Def, E>(ty: &'static EventType, bytes: &[u8]) -> crate::Result<E>
 where
     Def: ArchiveWith<E> + DeserializeWith<Def::Archived, E, Unarchiver>,
-    Def::Archived: for<'a> CheckBytes<Checker<'a>>,
+    Def::Archived: Checked,
 {
     archive::decode_by(ty, bytes, |archived, with| Def::deserialize_with(archived, with))
 }

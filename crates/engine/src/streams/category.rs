@@ -9,7 +9,7 @@ use super::{
     hash_chain::check_built,
     id::{NumberKey, StreamKey, id_of_key},
     meanwhile::{self, Moment},
-    nearby::event_nearby,
+    nearby::{event_in_next_frame, event_nearby},
     plan::{Append, Plan},
 };
 use crate::{
@@ -428,29 +428,35 @@ impl Category {
         version: u64,
     ) -> Result<Option<RecordedEvent<'_>>> {
         let id = id.into();
-        match self.get_nearby(&id, version)? {
+        match self.get_nearby(&id, version, |event| event)? {
             Some(event) => Ok(Some(event)),
             None => self.get_afar(&id, version),
         }
     }
 
-    /// The same, if the thread has just got an event near it.
+    /// What `make` makes of the event, if the thread has just got one near it.
     #[inline(always)]
-    pub(crate) fn get_nearby(
-        &self,
+    pub(crate) fn get_nearby<'a, T>(
+        &'a self,
         id: &StreamId<'_>,
         version: u64,
-    ) -> Result<Option<RecordedEvent<'_>>> {
+        make: impl Fn(RecordedEvent<'a>) -> T,
+    ) -> Result<Option<T>> {
         match id {
             StreamId::Number(number) => {
-                self.get_nearby_by_key(NumberKey::of(*number).bytes(), version)
+                self.get_nearby_by_key(NumberKey::of(*number).bytes(), version, make)
             }
-            id => self.get_nearby_by_key(key_of(id)?.bytes(), version),
+            id => self.get_nearby_by_key(key_of(id)?.bytes(), version, make),
         }
     }
 
     #[inline(always)]
-    fn get_nearby_by_key(&self, key: &[u8], version: u64) -> Result<Option<RecordedEvent<'_>>> {
+    fn get_nearby_by_key<'a, T>(
+        &'a self,
+        key: &[u8],
+        version: u64,
+        make: impl Fn(RecordedEvent<'a>) -> T,
+    ) -> Result<Option<T>> {
         if self.core.read_only {
             return Ok(None);
         }
@@ -459,15 +465,22 @@ impl Category {
         let hash = hash_key(self.core.hash_seed, key);
         let (view, space) = (self.keyspace.view.read(&pin), self.keyspace.id);
         let stream = Stream { view, space, hash, key };
-        if core.limits_of(&self.keyspace, &stream)?.is_none()
-            && let Some((guard, record, read)) = event_nearby(core, &stream, version)
-            && record.seq <= core.visible_seq()
-        {
-            let (category, found) =
-                (CategoryRef::borrowed(&self.keyspace), Found::of(&record, &read, 0));
-            return Ok(Some(RecordedEvent::new(category, guard, &found)));
+        if core.limits_of(&self.keyspace, &stream)?.is_some() {
+            return Ok(None);
         }
-        Ok(None)
+        let recorded = |guard, found: &Found| {
+            let category = CategoryRef::borrowed(&self.keyspace);
+            Ok(Some(make(RecordedEvent::new(category, guard, found))))
+        };
+        if let Some((guard, found)) = event_nearby(core, &stream, version)
+            && found.seq <= core.visible_seq()
+        {
+            return recorded(guard, &found);
+        }
+        match event_in_next_frame(core, &stream, version) {
+            Some((guard, found)) if found.seq <= core.visible_seq() => recorded(guard, &found),
+            _ => Ok(None),
+        }
     }
 
     /// The same of an event that the thread did not come by when it got another.

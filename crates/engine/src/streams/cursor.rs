@@ -4,9 +4,10 @@ use super::{
     event::Read,
     find::Event,
     pieces::{Class, Guide, Spot},
+    take::OfLabel,
 };
 use crate::{Result, core::Core, hash::Hit};
-use annals_journal::{Address, Content, FrameKind, Kind, Match, SegmentGuard, Seq};
+use annals_journal::{Address, FrameKind, Kind, Match, SegmentGuard, Seq};
 use std::sync::Arc;
 
 /// What lies so far ahead is asked for.
@@ -172,13 +173,13 @@ impl<'a> Cursor<'a> {
     /// frame, whose numbers are lower than `below`: of any type, or of the same one. `each` takes them, no more
     /// than `room`. Returns the number of the last one that was taken.
     #[inline(always)]
-    pub(crate) fn run(
+    pub(crate) fn run<R: OfLabel>(
         &mut self,
         met: &Met,
         below: Seq,
         is_of_any_type: bool,
         room: usize,
-        mut each: impl FnMut(&Content<'_>, &Match, &Read) -> Result<()>,
+        mut each: impl FnMut(&[u8], &Match, &R) -> Result<()>,
     ) -> Result<Option<Seq>> {
         // Who leads it was told of the first one's type.
         let is_of_any_type = is_of_any_type && !self.learns;
@@ -192,13 +193,14 @@ impl<'a> Cursor<'a> {
             if space != met.space || record.kind != Kind::Event || record.seq >= below {
                 break;
             }
-            let Some(read) = content.bytes(record.value).and_then(Read::of) else { break };
-            if !is_of_any_type && read.label.type_number != met.read.label.type_number {
+            let Some(value) = content.bytes(record.value) else { break };
+            let Some(read) = R::of(value) else { break };
+            if !is_of_any_type && read.type_number() != met.read.label.type_number {
                 break;
             }
             at += record.len;
             left -= 1;
-            if let Err(error) = each(&content, &record, &read) {
+            if let Err(error) = each(value, &record, &read) {
                 last = Err(error);
                 break;
             }

@@ -6,7 +6,7 @@ use super::{
     extra,
     label::Label,
     meanwhile::{self, Moment},
-    nearby::{Nearby, begin_stretch, event_nearby},
+    nearby::{Nearby, begin_stretch, event_in_next_frame, event_nearby},
 };
 use crate::{
     Error, Result,
@@ -328,7 +328,10 @@ impl Core {
         version: u64,
     ) -> Result<Option<(SegmentGuard<'c>, Found)>> {
         let nearby = event_nearby(self, stream, version);
-        if let Some((guard, record, read)) = nearby.or_else(|| self.walk_to(stream, version)) {
+        if let Some(found) = nearby.or_else(|| event_in_next_frame(self, stream, version)) {
+            return Ok(Some(found));
+        }
+        if let Some((guard, record, read)) = self.walk_to(stream, version) {
             return Ok(Some((guard, Found::of(&record, &read, 0))));
         }
         let found = self.event_of_version(stream, version)?;

@@ -95,23 +95,7 @@ impl<'a> Label<'a> {
     pub(crate) fn split(value: &'a [u8]) -> Option<(usize, Self)> {
         let (rest, word) = value.split_last_chunk::<WORD_BYTES>()?;
         let word = u64::from_le_bytes(*word);
-        let (flags, lengths) = ((word >> 56) as u8, (word >> TIME_BITS) as usize & 0xff);
-        if flags & !FLAGS_KNOWN != 0 || flags & (FLAG_WITHIN | FLAG_AT) == FLAG_WITHIN | FLAG_AT {
-            return None;
-        }
-        let format = match (flags & FORMAT_MASK) >> FORMAT_SHIFT {
-            0 => EventFormat::Bytes,
-            1 => EventFormat::Archive,
-            2 => EventFormat::Json,
-            _ => return None,
-        };
-        let version_bytes = lengths & 0x0f;
-        let type_bytes = [0, 1, 2, 4][(lengths >> 4) & 0x03];
-        let before_bytes = match flags & (FLAG_WITHIN | FLAG_AT) {
-            0 => 0,
-            FLAG_WITHIN => 1 + (lengths >> 6),
-            _ => AT_BYTES,
-        };
+        let Shape { flags, format, type_bytes, version_bytes, before_bytes } = Shape::of(word)?;
         let bytes = type_bytes + version_bytes + before_bytes;
         let mut end = rest.len().checked_sub(bytes)?;
         let (type_number, version, before) = match rest.last_chunk::<WORD_BYTES>() {
@@ -119,7 +103,6 @@ impl<'a> Label<'a> {
                 let mut word = Word(u64::from_le_bytes(*word));
                 (word.take(type_bytes), word.take(version_bytes), word.take(before_bytes))
             }
-            _ if version_bytes > 8 => return None,
             _ => {
                 let (before, rest) = rest[end..].split_at(before_bytes);
                 let (version, type_number) = rest.split_at(version_bytes);
@@ -152,6 +135,73 @@ impl<'a> Label<'a> {
             }
             Before::At(before) => Some(before),
         }
+    }
+}
+
+/// What the last word of a label says of the rest.
+struct Shape {
+    flags: u8,
+    format: EventFormat,
+    type_bytes: usize,
+    version_bytes: usize,
+    before_bytes: usize,
+}
+
+impl Shape {
+    /// `None` if no label ends so.
+    #[inline(always)]
+    fn of(word: u64) -> Option<Self> {
+        let (flags, lengths) = ((word >> 56) as u8, (word >> TIME_BITS) as usize & 0xff);
+        let format = match (flags & FORMAT_MASK) >> FORMAT_SHIFT {
+            0 => EventFormat::Bytes,
+            1 => EventFormat::Archive,
+            2 => EventFormat::Json,
+            _ => return None,
+        };
+        // 0, 1, 2 or 4.
+        let (type_bytes, version_bytes) = ((1 << (lengths >> 4 & 0x03)) >> 1, lengths & 0x0f);
+        let before_bytes = match flags & (FLAG_WITHIN | FLAG_AT) {
+            0 => 0,
+            FLAG_WITHIN => 1 + (lengths >> 6),
+            FLAG_AT => AT_BYTES,
+            _ => return None,
+        };
+        let is_known = flags & !FLAGS_KNOWN == 0 && version_bytes <= 8;
+        is_known.then_some(Self { flags, format, type_bytes, version_bytes, before_bytes })
+    }
+}
+
+/// What a label says of the data in front of it. Whoever goes through many events and asks for nothing else is
+/// spared the rest of their labels, which is most of the way to their data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Glance {
+    pub(crate) data_len: u32,
+    pub(crate) type_number: u32,
+    pub(crate) format: EventFormat,
+}
+
+impl Glance {
+    /// `None` if the value has no label. What it does not read is not checked.
+    #[inline(always)]
+    pub(crate) fn of(value: &[u8]) -> Option<Self> {
+        let (rest, word) = value.split_last_chunk::<WORD_BYTES>()?;
+        let shape = Shape::of(u64::from_le_bytes(*word))?;
+        if shape.flags & FLAG_EXTRA != 0 {
+            return Self::before_extra(value);
+        }
+        let bytes = shape.type_bytes + shape.version_bytes + shape.before_bytes;
+        let data_len = rest.len().checked_sub(bytes)? as u32;
+        let type_number = match rest.last_chunk::<WORD_BYTES>() {
+            Some(word) => Word(u64::from_le_bytes(*word)).take(shape.type_bytes),
+            None => number(&rest[rest.len() - shape.type_bytes..]),
+        };
+        Some(Self { data_len, type_number: type_number as u32, format: shape.format })
+    }
+
+    #[cold]
+    fn before_extra(value: &[u8]) -> Option<Self> {
+        let (data_len, Label { type_number, format, .. }) = Label::split(value)?;
+        Some(Self { data_len: data_len as u32, type_number, format })
     }
 }
 
@@ -222,13 +272,20 @@ mod tests {
             label.encode(&mut value);
             prop_assert!(value.len() <= data.len() + extra.len() + LABEL_BYTES_MAX);
             prop_assert_eq!(Label::split(&value), Some((data.len(), label)));
+            let glance = Glance { data_len: data.len() as u32, type_number, format };
+            prop_assert_eq!(Glance::of(&value), Some(glance));
         }
 
         #[test]
         fn any_bytes_are_taken_or_refused(value in prop::collection::vec(any::<u8>(), 0..64)) {
+            let glance = Glance::of(&value);
             if let Some((len, label)) = Label::split(&value) {
                 prop_assert!(len + label.extra.len() < value.len());
+                let Label { type_number, format, .. } = label;
+                let data_len = len as u32;
+                prop_assert_eq!(glance, Some(Glance { data_len, type_number, format }));
             }
+            prop_assert!(glance.is_none_or(|glance| (glance.data_len as usize) < value.len()));
         }
     }
 }

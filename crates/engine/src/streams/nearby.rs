@@ -7,7 +7,7 @@
 use super::{
     chains::{SPAN, is_waypoint},
     cursor::AHEAD_BYTES,
-    event::Read,
+    event::{Found, Read},
     find::Stream,
     stretch::Stretch,
 };
@@ -81,62 +81,70 @@ impl Nearby {
         self.hash == stream.hash && self.space == stream.space && self.core == core.number
     }
 
+    /// Where the event of this version may be, if that is known, and whether it is the next one of the stretch.
+    #[inline(always)]
+    fn place_of(&self, core: &Core, stream: &Stream<'_>, version: u64) -> Option<(u32, bool)> {
+        if !self.is_of(core, stream) {
+            return None;
+        }
+        let is_next = self.stretch.version() == version && !self.stretch.is_read();
+        let offset = if is_next { self.stretch.offset() } else { self.offset_of(version)? };
+        Some((offset, is_next))
+    }
+
     fn offset_of(&self, version: u64) -> Option<u32> {
         let offset = self.offsets[(version % SPAN) as usize];
         Some(offset).filter(|offset| self.span == version / SPAN && *offset != 0)
     }
 }
 
-/// The event of this version, if this thread came by it, or it is right behind the last one. It may have been
-/// moved since; it is the same.
+/// The event of this version, if this thread came by it, or it is right behind the last one in the same frame. It may
+/// have been moved since; it is the same.
+///
+/// What it finds goes through no memory on the way out: whoever gets many in a row would wait for that longer than
+/// for all else.
 #[inline(always)]
 pub(crate) fn event_nearby<'c>(
     core: &'c Core,
     stream: &Stream<'_>,
     version: u64,
-) -> Option<(SegmentGuard<'c>, Match, Read)> {
-    let place = |kept: &RefCell<Nearby>| {
-        let kept = kept.try_borrow().ok()?;
-        if !kept.is_of(core, stream) {
+) -> Option<(SegmentGuard<'c>, Found)> {
+    let look = |kept: &RefCell<Nearby>| {
+        let mut kept = kept.try_borrow_mut().ok()?;
+        let (offset, is_next) = kept.place_of(core, stream, version)?;
+        core.journal
+            .prefetch(Address { slot: kept.slot, offset: offset.saturating_add(AHEAD_BYTES) });
+        let guard = core.journal.guard(kept.slot)?;
+        if guard.generation() != kept.generation {
             return None;
         }
-        let is_next = kept.stretch.version() == version && !kept.stretch.is_read();
-        let offset = if is_next { kept.stretch.offset() } else { kept.offset_of(version)? };
-        Some((kept.slot, kept.generation, offset, is_next))
+        let (record, read) = stream.event_in(&guard, offset, version)?;
+        if is_next {
+            kept.stretch.pass(&record)?;
+        }
+        Some((guard, Found::of(&record, &read, 0)))
     };
-    let (slot, generation, offset, is_next) = NEARBY.try_with(place).ok()??;
-    core.journal.prefetch(Address { slot, offset: offset.saturating_add(AHEAD_BYTES) });
-    let guard = core.journal.guard(slot)?;
-    if guard.generation() != generation {
-        return None;
-    }
-    let found = stream.event_in(&guard, offset, version);
-    let (record, read) = if is_next { pass(stream, &guard, found)? } else { found? };
-    Some((guard, record, read))
+    NEARBY.try_with(look).ok()?
 }
 
-/// Goes on in a stretch, at whose next place an event was found, or none.
-#[inline(always)]
-fn pass(
+/// The same, if it is right behind the last one, and a frame begins with it.
+#[inline(never)]
+pub(crate) fn event_in_next_frame<'c>(
+    core: &'c Core,
     stream: &Stream<'_>,
-    guard: &SegmentGuard<'_>,
-    found: Option<(Match, Read)>,
-) -> Option<(Match, Read)> {
-    let passed = |kept: &RefCell<Nearby>| {
+    version: u64,
+) -> Option<(SegmentGuard<'c>, Found)> {
+    let look = |kept: &RefCell<Nearby>| {
         let mut kept = kept.try_borrow_mut().ok()?;
-        let record = found.as_ref().map(|(record, _)| record)?;
-        kept.stretch.pass(record)
+        kept.place_of(core, stream, version).filter(|(_, is_next)| *is_next)?;
+        let guard = core.journal.guard(kept.slot)?;
+        if guard.generation() != kept.generation {
+            return None;
+        }
+        let (record, read) = kept.stretch.next(stream, &guard)?;
+        Some((guard, Found::of(&record, &read, 0)))
     };
-    match NEARBY.try_with(passed).ok()? {
-        Some(()) => found,
-        None => pass_frame(stream, guard),
-    }
-}
-
-#[cold]
-fn pass_frame(stream: &Stream<'_>, guard: &SegmentGuard<'_>) -> Option<(Match, Read)> {
-    let passed = |kept: &RefCell<Nearby>| kept.try_borrow_mut().ok()?.stretch.next(stream, guard);
-    NEARBY.try_with(passed).ok()?
+    NEARBY.try_with(look).ok()?
 }
 
 /// The event of this version, if it is the first of a span, this thread was in the one in front of that, and the

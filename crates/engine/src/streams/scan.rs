@@ -9,7 +9,7 @@ use super::{
     RecordedEvent,
     batch::{Batches, Data, EVENTS_MAX, EventBatch, InBatches},
     cursor::{Cursor, Met},
-    event::{CategoryRef, Read},
+    event::CategoryRef,
     filter::Filter,
     find::Event,
     meanwhile::{self, Moment},
@@ -22,7 +22,7 @@ use crate::{
     core::Core,
     open::Open,
 };
-use annals_journal::{Content, Match, SegmentInfo, SegmentKind, Seq, pin};
+use annals_journal::{Match, SegmentInfo, SegmentKind, Seq, pin};
 use std::{collections::VecDeque, sync::Arc};
 
 /// Reads events in the order in which they were appended, up to what was the last one when this was
@@ -294,8 +294,8 @@ impl<'a> Events<'a> {
             if all_of.is_some() && self.filter.stream.is_none() {
                 let (below, of_any_type) = (self.alone_below, self.filter.type_names.is_empty());
                 let room = taker.room();
-                let take = |content: &Content<'_>, record: &Match, read: &Read| {
-                    taker.take_next(content, record, read)
+                let take = |value: &[u8], record: &Match, read: &T::Next| {
+                    taker.take_next(value, record, read)
                 };
                 let last = running.run(&met, below, of_any_type, room, take)?;
                 self.from = last.map_or(self.from, |last| last.plus(1));

@@ -4,12 +4,49 @@ use super::{
     batch::{Among, Data, EventBatch},
     cursor::Met,
     event::{CategoryRef, Read},
+    label::Glance,
 };
 use crate::Result;
-use annals_journal::{Content, Match, SegmentGuard};
+use annals_journal::{Match, SegmentGuard};
+
+/// What is read of the label of an event.
+pub(crate) trait OfLabel: Sized {
+    /// `None` if the value has no label.
+    fn of(value: &[u8]) -> Option<Self>;
+
+    /// The number of its type.
+    fn type_number(&self) -> u32;
+}
+
+impl OfLabel for Read {
+    #[inline(always)]
+    fn of(value: &[u8]) -> Option<Self> {
+        Self::of(value)
+    }
+
+    #[inline(always)]
+    fn type_number(&self) -> u32 {
+        self.label.type_number
+    }
+}
+
+impl OfLabel for Glance {
+    #[inline(always)]
+    fn of(value: &[u8]) -> Option<Self> {
+        Self::of(value)
+    }
+
+    #[inline(always)]
+    fn type_number(&self) -> u32 {
+        self.type_number
+    }
+}
 
 /// Takes events in their order.
 pub(crate) trait Taker<'a> {
+    /// What it has to know of those that come in a row.
+    type Next: OfLabel;
+
     /// How many more it takes.
     fn room(&self) -> usize;
 
@@ -21,8 +58,8 @@ pub(crate) trait Taker<'a> {
         met: &Met,
     ) -> Result<()>;
 
-    /// Takes one of the same category, in the same segment, right behind.
-    fn take_next(&mut self, content: &Content<'_>, record: &Match, read: &Read) -> Result<()>;
+    /// Takes one of the same category, in the same segment, right behind, whose record has this value.
+    fn take_next(&mut self, value: &[u8], record: &Match, read: &Self::Next) -> Result<()>;
 }
 
 /// Fills a batch.
@@ -33,6 +70,8 @@ pub(crate) struct Filling<'b, 'a> {
 }
 
 impl<'a> Taker<'a> for Filling<'_, 'a> {
+    type Next = Read;
+
     #[inline]
     fn room(&self) -> usize {
         self.batch.room()
@@ -50,7 +89,7 @@ impl<'a> Taker<'a> for Filling<'_, 'a> {
     }
 
     #[inline(always)]
-    fn take_next(&mut self, _: &Content<'_>, record: &Match, read: &Read) -> Result<()> {
+    fn take_next(&mut self, _: &[u8], record: &Match, read: &Read) -> Result<()> {
         if let Some(among) = self.among {
             self.batch.push_at(among, record, read);
         }
@@ -69,16 +108,24 @@ pub(crate) struct Showing<'a, F> {
 
 impl<F: FnMut(&Data<'_>) -> Result<()>> Showing<'_, F> {
     #[inline(always)]
-    fn show(&mut self, bytes: Option<&[u8]>, read: &Read) -> Result<()> {
+    fn show(
+        &mut self,
+        value: &[u8],
+        Glance { data_len, type_number, format }: Glance,
+    ) -> Result<()> {
         self.left -= 1;
         // A label is behind data that are there.
-        let (Some(bytes), Some(category)) = (bytes, self.category.get()) else { return Ok(()) };
-        let (type_number, format) = (read.label.type_number, read.label.format);
+        let (Some(bytes), Some(category)) = (value.get(..data_len as usize), self.category.get())
+        else {
+            return Ok(());
+        };
         (self.each)(&Data { category, type_number, format, bytes })
     }
 }
 
 impl<'a, F: FnMut(&Data<'_>) -> Result<()>> Taker<'a> for Showing<'a, F> {
+    type Next = Glance;
+
     #[inline]
     fn room(&self) -> usize {
         self.left
@@ -94,12 +141,13 @@ impl<'a, F: FnMut(&Data<'_>) -> Result<()>> Taker<'a> for Showing<'a, F> {
         if !self.category.is(met.space) {
             self.category = category.clone();
         }
-        let (start, len) = (met.record.value.0, met.read.data_len);
-        self.show(Some(guard.bytes(start, len)), &met.read)
+        let (value, Read { label, data_len }) = (met.record.value, met.read);
+        let (type_number, format) = (label.type_number, label.format);
+        self.show(guard.bytes(value.0, value.1), Glance { data_len, type_number, format })
     }
 
     #[inline(always)]
-    fn take_next(&mut self, content: &Content<'_>, record: &Match, read: &Read) -> Result<()> {
-        self.show(content.bytes((record.value.0, read.data_len)), read)
+    fn take_next(&mut self, value: &[u8], _: &Match, read: &Glance) -> Result<()> {
+        self.show(value, *read)
     }
 }

@@ -183,8 +183,8 @@ impl<E: Event> Streams<E> {
     ) -> Result<Option<TypedEvent<'_, E>>> {
         let id = id.into();
         // Nothing that is large is moved about for who gets many in a row.
-        if let Some(event) = self.category.get_nearby(&id, version)? {
-            return Ok(Some(self.typed(event)));
+        if let Some(event) = self.category.get_nearby(&id, version, |event| self.typed(event))? {
+            return Ok(Some(event));
         }
         Ok(self.category.get_afar(&id, version)?.map(|event| self.typed(event)))
     }
