@@ -1,9 +1,14 @@
 //! The command line as typed. Nothing is decided here: [`crate::plan`] turns it into commands.
 
 mod streams;
+mod tables;
 
 pub(crate) use streams::{
     AppendArgs, ImportEventsArgs, LogArgs, ReadArgs, StreamArg, StreamCommand, StreamsArgs,
+};
+pub(crate) use tables::{
+    ExportArgs, ExportFormatArg, FormatArg, GcArgs, IngestArgs, QueryArgs, RecentArgs,
+    TableEventArgs, WhichArgs,
 };
 
 use crate::{failure::Failure, units};
@@ -13,7 +18,7 @@ use std::{ffi::OsString, num::NonZeroU64, path::PathBuf, process::ExitCode, time
 const EXIT_CODES: &str = "\
 Exit codes:
   0  ok
-  1  not found: the key, the keyspace, the stream, the backup, or a place in the log
+  1  not found: the key, the keyspace, the stream, the table, the event, the backup, or a place in the log
   2  usage: the command cannot work as it was written
   3  corrupt: bytes on disk are not what was written, or a chained stream is not what was appended
   4  locked: another process has the database open for writing
@@ -22,8 +27,8 @@ Errors go to standard error; with --json as one object {\"error\", \"kind\", \"e
 
 /// Look at, fill, check, back up and measure an Annals database.
 ///
-/// Commands that only read (get, keys, scan, read, log, streams, stream info and verify, stats, verify, changes,
-/// keyspace list and stats) work beside a live writer and never create or change anything.
+/// Commands that only read (get, keys, scan, read, log, streams, stream info and verify, tables, recent, event, export,
+/// stats, verify, changes, keyspace list and stats) work beside a live writer and never create or change anything.
 #[derive(Debug, Parser)]
 #[command(name = "annals", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub(crate) struct CommandLine {
@@ -135,6 +140,30 @@ pub(crate) enum CommandArgs {
     /// A line that cannot be stored ends the load and is named. The batches before it stay, of its own nothing is
     /// stored.
     ImportEvents(ImportEventsArgs),
+    /// Load events of a table from a log: JSON objects, CSV, lines of web servers or of system logs
+    ///
+    /// A table that is not there is made, with a schema that the first lines tell (it is shown) or --schema says. A line
+    /// that cannot be taken is kept aside, counted and named, and stops nothing. Values that have no field are counted
+    /// and left out.
+    Ingest(IngestArgs),
+    /// List the event tables
+    Tables,
+    /// Say what events of a table come to: how many there are, and sums, averages and bounds of their numbers, in groups
+    ///
+    /// An expression compares fields with values (=, !=, <, <=, >, >=, in (a, b), starts with, is absent, is present),
+    /// also negated by `not`, and joins that by `and`, `or` and brackets. Flags are `set` or `unset`, or stand by their
+    /// names. Strings with blanks stand in quotes. docs/query-language.md has all of it.
+    Query(QueryArgs),
+    /// List the newest events of a table, the newest first
+    Recent(RecentArgs),
+    /// Show the event of a table that has this id
+    Event(TableEventArgs),
+    /// Write the events of a table to standard output, the oldest first
+    Export(ExportArgs),
+    /// Drop the parts of a table that are older than a moment
+    ///
+    /// Parts go whole: events that share one with younger ones stay.
+    Gc(GcArgs),
     /// List, create, drop or look at keyspaces
     #[command(subcommand)]
     Keyspace(KeyspaceCommand),
@@ -171,8 +200,8 @@ pub(crate) enum CommandArgs {
     ///
     /// Where the log no longer has the first ones, a note on standard error says where it begins.
     Changes(ChangesArgs),
-    /// The whole job on your own data, in a temporary database below TMPDIR: store, read back, prove, append
-    /// events, kill a writing child and recover, back up, damage a copy and find it
+    /// The whole job on your own data, in a temporary database below TMPDIR: ingest, query, store, read back, prove,
+    /// append events, kill a writing child and recover, back up, damage a copy and find it
     Tour(TourArgs),
     /// Measure this machine: throughput and latencies, in a temporary database below TMPDIR
     ///
@@ -427,6 +456,8 @@ impl CommandArgs {
             Self::BatchPut(args) => args.writing,
             Self::Append(args) => args.writing,
             Self::ImportEvents(args) => args.writing,
+            Self::Ingest(args) => args.writing,
+            Self::Gc(args) => args.writing,
             Self::Stream(args) => args.writing(),
             Self::Keyspace(
                 KeyspaceCommand::Create { writing, .. } | KeyspaceCommand::Drop { writing, .. },

@@ -22,6 +22,7 @@ mod stats;
 mod stream;
 mod stream_verify;
 mod streams;
+mod table;
 mod tables;
 mod tour;
 mod unlock;
@@ -47,6 +48,10 @@ pub(crate) use stats::Stats;
 pub(crate) use stream::{Stream, StreamDeed};
 pub(crate) use stream_verify::StreamVerify;
 pub(crate) use streams::Streams;
+pub(crate) use table::{
+    Event as TableEvent, Export, ExportFormat, Gc, Ingest, Manner as IngestManner, Query, Recent,
+    Tables, Which, Wish,
+};
 pub(crate) use tour::Tour;
 pub(crate) use unlock::Unlock;
 pub(crate) use verify::Verify;

@@ -6,14 +6,18 @@
 
 mod args;
 mod category;
+mod chart;
 mod clock;
 mod command;
+mod expression;
 mod failure;
 mod follow;
 mod histogram;
+mod ingest;
 mod input;
 mod keyspace;
 mod lines;
+mod moment;
 mod output;
 mod plan;
 mod random;

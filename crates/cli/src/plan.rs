@@ -2,12 +2,13 @@
 
 use crate::{
     args::{
-        AnyKindArg, CommandArgs, CommandLine, DurabilityArg, KeyspaceCommand, KindArg, ScanArgs,
-        StreamArg, StreamCommand,
+        AnyKindArg, CommandArgs, CommandLine, DurabilityArg, ExportFormatArg, FormatArg,
+        KeyspaceCommand, KindArg, QueryArgs, ScanArgs, StreamArg, StreamCommand, WhichArgs,
     },
     category::stream_id,
     command::{self, Command},
     failure::{Failure, Result},
+    ingest::Format,
     input::Input,
     lines::KeyRule,
     output::Form,
@@ -130,6 +131,40 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
             batch: import.batch.get(),
             progress_json: import.progress_json,
         }),
+        CommandArgs::Ingest(ingest) => Box::new(command::Ingest {
+            table: ingest.table,
+            input: input(ingest.file),
+            format: format(ingest.format),
+            schema: ingest.schema,
+            rejects: ingest.rejects,
+            manner: command::IngestManner {
+                batch: ingest.batch.get(),
+                from_line: ingest.from_line.get(),
+                is_strict: ingest.strict,
+                shows_schema: ingest.show_schema,
+                progress_json: ingest.progress_json,
+            },
+        }),
+        CommandArgs::Tables => Box::new(command::Tables),
+        CommandArgs::Query(asked) => Box::new(query(asked)),
+        CommandArgs::Recent(recent) => Box::new(command::Recent {
+            table: recent.table,
+            count: recent.count,
+            which: which(recent.which),
+        }),
+        CommandArgs::Event(event) => {
+            Box::new(command::TableEvent { table: event.table, id: event.id })
+        }
+        CommandArgs::Export(export) => Box::new(command::Export {
+            table: export.table,
+            format: match export.format {
+                ExportFormatArg::Ndjson => command::ExportFormat::Ndjson,
+                ExportFormatArg::Csv => command::ExportFormat::Csv,
+                ExportFormatArg::Parquet => command::ExportFormat::Parquet,
+            },
+            which: which(export.which),
+        }),
+        CommandArgs::Gc(gc) => Box::new(command::Gc { table: gc.table, before: gc.before }),
         CommandArgs::Keyspace(keyspace) => match keyspace {
             KeyspaceCommand::List => Box::new(command::KeyspaceList),
             KeyspaceCommand::Create { name, kind: of, ttl, chained, .. } => {
@@ -173,6 +208,36 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
             time_limit: bench.time_limit,
             kind: kind_or_usual(bench.kind),
         }),
+    })
+}
+
+fn query(args: QueryArgs) -> command::Query {
+    let QueryArgs { table, which: meant, group_by, bucket, sum, avg, min, max, top, plot } = args;
+    let all = [
+        (command::Wish::Sum, sum),
+        (command::Wish::Average, avg),
+        (command::Wish::Lowest, min),
+        (command::Wish::Highest, max),
+    ];
+    let wishes =
+        all.into_iter().flat_map(|(wish, fields)| fields.into_iter().map(move |f| (wish, f)));
+    let wishes = wishes.collect();
+    command::Query { table, which: which(meant), group_by, bucket, wishes, top, plot }
+}
+
+fn which(args: WhichArgs) -> command::Which {
+    let WhichArgs { expressions, since, until } = args;
+    command::Which { expressions, since, until }
+}
+
+fn format(said: FormatArg) -> Option<Format> {
+    Some(match said {
+        FormatArg::Auto => return None,
+        FormatArg::Ndjson => Format::Ndjson,
+        FormatArg::Csv => Format::Csv,
+        FormatArg::Combined => Format::Combined,
+        FormatArg::Common => Format::Common,
+        FormatArg::Syslog => Format::Syslog,
     })
 }
 

@@ -18,6 +18,24 @@ pub(crate) fn count(n: u64) -> String {
     out
 }
 
+/// `-1234567` as `-1,234,567`.
+pub(crate) fn whole(n: i128) -> String {
+    match u64::try_from(n.unsigned_abs()) {
+        Ok(size) => format!("{}{}", if n < 0 { "-" } else { "" }, count(size)),
+        Err(_) => n.to_string(),
+    }
+}
+
+/// A number with a fraction, in up to six digits behind its whole part.
+pub(crate) fn fraction(n: f64) -> String {
+    if n != 0.0 && n.is_finite() && !(1e-3..1e15).contains(&n.abs()) {
+        return format!("{n:.6e}");
+    }
+    let text = format!("{n:.6}");
+    let cut = text.trim_end_matches('0').trim_end_matches('.');
+    if text.contains('.') { cut.to_owned() } else { text }
+}
+
 /// `1536` as `1.5 KiB`.
 pub(crate) fn bytes(n: u64) -> String {
     match UNITS.iter().find(|(_, unit)| n >= *unit) {
@@ -135,6 +153,9 @@ mod tests {
         assert_eq!(count(999), "999");
         assert_eq!(count(1_000), "1,000");
         assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!([whole(-1_234), whole(i128::MIN)], ["-1,234".to_owned(), i128::MIN.to_string()]);
+        let shown = [0.0, 1.5, -2.0, 1.0 / 3.0, 1e-9, 1e300, f64::NAN].map(fraction);
+        assert_eq!(shown, ["0", "1.5", "-2", "0.333333", "1.000000e-9", "1.000000e300", "NaN"]);
         assert_eq!(bytes(1023), "1023 B");
         assert_eq!(bytes(1536), "1.5 KiB");
         assert_eq!(bytes(3 << 30), "3.0 GiB");

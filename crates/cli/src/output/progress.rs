@@ -41,6 +41,11 @@ impl Progress {
         }
     }
 
+    /// Writes to standard error while the bar is away.
+    pub(crate) fn hidden(&self, write: impl FnOnce()) {
+        self.bar.suspend(write);
+    }
+
     /// Takes the bar away.
     pub(crate) fn clear(&self) {
         self.bar.finish_and_clear();

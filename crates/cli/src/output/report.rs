@@ -28,9 +28,20 @@ pub(crate) enum Figure {
     Text(String),
     /// A table: whole for programs, in few words for people.
     Listing { brief: String, table: Table },
+    /// A number that is a name, such as a status.
+    Plain(u64),
+    /// A sum of whole numbers.
+    Whole(i128),
+    /// A number with a fraction.
+    Fraction(f64),
     /// There is none.
     Nothing,
+    /// There is none of a field whose name says no unit.
+    Absent,
 }
+
+/// Up to here whatever reads JSON has each number as it is written.
+const NUMBER_MAX: u128 = 1 << 53;
 
 impl Figure {
     /// Words.
@@ -50,7 +61,10 @@ impl Figure {
             Self::Share(n) => format!("{:.1}%", n * 100.0),
             Self::Flag(yes) => if *yes { "yes" } else { "no" }.to_owned(),
             Self::Text(text) | Self::Listing { brief: text, .. } => text.clone(),
-            Self::Nothing => "-".to_owned(),
+            Self::Plain(n) => n.to_string(),
+            Self::Whole(n) => units::whole(*n),
+            Self::Fraction(n) => units::fraction(*n),
+            Self::Nothing | Self::Absent => "-".to_owned(),
         }
     }
 
@@ -67,6 +81,10 @@ impl Figure {
             | Self::Share(_)
             | Self::Flag(_)
             | Self::Text(_)
+            | Self::Plain(_)
+            | Self::Whole(_)
+            | Self::Fraction(_)
+            | Self::Absent
             | Self::Listing { .. } => None,
             Self::Nothing => ["_count", "_bytes", "_seconds"]
                 .into_iter()
@@ -91,7 +109,13 @@ impl Serialize for Figure {
             Self::Flag(yes) => to.serialize_bool(*yes),
             Self::Text(text) => to.serialize_str(text),
             Self::Listing { table, .. } => table.serialize(to),
-            Self::Nothing => to.serialize_none(),
+            Self::Plain(n) if u128::from(*n) <= NUMBER_MAX => to.serialize_u64(*n),
+            Self::Plain(n) => to.collect_str(n),
+            Self::Whole(n) if n.unsigned_abs() <= NUMBER_MAX => to.serialize_i64(*n as i64),
+            Self::Whole(n) => to.collect_str(n),
+            Self::Fraction(n) if n.is_finite() => to.serialize_f64(*n),
+            Self::Fraction(n) => to.collect_str(n),
+            Self::Nothing | Self::Absent => to.serialize_none(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::{Figure, Object};
 use comfy_table::{CellAlignment, ContentArrangement, presets};
 use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 
 /// The narrowest terminal that columns are fitted to.
 const WIDTH_MIN: u16 = 40;
@@ -10,21 +11,26 @@ const WIDTH_MIN: u16 = 40;
 /// Rows under one heading.
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
-    names: Vec<&'static str>,
+    names: Vec<Cow<'static, str>>,
     rows: Vec<Vec<Figure>>,
 }
 
 /// A row with its names.
 #[derive(Debug)]
 pub(crate) struct Row<'a> {
-    names: &'a [&'static str],
+    names: &'a [Cow<'static, str>],
     figures: &'a [Figure],
 }
 
 impl Table {
     /// A table with columns of these names, which are the fields' names in JSON.
     pub(crate) fn new(names: &[&'static str]) -> Self {
-        Self { names: names.to_vec(), rows: Vec::new() }
+        Self { names: names.iter().map(|name| Cow::Borrowed(*name)).collect(), rows: Vec::new() }
+    }
+
+    /// The same with names that somebody else chose.
+    pub(crate) fn of(names: Vec<String>) -> Self {
+        Self { names: names.into_iter().map(Cow::Owned).collect(), rows: Vec::new() }
     }
 
     /// Adds a row.
@@ -89,7 +95,7 @@ impl Table {
     }
 
     fn heads(&self) -> Vec<String> {
-        let label = |(at, name): (usize, &&str)| match self.rows.first() {
+        let label = |(at, name): (usize, &Cow<'static, str>)| match self.rows.first() {
             Some(row) => row[at].label(name),
             None => name.replace('_', " "),
         };

@@ -178,3 +178,33 @@ pub(crate) fn first_ack(writer: &mut Running, stdin: &mut std::process::ChildStd
     BufReader::new(stdout).read_line(&mut line).expect("the child answers");
     assert_eq!(line, "{\"acked\":1}\n");
 }
+
+/// Lines of a web server in the combined format, one a second from 2015-05-17T10:00:00Z on: ten clients in turn, 100
+/// paths, every seventh request is not found and every fiftieth fails, of 100 bytes and one more for each line.
+pub(crate) fn web_log(lines: u64) -> String {
+    let line = |n: u64| {
+        let (day, hour) = (17 + n / 86_400, 10 + n / 3_600 % 24);
+        let status = if n % 50 == 49 {
+            503
+        } else if n % 7 == 6 {
+            404
+        } else {
+            200
+        };
+        let bytes = if n % 11 == 10 { "-".to_owned() } else { (100 + n).to_string() };
+        let (client, user) = (n % 10, if n.is_multiple_of(3) { "ada" } else { "-" });
+        format!(
+            "10.0.0.{client} - {user} [{day}/May/2015:{hour:02}:{:02}:{:02} +0000] \"GET /page/{}?x=1 HTTP/1.1\" \
+             {status} {bytes} \"-\" \"curl \\\"7\\\"\"\n",
+            n / 60 % 60,
+            n % 60,
+            n % 100,
+        )
+    };
+    (0..lines).map(line).collect()
+}
+
+/// The path of a request.
+pub(crate) fn first_line(event: &Value) -> String {
+    event["path"].as_str().expect("a path").to_owned()
+}

@@ -1,0 +1,157 @@
+//! The arguments of commands about event tables.
+
+use super::WritingArgs;
+use crate::units;
+use clap::{Args, ValueEnum};
+use std::{num::NonZeroU64, path::PathBuf, time::Duration};
+
+#[derive(Debug, Args)]
+pub(crate) struct IngestArgs {
+    /// The table; made on first use
+    pub(crate) table: String,
+    /// The file to read; - reads standard input
+    pub(crate) file: PathBuf,
+    /// What the lines are
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(crate) format: FormatArg,
+    /// What events are: JSON as --show-schema prints it. By default the table's own schema, or for a new table what
+    /// the first 10,000 lines tell
+    #[arg(long, value_name = "FILE")]
+    pub(crate) schema: Option<PathBuf>,
+    /// Print the schema that would be used, and store nothing
+    #[arg(long)]
+    pub(crate) show_schema: bool,
+    /// Where lines go that cannot be taken; added to if it is there [default: TABLE.rejected]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rejects: Option<PathBuf>,
+    /// The first line that cannot be taken ends it; the batches before it stay
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Pass over the lines before this one, counted from 1: where a load that broke off goes on
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) from_line: NonZeroU64,
+    /// Events a commit; fewer if their lines come to more than 16 MiB
+    #[arg(long, value_name = "N", default_value = "4096")]
+    pub(crate) batch: NonZeroU64,
+    /// After each commit print {"acked": N, "line": L, "rejected": R}: N events of the lines up to L are stored that
+    /// kill -9 cannot take any more, and with --durability sync no power cut either
+    #[arg(long)]
+    pub(crate) progress_json: bool,
+    #[command(flatten)]
+    pub(crate) writing: WritingArgs,
+}
+
+/// The formats of lines by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FormatArg {
+    /// What most of the first lines are
+    Auto,
+    /// A JSON object each
+    Ndjson,
+    /// A heading, then records with the same separator: comma, semicolon, tab or bar
+    Csv,
+    /// Web servers: the common format with referer and user agent
+    Combined,
+    /// Web servers: client, user, time, request, status, bytes
+    Common,
+    /// System logs: RFC 5424, RFC 3164, or these with a time as in RFC 3339
+    Syslog,
+}
+
+/// Which events are meant.
+#[derive(Debug, Args)]
+pub(crate) struct WhichArgs {
+    /// Only events for which this holds, such as 'status >= 500 and path starts with "/x"'; of several all hold
+    #[arg(long = "where", value_name = "EXPR")]
+    pub(crate) expressions: Vec<String>,
+    /// Only events of this time or later: 2015-05-17, 2015-05-17T10:05:03Z, now, or -1h
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) since: Option<String>,
+    /// Only events before this time
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) until: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RecentArgs {
+    /// The table
+    pub(crate) table: String,
+    /// So many at most
+    #[arg(short = 'n', long, value_name = "N", default_value = "10")]
+    pub(crate) count: u64,
+    #[command(flatten)]
+    pub(crate) which: WhichArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TableEventArgs {
+    /// The table
+    pub(crate) table: String,
+    /// The event's id
+    pub(crate) id: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GcArgs {
+    /// The table
+    pub(crate) table: String,
+    /// Drop what is all older than this: 2015-05-17, 2015-05-17T10:05:03Z, or -30d
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) before: String,
+    #[command(flatten)]
+    pub(crate) writing: WritingArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The table
+    pub(crate) table: String,
+    /// What is written
+    #[arg(long, value_enum, default_value = "ndjson")]
+    pub(crate) format: ExportFormatArg,
+    #[command(flatten)]
+    pub(crate) which: WhichArgs,
+}
+
+/// The formats of exports by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormatArg {
+    /// A JSON object an event
+    Ndjson,
+    /// A heading, then records
+    Csv,
+    /// Parquet
+    Parquet,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QueryArgs {
+    /// The table
+    pub(crate) table: String,
+    #[command(flatten)]
+    pub(crate) which: WhichArgs,
+    /// In groups of events that have the same value of these fields
+    #[arg(long, value_name = "FIELD", value_delimiter = ',')]
+    pub(crate) group_by: Vec<String>,
+    /// In groups of so much time, such as 90s, 5m, 2h or 1d, counted from 1970 on
+    #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
+    pub(crate) bucket: Option<Duration>,
+    /// The sum of a field's numbers
+    #[arg(long, value_name = "FIELD", value_delimiter = ',')]
+    pub(crate) sum: Vec<String>,
+    /// What an event has on average
+    #[arg(long, value_name = "FIELD", value_delimiter = ',')]
+    pub(crate) avg: Vec<String>,
+    /// The lowest number
+    #[arg(long, value_name = "FIELD", value_delimiter = ',')]
+    pub(crate) min: Vec<String>,
+    /// The highest number
+    #[arg(long, value_name = "FIELD", value_delimiter = ',')]
+    pub(crate) max: Vec<String>,
+    /// Only the N groups with the highest first figure (or most events, if nothing is asked for), the highest first
+    #[arg(long, value_name = "N")]
+    pub(crate) top: Option<u64>,
+    /// Draw the first figure (or how many events there are) of each group
+    #[arg(long)]
+    pub(crate) plot: bool,
+}

@@ -1,0 +1,49 @@
+//! The commands of event tables.
+
+mod event;
+mod export;
+mod gc;
+mod ingest;
+mod list;
+mod query;
+mod recent;
+mod row;
+mod which;
+
+pub(crate) use event::Event;
+pub(crate) use export::{Export, ExportFormat};
+pub(crate) use gc::Gc;
+pub(crate) use ingest::{Ingest, Manner};
+pub(crate) use list::Tables;
+pub(crate) use query::{Query, Wish};
+pub(crate) use recent::Recent;
+pub(crate) use which::Which;
+
+use crate::{
+    failure::{Failure, Result},
+    keyspace,
+    output::brief,
+};
+use annals::{Database, ErrorKind, EventTable, KeyspaceKind};
+
+/// The event table `name`, which must be there.
+fn open(db: &Database, name: &str) -> Result<EventTable> {
+    db.open_table(name).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => {
+            keyspace::unknown_of(db, name, "event table", |kind| kind == KeyspaceKind::Table)
+        }
+        _ => refused(db, name, error),
+    })
+}
+
+/// A keyspace of another kind has commands of its own.
+fn refused(db: &Database, name: &str, error: annals::Error) -> Failure {
+    match keyspace::find(db, name) {
+        Ok(info) if info.kind != KeyspaceKind::Table => Failure::usage(format!(
+            "the keyspace `{}` is of kind {}, not an event table; `annals tables` lists those",
+            brief(name.as_bytes()),
+            info.kind,
+        )),
+        _ => error.into(),
+    }
+}

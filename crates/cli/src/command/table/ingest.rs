@@ -1,0 +1,411 @@
+//! `annals ingest`: lines of a log become events of a table, many a commit.
+//!
+//! What is acknowledged was committed; a failure leaves the batches before it in place. A line that cannot be taken is
+//! kept aside, counted and named, and stops nothing unless that is asked for.
+
+use super::{open, refused};
+use crate::{
+    clock::{Stopwatch, now_ns},
+    command::Command,
+    failure::{Failure, Kind, Result},
+    ingest::{
+        Filler, Format, Inference, Inferred, Parser, Reader, Record, Rejects, read_schema,
+        separator_of, show_schema,
+    },
+    input::Input,
+    output::{Form, Progress, Report, note, printable},
+    session::Session,
+    units,
+};
+use annals::{
+    Database, ErrorKind, EventTable,
+    columns::{Batch, Schema},
+};
+use std::{
+    io::{self, BufRead},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// So many lines are looked at for a schema, or so many bytes of them.
+const LOOK_LINES: usize = 10_000;
+const LOOK_BYTES: usize = 16 << 20;
+/// So many tell the format, where the schema is known.
+const LOOK_LINES_FORMAT: usize = 20;
+/// A batch of lines that have grown to this is committed, however few they are.
+const BATCH_BYTES_MAX: u64 = 16 << 20;
+/// So many lines that could not be taken are named one by one.
+const NAMED_MAX: u64 = 10;
+
+/// Loads events of a table from lines.
+#[derive(Debug)]
+pub(crate) struct Ingest {
+    pub(crate) table: String,
+    pub(crate) input: Input,
+    /// `None` to find out.
+    pub(crate) format: Option<Format>,
+    pub(crate) schema: Option<PathBuf>,
+    pub(crate) rejects: Option<PathBuf>,
+    pub(crate) manner: Manner,
+}
+
+/// How it is done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    /// Events a commit.
+    pub(crate) batch: u64,
+    /// The first line that is taken.
+    pub(crate) from_line: u64,
+    /// Whether the first line that cannot be taken ends it.
+    pub(crate) is_strict: bool,
+    /// Whether the schema is shown, and nothing stored.
+    pub(crate) shows_schema: bool,
+    /// Whether each commit is acknowledged on standard output.
+    pub(crate) progress_json: bool,
+}
+
+type Lines = Reader<Box<dyn BufRead>>;
+
+impl Command for Ingest {
+    fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
+        let (input, total_bytes) = self.input.open()?;
+        let mut lines = Reader::new(input);
+        let given = self.schema.as_ref().map(|path| schema_of_file(path.as_path())).transpose()?;
+        let db = self.open_database(session)?;
+        let there = db.as_ref().map(|db| find(db, &self.table)).transpose()?.flatten();
+        let known = match &there {
+            Some(table) => Some(table.schema()?),
+            None => given.clone(),
+        };
+        let look = if known.is_some() { LOOK_LINES_FORMAT } else { LOOK_LINES };
+        if self.format.is_none() || known.is_none() {
+            lines.look(look, LOOK_BYTES).map_err(|error| unreadable(&error))?;
+        }
+        let format = self.format(&mut lines, look)?;
+        let mut parser = begin(&mut lines, format, now_ns())?;
+        let schema = match known {
+            Some(schema) => given.unwrap_or(schema),
+            None => {
+                let inferred = inferred(&lines, &mut parser, format)?;
+                self.tell_schema(session, format, &inferred);
+                Arc::new(inferred.schema)
+            }
+        };
+        if self.manner.shows_schema {
+            return session.out.line(&show_schema(&schema));
+        }
+        let db = match db {
+            Some(db) => db,
+            None => session.writer()?,
+        };
+        let table = db.table(&self.table, &schema);
+        let table = table.map_err(|error| refused(&db, &self.table, error))?;
+        let rejects = self.rejects.clone();
+        let rejects = rejects.unwrap_or_else(|| PathBuf::from(format!("{}.rejected", self.table)));
+        let wanted = session.form() != Form::Json && !self.manner.progress_json;
+        let mut load = Load {
+            manner: self.manner,
+            lines,
+            parser,
+            filler: Filler::new(Arc::clone(&schema)),
+            batch: Batch::new(Arc::clone(&schema)),
+            batch_bytes: 0,
+            table: &table,
+            rejects: Rejects::new(rejects),
+            rejected: 0,
+            acked: 0,
+            acked_line: 0,
+            bar: Progress::bytes(total_bytes, wanted),
+            clock: Stopwatch::start(),
+        };
+        let outcome = load.run(session);
+        if outcome.is_err() && there.is_none() && load.acked == 0 {
+            // Nothing was stored: not even an empty table stays. If that fails, the first failure is the one to tell.
+            drop(db.drop_keyspace(&self.table));
+        }
+        let mut report = outcome?;
+        report.text_field("format", format.name());
+        db.close()?;
+        if self.manner.progress_json { Ok(()) } else { session.out.report(&report) }
+    }
+}
+
+impl Ingest {
+    /// The database, unless there is none yet: of input that is refused none comes to be.
+    fn open_database(&self, session: &Session) -> Result<Option<Database>> {
+        if session.settings.is_empty() {
+            return Ok(None);
+        }
+        match self.manner.shows_schema {
+            true => session.reader().map(Some),
+            false => session.writer().map(Some),
+        }
+    }
+
+    fn format(&self, lines: &mut Lines, looked: usize) -> Result<Format> {
+        if let Some(format) = self.format {
+            return Ok(format);
+        }
+        let shown = lines.looked_at().take(looked.min(200));
+        Format::detect(&shown.collect::<Vec<_>>()).ok_or_else(|| {
+            let what = match lines.looked_at().next() {
+                None => "there is nothing in the input",
+                Some(_) => "the lines have no format that is known",
+            };
+            Failure::usage(format!("{what}; name the format with --format; nothing was stored"))
+        })
+    }
+
+    /// Tells what was made of the lines, so that it can be put right.
+    fn tell_schema(&self, session: &Session, format: Format, inferred: &Inferred) {
+        if session.form() == Form::Json || self.manner.shows_schema {
+            for text in &inferred.notes {
+                note(session.form(), text, "fields_count", inferred.schema.fields().len() as u64);
+            }
+            return;
+        }
+        eprintln!(
+            "annals: the lines are {}; the schema is (save it, change it, and give it back with --schema)\n{}",
+            format.name(),
+            show_schema(&inferred.schema)
+        );
+        for text in &inferred.notes {
+            eprintln!("annals: {text}");
+        }
+    }
+}
+
+fn schema_of_file(path: &Path) -> Result<Arc<Schema>> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Failure::usage(format!("there is no file {shown}")),
+        io::ErrorKind::InvalidData => Failure::usage(format!("{shown} is not UTF-8")),
+        _ => Failure::file("read", path, &error),
+    })?;
+    let schema = read_schema(&text);
+    schema.map(Arc::new).map_err(|what| Failure::usage(format!("{shown} is no schema: {what}")))
+}
+
+fn find(db: &Database, name: &str) -> Result<Option<EventTable>> {
+    match db.open_table(name) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Ok(table) => match table.schema() {
+            // Whoever began to make it did not come to that.
+            Err(annals::Error::NoSchema { .. }) => Ok(None),
+            other => other.map(|_| Some(table)).map_err(Failure::from),
+        },
+        Err(_) => open(db, name).map(Some),
+    }
+}
+
+/// A parser, behind the heading if there is one.
+fn begin(lines: &mut Lines, format: Format, now_ns: i64) -> Result<Parser> {
+    let mut heading = Vec::new();
+    if format == Format::Csv {
+        lines.look(1, 1).map_err(|error| unreadable(&error))?;
+        let separator = separator_of(lines.looked_at().next().unwrap_or_default());
+        lines.quoted(separator);
+        if let Some(record) = lines.next().map_err(|error| unreadable(&error))? {
+            heading = record.bytes.strip_suffix(b"\r").unwrap_or(record.bytes).to_vec();
+        }
+    }
+    let failed = |what| Failure::usage(format!("line {}: {what}", lines.number()));
+    Parser::new(format, &heading, now_ns).map_err(failed)
+}
+
+/// The schema of the lines that were looked at.
+fn inferred(lines: &Lines, parser: &mut Parser, format: Format) -> Result<Inferred> {
+    let (mut inference, mut failed) = (Inference::new(format), None);
+    lines.records_looked_at(|record| match parser.parse(record) {
+        Ok(cells) => inference.add(&cells),
+        Err(what) => failed = failed.take().or(Some(what)),
+    });
+    if inference.lines_count() == 0 {
+        let what = failed.unwrap_or_else(|| "there is nothing in the input".to_owned());
+        return Err(Failure::usage(format!(
+            "no line is {}: {what}; name another format with --format; nothing was stored",
+            format.name()
+        )));
+    }
+    inference.schema().map_err(|what| {
+        Failure::usage(format!(
+            "no schema comes of these lines: {what}; write one, and name it with --schema"
+        ))
+    })
+}
+
+/// A load under way.
+struct Load<'t> {
+    manner: Manner,
+    lines: Lines,
+    parser: Parser,
+    filler: Filler,
+    table: &'t EventTable,
+    batch: Batch,
+    /// Bytes of the lines in the batch.
+    batch_bytes: u64,
+    rejects: Rejects,
+    rejected: u64,
+    /// Events that are stored, and the last line that is behind us with them.
+    acked: u64,
+    acked_line: u64,
+    bar: Progress,
+    clock: Stopwatch,
+}
+
+impl Load<'_> {
+    fn run(&mut self, session: &mut Session) -> Result<Report> {
+        loop {
+            match self.take_line(session.form()) {
+                Ok(false) => break,
+                Ok(true) => {}
+                Err(failure) => return Err(self.say_what_stays(&failure)),
+            }
+            if self.batch.len() as u64 >= self.manner.batch || self.batch_bytes >= BATCH_BYTES_MAX {
+                self.commit(session)?;
+            }
+        }
+        self.commit(session)?;
+        self.bar.clear();
+        self.tell_of_the_rest(session.form());
+        Ok(self.report())
+    }
+
+    /// Puts the next line into the batch, or aside; false at the end.
+    fn take_line(&mut self, form: Form) -> Result<bool> {
+        let Some(record) = self.lines.next().map_err(|error| unreadable(&error))? else {
+            return Ok(false);
+        };
+        let Record { number, bytes, is_cut } = record;
+        if number < self.manner.from_line {
+            return Ok(true);
+        }
+        self.batch_bytes += bytes.len() as u64;
+        let taken = match is_cut {
+            true => Err("it is longer than an event can be".to_owned()),
+            false => {
+                self.parser.parse(bytes).and_then(|cells| self.filler.fill(&cells, &mut self.batch))
+            }
+        };
+        let Err(what) = taken else { return Ok(true) };
+        if self.manner.is_strict {
+            return Err(Failure::usage(format!("line {number}: {what}")));
+        }
+        self.rejects.keep(bytes, !is_cut)?;
+        if is_cut {
+            let rejects = &mut self.rejects;
+            self.lines.rest(|piece| rejects.keep(piece, false).map_err(RestError::Aside))?;
+            self.rejects.keep(b"", true)?;
+        }
+        self.rejected += 1;
+        if self.rejected <= NAMED_MAX {
+            self.bar.hidden(|| note(form, &format!("line {number}: {what}"), "line", number));
+        }
+        Ok(true)
+    }
+
+    fn commit(&mut self, session: &mut Session) -> Result<()> {
+        self.batch_bytes = 0;
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let fresh = Batch::new(Arc::clone(self.batch.schema()));
+        let batch = std::mem::replace(&mut self.batch, fresh);
+        if let Err(error) = self.table.append_batch(&batch) {
+            return Err(self.say_what_stays(&error.into()));
+        }
+        self.acked += batch.len() as u64;
+        self.acked_line = self.lines.number();
+        let (acked, seconds) = (self.acked, self.clock.seconds());
+        self.bar.at(self.lines.consumed_bytes(), || {
+            let rate = units::count(units::rate(acked, seconds) as u64);
+            format!("· {} events · {rate}/s", units::count(acked))
+        });
+        if self.manner.progress_json {
+            let (line, rejected) = (self.acked_line, self.rejected);
+            let told = session.out.object(|object| {
+                object.value("acked", acked).value("line", line).value("rejected", rejected);
+            });
+            match told.and_then(|()| session.out.flush()) {
+                // Nobody listens any more; the load is still wanted.
+                Err(failure) if failure.kind() == Kind::ReaderGone => {
+                    self.manner.progress_json = false;
+                }
+                told => return told,
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells of lines that left nothing, and of values that have no field.
+    fn tell_of_the_rest(&self, form: Form) {
+        let s = |count: u64| if count == 1 { "" } else { "s" };
+        if self.rejected > 0 {
+            let (count, n) = (units::count(self.rejected), self.rejected);
+            let path = self.rejects.path().display();
+            let text = format!("{count} line{} could not be taken: kept in {path}", s(n));
+            note(form, &text, "rejected_count", n);
+        }
+        for (name, count) in self.filler.left_out() {
+            let number = units::count(*count);
+            let name = printable(name.as_bytes());
+            let text = format!("{number} value{} of `{name}` left out: no such field", s(*count));
+            note(form, &text, "left_out_count", *count);
+        }
+        let count = self.lines.blank_count();
+        if count > 0 {
+            let text = format!("{} blank line{} passed over", units::count(count), s(count));
+            note(form, &text, "blank_lines_count", count);
+        }
+    }
+
+    fn report(&self) -> Report {
+        let seconds = self.clock.seconds();
+        let mut report = Report::default();
+        report
+            .count("events_count", self.acked)
+            .count("rejected_count", self.rejected)
+            .bytes("input_bytes", self.lines.consumed_bytes())
+            .seconds("seconds", seconds)
+            .rate("events_per_second", units::rate(self.acked, seconds));
+        report
+    }
+
+    fn say_what_stays(&self, failure: &Failure) -> Failure {
+        let (kind, line) = (failure.kind(), self.acked_line);
+        let stays = match self.acked {
+            0 => "nothing was stored".to_owned(),
+            n => format!(
+                "the {} events up to line {line} are stored, nothing after them; go on with --from-line {}",
+                units::count(n),
+                line + 1
+            ),
+        };
+        Failure::new(kind, format!("{failure}; {stays}"))
+    }
+}
+
+/// Why the rest of a line could not be kept aside.
+enum RestError {
+    Input(io::Error),
+    Aside(Failure),
+}
+
+impl From<io::Error> for RestError {
+    fn from(error: io::Error) -> Self {
+        Self::Input(error)
+    }
+}
+
+impl From<RestError> for Failure {
+    fn from(error: RestError) -> Self {
+        match error {
+            RestError::Input(error) => unreadable(&error),
+            RestError::Aside(failure) => failure,
+        }
+    }
+}
+
+fn unreadable(error: &io::Error) -> Failure {
+    Failure::new(Kind::Other("io"), format!("could not read the input: {error}"))
+}

@@ -1,0 +1,338 @@
+//! `annals query`: what events of a table come to.
+
+use super::{open, row, which::Which};
+use crate::{
+    chart::Chart,
+    command::Command,
+    expression,
+    failure::{Failure, Result},
+    moment,
+    output::{Figure, Form, Table},
+    session::Session,
+};
+use annals::{
+    TableView,
+    columns::{Answer, Batch, Group, GroupBy, Key, Measured, Role, Schema, Value, ValueType},
+};
+use std::{cmp::Ordering, sync::Arc, time::Duration};
+
+/// Asks for groups of events and their figures.
+#[derive(Debug)]
+pub(crate) struct Query {
+    pub(crate) table: String,
+    pub(crate) which: Which,
+    pub(crate) group_by: Vec<String>,
+    pub(crate) bucket: Option<Duration>,
+    /// In the order in which they are shown.
+    pub(crate) wishes: Vec<(Wish, String)>,
+    pub(crate) top: Option<u64>,
+    pub(crate) plot: bool,
+}
+
+/// What is asked of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    Sum,
+    Average,
+    Lowest,
+    Highest,
+}
+
+impl Wish {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Average => "avg",
+            Self::Lowest => "min",
+            Self::Highest => "max",
+        }
+    }
+}
+
+/// The same in terms of a schema.
+struct Asked {
+    by: Vec<GroupBy>,
+    /// What is measured, and whether with its bounds.
+    measures: Vec<(usize, bool)>,
+    /// What is shown: which measure, and what of it.
+    shown: Vec<(Wish, usize)>,
+}
+
+/// Events that have the same keys.
+struct Line {
+    keys: Vec<Shown>,
+    rows: u64,
+    figures: Vec<Amount>,
+}
+
+/// A key: what it sorts by, and what is shown.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Shown {
+    Absent,
+    Number(u64),
+    Time(i64),
+    Text(String),
+    Flags(String),
+}
+
+/// What is known of a group.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Amount {
+    Nothing,
+    Time(i64),
+    Whole(i128),
+    Fraction(f64),
+}
+
+impl Command for Query {
+    fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
+        if self.plot && session.form() == Form::Json {
+            return Err(Failure::usage("--json and --plot contradict each other; leave one away"));
+        }
+        let db = session.reader()?;
+        let table = open(&db, &self.table)?;
+        let view = table.view()?;
+        let schema = view.schema();
+        let asked = self.asked(schema)?;
+        let mut lines = self.lines(&view, &asked)?;
+        self.order(&mut lines);
+        if self.plot {
+            return session.out.raw(self.chart(&lines, schema, &asked).text().as_bytes());
+        }
+        session.out.table(&self.listed(&lines, schema, &asked))
+    }
+}
+
+impl Query {
+    fn asked(&self, schema: &Schema) -> Result<Asked> {
+        let mut by = Vec::new();
+        if let Some(bucket) = self.bucket {
+            by.push(GroupBy::Time { bucket_ns: moment::ns_of(bucket).unsigned_abs() });
+        }
+        for name in &self.group_by {
+            by.push(GroupBy::Field(expression::field_of(name, schema)?));
+        }
+        let (mut measures, mut shown) = (Vec::<(usize, bool)>::new(), Vec::new());
+        for (wish, name) in &self.wishes {
+            let field = expression::field_of(name, schema)?;
+            let role = schema.fields()[field].role();
+            let has_bounds = matches!(wish, Wish::Lowest | Wish::Highest);
+            if role.value_type() == ValueType::Text || (*role == Role::Ts && !has_bounds) {
+                return Err(Failure::usage(format!(
+                    "`{name}` is {role}, which has no {}; --group-by and --where take it",
+                    wish.name()
+                )));
+            }
+            let at = match measures.iter().position(|(known, _)| *known == field) {
+                Some(at) => at,
+                None => {
+                    measures.push((field, false));
+                    measures.len() - 1
+                }
+            };
+            measures[at].1 |= has_bounds;
+            shown.push((*wish, at));
+        }
+        Ok(Asked { by, measures, shown })
+    }
+
+    /// The groups of events that are meant.
+    fn lines(&self, view: &TableView<'_>, asked: &Asked) -> Result<Vec<Line>> {
+        let schema = view.schema();
+        let mut query = annals::columns::Query::new(Arc::clone(schema));
+        for by in &asked.by {
+            query = query.group_by(*by);
+        }
+        for (field, has_bounds) in &asked.measures {
+            query = match has_bounds {
+                true => query.measure_bounds(*field),
+                false => query.measure(*field),
+            };
+        }
+        let mut answer = query.answer().map_err(annals::Error::from)?;
+        self.add_all(view, &mut answer)?;
+        let line = |group: &Group<'_>| Line {
+            keys: group
+                .keys
+                .iter()
+                .zip(&asked.by)
+                .map(|(key, by)| shown(*key, *by, schema))
+                .collect(),
+            rows: group.rows,
+            figures: asked
+                .shown
+                .iter()
+                .map(|(wish, at)| {
+                    let is_time = Some(asked.measures[*at].0) == schema.ts();
+                    amount(*wish, &group.measured[*at], is_time)
+                })
+                .collect(),
+        };
+        Ok(answer.groups().iter().map(line).collect())
+    }
+
+    fn add_all(&self, view: &TableView<'_>, answer: &mut Answer) -> Result<()> {
+        const BATCH_ROWS: usize = 4_096;
+        let schema = view.schema();
+        let mut batch = Batch::new(Arc::clone(schema));
+        self.which.meant(schema)?.each(view, false, u64::MAX, |rows, at| {
+            let mut row = batch.row();
+            for field in 0..schema.fields().len() {
+                row.value(field, rows.value(at, field)).map_err(annals::Error::from)?;
+            }
+            row.finish().map_err(annals::Error::from)?;
+            if batch.len() == BATCH_ROWS {
+                let full = std::mem::replace(&mut batch, Batch::new(Arc::clone(schema)));
+                answer.add_batch(&full).map_err(annals::Error::from)?;
+            }
+            Ok(())
+        })?;
+        answer.add_batch(&batch).map_err(|error| annals::Error::from(error).into())
+    }
+
+    /// The highest first if so many are asked for, else by their keys.
+    fn order(&self, lines: &mut Vec<Line>) {
+        let by_keys = |one: &Line, other: &Line| one.keys.cmp(&other.keys);
+        let Some(top) = self.top else { return lines.sort_by(by_keys) };
+        let highest = |one: &Line, other: &Line| other.first().compare(one.first());
+        lines.sort_by(|one, other| highest(one, other).then_with(|| by_keys(one, other)));
+        lines.truncate(usize::try_from(top).unwrap_or(usize::MAX));
+    }
+
+    fn names(&self, schema: &Schema, asked: &Asked) -> Vec<String> {
+        let key = |by: &GroupBy| match by {
+            GroupBy::Field(field) => schema.fields()[*field].name().to_owned(),
+            GroupBy::Time { .. } => {
+                schema.ts().map_or("time", |ts| schema.fields()[ts].name()).to_owned()
+            }
+        };
+        asked.by.iter().map(key).collect()
+    }
+
+    fn listed(&self, lines: &[Line], schema: &Schema, asked: &Asked) -> Table {
+        let mut names = self.names(schema, asked);
+        names.push("events_count".to_owned());
+        names.extend(self.wishes.iter().map(|(wish, name)| format!("{}_{name}", wish.name())));
+        let mut table = Table::of(names);
+        for line in lines {
+            let mut figures: Vec<Figure> = line.keys.iter().map(Shown::figure).collect();
+            figures.push(Figure::Count(line.rows));
+            figures.extend(line.figures.iter().map(|amount| amount.figure()));
+            table.row(figures);
+        }
+        table
+    }
+
+    fn chart(&self, lines: &[Line], schema: &Schema, asked: &Asked) -> Chart {
+        let of = match self.wishes.first() {
+            Some((wish, name)) => format!("{} of {name}", wish.name()),
+            None => "events".to_owned(),
+        };
+        let by = self.names(schema, asked).join(", ");
+        let mut chart = Chart::new(if by.is_empty() { of } else { format!("{of} by {by}") });
+        // Buckets without events have a place in the picture as well.
+        let bucket = self.bucket.map(moment::ns_of).filter(|_| asked.by.len() == 1);
+        let mut last = None;
+        for line in lines {
+            if let (Some(bucket), Some(Shown::Time(at)), None) =
+                (bucket, line.keys.first(), self.top)
+            {
+                let gaps = last.map_or(0, |last: i64| at.saturating_sub(last) / bucket - 1);
+                if (1..=Chart::GAPS_MAX).contains(&gaps) {
+                    for gap in 1..=gaps {
+                        let at = last.unwrap_or(*at) + gap * bucket;
+                        chart.bar(moment::text(at), "0".to_owned(), 0.0);
+                    }
+                }
+                last = Some(*at);
+            }
+            let keys: Vec<String> = line.keys.iter().map(|key| key.figure().text()).collect();
+            let first = line.first();
+            chart.bar(keys.join(" "), first.figure().text(), first.as_f64());
+        }
+        chart
+    }
+}
+
+impl Line {
+    /// What it is ordered and drawn by.
+    fn first(&self) -> Amount {
+        self.figures.first().copied().unwrap_or(Amount::Whole(self.rows.into()))
+    }
+}
+
+fn shown(key: Key<'_>, by: GroupBy, schema: &Schema) -> Shown {
+    match (key, by) {
+        (Key::Absent, _) => Shown::Absent,
+        (Key::Time(ns), _) => Shown::Time(ns),
+        (Key::Text(text), _) => Shown::Text(text.to_owned()),
+        (Key::Number(bits), GroupBy::Field(field))
+            if matches!(schema.fields()[field].role(), Role::Flags(_)) =>
+        {
+            Shown::Flags(row::text(&schema.fields()[field], Value::U64(bits)))
+        }
+        (Key::Number(number), _) => Shown::Number(number),
+    }
+}
+
+impl Shown {
+    fn figure(&self) -> Figure {
+        match self {
+            Self::Absent => Figure::Absent,
+            Self::Number(number) => Figure::Plain(*number),
+            Self::Time(ns) => Figure::Text(moment::text(*ns)),
+            Self::Text(text) | Self::Flags(text) => Figure::text_of(text),
+        }
+    }
+}
+
+fn amount(wish: Wish, measured: &Measured, is_time: bool) -> Amount {
+    let of = |value: Value<'_>| match value {
+        Value::I64(ns) if is_time => Amount::Time(ns),
+        Value::I64(number) => Amount::Whole(number.into()),
+        Value::U64(number) => Amount::Whole(number.into()),
+        Value::F64(number) => Amount::Fraction(number),
+        Value::Absent | Value::Text(_) => Amount::Nothing,
+    };
+    match wish {
+        Wish::Lowest => of(measured.min()),
+        Wish::Highest => of(measured.max()),
+        Wish::Average => measured.average().map_or(Amount::Nothing, Amount::Fraction),
+        // One of both is 0.
+        Wish::Sum if measured.sum == 0 && measured.float_sum != 0.0 => {
+            Amount::Fraction(measured.float_sum)
+        }
+        Wish::Sum => Amount::Whole(measured.sum),
+    }
+}
+
+impl Amount {
+    fn as_f64(self) -> f64 {
+        match self {
+            Self::Nothing => 0.0,
+            Self::Time(ns) => ns as f64,
+            Self::Whole(number) => number as f64,
+            Self::Fraction(number) => number,
+        }
+    }
+
+    fn compare(self, other: Self) -> Ordering {
+        match (self, other) {
+            (Self::Whole(one), Self::Whole(other)) => one.cmp(&other),
+            (Self::Time(one), Self::Time(other)) => one.cmp(&other),
+            (Self::Nothing, Self::Nothing) => Ordering::Equal,
+            (Self::Nothing, _) => Ordering::Less,
+            (_, Self::Nothing) => Ordering::Greater,
+            (one, other) => one.as_f64().total_cmp(&other.as_f64()),
+        }
+    }
+
+    fn figure(self) -> Figure {
+        match self {
+            Self::Nothing => Figure::Absent,
+            Self::Time(ns) => Figure::Text(moment::text(ns)),
+            Self::Whole(number) => Figure::Whole(number),
+            Self::Fraction(number) => Figure::Fraction(number),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Which events of a table are meant.
+
+use crate::{
+    clock::now_ns,
+    expression,
+    failure::{Failure, Result},
+    moment,
+};
+use annals::{
+    Cursor, FoundRows, Scan, TableView,
+    columns::{Filter, Schema},
+};
+
+/// What was said of it.
+#[derive(Debug, Default)]
+pub(crate) struct Which {
+    pub(crate) expressions: Vec<String>,
+    pub(crate) since: Option<String>,
+    pub(crate) until: Option<String>,
+}
+
+/// The same in terms of a schema.
+#[derive(Debug)]
+pub(super) struct Meant {
+    /// All but the times.
+    filter: Filter,
+    since: i64,
+    until: Option<i64>,
+}
+
+/// So many events are looked at together.
+const PAGE_ROWS: u64 = 4_096;
+
+impl Which {
+    pub(super) fn meant(&self, schema: &Schema) -> Result<Meant> {
+        let now = now_ns();
+        if (self.since.is_some() || self.until.is_some()) && schema.ts().is_none() {
+            return Err(Failure::usage(
+                "events of this table have no time; leave --since and --until away",
+            ));
+        }
+        let bound = |name: &str, said: &Option<String>| {
+            let read = said.as_ref().map(|text| moment::asked(text, now)).transpose();
+            read.map_err(|what| Failure::usage(format!("{name}: {what}")))
+        };
+        let since = bound("--since", &self.since)?.unwrap_or(i64::MIN);
+        let until = bound("--until", &self.until)?;
+        let mut filter = Filter::All;
+        for text in &self.expressions {
+            let one = expression::filter(text, schema, now);
+            filter = filter.and(one.map_err(|failure| failure.context("--where"))?);
+        }
+        Ok(Meant { filter, since, until })
+    }
+}
+
+impl Meant {
+    /// Calls `each` with events that are meant, so many at most: the oldest first, or the newest.
+    pub(super) fn each(
+        &self,
+        view: &TableView<'_>,
+        is_newest_first: bool,
+        limit: u64,
+        mut each: impl FnMut(&FoundRows<'_>, usize) -> Result<()>,
+    ) -> Result<()> {
+        let mut scan = Scan::new().since(self.since);
+        scan = if is_newest_first { scan.newest_first() } else { scan };
+        scan = if let Some(until) = self.until { scan.until(until) } else { scan };
+        let is_all = self.filter == Filter::All;
+        let (mut left, mut after) = (limit, None::<Cursor>);
+        while left > 0 {
+            let page = if is_all { left.min(PAGE_ROWS) } else { PAGE_ROWS };
+            let mut one = scan.clone().limit(page as usize);
+            one = if let Some(after) = after { one.after(after) } else { one };
+            let rows = view.scan(&one)?;
+            for at in 0..rows.len() {
+                if left > 0 && self.filter.matches(|field| rows.value(at, field)) {
+                    each(&rows, at)?;
+                    left -= 1;
+                }
+            }
+            after = rows.cursor();
+            if after.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

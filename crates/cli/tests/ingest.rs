@@ -1,0 +1,308 @@
+//! `ingest`: every format, what the schema is guessed to be, lines that cannot be taken, what is acknowledged, and what
+//! is there after kill -9.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::{Place, first_line, objects, web_log};
+use serde_json::{Value, json};
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+};
+
+/// Ingests lines, which must be taken; the report.
+fn ingest(place: &Place, args: &[&str], lines: impl AsRef<[u8]>) -> Value {
+    let all = [&["--json", "ingest"], args, &["-"]].concat();
+    let ended = place.run_with(&all, lines.as_ref());
+    assert_eq!(ended.code, 0, "{ended:?}");
+    objects(std::str::from_utf8(&ended.stdout).unwrap()).remove(0)
+}
+
+fn exported(place: &Place, table: &str) -> Vec<Value> {
+    place.json(&["export", table])
+}
+
+#[test]
+fn lines_of_a_web_server_become_events() {
+    let place = Place::new();
+    let file = place.file("access.log", web_log(500));
+    let ended = place.run(&["ingest", "requests", file.to_str().unwrap()]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    // What was made of it is shown, and can be given back.
+    assert!(ended.stderr.contains("the lines are combined"), "{ended:?}");
+    let schema = ended.stderr.split_once('\n').unwrap().1;
+    let schema_file = place.file("schema.json", schema);
+    assert!(String::from_utf8(ended.stdout).unwrap().contains("events"), "a report");
+    let shown = place.ok(&["ingest", "requests", "--show-schema", file.to_str().unwrap()]);
+    assert_eq!(shown.trim(), schema.trim());
+
+    let events = exported(&place, "requests");
+    assert_eq!(events.len(), 500);
+    assert_eq!(
+        events[0],
+        json!({
+            "time": "2015-05-17T10:00:00Z", "client": "10.0.0.0", "user": "ada", "method": "GET",
+            "path": "/page/0?x=1", "protocol": "HTTP/1.1", "status": 200, "bytes": 100, "agent": "curl \"7\"",
+        })
+    );
+    // The same lines again, by the schema that was saved.
+    let args = ["again", "--schema", schema_file.to_str().unwrap()];
+    let report = ingest(&place, &args, web_log(500));
+    assert_eq!((&report["events_count"], &report["rejected_count"]), (&json!(500), &json!(0)));
+    assert_eq!(report["format"], "combined");
+    assert_eq!(exported(&place, "again"), events);
+    // More lines for a table that is there.
+    ingest(&place, &["requests"], web_log(7));
+    assert_eq!(exported(&place, "requests").len(), 507);
+    let tables = place.json(&["tables"]);
+    assert_eq!(common::sorted(&tables, "table"), ["again", "requests"]);
+    let requests = tables.iter().find(|table| table["table"] == "requests").unwrap();
+    assert_eq!((&requests["events_count"], &requests["fields_count"]), (&json!(507), &json!(10)));
+    assert_eq!(requests["from"], "2015-05-17T10:00:00Z");
+    assert_eq!(requests["to"], "2015-05-17T10:08:19Z");
+}
+
+#[test]
+fn objects_and_columns_are_read_and_written() {
+    let place = Place::new();
+    let lines: String = (0..100)
+        .map(|n| {
+            let note = if n % 7 == 0 { String::new() } else { format!(",\"note\":\"n {}\"", n % 3) };
+            format!(
+                "{{\"id\":\"e{n}\",\"ts\":{},\"http\":{{\"status\":{}}},\"ok\":{},\"cost\":{}{note}}}\n",
+                1_431_857_103_000u64 + n,
+                200 + n % 5,
+                n % 2 == 0,
+                f64::from(n as u32) / 4.0,
+            )
+        })
+        .collect();
+    ingest(&place, &["calls"], &lines);
+    let event = &place.json(&["event", "calls", "e99"])[0];
+    let wanted = json!({
+        "id": "e99", "ts": "2015-05-17T10:05:03.099Z", "http.status": 204, "flags": [], "cost": 24.75,
+        "note": "n 0",
+    });
+    assert_eq!(*event, wanted);
+    let text = place.ok(&["event", "calls", "e98"]);
+    assert!(text.contains("ts           2015-05-17T10:05:03.098Z\n"), "{text}");
+    assert!(text.contains("flags        ok\n") && !text.contains("note"), "{text}");
+    place.run(&["event", "calls", "e100"]).fails(1, "no event `e100`");
+
+    // Both exports come back as the same events.
+    let events = exported(&place, "calls");
+    let ndjson = place.ok(&["export", "calls"]);
+    let csv = place.ok(&["export", "calls", "--format", "csv"]);
+    assert_eq!(csv.lines().next(), Some("ts,id,http.status,cost,note,flags"));
+    let schema = place.ok(&["ingest", "calls", "-", "--show-schema", "--format", "ndjson"]);
+    let schema = place.file("schema.json", schema);
+    for (table, text) in [("of_ndjson", ndjson), ("of_csv", csv)] {
+        let report = ingest(&place, &[table, "--schema", schema.to_str().unwrap()], text);
+        assert_eq!(report["rejected_count"], 0, "{report}");
+        assert_eq!(exported(&place, table), events, "{table}");
+    }
+    place.run(&["export", "calls", "--format", "parquet"]).fails(2, "Parquet");
+}
+
+#[test]
+fn a_quote_holds_the_lines_of_a_record_together() {
+    let place = Place::new();
+    let report = ingest(&place, &["t"], "at;what\r\n2015-05-17;\"a;\nb\"\r\n\n2015-05-18;x\r\n");
+    assert_eq!((&report["events_count"], &report["format"]), (&json!(2), &json!("csv")));
+    assert_eq!(exported(&place, "t")[0], json!({"at": "2015-05-17T00:00:00Z", "what": "a;\nb"}));
+}
+
+#[test]
+fn system_logs_are_read() {
+    let place = Place::new();
+    let lines = "<13>1 2015-05-17T10:05:03Z box su 17 - - hello\n\
+        2015-05-17T12:05:04.5+02:00 box cron[18]: job done\n";
+    ingest(&place, &["logs"], lines);
+    let listed = place.ok(&["recent", "logs", "-n", "1"]);
+    assert_eq!(listed, "2015-05-17T10:05:04.5Z host=box app=cron pid=18 message=\"job done\"\n");
+    let one = &place.json(&["recent", "logs", "--where", "app = su"])[0];
+    assert_eq!((&one["message"], &one["pid"]), (&json!("hello"), &json!("17")));
+}
+
+#[test]
+fn lines_that_cannot_be_taken_are_kept_and_named_and_stop_nothing() {
+    let place = Place::new();
+    let mut lines = web_log(3).into_bytes();
+    lines.extend(b"nonsense\n\n");
+    lines.extend(web_log(1).replace("\" 200 ", "\" 99999 ").bytes());
+    lines.extend(
+        b"1.2.3.4 - \xff [17/May/2015:10:05:03 +0000] \"GET / HTTP/1.1\" 200 5 \"-\" \"-\"\n",
+    );
+    lines.extend(web_log(1).bytes());
+    let file = place.file("access.log", &lines);
+    let args = ["ingest", "requests", file.to_str().unwrap(), "--format", "combined"];
+    let ended = place.run(&[&["--json"][..], &args].concat());
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let notes = objects(&ended.stderr);
+    let told: Vec<&str> = notes.iter().map(|note| note["note"].as_str().unwrap()).collect();
+    assert_eq!(
+        told,
+        [
+            "line 4: there is no identity behind the client",
+            "line 6: the field `status` was given `99999`, which is no whole number from 0 to 65535",
+            "line 7: the field `user` was given bytes that are not UTF-8",
+            "3 lines could not be taken: kept in requests.rejected",
+            "1 blank line passed over",
+        ]
+    );
+    assert_eq!((&notes[1]["line"], &notes[3]["rejected_count"]), (&json!(6), &json!(3)));
+    let kept = fs::read(place.path("requests.rejected")).unwrap();
+    let wanted: Vec<&[u8]> = lines.split_inclusive(|byte| *byte == b'\n').collect();
+    assert_eq!(kept, [wanted[3], wanted[5], wanted[6]].concat());
+    assert_eq!(exported(&place, "requests").len(), 4);
+
+    // What is kept is added to, and where is said.
+    let args = ["requests", "--format", "combined", "--rejects", "requests.rejected"];
+    ingest(&place, &args, "x\n");
+    assert!(fs::read(place.path("requests.rejected")).unwrap().ends_with(b"\nx\n"));
+
+    let strict = [&args[..0], &["ingest", "requests", file.to_str().unwrap(), "--strict"]].concat();
+    place
+        .run(&strict)
+        .fails(2, "line 4: there is no identity behind the client; nothing was stored");
+    let strict = [&strict[..], &["--batch", "2"]].concat();
+    place.run(&strict).fails(
+        2,
+        "the 2 events up to line 2 are stored, nothing after them; go on with --from-line 3",
+    );
+}
+
+#[test]
+fn a_line_longer_than_any_event_is_kept_whole_and_the_next_one_taken() {
+    let place = Place::new();
+    let long = format!("{{\"at\":1431857103,\"text\":\"{}\"}}\n", "x".repeat(65 << 20));
+    let too_long_text = format!("{{\"at\":1431857103,\"text\":\"{}\"}}\n", "x".repeat(2 << 20));
+    let lines = format!(
+        "{{\"at\":1431857103,\"text\":\"a\"}}\n{long}{too_long_text}{{\"at\":1,\"text\":\"b\"}}\n"
+    );
+    let report = ingest(&place, &["t"], lines);
+    assert_eq!((&report["events_count"], &report["rejected_count"]), (&json!(2), &json!(2)));
+    let kept = fs::read(place.path("t.rejected")).unwrap();
+    assert!(kept == [long.as_bytes(), too_long_text.as_bytes()].concat(), "{}", kept.len());
+}
+
+#[test]
+fn values_without_a_field_are_counted() {
+    let place = Place::new();
+    ingest(&place, &["t"], "{\"at\":1431857103,\"a\":\"x\"}\n");
+    let ended = place.run_with(
+        &["ingest", "t", "-"],
+        b"{\"at\":1431857104,\"a\":\"y\",\"b\":1}\n{\"at\":1431857105,\"a\":\"y\",\"b\":null}\n",
+    );
+    assert_eq!(ended.stderr, "annals: 1 value of `b` left out: no such field\n");
+}
+
+#[test]
+fn nothing_comes_to_be_of_what_is_refused() {
+    let place = Place::new();
+    for (args, input, said) in [
+        (&["ingest", "t", "-"][..], &b""[..], "nothing in the input"),
+        (&["ingest", "t", "-"], b"no format\nthat is known\n", "--format"),
+        (&["ingest", "t", "-", "--format", "ndjson"], b"x\ny\n", "no line is ndjson"),
+        (&["ingest", "t", "missing.log"], b"", "there is no file"),
+        (&["ingest", "t", "-", "--schema", "missing.json"], b"", "there is no file missing.json"),
+        (&["ingest", "", "-"], b"{\"a\":1}\n", "name"),
+    ] {
+        place.run_with(args, input).fails(2, said);
+        assert!(!place.data().exists() || args[1].is_empty(), "{args:?}");
+    }
+    let schema = place.file("schema.json", "{\"fields\":[{\"name\":\"a\",\"role\":\"time\"}]}");
+    let args = ["ingest", "t", "-", "--schema", schema.to_str().unwrap()];
+    place.run_with(&args, b"{\"a\":1}\n").fails(2, "unknown variant `time`");
+    // Of another schema than the table's, both are printed.
+    ingest(&place, &["t"], "{\"a\":1}\n");
+    let schema = place.file("schema.json", "{\"fields\":[{\"name\":\"b\",\"role\":\"label\"}]}");
+    let args = ["ingest", "t", "-", "--schema", schema.to_str().unwrap()];
+    let ended = place.run_with(&args, b"{\"a\":1}\n");
+    ended.fails(2, "b: label");
+    ended.fails(2, "a: counter u32");
+    place.ok(&["put", "k", "v"]);
+    place.run_with(&["ingest", "default", "-"], b"{\"a\":1}\n").fails(2, "not an event table");
+    place.run(&["recent", "gone"]).fails(1, "gone");
+    place.run(&["recent", "default"]).fails(2, "not an event table");
+    place.run(&["recent", "t", "--where", "b = 1"]).fails(2, "`b` is no field");
+    place.run(&["recent", "t", "--since", "-1h"]).fails(2, "no time");
+    place.run(&["event", "t", "1"]).fails(2, "have no id");
+}
+
+#[test]
+fn every_commit_is_acknowledged_and_no_acknowledgement_waits_for_more_input() {
+    let place = Place::new();
+    ingest(&place, &["t"], "{\"at\":1431857103,\"n\":0}\n");
+    let args = ["ingest", "t", "-", "--batch", "2", "--progress-json", "--format", "ndjson"];
+    let mut load = place.spawn(&args);
+    let mut stdin = load.child.stdin.take().unwrap();
+    let mut stdout = BufReader::new(load.child.stdout.take().unwrap());
+    for round in 1..=3u64 {
+        write!(stdin, "{{\"at\":1,\"n\":1}}\n\n{{\"at\":2,\"n\":1}}\n").unwrap();
+        let mut told = String::new();
+        stdout.read_line(&mut told).unwrap();
+        let (acked, line) = (round * 2, round * 3);
+        assert_eq!(told, format!("{{\"acked\":{acked},\"line\":{line},\"rejected\":0}}\n"));
+        assert_eq!(exported(&place, "t").len() as u64, 1 + acked, "beside the live writer");
+    }
+    drop(stdin);
+    assert!(load.child.wait().unwrap().success());
+}
+
+/// A child is killed; what it acknowledged is there, and the rest of the lines goes on behind that.
+#[test]
+fn a_load_that_was_killed_goes_on_where_it_was_and_each_line_comes_once() {
+    for durability in ["buffered", "sync"] {
+        let place = Place::new();
+        let log = web_log(4_000);
+        let file = place.file("access.log", &log);
+        let args =
+            ["ingest", "t", "-", "--batch", "50", "--progress-json", "--durability", durability];
+        let mut load = place.spawn(&args);
+        let mut stdin = load.child.stdin.take().unwrap();
+        let feed = std::thread::spawn(move || {
+            // Who is killed reads no more.
+            let _ = stdin.write_all(log.as_bytes());
+            // Not the end of the input: it waits until it is killed.
+            stdin
+        });
+        let mut told = BufReader::new(load.child.stdout.take().unwrap()).lines();
+        // The first lines are looked at together; at the end of the input all of them are there.
+        drop(feed);
+        let ack: Value = serde_json::from_str(&told.nth(20).unwrap().unwrap()).unwrap();
+        load.child.kill().unwrap();
+        load.child.wait().unwrap();
+        let there = exported(&place, "t").len() as u64;
+        assert!(there >= ack["acked"].as_u64().unwrap(), "{there} of {ack}");
+        assert_eq!(there % 50, 0, "no half commit");
+        let from = (there + 1).to_string();
+        let args = ["ingest", "t", file.to_str().unwrap(), "--from-line", &from];
+        assert_eq!(place.run(&args).code, 0);
+        let paths = exported(&place, "t");
+        assert_eq!(paths.len(), 4_000);
+        let (first, last) = (first_line(&paths[0]), first_line(&paths[3_999]));
+        assert_eq!((first, last), ("/page/0?x=1".into(), format!("/page/{}?x=1", 3_999 % 100)));
+        place.ok(&["verify"]);
+    }
+}
+
+#[test]
+fn what_is_old_is_dropped_in_whole_parts() {
+    let place = Place::new();
+    ingest(&place, &["t"], "{\"at\":\"2015-05-17\",\"n\":1}\n");
+    let report = &place.json(&["gc", "t", "--before", "2015-05-17"])[0];
+    assert_eq!(report["events_dropped_count"], 0, "half-open: {report}");
+    ingest(&place, &["t"], "{\"at\":\"2015-05-19\",\"n\":2}\n");
+    let report = &place.json(&["gc", "t", "--before", "2015-05-18"])[0];
+    let counts = [
+        &report["parts_dropped_count"],
+        &report["events_dropped_count"],
+        &report["events_left_count"],
+    ];
+    assert_eq!(counts, [&json!(1), &json!(1), &json!(1)]);
+    place.run(&["gc", "t", "--before", "soon"]).fails(2, "`soon` is no time");
+    assert_eq!(exported(&place, "t")[0]["n"], 2);
+}

@@ -1,0 +1,216 @@
+//! `query`: what it answers, compared with counts that plain code makes of the same lines.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::{Place, web_log};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, process::Command};
+
+/// A request as plain code reads it.
+struct Request {
+    client: String,
+    path: String,
+    minute: String,
+    status: u64,
+    bytes: Option<u64>,
+}
+
+fn requests(log: &str) -> Vec<Request> {
+    let read = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let time = words[3].trim_start_matches('[');
+        Request {
+            client: words[0].to_owned(),
+            path: words[6].to_owned(),
+            minute: format!("2015-05-{}T{}:00Z", &time[..2], &time[12..17]),
+            status: words[8].parse().unwrap(),
+            bytes: words[9].parse().ok(),
+        }
+    };
+    log.lines().map(read).collect()
+}
+
+fn with_log(lines: u64) -> (Place, Vec<Request>) {
+    let place = Place::new();
+    let log = web_log(lines);
+    let file = place.file("access.log", &log);
+    assert_eq!(place.run(&["ingest", "requests", file.to_str().unwrap()]).code, 0);
+    (place, requests(&log))
+}
+
+fn query(place: &Place, args: &[&str]) -> Vec<Value> {
+    place.json(&[&["query", "requests"], args].concat())
+}
+
+/// Groups with how many there are of each, and the sum of their bytes.
+fn groups<K: Ord>(of: &[Request], key: impl Fn(&Request) -> Option<K>) -> BTreeMap<K, (u64, u64)> {
+    let mut all = BTreeMap::new();
+    for request in of {
+        if let Some(key) = key(request) {
+            let (count, bytes) = all.entry(key).or_insert((0, 0));
+            *count += 1;
+            *bytes += request.bytes.unwrap_or(0);
+        }
+    }
+    all
+}
+
+#[test]
+fn counts_and_sums_are_those_of_plain_code() {
+    let (place, all) = with_log(3_000);
+    let total: u64 = all.iter().filter_map(|request| request.bytes).sum();
+    let with_bytes: Vec<u64> = all.iter().filter_map(|request| request.bytes).collect();
+    let args = ["--sum", "bytes", "--avg", "bytes", "--min", "bytes", "--max", "bytes,time"];
+    let average = total as f64 / with_bytes.len() as f64;
+    assert_eq!(
+        query(&place, &args),
+        [json!({
+            "events_count": 3_000, "sum_bytes": total, "avg_bytes": average,
+            "min_bytes": with_bytes.iter().min(), "max_bytes": with_bytes.iter().max(),
+            "max_time": "2015-05-17T10:49:59Z",
+        })]
+    );
+
+    let by_status = groups(&all, |request| Some(request.status));
+    let answered = query(&place, &["--group-by", "status", "--sum", "bytes"]);
+    let wanted: Vec<Value> = by_status
+        .iter()
+        .map(|(status, (count, bytes))| json!({"status": status, "events_count": count, "sum_bytes": bytes}))
+        .collect();
+    assert_eq!(answered, wanted);
+
+    let failed = groups(&all, |request| (request.status >= 500).then(|| request.minute.clone()));
+    let answered = query(&place, &["--where", "status >= 500", "--bucket", "1m"]);
+    let wanted: Vec<Value> = failed
+        .iter()
+        .map(|(minute, (count, _))| json!({"time": minute, "events_count": count}))
+        .collect();
+    assert_eq!(answered, wanted);
+    assert_eq!(wanted.len(), 50);
+}
+
+#[test]
+fn the_top_groups_come_first_and_filters_hold_together() {
+    let (place, all) = with_log(2_500);
+    let of_one = groups(&all, |request| {
+        let is_meant = request.client == "10.0.0.3" && request.path.starts_with("/page/1");
+        is_meant.then(|| (request.path.clone(), request.status))
+    });
+    let mut wanted: Vec<_> = of_one.into_iter().collect();
+    wanted.sort_by(|(one_key, one), (other_key, other)| {
+        other.1.cmp(&one.1).then_with(|| one_key.cmp(other_key))
+    });
+    let wanted: Vec<Value> = wanted
+        .iter()
+        .take(5)
+        .map(|((path, status), (count, bytes))| {
+            json!({"path": path, "status": status, "events_count": count, "sum_bytes": bytes})
+        })
+        .collect();
+    let args = [
+        "--where",
+        "client = 10.0.0.3",
+        "--where",
+        "path starts with '/page/1'",
+        "--group-by",
+        "path,status",
+        "--sum",
+        "bytes",
+        "--top",
+        "5",
+    ];
+    assert_eq!(query(&place, &args), wanted);
+
+    let is_meant = |request: &Request| {
+        ("2015-05-17T10:05:00Z".."2015-05-17T10:20:00Z").contains(&request.minute.as_str())
+            && request.bytes.is_none()
+    };
+    let args = [
+        "--since",
+        "2015-05-17T10:05",
+        "--until",
+        "2015-05-17T10:20:00Z",
+        "--where",
+        "bytes is absent",
+    ];
+    let count = all.iter().filter(|request| is_meant(request)).count();
+    assert_eq!(query(&place, &args), [json!({"events_count": count})]);
+    assert!(count > 50);
+    assert!(query(&place, &["--since", "now", "--group-by", "status"]).is_empty());
+    assert_eq!(query(&place, &["--since", "now"]), [json!({"events_count": 0})]);
+    let newest = place.json(&["recent", "requests", "-n", "2", "--where", "not status = 200"]);
+    let wanted: Vec<&Request> = all.iter().rev().filter(|one| one.status != 200).take(2).collect();
+    assert_eq!(newest.len(), 2);
+    for (found, wanted) in newest.iter().zip(wanted) {
+        assert_eq!(
+            (&found["path"], &found["status"]),
+            (&json!(wanted.path), &json!(wanted.status))
+        );
+    }
+}
+
+#[test]
+fn people_see_a_table_or_a_chart() {
+    let (place, _) = with_log(100);
+    let told = place.ok(&["query", "requests", "--group-by", "status", "--sum", "bytes"]);
+    let wanted = "status  events  sum bytes\n   200      84     12,089\n   404      14      1,946\n   503       2        348\n";
+    assert_eq!(told.lines().next(), wanted.lines().next());
+    assert_eq!(told.lines().count(), 4, "{told}");
+    let told = place.ok(&["query", "requests", "--group-by", "status", "--plot"]);
+    assert!(told.starts_with("events by status\n200  "), "{told}");
+    assert!(told.lines().nth(1).unwrap().ends_with(&"█".repeat(40)), "{told}");
+    let args = ["query", "requests", "--where", "status = 503", "--bucket", "10s", "--plot"];
+    let told = place.ok(&args);
+    let wanted = ["events by time", "2015-05-17T10:00:40Z  1  █", "2015-05-17T10:00:50Z  0"];
+    for (line, wanted) in told.lines().zip(wanted) {
+        assert!(line.starts_with(wanted), "{told}");
+    }
+    assert_eq!(told.lines().count(), 7, "buckets without events are seen: {told}");
+}
+
+#[test]
+fn what_cannot_be_asked_is_told() {
+    let (place, _) = with_log(10);
+    for (args, said) in [
+        (&["--where", "stauts = 1"][..], "did you mean `status`?\n  stauts = 1\n  ^^^^^^\n"),
+        (&["--where", "status = 1 and"], "the name of a field should stand here"),
+        (&["--sum", "path"], "`path` is dimension, which has no sum"),
+        (&["--avg", "time"], "`time` is ts, which has no avg"),
+        (&["--sum", "gone"], "`gone` is no field"),
+        (&["--group-by", "time"], "grouped by dimensions"),
+        (&["--group-by", "path,status,client,method", "--bucket", "1m"], "four"),
+        (&["--since", "soon"], "--since: `soon` is no time"),
+        (&["--plot", "--json"], "contradict"),
+    ] {
+        let mut all = vec!["query", "requests"];
+        all.extend(args);
+        let ended = place.run(&all);
+        assert_eq!(ended.code, 2, "{args:?}: {ended:?}");
+        let told = ended.stderr.replace("\\n", "\n");
+        assert!(told.contains(said), "{said}: {ended:?}");
+    }
+}
+
+/// What the README tells a stranger to type about event tables.
+#[test]
+fn the_commands_of_the_readme_run() {
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let (_, section) = readme.split_once("\n### Event tables\n").expect("a section on tables");
+    let (_, script) = section.split_once("```sh\n").expect("commands");
+    let (script, _) = script.split_once("```").expect("an end");
+    let place = Place::new();
+    place.file("access.log", web_log(2_000));
+    let bin = std::path::Path::new(env!("CARGO_BIN_EXE_annals")).parent().expect("a directory");
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").expect("a path"));
+    let mut shell = Command::new("sh");
+    shell.args(["-ec", script]).current_dir(place.path(".")).env("PATH", &path);
+    let ended: common::Ended = shell.output().expect("a shell").into();
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let told = String::from_utf8(ended.stdout).unwrap();
+    for wanted in ["events             2,000\n", "/page/", "█", "\"status\":503", "requests"] {
+        assert!(told.contains(wanted), "`{wanted}` is not in {told}");
+    }
+}
