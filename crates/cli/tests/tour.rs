@@ -7,8 +7,13 @@ mod common;
 use common::{Place, objects};
 use std::fs;
 
-const STEPS: [&str; 14] = [
+const STEPS: [&str; 19] = [
     "input",
+    "ingest",
+    "query",
+    "group",
+    "recent",
+    "kill -9, ingesting",
     "store",
     "read back",
     "append events",
@@ -35,7 +40,7 @@ fn a_log_file_is_toured() {
     let steps = place.json(&["tour", file.to_str().unwrap()]);
     let names: Vec<&str> = steps.iter().map(|step| step["step"].as_str().unwrap()).collect();
     assert_eq!(names, STEPS);
-    let of = |name: &str| steps.iter().find(|step| step["step"] == name).unwrap();
+    let of = |name: &str| of(&steps, name);
     assert_eq!(of("store")["records_count"], 3_000);
     assert_eq!(of("read back")["equal_count"], 3_000);
     for name in ["buffered", "interval", "sync"] {
@@ -50,7 +55,44 @@ fn a_log_file_is_toured() {
     let left: Vec<_> = fs::read_dir(place.path(".")).unwrap().map(|e| e.unwrap().path()).collect();
     assert_eq!(left.len(), 1, "the temporary database is gone: {left:?}");
     assert_eq!(of("append events")["events_count"], 1_000);
+    assert_eq!(
+        (&of("ingest")["events_count"], &of("ingest")["format"]),
+        (&3_000.into(), &"ndjson".into())
+    );
+    assert_eq!(of("query")["events_count"], 3_000);
+    let killed = of("kill -9, ingesting");
+    assert!(killed["recovered_count"].as_u64() >= killed["acked_count"].as_u64(), "{killed}");
     repeat(&place, &[of("store"), of("read back"), of("append events")]);
+    repeat(&place, &[of("ingest"), of("query"), of("group"), of("recent")]);
+    let data = place.path("annals-tour");
+    let events = place.json(&["recent", "tour-events", "--data", data.to_str().unwrap()]);
+    assert_eq!((&events[0]["line"], &events[0]["words"]), (&3_000.into(), &6.into()));
+}
+
+#[test]
+fn lines_of_a_known_format_are_toured_as_they_are() {
+    let place = Place::new();
+    let file = place.file("access.log", common::web_log(1_500) + "no request\n");
+    let steps = place.json(&["tour", file.to_str().unwrap()]);
+    let ingest = of(&steps, "ingest");
+    let count = |name: &str| ingest[name].as_u64().unwrap();
+    assert_eq!(
+        [count("events_count"), count("rejected_count"), count("fields_count")],
+        [1_500, 1, 10]
+    );
+    assert_eq!(ingest["format"], "combined");
+    assert_eq!(
+        (&of(&steps, "group")["by"], &of(&steps, "group")["groups_count"]),
+        (&"client".into(), &10.into())
+    );
+    assert_eq!(of(&steps, "recent")["newest"], "2015-05-17T10:24:59Z");
+    assert!(of(&steps, "kill -9, ingesting")["acked_count"].as_u64() > Some(0));
+    repeat(&place, &[ingest, of(&steps, "query"), of(&steps, "group"), of(&steps, "recent")]);
+    assert!(place.path("tour-events.rejected").exists(), "as the command says");
+}
+
+fn of<'a>(steps: &'a [serde_json::Value], name: &str) -> &'a serde_json::Value {
+    steps.iter().find(|step| step["step"] == name).expect("a step of this name")
 }
 
 #[test]
@@ -61,7 +103,7 @@ fn a_log_file_is_toured_in_keyspaces_of_the_kind_asked_for() {
         let steps = place.json(&["tour", file.to_str().unwrap(), "--kind", kind]);
         let names: Vec<&str> = steps.iter().map(|step| step["step"].as_str().unwrap()).collect();
         assert_eq!(names, STEPS);
-        repeat(&place, &[&steps[1], &steps[2]]);
+        repeat(&place, &[of(&steps, "store"), of(&steps, "read back")]);
         let data = place.path("annals-tour");
         let listed = place.json(&["keyspace", "list", "--data", data.to_str().unwrap()]);
         assert_eq!((listed.len(), &listed[0]["kind"]), (1, &serde_json::json!(kind)));
@@ -78,10 +120,14 @@ fn a_directory_has_commands_that_repeat_it() {
     place.file("a project/target/made", "x");
     let steps = place.json(&["tour", "a project"]);
     assert_eq!(steps[0]["records_count"], 2);
-    repeat(&place, &[&steps[1], &steps[2]]);
+    repeat(&place, &[of(&steps, "store"), of(&steps, "read back"), of(&steps, "ingest")]);
+    repeat(&place, &[of(&steps, "query"), of(&steps, "group"), of(&steps, "recent")]);
     let data = place.path("annals-tour");
     let listed = place.json(&["keys", "-k", "tour", "--data", data.to_str().unwrap()]);
     assert_eq!(common::sorted(&listed, "key"), ["a project/it's.txt", "a project/src/b"]);
+    let events = place.json(&["export", "tour-events", "--data", data.to_str().unwrap()]);
+    assert_eq!(common::sorted(&events, "path"), ["it's.txt", "src/b"]);
+    assert_eq!(of(&steps, "query")["sum"], "13 bytes");
 }
 
 /// Runs the commands that steps name, as a user would who pastes them into a shell.

@@ -11,6 +11,7 @@ mod events;
 mod input;
 mod kill;
 mod store;
+mod table;
 mod teller;
 
 use super::Command;
@@ -24,6 +25,7 @@ use crate::{
 use annals::{Database, Durability, KeyspaceKind};
 use input::Input;
 use std::path::{Path, PathBuf};
+use table::Act;
 use teller::Teller;
 
 /// The keyspace that holds the user's data.
@@ -73,6 +75,12 @@ impl Command for Tour {
         let mut stage = Stage { input: &input, settings, kind, scratch, teller };
 
         stage.tell_input(read_seconds)?;
+        let mut act = Act::new(&stage);
+        act.ingest(&mut stage)?;
+        act.query(&mut stage)?;
+        act.group(&mut stage)?;
+        act.recent(&mut stage)?;
+        act.kill(&mut stage)?;
         store::store(&mut stage)?;
         store::read_back(&mut stage)?;
         events::append(&mut stage)?;

@@ -5,7 +5,7 @@ use crate::{clock::Stopwatch, failure::Result, output::Report, units};
 use annals::{Category, Error, ExpectedVersion, NewEvent, Seq};
 
 /// The category and its stream.
-const CATEGORY: &str = "tour-events";
+const CATEGORY: &str = "tour-streams";
 const STREAM: &str = "input";
 const TYPE: &str = "stored";
 

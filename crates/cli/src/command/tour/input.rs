@@ -129,6 +129,10 @@ impl Input {
         &self.path
     }
 
+    pub(super) fn is_directory(&self) -> bool {
+        self.is_directory
+    }
+
     pub(super) fn record_is(&self) -> &'static str {
         if self.is_directory { "file is a record" } else { "line is a record" }
     }
@@ -200,6 +204,18 @@ impl Input {
         } else {
             format!("while cat {}; do :; done", quote(&self.path))
         }
+    }
+
+    /// A shell command that writes a JSON object about each record.
+    pub(super) fn about_command(&self) -> String {
+        if self.is_directory {
+            let about = r#"{"time":%T@,"path":"%P","bytes":%s}\n"#;
+            return self
+                .find_command()
+                .replace("-type f -print", &format!("-type f -printf '{about}'"));
+        }
+        let about = r#"{"line":%d,"bytes":%d,"words":%d}\n"#.replace('"', "\\\"");
+        format!("LC_ALL=C awk '{{ printf \"{about}\", NR, length($0), NF }}' {}", quote(&self.path))
     }
 
     /// A shell command that lists the files.

@@ -11,7 +11,7 @@ use crate::{
 use annals::Durability;
 use std::{
     io::{self, BufRead, BufReader, BufWriter, Write},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    process::{ChildStdin, ChildStdout, Command, Stdio},
     sync::atomic::{AtomicU64, Ordering},
     thread,
     time::Duration,
@@ -73,13 +73,43 @@ pub(super) fn kill(stage: &mut Stage<'_>, name: &str, durability: Durability) ->
 
 /// Runs a child until a random moment: how many records it acknowledged, and how long it lived.
 fn run_and_kill(stage: &Stage<'_>, name: &str, keyspace: &str, step: &str) -> Result<(u64, f64)> {
-    let (mut child, stdin, stdout) = spawn(stage, name, keyspace)
+    let mut command = child_command(stage, name)
         .map_err(|error| broken(step, format!("could not start the child: {error}")))?;
+    command.args(["batch-put", "-", "--key-from-line-number", "--progress-json"]);
+    command.args(["--batch", &BATCH_RECORDS.to_string(), "-k", keyspace]);
+    command.args(["--kind", &stage.kind.to_string()]);
+    kill_when_busy(command, step, |stdin| feed(stdin, stage.input.endless_lines()))
+}
+
+/// This program, to be run on the tour's database.
+pub(super) fn child_command(stage: &Stage<'_>, durability: &str) -> io::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("--data").arg(&stage.settings.data);
+    command.args(["--durability", durability]);
+    if let Some(bytes) = stage.settings.segment_bytes {
+        command.args(["--segment-bytes", &bytes.to_string()]);
+    }
+    Ok(command)
+}
+
+/// Feeds a child and kills it at a random moment after its first acknowledgement: what it acknowledged, and how long
+/// it lived.
+pub(super) fn kill_when_busy(
+    mut command: Command,
+    step: &str,
+    feed: impl FnOnce(ChildStdin) + Send,
+) -> Result<(u64, f64)> {
+    let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut child =
+        started.map_err(|error| broken(step, format!("could not start the child: {error}")))?;
+    let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err(broken(step, "the child has no pipes"));
+    };
     let clock = Stopwatch::start();
     let acked = AtomicU64::new(0);
     let alive = Duration::from_millis(Random::fresh().below(ALIVE_MS_MAX));
     let status = thread::scope(|scope| {
-        scope.spawn(|| feed(stdin, stage));
+        scope.spawn(|| feed(stdin));
         let listener = scope.spawn(|| listen(stdout, &acked));
         // A child that ends before it acknowledged anything must not keep us waiting.
         while acked.load(Ordering::Acquire) == 0 && !listener.is_finished() {
@@ -98,31 +128,10 @@ fn run_and_kill(stage: &Stage<'_>, name: &str, keyspace: &str, step: &str) -> Re
     Ok((acked.into_inner(), seconds))
 }
 
-fn spawn(
-    stage: &Stage<'_>,
-    durability: &str,
-    keyspace: &str,
-) -> io::Result<(Child, ChildStdin, ChildStdout)> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command.arg("--data").arg(&stage.settings.data);
-    command.args(["--durability", durability]);
-    if let Some(bytes) = stage.settings.segment_bytes {
-        command.args(["--segment-bytes", &bytes.to_string()]);
-    }
-    command.args(["batch-put", "-", "--key-from-line-number", "--progress-json"]);
-    command.args(["--batch", &BATCH_RECORDS.to_string(), "-k", keyspace]);
-    command.args(["--kind", &stage.kind.to_string()]);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-    match (child.stdin.take(), child.stdout.take()) {
-        (Some(stdin), Some(stdout)) => Ok((child, stdin, stdout)),
-        _ => Err(io::Error::other("the child has no pipes")),
-    }
-}
-
 /// Feeds lines until nobody reads them any more.
-fn feed(stdin: ChildStdin, stage: &Stage<'_>) {
+pub(super) fn feed<'l>(stdin: ChildStdin, lines: impl Iterator<Item = &'l [u8]>) {
     let mut to = BufWriter::with_capacity(64 << 10, stdin);
-    for line in stage.input.endless_lines() {
+    for line in lines {
         if to.write_all(line).and_then(|()| to.write_all(b"\n")).is_err() {
             // What is left in the buffer has no reader either.
             drop(to.into_parts());
