@@ -34,6 +34,8 @@ const LOOK_BYTES: usize = 16 << 20;
 const LOOK_LINES_FORMAT: usize = 20;
 /// A batch of lines that have grown to this is committed, however few they are.
 const BATCH_BYTES_MAX: u64 = 16 << 20;
+/// A load of so many events makes a part of what is in none yet; parts of fewer are not worth having.
+const PART_EVENTS_MIN: u64 = 4_096;
 /// So many lines that could not be taken are named one by one.
 const NAMED_MAX: u64 = 10;
 
@@ -266,6 +268,10 @@ impl Load<'_> {
             }
         }
         self.commit(session)?;
+        if self.acked >= PART_EVENTS_MIN {
+            // Columns take far less space than what is fresh, and whoever asks next need not make them first.
+            self.table.flush()?;
+        }
         self.bar.clear();
         self.tell_of_the_rest(session.form());
         Ok(self.report())
