@@ -4,7 +4,7 @@ use crate::failure::{Failure, Result};
 use std::{
     fs::File,
     io::{self, BufRead, BufReader},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 /// Where lines come from.
@@ -17,6 +17,16 @@ pub(crate) enum Input {
 }
 
 impl Input {
+    /// Whether this is the file in `path`, by whatever name.
+    pub(crate) fn is_file(&self, path: &Path) -> bool {
+        let Ok(there) = rustix::fs::stat(path) else { return false };
+        let here = match self {
+            Self::Standard => rustix::fs::fstat(io::stdin()),
+            Self::File(path) => rustix::fs::stat(path),
+        };
+        here.is_ok_and(|here| (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino))
+    }
+
     /// The input, and how many bytes it has if that is known.
     pub(crate) fn open(&self) -> Result<(Box<dyn BufRead>, Option<u64>)> {
         const BUFFER_BYTES: usize = 256 << 10;

@@ -23,7 +23,7 @@ fn error(place: &Place, args: &[&str]) -> (i32, String, String) {
 #[test]
 fn a_missing_database_is_never_made_by_who_only_looks() {
     let place = Place::new();
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 20] = [
         &["get", "k"],
         &["delete", "k"],
         &["keys"],
@@ -38,6 +38,12 @@ fn a_missing_database_is_never_made_by_who_only_looks() {
         &["keyspace", "list"],
         &["keyspace", "drop", "x"],
         &["keyspace", "stats", "x"],
+        &["tables"],
+        &["query", "t"],
+        &["recent", "t"],
+        &["event", "t", "1"],
+        &["export", "t"],
+        &["gc", "t", "--before", "now"],
     ];
     for command in commands {
         let (code, kind, message) = error(&place, command);

@@ -175,6 +175,25 @@ fn lines_that_cannot_be_taken_are_kept_and_named_and_stop_nothing() {
 }
 
 #[test]
+fn what_is_kept_aside_is_never_added_to_what_is_read() {
+    let place = Place::new();
+    let bad = "nonsense\n".repeat(3) + &web_log(5);
+    let file = place.file("a_b.rejected", &bad);
+    std::os::unix::fs::symlink(&file, place.path("link")).unwrap();
+    for name in ["a_b.rejected", "./a_b.rejected", "link"] {
+        place.run(&["ingest", "a/b", name]).fails(2, "name another file with --rejects");
+    }
+    let mut command = place.command();
+    command.args(["ingest", "a/b", "-"]).stdin(fs::File::open(&file).unwrap());
+    common::Ended::from(command.output().unwrap()).fails(2, "a_b.rejected, which is read");
+    assert!(!place.data().exists());
+    let args = ["ingest", "a/b", "link", "--rejects", "again", "--format", "combined"];
+    assert_eq!(place.run(&args).code, 0);
+    assert_eq!(fs::read_to_string(place.path("again")).unwrap(), "nonsense\n".repeat(3));
+    assert_eq!(fs::read_to_string(file).unwrap(), bad);
+}
+
+#[test]
 fn a_line_longer_than_any_event_is_kept_whole_and_the_next_one_taken() {
     let place = Place::new();
     let long = format!("{{\"at\":1431857103,\"text\":\"{}\"}}\n", "x".repeat(65 << 20));

@@ -193,6 +193,38 @@ fn what_cannot_be_asked_is_told() {
     }
 }
 
+#[test]
+fn asking_changes_nothing_and_works_beside_a_writer() {
+    let (place, _) = with_log(5_000);
+    let look = || -> Vec<_> {
+        let mut files: Vec<_> = std::fs::read_dir(place.data())
+            .unwrap()
+            .map(|entry| entry.unwrap())
+            .filter(|entry| entry.path().is_file())
+            .map(|entry| (entry.file_name(), std::fs::read(entry.path()).unwrap()))
+            .collect();
+        files.sort();
+        files
+    };
+    let ask = || {
+        let questions = [
+            &["tables"][..],
+            &["query", "requests", "--group-by", "path", "--sum", "bytes"],
+            &["recent", "requests", "--where", "status = 503"],
+            &["export", "requests", "--format", "csv"],
+        ];
+        questions.map(|args| place.ok(args))
+    };
+    let before = look();
+    let answers = ask();
+    assert!(before == look(), "a file was changed");
+    let db = annals::Database::open(place.data()).unwrap();
+    assert_eq!(ask(), answers);
+    let parts_count = db.open_table("requests").unwrap().view().unwrap().parts_count();
+    assert_eq!(parts_count, 1, "a load of some thousands makes a part");
+    db.close().unwrap();
+}
+
 /// What the README tells a stranger to type about event tables.
 #[test]
 fn the_commands_of_the_readme_run() {

@@ -70,6 +70,13 @@ type Lines = Reader<Box<dyn BufRead>>;
 
 impl Command for Ingest {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
+        let rejects = self.rejects();
+        if self.input.is_file(&rejects) {
+            let shown = rejects.display();
+            return Err(Failure::usage(format!(
+                "lines that cannot be taken would be added to {shown}, which is read; name another file with --rejects"
+            )));
+        }
         let (input, total_bytes) = self.input.open()?;
         let mut lines = Reader::new(input);
         let given = self.schema.as_ref().map(|path| schema_of_file(path.as_path())).transpose()?;
@@ -102,8 +109,6 @@ impl Command for Ingest {
         };
         let table = db.table(&self.table, &schema);
         let table = table.map_err(|error| refused(&db, &self.table, error))?;
-        let rejects = self.rejects.clone();
-        let rejects = rejects.unwrap_or_else(|| PathBuf::from(format!("{}.rejected", self.table)));
         let wanted = session.form() != Form::Json && !self.manner.progress_json;
         let mut load = Load {
             manner: self.manner,
@@ -133,6 +138,13 @@ impl Command for Ingest {
 }
 
 impl Ingest {
+    /// Where lines go that cannot be taken.
+    fn rejects(&self) -> PathBuf {
+        // A table may have any name; a file's has no slash in it.
+        let usual = || PathBuf::from(format!("{}.rejected", self.table.replace('/', "_")));
+        self.rejects.clone().unwrap_or_else(usual)
+    }
+
     /// The database, unless there is none yet: of input that is refused none comes to be.
     fn open_database(&self, session: &Session) -> Result<Option<Database>> {
         if session.settings.is_empty() {
