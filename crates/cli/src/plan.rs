@@ -212,12 +212,18 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
 }
 
 fn query(args: QueryArgs) -> command::Query {
-    let QueryArgs { table, which: meant, group_by, bucket, sum, avg, min, max, top, plot } = args;
+    let QueryArgs { table, which: meant, group_by, bucket, sum, avg, min, max, top, plot, .. } =
+        args;
+    let (p50, p95, p99, distinct) = (args.p50, args.p95, args.p99, args.distinct);
     let all = [
         (command::Wish::Sum, sum),
         (command::Wish::Average, avg),
         (command::Wish::Lowest, min),
         (command::Wish::Highest, max),
+        (command::Wish::Percentile(50), p50),
+        (command::Wish::Percentile(95), p95),
+        (command::Wish::Percentile(99), p99),
+        (command::Wish::Distinct, distinct),
     ];
     let wishes =
         all.into_iter().flat_map(|(wish, fields)| fields.into_iter().map(move |f| (wish, f)));

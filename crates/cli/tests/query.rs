@@ -152,6 +152,43 @@ fn the_top_groups_come_first_and_filters_hold_together() {
 }
 
 #[test]
+fn quantiles_and_different_values_are_exact() {
+    let (place, all) = with_log(1_234);
+    let mut by_status = BTreeMap::<u64, Vec<&Request>>::new();
+    for request in &all {
+        by_status.entry(request.status).or_default().push(request);
+    }
+    let quantile = |of: &[&Request], percent: usize| {
+        let mut bytes: Vec<u64> = of.iter().filter_map(|request| request.bytes).collect();
+        bytes.sort_unstable();
+        bytes[(bytes.len() * percent).div_ceil(100) - 1]
+    };
+    let distinct = |of: &[&Request]| {
+        of.iter().map(|request| &request.path).collect::<std::collections::BTreeSet<_>>().len()
+    };
+    let wanted: Vec<Value> = by_status
+        .iter()
+        .map(|(status, of)| {
+            json!({
+                "status": status, "events_count": of.len(), "p50_bytes": quantile(of, 50),
+                "p99_bytes": quantile(of, 99), "distinct_path": distinct(of),
+            })
+        })
+        .collect();
+    let args = ["--group-by", "status", "--p50", "bytes", "--p99", "bytes", "--distinct", "path"];
+    assert_eq!(query(&place, &args), wanted);
+    let args = ["--bucket", "10m", "--p95", "time", "--distinct", "client,bytes", "--top", "1"];
+    let first = &query(&place, &args)[0];
+    assert_eq!(
+        (&first["time"], &first["p95_time"]),
+        (&json!("2015-05-17T10:20:00Z"), &json!("2015-05-17T10:20:32Z"))
+    );
+    assert_eq!((&first["distinct_client"], &first["distinct_bytes"]), (&json!(10), &json!(31)));
+    let none = query(&place, &["--since", "now", "--p50", "bytes", "--distinct", "path"]);
+    assert_eq!(none, [json!({"events_count": 0, "p50_bytes": null, "distinct_path": 0})]);
+}
+
+#[test]
 fn people_see_a_table_or_a_chart() {
     let (place, _) = with_log(100);
     let told = place.ok(&["query", "requests", "--group-by", "status", "--sum", "bytes"]);
@@ -177,6 +214,7 @@ fn what_cannot_be_asked_is_told() {
         (&["--where", "stauts = 1"][..], "did you mean `status`?\n  stauts = 1\n  ^^^^^^\n"),
         (&["--where", "status = 1 and"], "the name of a field should stand here"),
         (&["--sum", "path"], "`path` is dimension, which has no sum"),
+        (&["--p50", "path"], "`path` is dimension, which has no p50"),
         (&["--avg", "time"], "`time` is ts, which has no avg"),
         (&["--sum", "gone"], "`gone` is no field"),
         (&["--group-by", "time"], "grouped by dimensions"),

@@ -148,6 +148,18 @@ pub(crate) struct QueryArgs {
     /// The highest number
     #[arg(long, value_name = "FIELD", value_delimiter = ',')]
     pub(crate) max: Vec<String>,
+    /// The median: the lowest number that half of all are not above
+    #[arg(long, value_name = "FIELD", value_delimiter = ',')]
+    pub(crate) p50: Vec<String>,
+    /// The lowest number that 95 of a hundred are not above
+    #[arg(long, value_name = "FIELD", value_delimiter = ',')]
+    pub(crate) p95: Vec<String>,
+    /// The lowest number that 99 of a hundred are not above
+    #[arg(long, value_name = "FIELD", value_delimiter = ',')]
+    pub(crate) p99: Vec<String>,
+    /// How many values differ, of any field
+    #[arg(long, value_name = "FIELD", value_delimiter = ',')]
+    pub(crate) distinct: Vec<String>,
     /// Only the N groups with the highest first figure (or most events, if nothing is asked for), the highest first
     #[arg(long, value_name = "N")]
     pub(crate) top: Option<u64>,

@@ -1,6 +1,7 @@
 //! The commands of event tables.
 
 mod event;
+mod exact;
 mod export;
 mod gc;
 mod ingest;

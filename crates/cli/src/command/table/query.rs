@@ -1,6 +1,10 @@
 //! `annals query`: what events of a table come to.
 
-use super::{open, row, which::Which};
+use super::{
+    exact::{self, Exact},
+    open, row,
+    which::Which,
+};
 use crate::{
     chart::Chart,
     command::Command,
@@ -12,9 +16,11 @@ use crate::{
 };
 use annals::{
     TableView,
-    columns::{Answer, Batch, Group, GroupBy, Key, Measured, Role, Schema, Value, ValueType},
+    columns::{
+        Answer, Batch, Field, Group, GroupBy, Key, Measured, Role, Schema, Value, ValueType,
+    },
 };
-use std::{cmp::Ordering, sync::Arc, time::Duration};
+use std::{cmp::Ordering, collections::HashMap, sync::Arc, time::Duration};
 
 /// Asks for groups of events and their figures.
 #[derive(Debug)]
@@ -36,15 +42,29 @@ pub(crate) enum Wish {
     Average,
     Lowest,
     Highest,
+    /// The lowest number that so many of a hundred are not above.
+    Percentile(u32),
+    /// How many values differ.
+    Distinct,
 }
 
 impl Wish {
-    fn name(self) -> &'static str {
+    fn name(self) -> String {
         match self {
-            Self::Sum => "sum",
-            Self::Average => "avg",
-            Self::Lowest => "min",
-            Self::Highest => "max",
+            Self::Sum => "sum".to_owned(),
+            Self::Average => "avg".to_owned(),
+            Self::Lowest => "min".to_owned(),
+            Self::Highest => "max".to_owned(),
+            Self::Percentile(percent) => format!("p{percent}"),
+            Self::Distinct => "distinct".to_owned(),
+        }
+    }
+
+    fn exact(self) -> Option<Exact> {
+        match self {
+            Self::Percentile(percent) => Some(Exact::Percentile(percent)),
+            Self::Distinct => Some(Exact::Distinct),
+            _ => None,
         }
     }
 }
@@ -54,7 +74,9 @@ struct Asked {
     by: Vec<GroupBy>,
     /// What is measured, and whether with its bounds.
     measures: Vec<(usize, bool)>,
-    /// What is shown: which measure, and what of it.
+    /// What needs every value, and of which field.
+    exact: Vec<(Exact, usize)>,
+    /// What is shown: what of which measure, or which of those that need every value.
     shown: Vec<(Wish, usize)>,
 }
 
@@ -66,8 +88,8 @@ struct Line {
 }
 
 /// A key: what it sorts by, and what is shown.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Shown {
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Shown {
     Absent,
     Number(u64),
     Time(i64),
@@ -77,7 +99,7 @@ enum Shown {
 
 /// What is known of a group.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Amount {
+pub(super) enum Amount {
     Nothing,
     Time(i64),
     Whole(i128),
@@ -113,15 +135,23 @@ impl Query {
             by.push(GroupBy::Field(expression::field_of(name, schema)?));
         }
         let (mut measures, mut shown) = (Vec::<(usize, bool)>::new(), Vec::new());
+        let mut exact = Vec::new();
         for (wish, name) in &self.wishes {
             let field = expression::field_of(name, schema)?;
             let role = schema.fields()[field].role();
             let has_bounds = matches!(wish, Wish::Lowest | Wish::Highest);
-            if role.value_type() == ValueType::Text || (*role == Role::Ts && !has_bounds) {
+            let is_sum = matches!(wish, Wish::Sum | Wish::Average);
+            let is_text = role.value_type() == ValueType::Text;
+            if (is_text && *wish != Wish::Distinct) || (*role == Role::Ts && is_sum) {
                 return Err(Failure::usage(format!(
                     "`{name}` is {role}, which has no {}; --group-by and --where take it",
                     wish.name()
                 )));
+            }
+            if let Some(one) = wish.exact() {
+                shown.push((*wish, exact.len()));
+                exact.push((one, field));
+                continue;
             }
             let at = match measures.iter().position(|(known, _)| *known == field) {
                 Some(at) => at,
@@ -133,7 +163,7 @@ impl Query {
             measures[at].1 |= has_bounds;
             shown.push((*wish, at));
         }
-        Ok(Asked { by, measures, shown })
+        Ok(Asked { by, measures, exact, shown })
     }
 
     /// The groups of events that are meant.
@@ -151,22 +181,26 @@ impl Query {
         }
         let mut answer = query.answer().map_err(annals::Error::from)?;
         self.add_all(view, &mut answer)?;
-        let line = |group: &Group<'_>| Line {
-            keys: group
-                .keys
-                .iter()
-                .zip(&asked.by)
-                .map(|(key, by)| shown(*key, *by, schema))
-                .collect(),
-            rows: group.rows,
-            figures: asked
-                .shown
-                .iter()
-                .map(|(wish, at)| {
+        let exact = match asked.exact.is_empty() {
+            true => HashMap::new(),
+            false => exact::figures(view, &self.which.meant(schema)?, &asked.by, &asked.exact)?,
+        };
+        let line = |group: &Group<'_>| {
+            let keys = group.keys.iter().zip(&asked.by);
+            let keys: Vec<Shown> = keys.map(|(key, by)| shown(*key, *by, schema)).collect();
+            let figure = |(wish, at): &(Wish, usize)| match wish.exact() {
+                Some(one) => {
+                    let none =
+                        if one == Exact::Distinct { Amount::Whole(0) } else { Amount::Nothing };
+                    exact.get(&keys).map_or(none, |figures| figures[*at])
+                }
+                None => {
                     let is_time = Some(asked.measures[*at].0) == schema.ts();
                     amount(*wish, &group.measured[*at], is_time)
-                })
-                .collect(),
+                }
+            };
+            let figures = asked.shown.iter().map(figure).collect();
+            Line { keys, rows: group.rows, figures }
         };
         Ok(answer.groups().iter().map(line).collect())
     }
@@ -276,6 +310,16 @@ fn shown(key: Key<'_>, by: GroupBy, schema: &Schema) -> Shown {
 }
 
 impl Shown {
+    /// The key of an event with this value.
+    pub(super) fn of_value(value: Value<'_>, field: &Field) -> Self {
+        match (value, field.role()) {
+            (Value::U64(_), Role::Flags(_)) => Self::Flags(row::text(field, value)),
+            (Value::U64(number), _) => Self::Number(number),
+            (Value::Text(text), _) => Self::Text(text.to_owned()),
+            (Value::Absent | Value::I64(_) | Value::F64(_), _) => Self::Absent,
+        }
+    }
+
     fn figure(&self) -> Figure {
         match self {
             Self::Absent => Figure::Absent,
@@ -303,6 +347,8 @@ fn amount(wish: Wish, measured: &Measured, is_time: bool) -> Amount {
             Amount::Fraction(measured.float_sum)
         }
         Wish::Sum => Amount::Whole(measured.sum),
+        // What needs every value is not measured.
+        Wish::Percentile(_) | Wish::Distinct => Amount::Nothing,
     }
 }
 
