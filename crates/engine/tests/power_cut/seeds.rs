@@ -1,6 +1,7 @@
 //! Running many seeds on all processors, and naming the ones that fail.
 
 use std::{
+    io::Write,
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
@@ -8,6 +9,9 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
+
+/// A long run says each time that it has done so many more.
+const TOLD_EVERY: u64 = 10_000;
 
 /// Whether the long runs are asked for.
 pub(crate) fn is_nightly() -> bool {
@@ -31,6 +35,15 @@ pub(crate) fn failures(
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     if seed >= seeds.end || failed.lock().unwrap().len() >= stop_after {
                         return;
+                    }
+                    let begun = seed - seeds.start;
+                    if begun > 0 && begun.is_multiple_of(TOLD_EVERY) {
+                        // Past what collects a test's output: a run that is broken off has shown how far it came.
+                        let _ = writeln!(
+                            std::io::stderr(),
+                            "{begun} seeds of {}",
+                            seeds.end - seeds.start
+                        );
                     }
                     let outcome = catch_unwind(AssertUnwindSafe(|| run(seed)));
                     let what = match outcome {
