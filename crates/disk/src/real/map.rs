@@ -17,6 +17,11 @@ use std::{
     ptr::NonNull,
 };
 
+/// How many bytes one call makes present. While it does, and waits for the device or the file system's log if it
+/// must, no other thread of the process gets addresses of the system.
+#[cfg(target_os = "linux")]
+const POPULATE_CALL_BYTES: usize = 1 << 17;
+
 /// A mapped file.
 #[derive(Debug)]
 struct Mapped {
@@ -160,8 +165,12 @@ impl Backing for Mapped {
             && len > 0
             && let (Ok(offset), Ok(len)) = (usize::try_from(offset), usize::try_from(len))
         {
-            // The map aligns the start to its page. Kernels before 5.14 do not know the advice.
-            let _ = self.map.advise_range(memmap2::Advice::PopulateWrite, offset, len);
+            let end = offset + len;
+            for from in (offset..end).step_by(POPULATE_CALL_BYTES) {
+                let len = POPULATE_CALL_BYTES.min(end - from);
+                // The map aligns the start to its page. Kernels before 5.14 do not know the advice.
+                let _ = self.map.advise_range(memmap2::Advice::PopulateWrite, from, len);
+            }
         }
         #[cfg(not(target_os = "linux"))]
         let _ = (offset, len);

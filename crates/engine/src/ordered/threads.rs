@@ -5,13 +5,19 @@ use annals_journal::Background;
 use parking_lot::{Condvar, Mutex};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     thread::JoinHandle,
     time::Duration,
 };
 
 /// How often the threads look without being asked: what expires, and what others waited with.
 const ROUND: Duration = Duration::from_millis(500);
+
+/// After so many rounds in which nobody asked for anything, memory goes back to the system that memtables have left.
+const IDLE_ROUNDS: u32 = 8;
 
 /// One of the two.
 #[derive(Debug, Default)]
@@ -104,8 +110,13 @@ impl Threads {
             return;
         }
         let threads = &core.trees.threads;
-        let flush = |core: &Core, was_asked: bool| {
-            if !was_asked && let Some(store) = core.trees.store() {
+        let idle_rounds = AtomicU32::new(0);
+        let flush = move |core: &Core, was_asked: bool| {
+            let idle = if was_asked { 0 } else { idle_rounds.load(Ordering::Relaxed) + 1 };
+            idle_rounds.store(idle, Ordering::Relaxed);
+            if idle >= IDLE_ROUNDS
+                && let Some(store) = core.trees.store()
+            {
                 // Nobody has written much for a while.
                 store.let_spare_memory_go();
             }

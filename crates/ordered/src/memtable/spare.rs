@@ -2,14 +2,15 @@
 //!
 //! The system gives memory page by page, cleared, and when it takes it back all processors hear of it. Under a
 //! steady load a writer would spend more on that than on finding places, for as much memory as a flush has
-//! given back a moment before.
+//! given back a moment before. And whoever asks for addresses waits until no other thread changes the process's
+//! map of them or has pages of it filled, which may take as long as the device does: so short pieces are kept too.
 
 use annals_disk::Lines;
 use parking_lot::Mutex;
 use std::fmt;
 
-/// Shorter pieces are not worth keeping, in bytes.
-const WORTH_BYTES: usize = 1 << 16;
+/// Shorter pieces are not asked of the system one by one, in bytes.
+const WORTH_BYTES: usize = 1 << 14;
 
 /// Memory that memtables have left, up to a limit. What is in it is of no meaning.
 pub(crate) struct SpareMemory {
@@ -41,6 +42,27 @@ impl SpareMemory {
         drop(kept);
     }
 
+    /// Gives back so much that no more than `bytes_max` bytes are left, in as few pieces as that takes.
+    pub(crate) fn shrink_to(&self, bytes_max: usize) {
+        let mut gone = Vec::new();
+        let mut kept = self.kept.lock();
+        let mut bytes = bytes_of(&kept);
+        while bytes > bytes_max {
+            // The shortest piece that is enough by itself, or else the longest.
+            let rank = |lines: &Lines| {
+                let len = size_of_val(lines.get());
+                if len >= bytes - bytes_max { (0, len) } else { (1, usize::MAX - len) }
+            };
+            let Some(at) = (0..kept.len()).min_by_key(|&at| rank(&kept[at])) else { break };
+            let lines = kept.swap_remove(at);
+            bytes -= size_of_val(lines.get());
+            gone.push(lines);
+        }
+        drop(kept);
+        // As above: nobody waits for the system.
+        drop(gone);
+    }
+
     /// So many lines, whatever is in them; fewer where the system refuses.
     pub(super) fn take(&self, len: usize) -> Lines {
         let kept = {
@@ -52,7 +74,7 @@ impl SpareMemory {
     }
 
     /// Keeps what nobody uses any more, if it is worth it and there is room.
-    pub(super) fn keep(&self, lines: Lines) {
+    pub(crate) fn keep(&self, lines: Lines) {
         let bytes = size_of_val(lines.get());
         if bytes < WORTH_BYTES {
             return;
@@ -118,6 +140,40 @@ mod tests {
             }
         }
         spare.clear();
+        assert_eq!(spare.bytes(), 0);
+    }
+
+    #[test]
+    fn the_next_memtable_asks_the_system_for_nothing() {
+        let spare = Arc::new(SpareMemory::new(64 << 20));
+        drop(fill(&spare, 1, 40_000));
+        let pieces = spare.kept.lock().len();
+        // The shortest that the system gives, of the records and of the nodes.
+        for bytes in [1 << 14, 1 << 15] {
+            let kept = spare.kept.lock();
+            assert_eq!(kept.iter().filter(|lines| size_of_val(lines.get()) == bytes).count(), 2);
+        }
+        let next = fill(&spare, 2, 40_000);
+        assert!(spare.kept.lock().is_empty(), "{spare:?}");
+        drop(next);
+        assert_eq!(spare.kept.lock().len(), pieces);
+    }
+
+    #[test]
+    fn what_is_too_much_goes_in_few_pieces() {
+        let spare = SpareMemory::new(usize::MAX);
+        let lengths = [1 << 14, 1 << 15, 1 << 17, 1 << 20, 1 << 21];
+        lengths.into_iter().for_each(|bytes| spare.keep(Lines::zeroed(bytes / 64)));
+        let all: usize = lengths.iter().sum();
+        let mut last = all;
+        for (more, goes) in
+            [(0, 0), (1, 1 << 14), (100_000, 1 << 17), ((1 << 21) + 1, (1 << 21) + (1 << 15))]
+        {
+            spare.shrink_to(last - more);
+            assert_eq!(spare.bytes(), last - goes, "{more} bytes too much");
+            last -= goes;
+        }
+        spare.shrink_to(0);
         assert_eq!(spare.bytes(), 0);
     }
 

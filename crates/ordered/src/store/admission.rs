@@ -24,11 +24,6 @@ impl Store {
                 largest.is_seal_wanted.store(true, Ordering::Relaxed);
             }
         }
-        // Where memory runs short, what is kept for memtables to come goes before anybody waits.
-        let spare = &self.core.site.spare;
-        if backlog.memtable_bytes + spare.bytes() as u64 >= memory_bytes {
-            spare.clear();
-        }
         let admission = self.core.pressure.admit(&backlog, commit_bytes);
         let stalls = &self.core.stalls;
         match admission {
@@ -50,6 +45,19 @@ impl Store {
     pub fn seal_wanted(&self) -> Vec<Tree> {
         let wanted = |tree: &Tree| tree.core.is_seal_wanted.load(Ordering::Relaxed);
         self.trees().into_iter().filter(wanted).collect()
+    }
+
+    /// Gives memory back that is kept for memtables to come, as far as there would be more than the budget together
+    /// with what they take now. For a thread that works in the background: a writer would wait for the system.
+    pub(super) fn keep_spare_memory_to_budget(&self) {
+        let spare = &self.core.site.spare;
+        let spare_bytes = spare.bytes() as u64;
+        let memory_bytes = self.core.config.memory_bytes;
+        if spare_bytes == 0 || spare_bytes + self.backlog().memtable_bytes <= memory_bytes {
+            return;
+        }
+        let rest = memory_bytes.saturating_sub(self.backlog().memtable_bytes);
+        spare.shrink_to(usize::try_from(rest).unwrap_or(usize::MAX));
     }
 
     /// Gives memory back that is kept for memtables to come, where none will come soon.
@@ -79,5 +87,70 @@ impl Store {
     #[must_use]
     pub fn strain(&self) -> f64 {
         self.core.pressure.strain(&self.backlog())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        Entry, EntryKind, ManifestPlace, ManifestRoot, Record, Store, StoreConfig, TreeOptions,
+    };
+    use annals_disk::MemoryDisk;
+    use std::{path::Path, sync::Arc};
+
+    #[derive(Debug)]
+    struct NoRoot;
+
+    impl ManifestRoot for NoRoot {
+        fn set_manifest(&self, _: ManifestPlace) -> Result<(), String> {
+            Ok(())
+        }
+    }
+
+    /// Sealed memtables, three of a mebibyte, in a store with memory for four.
+    fn full() -> Store {
+        let config = StoreConfig {
+            memory_bytes: 4 << 20,
+            memtable_bytes: 1 << 20,
+            ..StoreConfig::default()
+        };
+        let disk = Arc::new(MemoryDisk::new());
+        let store = Store::create(disk, Path::new(""), 1, config, Arc::new(NoRoot)).unwrap();
+        let tree = store.create_tree(1, TreeOptions::default()).unwrap();
+        let mut seq = 0;
+        while tree.view().sealed.len() < 3 {
+            seq += 1;
+            let key = u64::wrapping_mul(seq, 0x9e37_79b9_7f4a_7c15).to_be_bytes();
+            let (kind, expires_ms, value) = (EntryKind::Put, None, &[7; 100][..]);
+            let entry = Entry { key: &key, seq, kind, expires_ms, value };
+            tree.apply([Record::Entry(entry)], 0).unwrap();
+        }
+        store
+    }
+
+    #[test]
+    fn memory_of_flushed_memtables_is_kept_within_the_budget() {
+        let store = full();
+        let spare = &store.core.site.spare;
+        assert_eq!(spare.bytes(), 0);
+        let sealed_bytes = store.backlog().memtable_bytes;
+        store.next_flush(0).expect("three wait").run().unwrap();
+        assert!(spare.bytes() as u64 >= sealed_bytes / 3 * 2, "{spare:?} of {sealed_bytes}");
+        let all_bytes = spare.bytes() as u64 + store.backlog().memtable_bytes;
+        assert!(all_bytes <= 4 << 20, "{all_bytes}");
+    }
+
+    #[test]
+    fn spare_memory_goes_when_memtables_take_what_there_is() {
+        let store = full();
+        let spare = &store.core.site.spare;
+        let waiting = store.backlog().memtable_bytes;
+        for bytes in [1 << 14, 1 << 19, 1 << 20] {
+            spare.keep(annals_disk::Lines::zeroed(bytes / 64));
+        }
+        assert!(spare.bytes() as u64 + waiting > 4 << 20, "{spare:?}, {waiting}");
+        drop(store.next_flush(0));
+        assert!(spare.bytes() as u64 + waiting <= 4 << 20, "{spare:?}, {waiting}");
+        assert!(spare.bytes() > 0);
     }
 }

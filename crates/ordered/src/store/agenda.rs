@@ -19,6 +19,7 @@ impl Store {
         if !self.core.has_work_done() {
             return None;
         }
+        self.keep_spare_memory_to_budget();
         Work::remove(&self.core).or_else(|| Work::flush(&self.core, now_ms))
     }
 

@@ -32,8 +32,10 @@ pub(super) fn site(
         database_id,
         cache: Arc::new(BlockCache::new(config.cache_bytes)),
         graves: Arc::new(Graves::default()),
-        // One memtable's: a flush leaves one while the next is being written.
-        spare: Arc::new(SpareMemory::new(config.memtable_bytes as usize)),
+        // All but what the one takes that is written to.
+        spare: Arc::new(SpareMemory::new(
+            usize::try_from(config.memory_bytes - config.memtable_bytes).unwrap_or(usize::MAX),
+        )),
         next_number: AtomicU64::new(next_number),
         stopping: AtomicBool::new(false),
         rate: Rate::new(config.write_bytes_per_s),
