@@ -26,6 +26,7 @@
 mod disk;
 mod error;
 pub mod fences;
+mod hash;
 mod holders;
 mod identity;
 mod lines;
@@ -39,6 +40,7 @@ mod system;
 
 pub use disk::{Access, Disk, Entry, File, Holder, Lock, LockMode};
 pub use error::{DiskError, Operation, Result};
+pub use hash::hash_bytes;
 pub use lines::{Line, Lines, prefetch};
 pub use memory::MemoryDisk;
 pub use real::{RealDisk, WriteMode};

@@ -9,7 +9,6 @@ mod change;
 mod entry;
 mod guard;
 mod iter;
-mod key_hash;
 mod keyspace;
 mod known;
 mod lookup;
@@ -19,11 +18,12 @@ pub(crate) mod table;
 mod undo;
 mod view;
 
+/// The hash of a key, seeded by the database. Checkpoints depend on it: it is part of their format.
+pub(crate) use annals_disk::hash_bytes as hash_key;
 pub(crate) use change::{Applying, Changing, LeftOut, Moved, Placed};
 pub use entry::Entry;
 pub use guard::Guard;
 pub use iter::Iter;
-pub(crate) use key_hash::hash_key;
 pub use keyspace::HashKeyspace;
 pub(crate) use lookup::{Hit, Sight};
 pub(crate) use table::Approach;

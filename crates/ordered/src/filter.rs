@@ -3,6 +3,8 @@
 //! A filter is a number of lines of 64 bytes. A hash chooses one line and some bits in it; a key whose
 //! bits are not all set was never added. So a question touches one cache line, whatever the size.
 
+use annals_disk::hash_bytes;
+
 /// Bytes of a line.
 const LINE_BYTES: usize = 64;
 /// Bits that one product of the hash chooses places from, nine at a time.
@@ -18,13 +20,13 @@ const TRAILER_BYTES: usize = 1;
 /// that pass for others. It is part of the format.
 #[inline]
 pub(crate) fn hash_key(database_id: u64, key: &[u8]) -> u64 {
-    twox_hash::XxHash3_64::oneshot_with_seed(database_id, key)
+    hash_bytes(database_id, key)
 }
 
 /// The hash of the beginning of keys. Another seed: a key is not to pass for a beginning.
 #[inline]
 pub(crate) fn hash_prefix(database_id: u64, prefix: &[u8]) -> u64 {
-    twox_hash::XxHash3_64::oneshot_with_seed(!database_id, prefix)
+    hash_bytes(!database_id, prefix)
 }
 
 /// The places of a hash in its line.
