@@ -54,7 +54,7 @@ pub use part::{
     Totals,
 };
 pub use query::{
-    Answer, Constant, Filter, Group, GroupBy, Key, Measured, Position, Query, Recent, newest,
+    Answer, Constant, Filter, Group, GroupBy, Key, Keys, Measured, Position, Query, Recent, newest,
 };
 pub use schema::{
     COUNTERS_MAX, DIMENSIONS_MAX, Dimension, FLAGS_MAX, Field, LABELS_MAX, Mapping, Role, Schema,

@@ -4,9 +4,11 @@
 //! what is known of the part as a whole, lists of rows, zones, and only then the columns, a chunk at a time.
 
 mod aggregate;
+mod fields;
 mod filter;
 mod group;
 mod key;
+mod local;
 mod plan;
 mod recent;
 mod select;
@@ -16,6 +18,6 @@ mod query_test;
 
 pub use aggregate::{Answer, Query};
 pub use filter::{Constant, Filter};
-pub use group::{Group, Measured};
+pub use group::{Group, Keys, Measured};
 pub use key::{GroupBy, Key};
 pub use recent::{Position, Recent, newest};

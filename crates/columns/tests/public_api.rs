@@ -5,10 +5,10 @@
 
 use annals_columns::{
     Answer, BATCH_VERSION, Batch, CHUNK_ROWS, COUNTERS_MAX, Constant, DIMENSIONS_MAX, Dimension,
-    Error, FLAGS_MAX, Field, Filter, Group, GroupBy, Key, LABELS_MAX, Mapping, Mask, Measured,
-    PART_VERSION, Part, PartBuilder, PartIdentity, PartView, Position, Query, ROWS_MAX, Recent,
-    Result, Role, RowBuilder, RowSet, Rows, Schema, SchemaBuilder, TEXT_BYTES_MAX, Totals, Value,
-    ValueType, newest,
+    Error, FLAGS_MAX, Field, Filter, Group, GroupBy, Key, Keys, LABELS_MAX, Mapping, Mask,
+    Measured, PART_VERSION, Part, PartBuilder, PartIdentity, PartView, Position, Query, ROWS_MAX,
+    Recent, Result, Role, RowBuilder, RowSet, Rows, Schema, SchemaBuilder, TEXT_BYTES_MAX, Totals,
+    Value, ValueType, newest,
 };
 
 #[test]

@@ -88,10 +88,10 @@ pub(crate) fn pack(numbers: &[u64; CHUNK], width: u8, out: &mut Vec<u8>) {
 }
 
 #[inline(always)]
-fn body_32(packed: Packed<'_>, out: &mut [u32; CHUNK]) {
+fn body_32(packed: Packed<'_>, base: u32, out: &mut [u32; CHUNK]) {
     let width = packed.lines.len();
     if width == 0 || width > 32 {
-        out.fill(0);
+        out.fill(base);
         return;
     }
     let mask = u32::MAX >> (32 - width);
@@ -102,19 +102,19 @@ fn body_32(packed: Packed<'_>, out: &mut [u32; CHUNK]) {
         let high = &packed.lines[(word + 1).min(width - 1)];
         for (lane, number) in row.iter_mut().enumerate() {
             let bits = word_32(low, lane) >> shift | (word_32(high, lane) << 1) << (31 - shift);
-            *number = bits & mask;
+            *number = (bits & mask).wrapping_add(base);
         }
     }
 }
 
 #[inline(always)]
-fn body_64(packed: Packed<'_>, out: &mut [u64; CHUNK]) {
+fn body_64(packed: Packed<'_>, base: u64, out: &mut [u64; CHUNK]) {
     let width = packed.lines.len();
     if width <= 32 {
         let mut narrow = [0; CHUNK];
-        body_32(packed, &mut narrow);
+        body_32(packed, 0, &mut narrow);
         for (to, from) in out.iter_mut().zip(&narrow) {
-            *to = u64::from(*from);
+            *to = u64::from(*from).wrapping_add(base);
         }
         return;
     }
@@ -126,19 +126,19 @@ fn body_64(packed: Packed<'_>, out: &mut [u64; CHUNK]) {
         let high = &packed.lines[(word + 1).min(width - 1)];
         for (lane, number) in row.iter_mut().enumerate() {
             let bits = word_64(low, lane) >> shift | (word_64(high, lane) << 1) << (63 - shift);
-            *number = bits & mask;
+            *number = (bits & mask).wrapping_add(base);
         }
     }
 }
 
 kernel! {
-    /// Unpacks numbers of up to 32 bits.
-    fn unpack_32(packed: Packed<'_>, out: &mut [u32; CHUNK]) = body_32
+    /// Unpacks numbers of up to 32 bits, and adds the base to each.
+    fn unpack_32(packed: Packed<'_>, base: u32, out: &mut [u32; CHUNK]) = body_32
 }
 
 kernel! {
-    /// Unpacks numbers of up to 64 bits.
-    fn unpack_64(packed: Packed<'_>, out: &mut [u64; CHUNK]) = body_64
+    /// Unpacks numbers of up to 64 bits, and adds the base to each.
+    fn unpack_64(packed: Packed<'_>, base: u64, out: &mut [u64; CHUNK]) = body_64
 }
 
 #[cfg(test)]
@@ -156,13 +156,20 @@ mod tests {
             assert_eq!(packed.get(at), *number, "{at}, {width} bits");
         }
         for level in Level::all() {
-            let mut out = [7; CHUNK];
-            unpack_64(level, packed, &mut out);
-            assert_eq!(out, *numbers, "{level:?}, {width} bits");
-            if width <= 32 {
+            for base in [0, 5, u64::MAX - 1] {
                 let mut out = [7; CHUNK];
-                unpack_32(level, packed, &mut out);
-                assert_eq!(out.map(u64::from), *numbers, "{level:?}, {width} bits");
+                unpack_64(level, packed, base, &mut out);
+                let expected = numbers.map(|number| number.wrapping_add(base));
+                assert_eq!(out, expected, "{level:?}, {width} bits");
+                if width <= 32 {
+                    let mut out = [7; CHUNK];
+                    unpack_32(level, packed, base as u32, &mut out);
+                    assert_eq!(
+                        out,
+                        expected.map(|number| number as u32),
+                        "{level:?}, {width} bits"
+                    );
+                }
             }
         }
         if width > 0 {

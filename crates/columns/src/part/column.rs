@@ -3,7 +3,7 @@
 use super::{
     CHUNK_ROWS, PAGE_CHUNKS, PartView,
     meta::NumberMeta,
-    numbers::{ENTRY_BYTES, Numbers},
+    numbers::{self, ENTRY_BYTES, Numbers},
     row_set::RowSet,
     zones::{Sums, Zones},
 };
@@ -39,13 +39,40 @@ impl<'p> NumberColumn<'p> {
         let ordinal = self.meta.pages.wrapping_add((at / PAGE_CHUNKS) as u32);
         let page = self.view.section(ordinal)?;
         let numbers = self.entries.get(at).and_then(|entry| Numbers::new(entry, page));
-        numbers.ok_or_else(|| self.view.contradicts(ordinal, "a chunk of numbers makes no sense"))
+        numbers.ok_or_else(|| self.makes_no_sense(ordinal))
     }
 
     /// The number of a row, as it is kept.
     #[inline]
     pub(crate) fn get(&self, row: u32) -> Result<u64> {
         Ok(self.chunk(row as usize / CHUNK_ROWS)?.get(row as usize % CHUNK_ROWS))
+    }
+
+    /// Gives the numbers of some rows, which rise, as they are kept. For few rows of many chunks: nothing is unpacked.
+    #[inline]
+    pub(crate) fn gather(&self, rows: &[u32], mut each: impl FnMut(usize, u64)) -> Result<()> {
+        const PAGE_ROWS: usize = PAGE_CHUNKS * CHUNK_ROWS;
+        let mut from = 0;
+        while let Some(first) = rows.get(from) {
+            let page = *first as usize / PAGE_ROWS;
+            let is_there = |row: &u32| *row as usize / PAGE_ROWS == page;
+            let to = from + rows[from..].partition_point(is_there);
+            let ordinal = self.meta.pages.wrapping_add(page as u32);
+            let bytes = self.view.section(ordinal)?;
+            for (at, row) in (from..).zip(&rows[from..to]) {
+                let (chunk, place) = (*row as usize / CHUNK_ROWS, *row as usize % CHUNK_ROWS);
+                let kept =
+                    self.entries.get(chunk).and_then(|entry| numbers::get(entry, bytes, place));
+                each(at, kept.ok_or_else(|| self.makes_no_sense(ordinal))?);
+            }
+            from = to;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn makes_no_sense(&self, ordinal: u32) -> crate::Error {
+        self.view.contradicts(ordinal, "a chunk of numbers makes no sense")
     }
 
     /// The image of what is kept.

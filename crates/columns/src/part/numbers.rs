@@ -5,7 +5,7 @@
 //! is reached by itself, in a few steps, whatever the way.
 
 use crate::{
-    kernels::{self, CHUNK, Level, Packed},
+    kernels::{self, CHUNK, Level, Mask, Packed},
     number::{u16_at, u32_at, u64_at},
 };
 
@@ -101,12 +101,9 @@ impl<'p> Numbers<'p> {
     pub(crate) fn decode(&self, level: Level, out: &mut [u64; CHUNK]) {
         match self.way {
             Way::Constant => out.fill(self.base),
-            Way::Frame(packed) => {
-                kernels::unpack_64(level, packed, out);
-                out.iter_mut().for_each(|number| *number = number.wrapping_add(self.base));
-            }
+            Way::Frame(packed) => kernels::unpack_64(level, packed, self.base, out),
             Way::Line(slope, packed) => {
-                kernels::unpack_64(level, packed, out);
+                kernels::unpack_64(level, packed, 0, out);
                 let mut line = self.base;
                 for number in out {
                     *number = number.wrapping_add(line);
@@ -124,7 +121,7 @@ impl<'p> Numbers<'p> {
                 out[from..].fill(last);
             }
             Way::Table(values, codes) => {
-                kernels::unpack_64(level, codes, out);
+                kernels::unpack_64(level, codes, 0, out);
                 for number in out {
                     *number = self.base.wrapping_add(table_value(values, *number));
                 }
@@ -132,14 +129,73 @@ impl<'p> Numbers<'p> {
         }
     }
 
+    /// Which rows have a number from `low` to `high`, of a column whose numbers have at most 32 bits.
+    #[inline]
+    pub(crate) fn in_range_32(
+        &self,
+        level: Level,
+        low: u32,
+        high: u32,
+        out: &mut [u32; CHUNK],
+    ) -> Mask {
+        if let Way::Table(values, codes) = self.way {
+            // The numbers rise, so codes compare as they do.
+            let below = |limit: u64| {
+                values.partition_point(|value| {
+                    self.base.wrapping_add(u64::from_le_bytes(*value)) < limit
+                }) as u32
+            };
+            let (from, behind) = (below(low.into()), below(u64::from(high) + 1));
+            if from >= behind {
+                return [0; 4];
+            }
+            kernels::unpack_32(level, codes, 0, out);
+            return kernels::in_range_32(level, out, from, behind - 1);
+        }
+        self.decode_32(level, out);
+        kernels::in_range_32(level, out, low, high)
+    }
+
+    /// The first row below `len` whose number is `sought` or more, of numbers that rise from `min` to `max` over the rows;
+    /// `min` is less than what is sought, and `max` is not.
+    pub(crate) fn first_at_least(&self, len: usize, min: u64, max: u64, sought: u64) -> usize {
+        let (mut low, mut high) = (0, len.saturating_sub(1).min(CHUNK - 1));
+        let (mut low_number, mut high_number) = (min, max);
+        let mut steps = 0;
+        while low + 1 < high {
+            // Times rise evenly more often than not: a guess is near. Where it is not, halving ends it.
+            let middle = if steps < 2 || steps % 2 == 0 {
+                let share = sought.wrapping_sub(low_number) as f64
+                    / high_number.wrapping_sub(low_number).max(1) as f64;
+                (low + (share * (high - low) as f64) as usize).clamp(low + 1, high - 1)
+            } else {
+                low + (high - low) / 2
+            };
+            steps += 1;
+            let number = self.get(middle);
+            if number < sought {
+                (low, low_number) = (middle, number);
+            } else {
+                (high, high_number) = (middle, number);
+            }
+        }
+        high
+    }
+
     /// All numbers, of a column whose numbers have at most 32 bits.
     #[inline]
     pub(crate) fn decode_32(&self, level: Level, out: &mut [u32; CHUNK]) {
         match self.way {
             Way::Constant => out.fill(self.base as u32),
-            Way::Frame(packed) => {
-                kernels::unpack_32(level, packed, out);
-                out.iter_mut().for_each(|number| *number = number.wrapping_add(self.base as u32));
+            Way::Frame(packed) => kernels::unpack_32(level, packed, self.base as u32, out),
+            Way::Table(values, codes) => {
+                let mut narrow = [0u32; TABLE_MAX];
+                for (to, from) in narrow.iter_mut().zip(values) {
+                    *to = (self.base.wrapping_add(u64::from_le_bytes(*from))) as u32;
+                }
+                kernels::unpack_32(level, codes, 0, out);
+                // Codes have six bits at most: the table has a place for each.
+                out.iter_mut().for_each(|number| *number = narrow[*number as usize % TABLE_MAX]);
             }
             _ => {
                 let mut wide = [0; CHUNK];
@@ -148,6 +204,24 @@ impl<'p> Numbers<'p> {
             }
         }
     }
+}
+
+/// The number of a row of the chunk for which `entry` stands; `None` if that makes no sense. For a few rows: nothing
+/// is made ready for others.
+#[inline(always)]
+pub(crate) fn get(entry: &[u8; ENTRY_BYTES], page: &[u8], at: usize) -> Option<u64> {
+    let (way, width) = (entry[12], usize::from(entry[13]));
+    if way != FRAME || width.wrapping_sub(1) >= 32 {
+        return Some(Numbers::new(entry, page)?.get(at));
+    }
+    let place = (u32_at(entry, 8)? as usize).checked_mul(UNIT)?;
+    let (lane, bit) = (at % 8, at / 8 * width);
+    let (word, shift) = (bit / 32, bit % 32);
+    let from = place.checked_add(4 * lane)?;
+    let low = u32_at(page, from + 32 * word)?;
+    let high = u32_at(page, from + 32 * (word + 1).min(width - 1))?;
+    let packed = (u64::from(high) << 32 | u64::from(low)) >> shift & ((1 << width) - 1);
+    Some(u64_at(entry, 0)?.wrapping_add(packed))
 }
 
 #[inline(always)]

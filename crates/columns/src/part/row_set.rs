@@ -177,6 +177,60 @@ impl<'p> RowSet<'p> {
             })
     }
 
+    /// Appends the rows from `from` on, below `to`, in their order.
+    pub(crate) fn rows_between(&self, from: u32, to: u32, out: &mut Vec<u32>) {
+        for at in 0..self.entries.len() {
+            let start = self.key(at) * DIVISION;
+            if start >= to || start + (DIVISION - 1) < from {
+                continue;
+            }
+            let (first, behind) = (from.saturating_sub(start), (to - start).min(DIVISION));
+            match self.division(at) {
+                Some(Division::List(rows)) => {
+                    let place = |limit: u32| {
+                        rows.partition_point(|row| u32::from(u16::from_le_bytes(*row)) < limit)
+                    };
+                    let (low, high) = (place(first), place(behind));
+                    let rows = rows.get(low..high).unwrap_or(&[]);
+                    out.extend(rows.iter().map(|row| start + u32::from(u16::from_le_bytes(*row))));
+                }
+                Some(division) => {
+                    let chunks = first / CHUNK as u32..behind.div_ceil(CHUNK as u32);
+                    for chunk in chunks {
+                        let rows = rows_of(chunk, division.mask(chunk));
+                        let rows = rows.filter(|row| (first..behind).contains(row));
+                        out.extend(rows.map(|row| start + row));
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Selects the rows in masks, one of each chunk; those beyond are left out.
+    pub(crate) fn mark(&self, masks: &mut [Mask]) {
+        for at in 0..self.entries.len() {
+            let first = (self.key(at) * DIVISION_CHUNKS) as usize;
+            let Some(masks) = masks.get_mut(first..) else { break };
+            match self.division(at) {
+                Some(Division::List(rows)) => {
+                    for row in rows.iter().map(|row| usize::from(u16::from_le_bytes(*row))) {
+                        if let Some(mask) = masks.get_mut(row / CHUNK) {
+                            mask[row % CHUNK / 64] |= 1 << (row % 64);
+                        }
+                    }
+                }
+                Some(division) => {
+                    for (chunk, mask) in (0..DIVISION_CHUNKS).zip(masks) {
+                        let more = division.mask(chunk);
+                        *mask = std::array::from_fn(|n| mask[n] | more[n]);
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+
     /// The rows, in their order.
     pub fn rows(&self) -> impl Iterator<Item = u32> + use<'p> {
         self.chunks(0, u32::MAX).flat_map(|(chunk, mask)| rows_of(chunk, mask))
@@ -184,10 +238,25 @@ impl<'p> RowSet<'p> {
 }
 
 /// The rows that a mask selects, in their order.
-pub(crate) fn rows_of(chunk: u32, mask: Mask) -> impl DoubleEndedIterator<Item = u32> {
-    (0..CHUNK as u32)
-        .filter(move |at| mask[*at as usize / 64] >> (at % 64) & 1 == 1)
-        .map(move |at| chunk * CHUNK as u32 + at)
+#[inline]
+pub(crate) fn rows_of(chunk: u32, mask: Mask) -> impl Iterator<Item = u32> {
+    let start = chunk.wrapping_mul(CHUNK as u32);
+    let starts = [0, 64, 128, 192].map(|place| start.wrapping_add(place));
+    starts.into_iter().zip(mask).flat_map(|(start, word)| Bits(word).map(move |at| start + at))
+}
+
+/// The places of the bits that are set.
+struct Bits(u64);
+
+impl Iterator for Bits {
+    type Item = u32;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<u32> {
+        let at = self.0.trailing_zeros();
+        self.0 &= self.0.wrapping_sub(1);
+        (at < 64).then_some(at)
+    }
 }
 
 fn run_of(run: [u8; 4]) -> (u16, u16) {
@@ -361,6 +430,18 @@ mod tests {
                 set.chunks(chunk, chunk + 300).flat_map(|(at, mask)| rows_of(at, mask)).collect();
             let is_in = |row: &u32| (chunk..chunk + 300).contains(&(row / CHUNK as u32));
             assert_eq!(part, rows.iter().copied().filter(is_in).collect::<Vec<_>>());
+        }
+        let last = rows.last().map_or(0, |row| row + 1);
+        for (from, to) in [(0, last), (0, u32::MAX), (last / 3, last / 2), (300, 66_000), (5, 5)] {
+            let mut some = vec![9];
+            set.rows_between(from, to, &mut some);
+            let expected = rows.iter().copied().filter(|row| (from..to).contains(row));
+            assert!(some.into_iter().eq(std::iter::once(9).chain(expected)), "{from}..{to}");
+        }
+        let mut masks = vec![[0; 4]; last as usize / CHUNK / 2 + 1];
+        set.mark(&mut masks);
+        for (chunk, mask) in (0..).zip(&masks) {
+            assert_eq!(*mask, set.mask(chunk));
         }
         for len in 0..bytes.len().min(100) {
             assert!(RowSet::new(&bytes[..len]).is_none() || rows.is_empty());

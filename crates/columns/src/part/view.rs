@@ -466,19 +466,26 @@ impl<'p> PartView<'p> {
     /// # Errors
     /// [`Error::Damaged`].
     pub fn status_rows(&self, status: u16) -> Result<Option<RowSet<'p>>> {
-        let Some(field) = self.meta.schema.status() else { return Ok(None) };
-        let ColumnMeta::Numbers(_, Some(ordinal)) = self.column(field)? else { return Ok(None) };
+        Ok(self.status_sets(status.into(), status.into())?.pop())
+    }
+
+    /// The rows of each status from `low` to `high`.
+    pub(crate) fn status_sets(&self, low: u64, high: u64) -> Result<Vec<RowSet<'p>>> {
+        let Some(field) = self.meta.schema.status() else { return Ok(Vec::new()) };
+        let ColumnMeta::Numbers(_, Some(ordinal)) = self.column(field)? else {
+            return Ok(Vec::new());
+        };
         let broken = || self.contradicts(*ordinal, "it makes no sense");
         let bytes = self.section(*ordinal)?;
         let count = number::u32_at(bytes, 0).ok_or_else(broken)? as usize;
-        let (values, _) = bytes[4..].as_chunks::<2>();
+        let (values, _) = bytes.get(4..).ok_or_else(broken)?.as_chunks::<2>();
         let values = values.get(..count).ok_or_else(broken)?;
-        let Ok(at) = values.binary_search_by(|value| u16::from_le_bytes(*value).cmp(&status))
-        else {
-            return Ok(None);
-        };
         let sets = bytes.get((4 + 2 * count).next_multiple_of(8)..).ok_or_else(broken)?;
-        nth_set(sets, at).map(Some).ok_or_else(broken)
+        let value = |value: &[u8; 2]| u64::from(u16::from_le_bytes(*value));
+        let first = values.partition_point(|one| value(one) < low);
+        let chosen = values[first..].iter().take_while(|one| value(one) <= high);
+        let places = first..first + chosen.count();
+        places.map(|at| nth_set(sets, at).ok_or_else(broken)).collect()
     }
 
     /// The rows whose dimension has this value, where lists of rows are kept ([`Dimension::Bloom`]).

@@ -127,6 +127,28 @@ impl<'p> Zones<'p> {
         }
     }
 
+    /// What the whole numbers of the chunks from the first on and before the second add up to.
+    pub(crate) fn sum_between(&self, from: usize, to: usize) -> u128 {
+        let sums = self.sums.get(self.sum_width * from..self.sum_width * to).unwrap_or(&[]);
+        match self.sum_width {
+            4 => {
+                let words =
+                    sums.as_chunks().0.iter().map(|sum| u64::from(u32::from_le_bytes(*sum)));
+                words.sum::<u64>().into()
+            }
+            8 => {
+                // The halves are added apart: neither can overflow.
+                let (mut low, mut high) = (0u64, 0u64);
+                for sum in sums.as_chunks().0.iter().map(|sum| u64::from_le_bytes(*sum)) {
+                    low += sum & 0xffff_ffff;
+                    high += sum >> 32;
+                }
+                u128::from(low) + (u128::from(high) << 32)
+            }
+            _ => (from..to).fold(0u128, |all, chunk| all.wrapping_add(self.sum(chunk))),
+        }
+    }
+
     /// What the numbers with fractions of a chunk add up to.
     pub(crate) fn float_sum(&self, chunk: usize) -> f64 {
         f64::from_bits(number(self.sums, chunk, 8))
@@ -190,6 +212,12 @@ mod tests {
                     assert_eq!(zones.zone(at), builder.zones[at]);
                     if sums == Sums::Whole {
                         assert_eq!(zones.sum(at), builder.sums[at]);
+                    }
+                }
+                if sums == Sums::Whole {
+                    for (from, to) in [(0, 5), (1, 4), (2, 2), (0, 1)] {
+                        let expected: u128 = builder.sums[from..to].iter().sum();
+                        assert_eq!(zones.sum_between(from, to), expected);
                     }
                 }
                 assert!(Zones::new(&bytes[8..], 5 * CHUNK, top, sums, has_counts).is_none());

@@ -6,22 +6,19 @@
 use super::{
     Group, GroupBy, Measured,
     filter::Filter,
-    key::{Interner, PartKeys, too_many},
+    group::Keys,
+    key::{Folding, Interner, PartKeys},
+    local::{Local, broken},
     plan::Plan,
-    select::{Scratch, Selected},
 };
 use crate::{
-    Batch, CHUNK_ROWS, Error, PartView, Result, RowSet, Schema, ValueType, kernels,
-    part::{FieldColumn, NumberField, existing, image, rows_of},
+    Batch, Error, PartView, Result, RowSet, Schema, ValueType,
+    part::{FieldColumn, image},
 };
 use std::{collections::HashMap, sync::Arc};
 
-/// So many groups of a part have a place each; of more, those that there are get one.
-const PLACES_MAX: u64 = 1 << 18;
-/// From so many selected rows of a chunk on all of it is unpacked.
-const UNPACKED_ROWS: u32 = 24;
 /// By so many things events are grouped at most.
-const GROUPS_BY_MAX: usize = 4;
+pub(super) const GROUPS_BY_MAX: usize = 4;
 
 /// A question about what events come to.
 ///
@@ -117,13 +114,19 @@ impl Query {
             value_types.push(field.value_type());
         }
         let interners = self.by.iter().map(|_| Interner::default()).collect();
-        Ok(Answer {
+        let mut answer = Answer {
             query: self,
             value_types,
             interners,
-            places: HashMap::new(),
-            groups: Vec::new(),
-        })
+            places: HashMap::default(),
+            keys: Vec::new(),
+            rows: Vec::new(),
+            measured: Vec::new(),
+        };
+        if answer.query.by.is_empty() {
+            answer.place(0);
+        }
+        Ok(answer)
     }
 }
 
@@ -135,15 +138,12 @@ pub struct Answer {
     value_types: Vec<ValueType>,
     /// Keys of what is grouped by.
     interners: Vec<Interner>,
-    /// Where the group of some keys is.
-    places: HashMap<u128, u32>,
-    groups: Vec<Sums>,
-}
-
-#[derive(Clone, Debug)]
-struct Sums {
-    keys: u128,
-    rows: u64,
+    /// Where the group of some keys is. By one thing it is where the key is.
+    places: HashMap<u128, u32, Folding>,
+    /// Of each group the numbers of its keys.
+    keys: Vec<u128>,
+    rows: Vec<u64>,
+    /// What is measured, group by group.
     measured: Vec<Measured>,
 }
 
@@ -173,15 +173,13 @@ impl Answer {
             };
             columns.push((column, measure.has_bounds));
         }
-        let mut local = Local::new(part, keys, columns)?;
+        let mut local = Local::new(part, keys, columns, plan.rows_limit())?;
         if plan.is_everything() && self.query.by.is_empty() {
-            local.add_part()?;
+            local.add_part();
         } else {
-            plan.each_chunk(Scratch::new(), |chunk, found, scratch| {
-                local.add_chunk(chunk as usize, found, scratch)
-            })?;
+            plan.visit(&mut local)?;
         }
-        self.take(&local)
+        self.take(local)
     }
 
     /// Adds the events of a batch.
@@ -203,9 +201,10 @@ impl Answer {
                 keys = keys << 32 | u128::from(interner.number_of(by.key_of(&schema, value_of)));
             }
             let place = self.place(keys);
-            let sums = &mut self.groups[place];
-            sums.rows += 1;
-            for (measured, measure) in sums.measured.iter_mut().zip(&self.query.measures) {
+            self.rows[place] += 1;
+            let measures_count = self.query.measures.len();
+            let measured = &mut self.measured[place * measures_count..][..measures_count];
+            for (measured, measure) in measured.iter_mut().zip(&self.query.measures) {
                 let (sum, float_sum, image) = match value_of(measure.field) {
                     crate::Value::I64(number) => (number.into(), 0.0, image::of_i64(number)),
                     crate::Value::U64(number) => (number.into(), 0.0, number),
@@ -251,74 +250,98 @@ impl Answer {
         let pairs = self.interners.iter_mut().zip(&other.interners);
         let numbers: Vec<Vec<u32>> = pairs.map(|(ours, theirs)| ours.take_in(theirs)).collect();
         let count = numbers.len();
-        for sums in &other.groups {
+        for (group, theirs) in other.keys.iter().enumerate() {
             let keys = numbers.iter().enumerate().fold(0, |keys, (at, numbers)| {
-                let number = (sums.keys >> (32 * (count - 1 - at))) as u32;
+                let number = (theirs >> (32 * (count - 1 - at))) as u32;
                 keys << 32 | u128::from(numbers[number as usize])
             });
             let place = self.place(keys);
-            let ours = &mut self.groups[place];
-            ours.rows += sums.rows;
-            for (ours, theirs) in ours.measured.iter_mut().zip(&sums.measured) {
+            self.rows[place] += other.rows[group];
+            for (ours, theirs) in self.measured_mut(place).iter_mut().zip(other.measured_of(group))
+            {
                 ours.merge(theirs);
             }
         }
         Ok(())
     }
 
+    fn measured_of(&self, place: usize) -> &[Measured] {
+        let count = self.value_types.len();
+        &self.measured[place * count..][..count]
+    }
+
+    fn measured_mut(&mut self, place: usize) -> &mut [Measured] {
+        let count = self.value_types.len();
+        &mut self.measured[place * count..][..count]
+    }
+
+    /// Where the group of some keys is; makes one if there is none.
+    #[inline]
     fn place(&mut self, keys: u128) -> usize {
-        let next = self.groups.len() as u32;
-        let place = *self.places.entry(keys).or_insert(next);
+        let next = self.keys.len();
+        let place = if self.interners.len() > 1 {
+            *self.places.entry(keys).or_insert(next as u32) as usize
+        } else {
+            keys as usize
+        };
         if place == next {
-            let measured = self.value_types.iter().map(|of| Measured::new(*of)).collect();
-            self.groups.push(Sums { keys, rows: 0, measured });
+            self.keys.push(keys);
+            self.rows.push(0);
+            self.measured.extend(self.value_types.iter().map(|of| Measured::new(*of)));
         }
-        place as usize
+        place
     }
 
     /// Takes over what a part came to.
-    fn take(&mut self, local: &Local<'_>) -> Result<()> {
-        // Of each key of the part its number here, once it is known.
-        let mut numbers: Vec<HashMap<u64, u32>> =
-            local.keys.iter().map(|_| HashMap::new()).collect();
-        for (place, rows) in local.rows.iter().enumerate().filter(|(_, rows)| **rows > 0) {
+    fn take(&mut self, local: Local<'_>) -> Result<()> {
+        // Of each key of the part its number here, once it is known, and the last one that was asked for.
+        let mut known: Vec<(HashMap<u64, u32, Folding>, u64, u32)> =
+            local.keys.iter().map(|_| (HashMap::default(), u64::MAX, u32::MAX)).collect();
+        local.finish(|local, numbers, from, rows| {
             let mut keys = 0;
-            let mut rest = local.combined(place);
-            // The last key was combined last.
-            let mut parts = [0; GROUPS_BY_MAX];
-            for (at, part_keys) in local.keys.iter().enumerate().rev() {
-                (parts[at], rest) = (rest % part_keys.count(), rest / part_keys.count());
+            for (at, number) in numbers.iter().enumerate() {
+                let (known, last, global) = &mut known[at];
+                if number != last {
+                    let interner = &mut self.interners[at];
+                    let next = global.wrapping_add(1);
+                    let mut find = || {
+                        let key = local.keys[at].key(*number).ok_or_else(broken)?;
+                        Ok::<_, Error>(interner.number_near(next, key))
+                    };
+                    *global = if numbers.len() == 1 {
+                        find()?
+                    } else {
+                        match known.get(number) {
+                            Some(found) => *found,
+                            None => {
+                                let found = find()?;
+                                known.insert(*number, found);
+                                found
+                            }
+                        }
+                    };
+                    *last = *number;
+                }
+                keys = keys << 32 | u128::from(*global);
             }
-            for (at, part_keys) in local.keys.iter().enumerate() {
-                let number = match numbers[at].get(&parts[at]) {
-                    Some(number) => *number,
-                    None => {
-                        let key = part_keys.key(parts[at]).ok_or_else(|| local.broken())?;
-                        let number = self.interners[at].number_of(key);
-                        numbers[at].insert(parts[at], number);
-                        number
-                    }
-                };
-                keys = keys << 32 | u128::from(number);
+            let place = self.place(keys);
+            self.rows[place] += rows;
+            for (measured, column) in self.measured_mut(place).iter_mut().zip(&local.columns) {
+                column.give(from, rows, measured);
             }
-            let to = self.place(keys);
-            let sums = &mut self.groups[to];
-            sums.rows += rows;
-            for (measured, column) in sums.measured.iter_mut().zip(&local.columns) {
-                column.give(place, *rows, measured);
-            }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// The groups, in the order in which they were met. Without anything to group by it is one, also if there are no events.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Group<'_>> {
+        (0..self.keys.len()).map(|place| self.group(place))
+    }
+
+    /// The groups, as [`iter`](Self::iter) gives them.
     #[must_use]
     pub fn groups(&self) -> Vec<Group<'_>> {
-        if self.query.by.is_empty() && self.groups.is_empty() {
-            let measured = self.value_types.iter().map(|of| Measured::new(*of)).collect();
-            return vec![Group { keys: Vec::new(), rows: 0, measured }];
-        }
-        self.groups.iter().map(|sums| self.group(sums)).collect()
+        self.iter().collect()
     }
 
     /// The `count` groups with the highest sums of what is measured at `measure`, the highest first.
@@ -327,9 +350,10 @@ impl Answer {
     /// If nothing is measured there.
     #[must_use]
     pub fn top(&self, measure: usize, count: usize) -> Vec<Group<'_>> {
-        let mut order: Vec<&Sums> = self.groups.iter().collect();
-        let compare = |one: &&Sums, other: &&Sums| {
-            let (one, other) = (&one.measured[measure], &other.measured[measure]);
+        let mut order: Vec<usize> = (0..self.keys.len()).collect();
+        let compare = |one: &usize, other: &usize| {
+            let (one, other) =
+                (&self.measured_of(*one)[measure], &self.measured_of(*other)[measure]);
             other.sum.cmp(&one.sum).then(other.float_sum.total_cmp(&one.float_sum))
         };
         if count < order.len() {
@@ -337,318 +361,13 @@ impl Answer {
             order.truncate(count);
         }
         order.sort_by(compare);
-        order.into_iter().map(|sums| self.group(sums)).collect()
+        order.into_iter().map(|place| self.group(place)).collect()
     }
 
-    fn group(&self, sums: &Sums) -> Group<'_> {
+    fn group(&self, place: usize) -> Group<'_> {
         let count = self.interners.len();
-        let number = |at: usize| (sums.keys >> (32 * (count - 1 - at))) as u32;
+        let number = |at: usize| (self.keys[place] >> (32 * (count - 1 - at))) as u32;
         let keys = self.interners.iter().enumerate().map(|(at, interner)| interner.key(number(at)));
-        Group { keys: keys.collect(), rows: sums.rows, measured: sums.measured.clone() }
-    }
-}
-
-/// What the rows of one part come to: each group has a place.
-struct Local<'p> {
-    part: PartView<'p>,
-    keys: Vec<PartKeys<'p>>,
-    columns: Vec<Column<'p>>,
-    /// Of each place.
-    rows: Vec<u64>,
-    /// Which keys are at which place, where not all have one.
-    sparse: Option<(HashMap<u64, u32>, Vec<u64>)>,
-}
-
-impl<'p> Local<'p> {
-    fn new(
-        part: PartView<'p>,
-        keys: Vec<PartKeys<'p>>,
-        columns: Vec<(Option<NumberField<'p>>, bool)>,
-    ) -> Result<Self> {
-        let mut count = 1u64;
-        for part_keys in &keys {
-            count = count.checked_mul(part_keys.count()).ok_or_else(too_many)?;
-        }
-        let is_sparse = count > PLACES_MAX;
-        let places = if is_sparse { 0 } else { count as usize };
-        let columns =
-            columns.into_iter().map(|(field, has_bounds)| Column::new(field, has_bounds, places));
-        let sparse = is_sparse.then(|| (HashMap::new(), Vec::new()));
-        Ok(Self { part, keys, columns: columns.collect(), rows: vec![0; places], sparse })
-    }
-
-    fn combined(&self, place: usize) -> u64 {
-        self.sparse.as_ref().map_or(place as u64, |(_, combined)| combined[place])
-    }
-
-    fn broken(&self) -> Error {
-        Error::Damaged { section: "dictionary".to_owned(), offset: 0, what: "a code has no string" }
-    }
-
-    /// Adds all rows, by what the part says of itself.
-    fn add_part(&mut self) -> Result<()> {
-        self.rows[0] += self.part.rows_count() as u64;
-        self.columns.iter_mut().try_for_each(Column::add_part)
-    }
-
-    fn place_of(&mut self, combined: u64) -> usize {
-        let Some((places, all)) = &mut self.sparse else { return combined as usize };
-        let next = all.len() as u32;
-        let place = *places.entry(combined).or_insert(next);
-        if place == next {
-            all.push(combined);
-            self.rows.push(0);
-            self.columns.iter_mut().for_each(Column::grow);
-        }
-        place as usize
-    }
-
-    fn add_chunk(&mut self, chunk: usize, found: Selected, scratch: &mut Scratch) -> Result<()> {
-        let mut combined = [0u64; CHUNK_ROWS];
-        let mut constant = Some(0u64);
-        for part_keys in &self.keys {
-            let (count, one) =
-                (part_keys.count(), part_keys.numbers(chunk, scratch.level, &mut scratch.wide)?);
-            constant = match (constant, one) {
-                (Some(all), Some(one)) => {
-                    Some(all.wrapping_mul(count).wrapping_add(one.min(count - 1)))
-                }
-                (all, one) => {
-                    for (to, number) in combined.iter_mut().zip(&scratch.wide) {
-                        let number = one.unwrap_or(*number).min(count - 1);
-                        *to = all.unwrap_or(*to).wrapping_mul(count).wrapping_add(number);
-                    }
-                    None
-                }
-            };
-        }
-        let all = existing(self.part.rows_count(), chunk);
-        let mask = found.mask(all);
-        let rows: u32 = mask.iter().map(|word| word.count_ones()).sum();
-        if let Some(combined) = constant {
-            let place = self.place_of(combined);
-            self.rows[place] += u64::from(rows);
-            let is_whole = found == Selected::Everything;
-            return self
-                .columns
-                .iter_mut()
-                .try_for_each(|column| column.add_one(chunk, place, mask, is_whole, scratch));
-        }
-        let mut picked = [(0u8, 0u32); CHUNK_ROWS];
-        let mut count = 0;
-        for row in rows_of(0, mask) {
-            let place = self.place_of(combined[row as usize]);
-            self.rows[place] += 1;
-            picked[count] = (row as u8, place as u32);
-            count += 1;
-        }
-        self.columns
-            .iter_mut()
-            .try_for_each(|column| column.add_each(chunk, &picked[..count], scratch))
-    }
-}
-
-/// What the numbers of one field come to, at each place.
-struct Column<'p> {
-    field: Option<NumberField<'p>>,
-    has_bounds: bool,
-    /// Whether sums as they are kept cannot exceed 64 bits.
-    is_narrow: bool,
-    narrow: Vec<u64>,
-    wide: Vec<u128>,
-    floats: Vec<f64>,
-    /// Of optional fields how many rows have a number.
-    counts: Vec<u64>,
-    bounds: Vec<(u64, u64)>,
-}
-
-const NO_BOUNDS: (u64, u64) = (u64::MAX, 0);
-
-impl<'p> Column<'p> {
-    fn new(field: Option<NumberField<'p>>, has_bounds: bool, places: usize) -> Self {
-        let limit = crate::ROWS_MAX as u64;
-        let is_narrow =
-            field.is_some_and(|field| field.column.meta().top.checked_mul(limit).is_some());
-        let mut column = Self {
-            field,
-            has_bounds,
-            is_narrow,
-            narrow: Vec::new(),
-            wide: Vec::new(),
-            floats: Vec::new(),
-            counts: Vec::new(),
-            bounds: Vec::new(),
-        };
-        column.resize(places);
-        column
-    }
-
-    fn resize(&mut self, places: usize) {
-        let Some(field) = &self.field else { return };
-        match (field.value_type, self.is_narrow) {
-            (ValueType::F64, _) => self.floats.resize(places, 0.0),
-            (_, true) => self.narrow.resize(places, 0),
-            (_, false) => self.wide.resize(places, 0),
-        }
-        if field.present.is_some() {
-            self.counts.resize(places, 0);
-        }
-        if self.has_bounds {
-            self.bounds.resize(places, NO_BOUNDS);
-        }
-    }
-
-    fn grow(&mut self) {
-        let lens = [self.narrow.len(), self.wide.len(), self.floats.len()];
-        self.resize(lens.into_iter().fold(0, usize::max) + 1);
-    }
-
-    fn add_sum(&mut self, place: usize, sum: u128) {
-        if self.is_narrow {
-            // In a part that was made up sums may be anything.
-            self.narrow[place] = self.narrow[place].wrapping_add(sum as u64);
-        } else {
-            self.wide[place] = self.wide[place].wrapping_add(sum);
-        }
-    }
-
-    fn add_bounds(&mut self, place: usize, min: u64, max: u64) {
-        if let Some(bounds) = self.bounds.get_mut(place) {
-            *bounds = (bounds.0.min(min), bounds.1.max(max));
-        }
-    }
-
-    fn add_part(&mut self) -> Result<()> {
-        let Some(field) = self.field else { return Ok(()) };
-        let meta = field.column.meta();
-        if field.value_type == ValueType::F64 {
-            self.floats[0] += f64::from_bits(meta.sum as u64);
-        } else {
-            self.add_sum(0, meta.sum);
-        }
-        if let Some(count) = self.counts.first_mut() {
-            *count += u64::from(meta.present_count);
-        }
-        if meta.present_count > 0 {
-            self.add_bounds(0, 0, meta.top);
-        }
-        Ok(())
-    }
-
-    /// Adds rows of a chunk that are all of one group.
-    fn add_one(
-        &mut self,
-        chunk: usize,
-        place: usize,
-        mask: [u64; 4],
-        is_whole: bool,
-        scratch: &mut Scratch,
-    ) -> Result<()> {
-        let Some(field) = self.field else { return Ok(()) };
-        let is_float = field.value_type == ValueType::F64;
-        if is_whole {
-            let zone = field.zones.zone(chunk);
-            if zone.count > 0 {
-                if is_float {
-                    self.floats[place] += field.zones.float_sum(chunk);
-                } else {
-                    self.add_sum(place, field.zones.sum(chunk));
-                }
-                if let Some(count) = self.counts.get_mut(place) {
-                    *count += u64::from(zone.count);
-                }
-                self.add_bounds(place, zone.min, zone.max);
-            }
-            return Ok(());
-        }
-        let mask =
-            field.present.map_or(mask, |set| super::select::both(mask, set.mask(chunk as u32)));
-        let rows: u32 = mask.iter().map(|word| word.count_ones()).sum();
-        if rows == 0 {
-            return Ok(());
-        }
-        if let Some(count) = self.counts.get_mut(place) {
-            *count += u64::from(rows);
-        }
-        let numbers = field.column.chunk(chunk)?;
-        if rows < UNPACKED_ROWS || is_float {
-            for kept in rows_of(0, mask).map(|row| numbers.get(row as usize)) {
-                self.add_number(place, kept, &field);
-            }
-            return Ok(());
-        }
-        let added = if u32::try_from(field.column.meta().top).is_ok() {
-            numbers.decode_32(scratch.level, &mut scratch.narrow);
-            kernels::add_32(scratch.level, &scratch.narrow, &mask)
-        } else {
-            numbers.decode(scratch.level, &mut scratch.wide);
-            kernels::add_64(scratch.level, &scratch.wide, &mask)
-        };
-        self.add_sum(place, added.sum);
-        self.add_bounds(place, added.min, added.max);
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn add_number(&mut self, place: usize, kept: u64, field: &NumberField<'_>) {
-        if field.value_type == ValueType::F64 {
-            self.floats[place] += image::to_f64(field.column.image(kept));
-        } else {
-            self.add_sum(place, kept.into());
-        }
-        self.add_bounds(place, kept, kept);
-    }
-
-    /// Adds rows of a chunk, each at its place.
-    fn add_each(
-        &mut self,
-        chunk: usize,
-        picked: &[(u8, u32)],
-        scratch: &mut Scratch,
-    ) -> Result<()> {
-        let Some(field) = self.field else { return Ok(()) };
-        let numbers = field.column.chunk(chunk)?;
-        let is_unpacked = picked.len() >= UNPACKED_ROWS as usize;
-        if is_unpacked {
-            numbers.decode(scratch.level, &mut scratch.wide);
-        }
-        let is_plain = field.present.is_none() && !self.has_bounds && is_unpacked;
-        if is_plain && self.is_narrow && field.value_type != ValueType::F64 {
-            for (row, place) in picked {
-                let sum = &mut self.narrow[*place as usize];
-                *sum = sum.wrapping_add(scratch.wide[usize::from(*row)]);
-            }
-            return Ok(());
-        }
-        let present = field.present.map_or([u64::MAX; 4], |set| set.mask(chunk as u32));
-        for (row, place) in picked.iter().map(|(row, place)| (usize::from(*row), *place as usize)) {
-            if present[row / 64] >> (row % 64) & 1 == 0 {
-                continue;
-            }
-            if let Some(count) = self.counts.get_mut(place) {
-                *count += 1;
-            }
-            let kept = if is_unpacked { scratch.wide[row] } else { numbers.get(row) };
-            self.add_number(place, kept, &field);
-        }
-        Ok(())
-    }
-
-    /// What is at a place, as values.
-    fn give(&self, place: usize, rows: u64, to: &mut Measured) {
-        let Some(field) = &self.field else { return };
-        let count = self.counts.get(place).copied().unwrap_or(rows);
-        let bounds = match self.bounds.get(place) {
-            Some((min, max)) if min <= max => (field.column.image(*min), field.column.image(*max)),
-            _ => NO_BOUNDS,
-        };
-        if field.value_type == ValueType::F64 {
-            return to.add(count, 0, self.floats[place], bounds);
-        }
-        let kept = if self.is_narrow { self.narrow[place].into() } else { self.wide[place] };
-        let meta = field.column.meta();
-        let base = i128::from(meta.base) - image::bias(field.value_type);
-        let kept = i128::from(meta.step).wrapping_mul(kept.cast_signed());
-        to.add(count, base.wrapping_mul(count.into()).wrapping_add(kept), 0.0, bounds);
+        Group { keys: Keys::new(keys), rows: self.rows[place], measured: self.measured_of(place) }
     }
 }

@@ -1,7 +1,8 @@
 //! What the events of a group come to.
 
-use super::Key;
+use super::{Key, aggregate::GROUPS_BY_MAX};
 use crate::{Value, ValueType, part::image};
+use std::{cmp::Ordering, fmt, ops::Deref};
 
 /// What the numbers of a field come to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,13 +57,66 @@ impl Measured {
     }
 }
 
+/// The keys of a group, in the order in which it was asked for them: a slice.
+#[derive(Clone, Copy)]
+pub struct Keys<'a> {
+    keys: [Key<'a>; GROUPS_BY_MAX],
+    count: usize,
+}
+
+impl<'a> Keys<'a> {
+    /// The first few of these.
+    pub(crate) fn new(from: impl Iterator<Item = Key<'a>>) -> Self {
+        let mut all = Self { keys: [Key::Absent; GROUPS_BY_MAX], count: 0 };
+        for (to, key) in all.keys.iter_mut().zip(from) {
+            *to = key;
+            all.count += 1;
+        }
+        all
+    }
+}
+
+impl<'a> Deref for Keys<'a> {
+    type Target = [Key<'a>];
+
+    fn deref(&self) -> &[Key<'a>] {
+        &self.keys[..self.count]
+    }
+}
+
+impl PartialEq for Keys<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Keys<'_> {}
+
+impl PartialOrd for Keys<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Keys<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (**self).cmp(&**other)
+    }
+}
+
+impl fmt::Debug for Keys<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_list().entries(self.iter()).finish()
+    }
+}
+
 /// The events that have the same keys.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Group<'a> {
     /// What they have in common, in the order in which it was asked for.
-    pub keys: Vec<Key<'a>>,
+    pub keys: Keys<'a>,
     /// How many there are.
     pub rows: u64,
     /// What their numbers come to, in the order in which it was asked for.
-    pub measured: Vec<Measured>,
+    pub measured: &'a [Measured],
 }

@@ -2,9 +2,13 @@
 
 use crate::{
     CHUNK_ROWS, Error, PartView, Result, Schema, Value, ValueType,
-    part::{Dictionary, FieldColumn, NumberField, image},
+    kernels::Level,
+    part::{Dictionary, FieldColumn, NumberField, image, rows_of},
 };
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, Hasher},
+};
 
 /// By what events are grouped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +92,7 @@ impl GroupBy {
 pub(crate) struct Interner {
     keys: Vec<OwnedKey>,
     texts: HashMap<Box<str>, u32>,
-    numbers: HashMap<(u8, u64), u32>,
+    numbers: HashMap<(u8, u64), u32, Folding>,
 }
 
 #[derive(Clone, Debug)]
@@ -99,7 +103,26 @@ enum OwnedKey {
     Text(Box<str>),
 }
 
+impl OwnedKey {
+    fn get(&self) -> Key<'_> {
+        match self {
+            Self::Absent => Key::Absent,
+            Self::Number(number) => Key::Number(*number),
+            Self::Time(ts) => Key::Time(*ts),
+            Self::Text(text) => Key::Text(text),
+        }
+    }
+}
+
 impl Interner {
+    /// As [`number_of`](Self::number_of), where it may be `guess`: parts have much the same keys in the same order.
+    pub(crate) fn number_near(&mut self, guess: u32, key: Key<'_>) -> u32 {
+        match self.keys.get(guess as usize) {
+            Some(found) if found.get() == key => guess,
+            _ => self.number_of(key),
+        }
+    }
+
     pub(crate) fn number_of(&mut self, key: Key<'_>) -> u32 {
         let next = self.keys.len() as u32;
         let number = match key {
@@ -131,12 +154,7 @@ impl Interner {
     }
 
     pub(crate) fn key(&self, number: u32) -> Key<'_> {
-        match &self.keys[number as usize] {
-            OwnedKey::Absent => Key::Absent,
-            OwnedKey::Number(number) => Key::Number(*number),
-            OwnedKey::Time(ts) => Key::Time(*ts),
-            OwnedKey::Text(text) => Key::Text(text),
-        }
+        self.keys[number as usize].get()
     }
 }
 
@@ -155,12 +173,109 @@ pub(crate) enum PartKeys<'p> {
     Nothing,
     Codes(NumberField<'p>, Dictionary<'p>),
     Numbers(NumberField<'p>),
-    Times {
-        times: NumberField<'p>,
-        bucket_ns: u64,
-        first: i64,
-        count: u64,
-    },
+    Times(Buckets<'p>),
+}
+
+/// The numbers of a chunk's rows.
+pub(crate) enum ChunkKeys {
+    /// All have this one.
+    One(u64),
+    /// Those before the first of these rows have the number, those from it on the next one, and so on.
+    Runs(u64),
+    /// Each has its own.
+    Each,
+}
+
+/// So many buckets of time begin in a chunk at most, or each row is looked at.
+const RUNS_MAX: usize = 24;
+
+/// Buckets of time of a part.
+pub(crate) struct Buckets<'p> {
+    times: NumberField<'p>,
+    bucket_ns: u64,
+    /// The start of the first one.
+    first: i64,
+    count: u64,
+    /// How long after it should have begun the lowest time is.
+    lead: u64,
+    /// Whether no offset of a time exceeds 64 bits.
+    is_narrow: bool,
+}
+
+impl<'p> Buckets<'p> {
+    fn new(times: NumberField<'p>, bucket_ns: u64) -> Result<Self> {
+        let (base, meta) = (image::to_i64(times.column.image(0)), times.column.meta());
+        let first = bucket_of(base, bucket_ns);
+        let lead = i128::from(base).rem_euclid(bucket_ns.into()) as u64;
+        let width = u128::from(meta.top) * u128::from(meta.step) + u128::from(lead);
+        let count = u64::try_from(width / u128::from(bucket_ns) + 1).map_err(|_| too_many())?;
+        // What is behind the last number a part may have is never asked for.
+        let count = count.checked_add(1).ok_or_else(too_many)?;
+        Ok(Self { times, bucket_ns, first, count, lead, is_narrow: width <= u64::MAX.into() })
+    }
+
+    /// The number of the bucket of a time as it is kept.
+    #[inline(always)]
+    fn number_of(&self, kept: u64) -> u64 {
+        let step = self.times.column.meta().step;
+        if self.is_narrow {
+            return kept.wrapping_mul(step).wrapping_add(self.lead) / self.bucket_ns;
+        }
+        let offset = u128::from(kept) * u128::from(step) + u128::from(self.lead);
+        (offset / u128::from(self.bucket_ns)) as u64
+    }
+
+    /// The lowest time, as it is kept, of a bucket that is not the first.
+    fn lowest_of(&self, number: u64) -> u64 {
+        let start = u128::from(number) * u128::from(self.bucket_ns);
+        let kept = start.saturating_sub(self.lead.into());
+        let kept = kept.div_ceil(self.times.column.meta().step.into());
+        u64::try_from(kept).unwrap_or(u64::MAX)
+    }
+
+    fn key(&self, number: u64) -> i64 {
+        let start = i128::from(self.first) + i128::from(number) * i128::from(self.bucket_ns);
+        // The first bucket begins where times do, the next ones where they should.
+        let start = bucket_of(i64::try_from(start).unwrap_or(i64::MAX), self.bucket_ns);
+        if number == 0 { self.first } else { start }
+    }
+
+    /// The numbers of a chunk of `len` rows.
+    fn numbers(
+        &self,
+        chunk: usize,
+        len: usize,
+        level: Level,
+        ends: &mut Vec<u16>,
+        out: &mut [u64; CHUNK_ROWS],
+    ) -> Result<ChunkKeys> {
+        let (min, max) = (self.times.zones.min(chunk), self.times.zones.max(chunk));
+        let (low, high) = (self.number_of(min), self.number_of(max));
+        if low >= high {
+            return Ok(ChunkKeys::One(low));
+        }
+        let numbers = self.times.column.chunk(chunk)?;
+        if high - low <= RUNS_MAX as u64 {
+            ends.clear();
+            for number in low + 1..=high {
+                let end = numbers.first_at_least(len, min, max, self.lowest_of(number)) as u16;
+                // Rows of a part that was made up may be in any order.
+                ends.push(end.max(ends.last().copied().unwrap_or(0)));
+            }
+            return Ok(ChunkKeys::Runs(low));
+        }
+        numbers.decode(level, out);
+        // Times rise, so the next one is mostly in the same bucket.
+        let (mut number, mut lowest, mut next) = (low, 0, self.lowest_of(low + 1));
+        for kept in out {
+            if *kept < lowest || *kept >= next {
+                number = self.number_of(*kept);
+                (lowest, next) = (self.lowest_of(number), self.lowest_of(number.saturating_add(1)));
+            }
+            *kept = number;
+        }
+        Ok(ChunkKeys::Each)
+    }
 }
 
 impl<'p> PartKeys<'p> {
@@ -173,12 +288,7 @@ impl<'p> PartKeys<'p> {
         let Some(field) = field else { return Ok(Self::Nothing) };
         Ok(match (by, view.field(field)?) {
             (GroupBy::Time { bucket_ns }, FieldColumn::Numbers(times)) => {
-                let of = |kept| bucket_of(image::to_i64(times.column.image(kept)), bucket_ns);
-                let (first, last) = (of(0), of(times.column.meta().top));
-                let span = i128::from(last) - i128::from(first);
-                let count =
-                    u64::try_from(span / i128::from(bucket_ns) + 2).map_err(|_| too_many())?;
-                Self::Times { times, bucket_ns, first, count }
+                Self::Times(Buckets::new(times, bucket_ns)?)
             }
             (_, FieldColumn::Codes(codes, dictionary)) => Self::Codes(codes, dictionary),
             // One number more is for rows without a value, and the count has to be a number too.
@@ -196,7 +306,7 @@ impl<'p> PartKeys<'p> {
             Self::Nothing => 1,
             Self::Codes(_, dictionary) => dictionary.len() as u64 + 1,
             Self::Numbers(numbers) => numbers.column.meta().top + 2,
-            Self::Times { count, .. } => *count,
+            Self::Times(buckets) => buckets.count,
         }
     }
 
@@ -211,62 +321,125 @@ impl<'p> PartKeys<'p> {
                 Key::Number(numbers.column.image(number))
             }
             Self::Codes(..) | Self::Numbers(_) => Key::Absent,
-            Self::Times { bucket_ns, first, .. } => {
-                let start = i128::from(*first) + i128::from(number) * i128::from(*bucket_ns);
-                // The first bucket begins where times do, the next ones where they should.
-                let start = bucket_of(i64::try_from(start).unwrap_or(i64::MAX), *bucket_ns);
-                Key::Time(if number == 0 { *first } else { start })
-            }
+            Self::Times(buckets) => Key::Time(buckets.key(number)),
         })
     }
 
-    /// The number of all rows of a chunk, or those of each.
+    /// The column of the numbers, and the number of rows without one.
+    fn column(&self) -> Option<(&NumberField<'p>, u64)> {
+        match self {
+            Self::Nothing | Self::Times(_) => None,
+            Self::Codes(codes, dictionary) => Some((codes, dictionary.len() as u64)),
+            Self::Numbers(numbers) => Some((numbers, numbers.column.meta().top + 1)),
+        }
+    }
+
+    /// The numbers of the rows of a chunk that has `len`.
     pub(crate) fn numbers(
         &self,
         chunk: usize,
-        level: crate::kernels::Level,
+        len: usize,
+        level: Level,
+        ends: &mut Vec<u16>,
         out: &mut [u64; CHUNK_ROWS],
-    ) -> Result<Option<u64>> {
-        let (numbers, absent) = match self {
-            Self::Nothing => return Ok(Some(0)),
-            Self::Codes(codes, dictionary) => (codes, dictionary.len() as u64),
-            Self::Numbers(numbers) => (numbers, numbers.column.meta().top + 1),
-            Self::Times { times, bucket_ns, first, .. } => {
-                let number_of = |kept| {
-                    let start = bucket_of(image::to_i64(times.column.image(kept)), *bucket_ns);
-                    // What begins before there are times is the first.
-                    let offset = (i128::from(start) - i128::from(*first)).max(0).cast_unsigned();
-                    offset.div_ceil(u128::from(*bucket_ns)) as u64
-                };
-                let (low, high) =
-                    (number_of(times.zones.min(chunk)), number_of(times.zones.max(chunk)));
-                if low == high {
-                    return Ok(Some(low));
-                }
-                times.column.chunk(chunk)?.decode(level, out);
-                let mut last = (out[0], number_of(out[0]));
-                for number in out {
-                    if *number != last.0 {
-                        last = (*number, number_of(*number));
-                    }
-                    *number = last.1;
-                }
-                return Ok(None);
-            }
-        };
+    ) -> Result<ChunkKeys> {
+        if let Self::Times(buckets) = self {
+            return buckets.numbers(chunk, len, level, ends, out);
+        }
+        let Some((numbers, absent)) = self.column() else { return Ok(ChunkKeys::One(0)) };
         let zone = numbers.zones.zone(chunk);
         if numbers.present.is_none() && zone.min == zone.max {
-            return Ok(Some(zone.min));
+            return Ok(ChunkKeys::One(zone.min));
         }
         numbers.column.chunk(chunk)?.decode(level, out);
         if let Some(present) = numbers.present {
-            let mask = present.mask(chunk as u32);
-            for (at, number) in out.iter_mut().enumerate() {
-                if mask[at / 64] >> (at % 64) & 1 == 0 {
-                    *number = absent;
-                }
-            }
+            let missing = present.mask(chunk as u32).map(|word| !word);
+            rows_of(0, missing).for_each(|at| out[at as usize] = absent);
         }
-        Ok(None)
+        Ok(ChunkKeys::Each)
+    }
+
+    /// As [`numbers`](Self::numbers), if each row has its own and all have 32 bits at most; `None` if not.
+    pub(crate) fn narrow(
+        &self,
+        chunk: usize,
+        level: Level,
+        out: &mut [u32; CHUNK_ROWS],
+    ) -> Result<Option<()>> {
+        let Some((numbers, absent)) = self.column() else { return Ok(None) };
+        let zone = numbers.zones.zone(chunk);
+        let Ok(absent) = u32::try_from(absent) else { return Ok(None) };
+        if numbers.present.is_none() && zone.min == zone.max {
+            return Ok(None);
+        }
+        numbers.column.chunk(chunk)?.decode_32(level, out);
+        if let Some(present) = numbers.present {
+            let missing = present.mask(chunk as u32).map(|word| !word);
+            rows_of(0, missing).for_each(|at| out[at as usize] = absent);
+        }
+        Ok(Some(()))
+    }
+
+    /// The numbers of some rows, which rise.
+    pub(crate) fn gather(&self, rows: &[u32], mut each: impl FnMut(usize, u64)) -> Result<()> {
+        if let Self::Times(buckets) = self {
+            let times = &buckets.times.column;
+            return times.gather(rows, |at, kept| each(at, buckets.number_of(kept)));
+        }
+        let Some((numbers, absent)) = self.column() else {
+            (0..rows.len()).for_each(|at| each(at, 0));
+            return Ok(());
+        };
+        match numbers.present {
+            None => numbers.column.gather(rows, each),
+            Some(present) => numbers.column.gather(rows, |at, kept| {
+                each(at, if present.contains(rows[at]) { kept } else { absent });
+            }),
+        }
+    }
+}
+
+/// A hash of numbers: two multiplications of all bits, from a start that nobody knows outside.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Folding(u64);
+
+impl Default for Folding {
+    fn default() -> Self {
+        Self(std::hash::RandomState::new().hash_one(0))
+    }
+}
+
+impl BuildHasher for Folding {
+    type Hasher = Folded;
+
+    fn build_hasher(&self) -> Folded {
+        Folded(self.0)
+    }
+}
+
+/// A hash that is being made.
+pub(crate) struct Folded(u64);
+
+impl Hasher for Folded {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64((*byte).into()));
+    }
+
+    fn write_u8(&mut self, number: u8) {
+        self.0 = self.0.wrapping_add(number.into());
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        let product = u128::from(self.0 ^ number) * 0xf39c_c060_5ced_c835;
+        self.0 = (product >> 64) as u64 ^ product as u64;
+    }
+
+    fn write_u128(&mut self, number: u128) {
+        self.write_u64(number as u64);
+        self.write_u64((number >> 64) as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32)
     }
 }

@@ -2,10 +2,10 @@
 
 use super::{
     filter::{Constant, Filter},
-    select::{Node, Scratch, Selected, TextTest, both, selected},
+    select::{Node, Scratch, Selected, TextTest, both, rows_between, selected},
 };
 use crate::{
-    Mapping, PartView, Result, RowSet, Schema, ValueType,
+    CHUNK_ROWS, Mapping, Mask, PartView, Result, RowSet, Schema, ValueType,
     part::{Dictionary, FieldColumn, NumberField, existing, image},
 };
 use std::{ops::ControlFlow, sync::Arc};
@@ -15,12 +15,27 @@ pub(crate) struct Plan<'p> {
     view: PartView<'p>,
     mapping: Mapping,
     node: Node<'p>,
-    /// Chunks from the first on and before the second have all that is selected.
-    chunks: (u32, u32),
+    /// Rows from the first on and before the second have all that is selected.
+    rows: (u32, u32),
     /// A list that has all rows that are selected.
     list: Option<RowSet<'p>>,
+    /// What is asked of rows beside those two; `None`: nothing.
+    rest: Option<Node<'p>>,
     excluded: Option<RowSet<'p>>,
 }
+
+/// Who is shown the rows that are selected.
+pub(crate) trait Visit {
+    /// All rows of the chunks from the first on and before the second.
+    fn stretch(&mut self, from: u32, to: u32, scratch: &mut Scratch) -> Result<()>;
+    /// Rows of a chunk.
+    fn chunk(&mut self, chunk: u32, found: Selected, scratch: &mut Scratch) -> Result<()>;
+    /// Some rows, which rise.
+    fn rows(&mut self, rows: &[u32]) -> Result<()>;
+}
+
+/// Lists with fewer rows than one in so many are gone through row by row.
+const LISTED_SHARE: usize = 12;
 
 impl<'p> Plan<'p> {
     /// Plans a filter on events of `schema`, which reads what the part was written with.
@@ -32,26 +47,30 @@ impl<'p> Plan<'p> {
     ) -> Result<Self> {
         let mapping = schema.mapping_from(view.schema())?;
         let node = Planner { view, mapping: &mapping }.node(filter)?;
-        let (mut chunks, mut list) = ((0, view.chunks_count() as u32), None);
+        let (mut rows, mut list, mut listed) = ((0, view.rows_count() as u32), None, usize::MAX);
         let parts = if let Node::And(nodes) = &node {
             nodes.as_slice()
         } else {
             std::slice::from_ref(&node)
         };
-        for node in parts {
+        for (at, node) in parts.iter().enumerate() {
             match node {
-                Node::Rows(from, to) => {
-                    chunks.0 = chunks.0.max(from / crate::CHUNK_ROWS as u32);
-                    chunks.1 = chunks.1.min(to.div_ceil(crate::CHUNK_ROWS as u32));
-                }
+                Node::Rows(from, to) => rows = (rows.0.max(*from), rows.1.min(*to)),
                 Node::Set(set) if list.is_none_or(|list: RowSet<'_>| set.len() < list.len()) => {
-                    list = Some(*set);
+                    (list, listed) = (Some(*set), at);
                 }
-                Node::Nothing => chunks = (0, 0),
+                Node::Nothing => rows = (0, 0),
                 _ => {}
             }
         }
-        Ok(Self { view, mapping, node, chunks, list, excluded })
+        let is_rest = |(at, node): &(usize, &Node<'p>)| {
+            *at != listed && !matches!(node, Node::Rows(..) | Node::Nothing | Node::Everything)
+        };
+        let mut rest: Vec<_> =
+            parts.iter().enumerate().filter(is_rest).map(|(_, node)| node.clone()).collect();
+        let rest = if rest.len() > 1 { Some(Node::And(rest)) } else { rest.pop() };
+        let excluded = excluded.filter(|set| !set.is_empty());
+        Ok(Self { view, mapping, node, rows, list, rest, excluded })
     }
 
     pub(crate) fn view(&self) -> PartView<'p> {
@@ -64,7 +83,13 @@ impl<'p> Plan<'p> {
 
     /// Whether all rows of the part are selected.
     pub(crate) fn is_everything(&self) -> bool {
-        matches!(self.node, Node::Everything) && self.excluded.is_none_or(|set| set.is_empty())
+        matches!(self.node, Node::Everything) && self.excluded.is_none()
+    }
+
+    /// No more rows than that are selected.
+    pub(crate) fn rows_limit(&self) -> u64 {
+        let rows = self.rows.1.saturating_sub(self.rows.0).into();
+        self.list.map_or(rows, |list| rows.min(list.len() as u64))
     }
 
     /// Which rows of a chunk are selected.
@@ -77,21 +102,131 @@ impl<'p> Plan<'p> {
         Ok(selected(both(found.mask(all), left), all))
     }
 
-    /// Goes through the chunks of which any row is selected.
-    pub(crate) fn each_chunk(
-        &self,
-        mut scratch: Scratch,
-        mut each: impl FnMut(u32, Selected, &mut Scratch) -> Result<()>,
-    ) -> Result<()> {
-        let mut visit = |chunk| match self.select(chunk, &mut scratch)? {
-            Selected::Nothing => Ok(()),
-            found => each(chunk, found, &mut scratch),
-        };
-        let (from, to) = self.chunks;
-        match self.list {
-            Some(list) => list.chunks(from, to).try_for_each(|(chunk, _)| visit(chunk)),
-            None => (from..to).try_for_each(visit),
+    /// The chunks that have all that is selected.
+    fn chunks(&self) -> (u32, u32) {
+        let (from, to) = self.rows;
+        if from >= to {
+            return (0, 0);
         }
+        (from / CHUNK_ROWS as u32, to.div_ceil(CHUNK_ROWS as u32))
+    }
+
+    /// Shows all rows that are selected, in their order.
+    pub(crate) fn visit(&self, visit: &mut impl Visit) -> Result<()> {
+        let mut scratch = Scratch::new();
+        let (from, to) = self.rows;
+        if from >= to {
+            return Ok(());
+        }
+        match (self.list, &self.rest) {
+            (Some(list), rest) if list.len() <= self.view.rows_count() / LISTED_SHARE => {
+                let mut rows = Vec::with_capacity(list.len());
+                list.rows_between(from, to, &mut rows);
+                if rest.is_some() || self.excluded.is_some() {
+                    rows = self.filtered(&rows, &mut scratch)?;
+                }
+                visit.rows(&rows)
+            }
+            (None, None) => self.visit_range(visit, &mut scratch),
+            _ => {
+                let (from, to) = self.chunks();
+                let mut excluded = self.excluded.map(|set| set.chunks(from, to).peekable());
+                for chunk in from..to {
+                    let mut found =
+                        self.node.select(chunk as usize, self.view.rows_count(), &mut scratch)?;
+                    if let Some(excluded) = &mut excluded
+                        && let Some((_, gone)) = excluded.next_if(|(at, _)| *at == chunk)
+                    {
+                        let all = existing(self.view.rows_count(), chunk as usize);
+                        found = selected(both(found.mask(all), gone.map(|word| !word)), all);
+                    }
+                    if found != Selected::Nothing {
+                        visit.chunk(chunk, found, &mut scratch)?;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Of rows of a list those that are selected.
+    fn filtered(&self, rows: &[u32], scratch: &mut Scratch) -> Result<Vec<u32>> {
+        let mut left = Vec::new();
+        let rows_count = self.view.rows_count();
+        for rows in rows.chunk_by(|one, other| chunk_of(*one) == chunk_of(*other)) {
+            let chunk = rows.first().map_or(0, |row| chunk_of(*row));
+            let mut mask = existing(rows_count, chunk as usize);
+            if let Some(rest) = &self.rest {
+                mask = rest.select(chunk as usize, rows_count, scratch)?.mask(mask);
+            }
+            if let Some(excluded) = self.excluded {
+                mask = both(mask, excluded.mask(chunk).map(|word| !word));
+            }
+            let is_left = |row: &&u32| {
+                let place = **row as usize % CHUNK_ROWS;
+                mask[place / 64] >> (place % 64) & 1 == 1
+            };
+            left.extend(rows.iter().filter(is_left));
+        }
+        Ok(left)
+    }
+
+    /// Shows all rows in the range that are not excluded.
+    fn visit_range(&self, visit: &mut impl Visit, scratch: &mut Scratch) -> Result<()> {
+        let (mut from, to) = self.rows;
+        if let Some(excluded) = self.excluded {
+            let (first, behind) = self.chunks();
+            for (chunk, gone) in excluded.chunks(first, behind) {
+                let start = chunk * CHUNK_ROWS as u32;
+                self.visit_rows(from, start.min(to), visit, scratch)?;
+                let all = existing(self.view.rows_count(), chunk as usize);
+                let mask = rows_between(chunk as usize, from, to, all).mask(all);
+                let found = selected(both(mask, gone.map(|word| !word)), all);
+                if found != Selected::Nothing {
+                    visit.chunk(chunk, found, scratch)?;
+                }
+                from = from.max(start.saturating_add(CHUNK_ROWS as u32));
+            }
+        }
+        self.visit_rows(from, to, visit, scratch)
+    }
+
+    /// Shows rows that are all selected.
+    fn visit_rows(
+        &self,
+        from: u32,
+        to: u32,
+        visit: &mut impl Visit,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        if from >= to {
+            return Ok(());
+        }
+        let rows = CHUNK_ROWS as u32;
+        let first = from.div_ceil(rows);
+        // The last chunk of a part may be short, and is there as a whole nevertheless.
+        let is_end = to as usize == self.view.rows_count();
+        let behind = if is_end { to.div_ceil(rows) } else { to / rows };
+        let mut edge = |chunk: u32, visit: &mut _| {
+            let all = existing(self.view.rows_count(), chunk as usize);
+            let found = rows_between(chunk as usize, from, to, all);
+            Visit::chunk(visit, chunk, found, scratch)
+        };
+        if first > behind {
+            return edge(from / rows, visit);
+        }
+        if !from.is_multiple_of(rows) {
+            edge(from / rows, visit)?;
+        }
+        if first < behind {
+            visit.stretch(first, behind, scratch)?;
+        }
+        if !is_end && !to.is_multiple_of(rows) {
+            let all = existing(self.view.rows_count(), behind as usize);
+            let found = rows_between(behind as usize, from, to, all);
+            visit.chunk(behind, found, scratch)?;
+        }
+        Ok(())
     }
 
     /// Goes through the chunks before `end` of which any row is selected, the last first, until told to stop.
@@ -101,7 +236,8 @@ impl<'p> Plan<'p> {
         scratch: &mut Scratch,
         mut each: impl FnMut(u32, Selected) -> ControlFlow<()>,
     ) -> Result<()> {
-        for chunk in (self.chunks.0..self.chunks.1.min(end)).rev() {
+        let (from, to) = self.chunks();
+        for chunk in (from..to.min(end)).rev() {
             if self.list.is_some_and(|list| list.mask(chunk) == [0; 4]) {
                 continue;
             }
@@ -116,6 +252,10 @@ impl<'p> Plan<'p> {
         }
         Ok(())
     }
+}
+
+fn chunk_of(row: u32) -> u32 {
+    row / CHUNK_ROWS as u32
 }
 
 /// Translates filters.
@@ -133,7 +273,7 @@ impl<'p> Planner<'_, 'p> {
             Filter::AtMost(field, constant) => self.compare(*field, None, Some(constant))?,
             Filter::In(field, constants) => {
                 let nodes = constants.iter().map(|one| self.compare(*field, Some(one), Some(one)));
-                any(nodes.collect::<Result<_>>()?)
+                any(nodes.collect::<Result<_>>()?, self.view)
             }
             Filter::Prefix(field, prefix) => match self.column(*field)? {
                 FieldColumn::Codes(codes, dictionary) => {
@@ -166,7 +306,7 @@ impl<'p> Planner<'_, 'p> {
             }
             Filter::Or(filters) => {
                 let nodes = filters.iter().map(|filter| self.node(filter));
-                any(nodes.collect::<Result<_>>()?)
+                any(nodes.collect::<Result<_>>()?, self.view)
             }
         })
     }
@@ -213,6 +353,17 @@ impl<'p> Planner<'_, 'p> {
             },
             FieldColumn::Numbers(numbers) if Some(older) == self.view.schema().ts() => {
                 self.times(numbers, low, high)?
+            }
+            FieldColumn::Numbers(_) if Some(older) == self.view.schema().status() => {
+                let status = |constant: Option<&Constant>| match constant {
+                    Some(Constant::U64(status)) => Some(*status),
+                    _ => None,
+                };
+                let (low, high) = (status(low).unwrap_or(0), status(high).unwrap_or(u64::MAX));
+                any(
+                    self.view.status_sets(low, high)?.into_iter().map(Node::Set).collect(),
+                    self.view,
+                )
             }
             FieldColumn::Numbers(numbers) => {
                 let kept = |constant: Option<&Constant>| {
@@ -308,7 +459,7 @@ fn all(nodes: Vec<Node<'_>>) -> Node<'_> {
     // What needs no look at a column comes first.
     kept.sort_by_key(|node| match node {
         Node::Rows(..) => 0,
-        Node::Set(_) => 1,
+        Node::Set(_) | Node::Masks(_) => 1,
         Node::Range(..) => 2,
         Node::Texts(..) => 4,
         _ => 3,
@@ -320,15 +471,26 @@ fn all(nodes: Vec<Node<'_>>) -> Node<'_> {
     }
 }
 
-fn any(nodes: Vec<Node<'_>>) -> Node<'_> {
+fn any<'p>(nodes: Vec<Node<'p>>, view: PartView<'_>) -> Node<'p> {
     let mut kept = Vec::new();
+    let mut sets: Vec<RowSet<'p>> = Vec::new();
     for node in nodes {
         match node {
             Node::Everything => return Node::Everything,
             Node::Nothing => {}
             Node::Or(nodes) => kept.extend(nodes),
+            Node::Set(set) if set.len() == view.rows_count() => return Node::Everything,
+            Node::Set(set) => sets.push(set),
             node => kept.push(node),
         }
+    }
+    // Several lists become one thing to look at.
+    if sets.len() > 1 {
+        let mut masks = vec![Mask::default(); view.chunks_count()];
+        sets.iter().for_each(|set| set.mark(&mut masks));
+        kept.push(Node::Masks(masks));
+    } else {
+        kept.extend(sets.pop().map(Node::Set));
     }
     match kept.len() {
         0 => Node::Nothing,

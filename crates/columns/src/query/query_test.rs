@@ -118,7 +118,7 @@ fn owned(answer: &Answer) -> BTreeMap<String, (u64, Vec<Measured>)> {
     let count = groups.len();
     let all: BTreeMap<_, _> = groups
         .into_iter()
-        .map(|group| (format!("{:?}", group.keys), (group.rows, group.measured)))
+        .map(|group| (format!("{:?}", group.keys), (group.rows, group.measured.to_vec())))
         .collect();
     assert_eq!(all.len(), count, "each group once");
     all

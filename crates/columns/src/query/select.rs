@@ -37,6 +37,8 @@ pub(crate) enum Node<'p> {
     Rows(u32, u32),
     /// Rows that are listed.
     Set(RowSet<'p>),
+    /// Rows that are selected in the mask of their chunk.
+    Masks(Vec<Mask>),
     /// Numbers from the first to the second, as they are kept.
     Range(NumberField<'p>, u64, u64),
     /// Numbers that have all of the first bits and none of the second, of images.
@@ -108,6 +110,7 @@ impl Node<'_> {
             Self::Everything => Selected::Everything,
             Self::Rows(from, to) => rows_between(chunk, *from, *to, all),
             Self::Set(set) => selected(set.mask(chunk as u32), all),
+            Self::Masks(masks) => selected(masks.get(chunk).copied().unwrap_or_default(), all),
             Self::Range(field, low, high) => in_range(field, chunk, *low, *high, all, scratch)?,
             Self::Bits(field, set, unset) => {
                 field.column.chunk(chunk)?.decode(scratch.level, &mut scratch.wide);
@@ -164,7 +167,7 @@ fn present(set: Option<RowSet<'_>>, chunk: usize, mask: Mask) -> Mask {
     set.map_or(mask, |set| both(mask, set.mask(chunk as u32)))
 }
 
-fn rows_between(chunk: usize, from: u32, to: u32, all: Mask) -> Selected {
+pub(super) fn rows_between(chunk: usize, from: u32, to: u32, all: Mask) -> Selected {
     let start = chunk * CHUNK_ROWS;
     let from = (from as usize).saturating_sub(start);
     let to = (to as usize).saturating_sub(start).min(CHUNK_ROWS);
@@ -195,9 +198,8 @@ fn in_range(
         let narrow = u32::try_from(field.column.meta().top).is_ok();
         match (u32::try_from(low), narrow) {
             (Ok(low), true) => {
-                numbers.decode_32(scratch.level, &mut scratch.narrow);
                 let high = u32::try_from(high).unwrap_or(u32::MAX);
-                kernels::in_range_32(scratch.level, &scratch.narrow, low, high)
+                numbers.in_range_32(scratch.level, low, high, &mut scratch.narrow)
             }
             _ => {
                 numbers.decode(scratch.level, &mut scratch.wide);

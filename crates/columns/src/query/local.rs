@@ -1,0 +1,394 @@
+//! What the rows of one part come to: each group has a place.
+//!
+//! Where there are few groups each has a place from the start, and a row's place is computed of the numbers that stand
+//! for its keys. Where there are many, places are given to those that are met.
+
+use super::{
+    fields::{COUNT_BITS, FieldSums, Picked},
+    key::{ChunkKeys, Folding, PartKeys, too_many},
+    plan::Visit,
+    select::{Scratch, Selected, both},
+};
+use crate::{
+    CHUNK_ROWS, Error, Mask, PartView, Result,
+    part::{NumberField, existing, rows_of, select},
+};
+use std::collections::HashMap;
+
+/// So many groups of a part have a place each; of more, those that are met get one.
+const PLACES_MAX: u64 = 1 << 18;
+/// As many places as that are there for each row that may be selected, and some for none.
+const PLACES_A_ROW: u64 = 4;
+const PLACES_MIN: u64 = 4_096;
+/// Of a chunk with fewer selected rows than that nothing is unpacked: rows are collected and reached one by one.
+const FEW_ROWS: u32 = 20;
+/// So many rows are collected.
+const COLLECTED_ROWS: usize = 8_192;
+
+/// What the rows of one part come to.
+pub(super) struct Local<'p> {
+    part: PartView<'p>,
+    pub(super) keys: Vec<PartKeys<'p>>,
+    /// What a number of each key counts for in a place.
+    strides: Vec<u64>,
+    pub(super) columns: Vec<FieldSums<'p>>,
+    /// Of each place.
+    rows: Vec<u64>,
+    /// Rows of each place and sums of the first column, in one number each.
+    fused: Vec<u64>,
+    /// Which keys are at which place, where not all have one.
+    sparse: Option<(HashMap<u64, u32, Folding>, Vec<u64>)>,
+    few: Vec<u32>,
+    places: Box<[u32; CHUNK_ROWS]>,
+    ends: Vec<u16>,
+}
+
+impl<'p> Local<'p> {
+    pub(super) fn new(
+        part: PartView<'p>,
+        keys: Vec<PartKeys<'p>>,
+        columns: Vec<(Option<NumberField<'p>>, bool)>,
+        rows_limit: u64,
+    ) -> Result<Self> {
+        let mut count = 1u64;
+        let mut strides = vec![1; keys.len()];
+        for (stride, part_keys) in strides.iter_mut().zip(&keys).rev() {
+            *stride = count;
+            count = count.checked_mul(part_keys.count()).ok_or_else(too_many)?;
+        }
+        let limit = rows_limit.saturating_mul(PLACES_A_ROW).clamp(PLACES_MIN, PLACES_MAX);
+        let is_sparse = count > limit;
+        let places = if is_sparse { 0 } else { count as usize };
+        let columns = columns.into_iter();
+        let columns: Vec<_> =
+            columns.map(|(field, has_bounds)| FieldSums::new(field, has_bounds, places)).collect();
+        let fuses = columns.first().is_some_and(|column| column.fuses(part.rows_count()));
+        Ok(Self {
+            part,
+            strides,
+            columns,
+            rows: vec![0; places],
+            fused: if fuses && !is_sparse && !keys.is_empty() {
+                vec![0; places]
+            } else {
+                Vec::new()
+            },
+            keys,
+            sparse: is_sparse.then(Default::default),
+            few: Vec::new(),
+            places: Box::new([0; CHUNK_ROWS]),
+            ends: Vec::new(),
+        })
+    }
+
+    /// Adds all rows, by what the part says of itself.
+    pub(super) fn add_part(&mut self) {
+        self.rows[0] += self.part.rows_count() as u64;
+        self.columns.iter_mut().for_each(FieldSums::add_part);
+    }
+
+    fn place_of(&mut self, combined: u64) -> u32 {
+        // In a part that was made up a number may be anything.
+        let Some((places, all)) = &mut self.sparse else {
+            return combined.min(self.rows.len() as u64 - 1) as u32;
+        };
+        let next = all.len() as u32;
+        let place = *places.entry(combined).or_insert(next);
+        if place == next {
+            all.push(combined);
+            self.rows.push(0);
+            self.columns.iter_mut().for_each(FieldSums::grow);
+        }
+        place
+    }
+
+    /// The numbers of the keys of a chunk's rows, taken together: one for all rows, or for runs of them, whose ends are in
+    /// `ends`; or each row's place is in `places`.
+    fn chunk_keys(
+        &mut self,
+        chunk: usize,
+        len: usize,
+        scratch: &mut Scratch,
+    ) -> Result<(ChunkKeys, u64)> {
+        let mut base = 0u64;
+        let mut runs = None;
+        // Of the keys that each row has its own number of.
+        let mut combined: Option<Box<[u64; CHUNK_ROWS]>> = None;
+        let mut is_each = false;
+        for at in 0..self.keys.len() {
+            let (key, stride) = (&self.keys[at], self.strides[at]);
+            if self.sparse.is_none()
+                && key.narrow(chunk, scratch.level, &mut scratch.narrow)?.is_some()
+            {
+                let stride = stride as u32;
+                let pairs = self.places.iter_mut().zip(&scratch.narrow);
+                if is_each {
+                    pairs.for_each(|(place, number)| {
+                        *place = place.wrapping_add(number.wrapping_mul(stride));
+                    });
+                } else {
+                    pairs.for_each(|(place, number)| *place = number.wrapping_mul(stride));
+                }
+                is_each = true;
+                continue;
+            }
+            let mut ends = Vec::new();
+            match key.numbers(chunk, len, scratch.level, &mut ends, &mut scratch.wide)? {
+                ChunkKeys::One(number) => {
+                    let number = number.min(key.count() - 1);
+                    base = base.wrapping_add(number.wrapping_mul(stride));
+                }
+                ChunkKeys::Runs(number) if runs.is_none() => {
+                    base = base.wrapping_add(number.wrapping_mul(stride));
+                    self.ends = ends;
+                    runs = Some(stride);
+                }
+                ChunkKeys::Runs(number) => {
+                    let all = combined.get_or_insert_with(|| Box::new([0; CHUNK_ROWS]));
+                    base = base.wrapping_add(number.wrapping_mul(stride));
+                    for end in ends {
+                        let rows = all.get_mut(usize::from(end)..).unwrap_or(&mut []);
+                        rows.iter_mut().for_each(|to| *to = to.wrapping_add(stride));
+                    }
+                }
+                ChunkKeys::Each => {
+                    let all = combined.get_or_insert_with(|| Box::new([0; CHUNK_ROWS]));
+                    for (to, number) in all.iter_mut().zip(&scratch.wide) {
+                        *to = to.wrapping_add(number.wrapping_mul(stride));
+                    }
+                }
+            }
+        }
+        if !is_each && combined.is_none() {
+            return Ok(match runs {
+                Some(stride) => (ChunkKeys::Runs(stride), base),
+                None => (ChunkKeys::One(0), base),
+            });
+        }
+        if self.sparse.is_some() {
+            let mut all = combined.unwrap_or_else(|| Box::new([0; CHUNK_ROWS]));
+            add_runs_to(&mut all, base, runs, &self.ends, |to, more| *to = to.wrapping_add(more));
+            scratch.wide = *all;
+        } else {
+            let places = &mut self.places;
+            if !is_each {
+                places.fill(0);
+            }
+            if let Some(all) = combined {
+                let pairs = places.iter_mut().zip(all.iter());
+                pairs.for_each(|(place, more)| *place = place.wrapping_add(*more as u32));
+            }
+            let add = |to: &mut u32, more| *to = to.wrapping_add(more as u32);
+            add_runs_to(places, base, runs, &self.ends, add);
+        }
+        Ok((ChunkKeys::Each, 0))
+    }
+
+    fn add_chunk(&mut self, chunk: usize, found: Selected, scratch: &mut Scratch) -> Result<()> {
+        let all = existing(self.part.rows_count(), chunk);
+        let mask = found.mask(all);
+        let rows: u32 = mask.iter().map(|word| word.count_ones()).sum();
+        if rows < FEW_ROWS && found != Selected::Everything {
+            self.few.extend(rows_of(chunk as u32, mask));
+            return if self.few.len() >= COLLECTED_ROWS { self.add_few() } else { Ok(()) };
+        }
+        let len = (self.part.rows_count() - chunk * CHUNK_ROWS).min(CHUNK_ROWS);
+        let (keys, base) = self.chunk_keys(chunk, len, scratch)?;
+        match keys {
+            ChunkKeys::One(_) if found == Selected::Everything => {
+                let place = self.place_of(base) as usize;
+                self.rows[place] += u64::from(rows);
+                self.columns
+                    .iter_mut()
+                    .for_each(|column| column.add_zones(chunk, chunk + 1, place));
+                Ok(())
+            }
+            ChunkKeys::One(_) => {
+                let place = self.place_of(base) as usize;
+                self.rows[place] += u64::from(rows);
+                let mut columns = self.columns.iter_mut();
+                columns.try_for_each(|column| column.add_runs(chunk, &[(mask, place)], scratch))
+            }
+            ChunkKeys::Runs(stride) => {
+                let ends = std::mem::take(&mut self.ends);
+                let mut runs: Vec<(Mask, usize)> = Vec::with_capacity(ends.len() + 1);
+                let (mut from, mut combined) = (0, base);
+                for end in ends.iter().map(|end| usize::from(*end)).chain([len]) {
+                    let mut run = [0; 4];
+                    if from < end {
+                        select(&mut run, from, end - 1);
+                    }
+                    let run = both(run, mask);
+                    let rows: u32 = run.iter().map(|word| word.count_ones()).sum();
+                    if rows > 0 {
+                        let place = self.place_of(combined) as usize;
+                        self.rows[place] += u64::from(rows);
+                        runs.push((run, place));
+                    }
+                    (from, combined) = (end.max(from), combined.wrapping_add(stride));
+                }
+                self.ends = ends;
+                let mut columns = self.columns.iter_mut();
+                columns.try_for_each(|column| column.add_runs(chunk, &runs, scratch))
+            }
+            ChunkKeys::Each => self.add_each(chunk, len, mask, scratch),
+        }
+    }
+
+    /// Adds rows of a chunk, each of which has a place of its own.
+    fn add_each(
+        &mut self,
+        chunk: usize,
+        len: usize,
+        mask: Mask,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let mut listed = [0u8; CHUNK_ROWS];
+        let mut count = 0;
+        let is_all = mask == existing(self.part.rows_count(), chunk);
+        if !is_all {
+            for row in rows_of(0, mask) {
+                listed[count] = row as u8;
+                count += 1;
+            }
+        }
+        if self.sparse.is_some() {
+            for row in rows_of(0, mask).map(|row| row as usize) {
+                self.places[row] = self.place_of(scratch.wide[row]);
+            }
+        }
+        let picked =
+            Picked { rows: (!is_all).then_some(&listed[..count]), places: &self.places, len };
+        let fuses = !self.fused.is_empty();
+        if fuses && let Some(first) = self.columns.first() {
+            first.add_fused(chunk, &picked, &mut self.fused, scratch)?;
+        } else {
+            let rows = self.rows.as_mut_slice();
+            picked.each(|_, place| {
+                if let Some(count) = rows.get_mut(place) {
+                    *count += 1;
+                }
+            });
+        }
+        let mut columns = self.columns.iter_mut().skip(usize::from(fuses));
+        columns.try_for_each(|column| column.add_each(chunk, &picked, scratch))
+    }
+
+    /// Adds the rows that were collected.
+    fn add_few(&mut self) -> Result<()> {
+        let rows = std::mem::take(&mut self.few);
+        let added = self.add_rows(&rows);
+        self.few = rows;
+        self.few.clear();
+        added
+    }
+
+    fn add_rows(&mut self, rows: &[u32]) -> Result<()> {
+        if self.keys.is_empty() {
+            self.rows[0] += rows.len() as u64;
+            return self.columns.iter_mut().try_for_each(|column| column.add_rows(rows, None));
+        }
+        let mut combined = vec![0u64; rows.len()];
+        for (key, stride) in self.keys.iter().zip(&self.strides) {
+            key.gather(rows, |at, number| {
+                combined[at] = combined[at].wrapping_add(number.wrapping_mul(*stride));
+            })?;
+        }
+        let places: Vec<u32> = combined.iter().map(|combined| self.place_of(*combined)).collect();
+        for place in &places {
+            self.rows[*place as usize] += 1;
+        }
+        self.columns.iter_mut().try_for_each(|column| column.add_rows(rows, Some(&places)))
+    }
+
+    /// Ends adding: gives each group that has rows, by the numbers of its keys, its place, and how many rows it has.
+    pub(super) fn finish(
+        mut self,
+        mut each: impl FnMut(&Self, &[u64], usize, u64) -> Result<()>,
+    ) -> Result<()> {
+        self.add_few()?;
+        let fused = std::mem::take(&mut self.fused);
+        if let Some(first) = self.columns.first_mut() {
+            for (place, both) in fused.iter().enumerate().filter(|(_, both)| **both > 0) {
+                self.rows[place] += both & ((1 << COUNT_BITS) - 1);
+                first.add_sum(place, u128::from(both >> COUNT_BITS));
+            }
+        }
+        let mut numbers = vec![0; self.keys.len()];
+        if let Some((_, all)) = &self.sparse {
+            for (place, combined) in all.iter().enumerate() {
+                let mut rest = *combined;
+                for (number, stride) in numbers.iter_mut().zip(&self.strides) {
+                    (*number, rest) = (rest / stride, rest % stride);
+                }
+                each(&self, &numbers, place, self.rows[place])?;
+            }
+            return Ok(());
+        }
+        for (place, rows) in self.rows.iter().enumerate() {
+            if *rows > 0 {
+                each(&self, &numbers, place, *rows)?;
+            }
+            // The numbers of the next place: the last one counts up, and carries.
+            for (number, key) in numbers.iter_mut().zip(&self.keys).rev() {
+                *number += 1;
+                if *number < key.count() {
+                    break;
+                }
+                *number = 0;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Visit for Local<'_> {
+    fn stretch(&mut self, from: u32, to: u32, scratch: &mut Scratch) -> Result<()> {
+        if !self.keys.is_empty() {
+            let mut chunks = from..to;
+            return chunks.try_for_each(|chunk| {
+                self.add_chunk(chunk as usize, Selected::Everything, scratch)
+            });
+        }
+        let (from, to) = (from as usize, to as usize);
+        let rows = (to * CHUNK_ROWS).min(self.part.rows_count()).saturating_sub(from * CHUNK_ROWS);
+        self.rows[0] += rows as u64;
+        self.columns.iter_mut().for_each(|column| column.add_zones(from, to, 0));
+        Ok(())
+    }
+
+    fn chunk(&mut self, chunk: u32, found: Selected, scratch: &mut Scratch) -> Result<()> {
+        self.add_chunk(chunk as usize, found, scratch)
+    }
+
+    fn rows(&mut self, rows: &[u32]) -> Result<()> {
+        rows.chunks(COLLECTED_ROWS).try_for_each(|rows| self.add_rows(rows))
+    }
+}
+
+/// Adds to numbers of rows what they have in common: a base, and a stride more from each of the ends on.
+#[inline(always)]
+fn add_runs_to<T>(
+    all: &mut [T; CHUNK_ROWS],
+    base: u64,
+    runs: Option<u64>,
+    ends: &[u16],
+    add: impl Fn(&mut T, u64),
+) {
+    let Some(stride) = runs else {
+        if base > 0 {
+            all.iter_mut().for_each(|to| add(to, base));
+        }
+        return;
+    };
+    let (mut from, mut more) = (0, base);
+    for end in ends.iter().map(|end| usize::from(*end)).chain([CHUNK_ROWS]) {
+        all[from..end].iter_mut().for_each(|to| add(to, more));
+        (from, more) = (end, more.wrapping_add(stride));
+    }
+}
+
+/// A code of a part has no string.
+pub(super) fn broken() -> Error {
+    Error::Damaged { section: "dictionary".to_owned(), offset: 0, what: "a code has no string" }
+}
