@@ -53,6 +53,15 @@ pub enum Error {
         count: usize,
     },
 
+    /// A field was asked for by a name that the schema does not have.
+    #[error("the schema has no field `{name}`; it has {}", known.join(", "))]
+    UnknownField {
+        /// The name that was given.
+        name: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+
     /// An event was given a value of another type than the field has. The event was not added.
     #[error("the field `{field}` takes {expected}, not {given}")]
     WrongType {

@@ -99,7 +99,13 @@ impl Batch {
 #[doc(hidden)]
 pub mod derived {
     use super::{Arc, Error, Result, Schema, Value};
-    use crate::{SchemaBuilder, ValueType};
+    use crate::{FieldOf, SchemaBuilder, ValueType};
+
+    /// A field, by its index.
+    #[must_use]
+    pub const fn field_of<E, K>(index: usize) -> FieldOf<E, K> {
+        FieldOf::new(index)
+    }
 
     /// The schema of a type.
     ///

@@ -54,7 +54,8 @@ pub use part::{
     Totals,
 };
 pub use query::{
-    Answer, Constant, Filter, Group, GroupBy, Key, Keys, Measured, Position, Query, Recent, newest,
+    Answer, BoundFilter, Constant, FieldOf, Filter, Group, GroupBy, Key, Keys, Measured, Position, Query,
+    Recent, ToField, ToGroupBy, ToMeasure, Walk, kind, newest,
 };
 pub use schema::{
     COUNTERS_MAX, DIMENSIONS_MAX, Dimension, FLAGS_MAX, Field, LABELS_MAX, Mapping, Role, Schema,

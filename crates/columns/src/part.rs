@@ -18,6 +18,7 @@ mod frame;
 mod id_index;
 pub(crate) mod image;
 mod meta;
+mod moments;
 mod numbers;
 mod row_set;
 mod rows;

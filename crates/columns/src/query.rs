@@ -4,20 +4,26 @@
 //! what is known of the part as a whole, lists of rows, zones, and only then the columns, a chunk at a time.
 
 mod aggregate;
+mod bound;
 mod fields;
 mod filter;
 mod group;
 mod key;
 mod local;
+mod named;
 mod plan;
 mod recent;
 mod select;
+mod walk;
 
 #[cfg(test)]
 mod query_test;
 
 pub use aggregate::{Answer, Query};
+pub use bound::BoundFilter;
 pub use filter::{Constant, Filter};
 pub use group::{Group, Keys, Measured};
 pub use key::{GroupBy, Key};
+pub use named::{FieldOf, ToField, ToGroupBy, ToMeasure, kind};
 pub use recent::{Position, Recent, newest};
+pub use walk::Walk;

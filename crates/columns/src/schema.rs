@@ -15,6 +15,7 @@ pub use builder::SchemaBuilder;
 pub use field::{Dimension, Field, Role};
 pub use mapping::Mapping;
 
+use crate::{Error, Result};
 use std::fmt;
 
 /// The most counters a schema has.
@@ -78,6 +79,26 @@ impl Schema {
     #[must_use]
     pub fn index_of(&self, name: &str) -> Option<usize> {
         self.fields.iter().position(|field| field.name() == name)
+    }
+
+    /// The index of the field of this name, of which there has to be one.
+    ///
+    /// ```
+    /// use annals_columns::{Role, Schema};
+    /// let schema = Schema::builder(1).with("at", Role::Ts).with("status", Role::Status).build()?;
+    /// assert_eq!(schema.field("status")?, 1);
+    /// let refused = schema.field("user").unwrap_err().to_string();
+    /// assert_eq!(refused, "the schema has no field `user`; it has at, status");
+    /// # Ok::<(), annals_columns::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::UnknownField`] names those there are.
+    pub fn field(&self, name: &str) -> Result<usize> {
+        self.index_of(name).ok_or_else(|| Error::UnknownField {
+            name: name.to_owned(),
+            known: self.fields.iter().map(|field| field.name.clone()).collect(),
+        })
     }
 
     /// The index of the first field for which this holds.

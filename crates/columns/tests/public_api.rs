@@ -4,11 +4,11 @@
 #![allow(unused_imports, reason = "that the paths exist is the test")]
 
 use annals_columns::{
-    Answer, BATCH_VERSION, Batch, CHUNK_ROWS, COUNTERS_MAX, Constant, DIMENSIONS_MAX, Dimension,
-    Error, FLAGS_MAX, Field, Filter, Group, GroupBy, Key, Keys, LABELS_MAX, Mapping, Mask,
-    Measured, PART_VERSION, Part, PartBuilder, PartIdentity, PartView, Position, Query, ROWS_MAX,
-    Recent, Result, Role, RowBuilder, RowSet, Rows, Schema, SchemaBuilder, TEXT_BYTES_MAX, Totals,
-    Value, ValueType, newest,
+    Answer, BATCH_VERSION, Batch, BoundFilter, CHUNK_ROWS, COUNTERS_MAX, Constant, DIMENSIONS_MAX,
+    Dimension, Error, FLAGS_MAX, Field, FieldOf, Filter, Group, GroupBy, Key, Keys, LABELS_MAX, Mapping,
+    Mask, Measured, PART_VERSION, Part, PartBuilder, PartIdentity, PartView, Position, Query,
+    ROWS_MAX, Recent, Result, Role, RowBuilder, RowSet, Rows, Schema, SchemaBuilder,
+    TEXT_BYTES_MAX, ToField, ToGroupBy, ToMeasure, Totals, Value, ValueType, kind, newest,
 };
 
 #[test]

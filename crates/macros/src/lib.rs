@@ -256,6 +256,54 @@ pub fn derive_event_field(input: TokenStream) -> TokenStream {
 /// The struct implements `WideEvent` and `ToRow`, and has a constant for each flag; `Name::event()` begins a
 /// `NameBuilder`, which has a method for each field and each flag. A field is never named by its place.
 ///
+/// `Name::filter()` begins a `NameFilter`, which says which events are meant, and `Name::fields()` names fields to
+/// group by and to measure. Constants are of the field's type; anything else does not compile.
+///
+/// | of | methods of the filter |
+/// |---|---|
+/// | numbers and strings | `x_eq`, `x_in`, `x_ge`, `x_gt`, `x_le`, `x_lt` |
+/// | strings | `x_prefix` as well |
+/// | flags | `x_set`, `x_unset`, `x_eq`, `x_in` |
+/// | the time | `since` and `until` as well: from the first on and before the second |
+/// | what may be absent | `x_present`, `x_absent` as well |
+/// | all | `and`, `or`, `not` with the filter as it is so far |
+///
+/// ```
+/// use annals_columns::{Batch, BoundFilter, Query, Schema, WideEvent};
+///
+/// #[derive(Schema)]
+/// #[schema(schema_id = 7, crate = annals_columns)]
+/// struct Request {
+///     #[ts]
+///     at: i64,
+///     #[status]
+///     status: u16,
+///     #[flags(cached, retried)]
+///     flags: u16,
+///     #[dim(bloom)]
+///     user: String,
+///     #[dim]
+///     model: Option<String>,
+///     #[label]
+///     path: String,
+/// }
+///
+/// let failed = Request::filter().status_ge(500).flags_unset(Request::RETRIED);
+/// let hers = Request::filter().user_eq("ada").since(100).until(200).model_in(["large", "small"]);
+/// let filter = failed.or(hers.path_prefix("/v1/")).not();
+///
+/// let mut batch = Batch::of::<Request>();
+/// let event = Request::event().at(150).flags(0).user("ada").model("large").path("/v1/runs");
+/// batch.push(&event.status(200))?;
+/// batch.push(&event.status(200).at(200))?;
+/// batch.push(&event.status(503).at(200))?;
+/// let query = Query::new(Request::schema().clone());
+/// let mut answer = query.filter(BoundFilter::from(filter).of(Request::schema())?.clone()).answer()?;
+/// answer.add_batch(&batch)?;
+/// assert_eq!(answer.groups()[0].rows, 1);
+/// # Ok::<(), annals_columns::Error>(())
+/// ```
+///
 /// # Attributes of the struct
 /// * `#[schema(schema_id = N)]`: has to be there. Events of different ids never stand for each other.
 /// * `#[schema(crate = path)]`: where `annals_columns` is; `::annals::columns` if not given.

@@ -3,6 +3,7 @@
 mod builder;
 mod column;
 mod event;
+mod filter;
 mod roles;
 mod rules;
 
@@ -26,6 +27,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     rules::check(&table)?;
     let mut code = event::expand(&table);
     code.extend(builder::expand(&table));
+    code.extend(filter::expand(&table));
     Ok(code)
 }
 

@@ -328,7 +328,7 @@ impl<'p> PartView<'p> {
     }
 
     /// The column of the times.
-    fn times(&self) -> Result<Option<NumberColumn<'p>>> {
+    pub(super) fn times(&self) -> Result<Option<NumberColumn<'p>>> {
         let Some(field) = self.meta.schema.ts() else { return Ok(None) };
         match self.column(field)? {
             ColumnMeta::Numbers(meta, _) => Ok(Some(self.number_column(meta)?)),

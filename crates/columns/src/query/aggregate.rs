@@ -333,6 +333,12 @@ impl Answer {
         })
     }
 
+    /// How many groups there are so far.
+    #[must_use]
+    pub fn groups_count(&self) -> usize {
+        self.groups.len()
+    }
+
     /// The groups, in the order in which they were met. Without anything to group by it is one, also if there are no events.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Group<'_>> {
         (0..self.keys.len()).map(|place| self.group(place))

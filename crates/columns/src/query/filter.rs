@@ -163,13 +163,44 @@ impl Filter {
         Self::AtMost(field, constant.into())
     }
 
+    /// The value is higher than `constant`.
+    ///
+    /// ```
+    /// use annals_columns::{Filter, Value};
+    /// assert!(!Filter::above(0, 5u32).matches(|_| Value::U64(5)));
+    /// assert!(Filter::above(0, 5u32).matches(|_| Value::U64(6)));
+    /// assert!(!Filter::above(0, i64::MAX).matches(|_| Value::I64(i64::MAX)));
+    /// ```
+    #[must_use]
+    pub fn above(field: usize, constant: impl Into<Constant>) -> Self {
+        let next = match constant.into() {
+            Constant::I64(number) => number.checked_add(1).map(Constant::I64),
+            Constant::U64(number) => number.checked_add(1).map(Constant::U64),
+            // There is no next one to begin with.
+            constant => {
+                return Self::AtLeast(field, constant.clone()).and(!Self::Eq(field, constant));
+            }
+        };
+        next.map_or(Self::Or(Vec::new()), |next| Self::AtLeast(field, next))
+    }
+
+    /// The value is lower than `constant`.
+    #[must_use]
+    pub fn below(field: usize, constant: impl Into<Constant>) -> Self {
+        let last = match constant.into() {
+            Constant::I64(number) => number.checked_sub(1).map(Constant::I64),
+            Constant::U64(number) => number.checked_sub(1).map(Constant::U64),
+            constant => {
+                return Self::AtMost(field, constant.clone()).and(!Self::Eq(field, constant));
+            }
+        };
+        last.map_or(Self::Or(Vec::new()), |last| Self::AtMost(field, last))
+    }
+
     /// Times from `from` on and before `to`, of the field that has the time.
     #[must_use]
     pub fn between(field: usize, from: i64, to: i64) -> Self {
-        match to.checked_sub(1) {
-            Some(last) => Self::at_least(field, from).and(Self::at_most(field, last)),
-            None => Self::Or(Vec::new()),
-        }
+        Self::at_least(field, from).and(Self::below(field, to))
     }
 
     /// Those that both mean.

@@ -8,7 +8,7 @@ use crate::{
     CHUNK_ROWS, Mapping, Mask, PartView, Result, RowSet, Schema, ValueType,
     part::{Dictionary, FieldColumn, NumberField, existing, image},
 };
-use std::{ops::ControlFlow, sync::Arc};
+use std::sync::Arc;
 
 /// What a filter means for one part.
 pub(crate) struct Plan<'p> {
@@ -103,7 +103,7 @@ impl<'p> Plan<'p> {
     }
 
     /// The chunks that have all that is selected.
-    fn chunks(&self) -> (u32, u32) {
+    pub(crate) fn chunks(&self) -> (u32, u32) {
         let (from, to) = self.rows;
         if from >= to {
             return (0, 0);
@@ -229,28 +229,9 @@ impl<'p> Plan<'p> {
         Ok(())
     }
 
-    /// Goes through the chunks before `end` of which any row is selected, the last first, until told to stop.
-    pub(crate) fn each_chunk_back(
-        &self,
-        end: u32,
-        scratch: &mut Scratch,
-        mut each: impl FnMut(u32, Selected) -> ControlFlow<()>,
-    ) -> Result<()> {
-        let (from, to) = self.chunks();
-        for chunk in (from..to.min(end)).rev() {
-            if self.list.is_some_and(|list| list.mask(chunk) == [0; 4]) {
-                continue;
-            }
-            match self.select(chunk, scratch)? {
-                Selected::Nothing => {}
-                found => {
-                    if each(chunk, found).is_break() {
-                        break;
-                    }
-                }
-            }
-        }
-        Ok(())
+    /// Whether any row of a chunk can be selected, as far as lists say.
+    pub(crate) fn may_have(&self, chunk: u32) -> bool {
+        self.list.is_none_or(|list| list.mask(chunk) != [0; 4])
     }
 }
 

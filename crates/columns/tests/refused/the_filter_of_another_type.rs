@@ -1,0 +1,26 @@
+use annals_columns::Schema;
+
+#[derive(Schema)]
+#[schema(schema_id = 1, crate = annals_columns)]
+struct Request {
+    #[ts]
+    at: i64,
+    #[status]
+    status: u16,
+    #[flags(cached)]
+    flags: u16,
+    #[dim]
+    user: String,
+    #[label]
+    path: String,
+}
+
+fn main() {
+    #[derive(Schema)]
+    #[schema(schema_id = 2, crate = annals_columns)]
+    struct Other {
+        #[ts]
+        at: i64,
+    }
+    let _ = Request::filter().and(Other::filter().since(5));
+}
