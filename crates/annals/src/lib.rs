@@ -73,7 +73,10 @@ pub use annals_events::{Event, EventField};
 
 // Event tables.
 pub use annals_columns::Schema;
-pub use annals_engine::{Cursor, EventTable, FlushReport, FoundRows, GcReport, Scan, TableView};
+pub use annals_engine::{
+    CancelToken, Cursor, EventTable, FlushReport, FoundGroup, FoundGroups, FoundRows, GcReport,
+    Scan, TableQuery, TableView,
+};
 
 /// Wide events by column: schemas, batches, values.
 pub use annals_columns as columns;

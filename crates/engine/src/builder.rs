@@ -29,6 +29,7 @@ pub(crate) struct Config {
     pub(crate) checkpoint_every_bytes: u64,
     pub(crate) compact_below: f64,
     pub(crate) memory_bytes: u64,
+    pub(crate) query_threads: usize,
 }
 
 impl Default for Builder {
@@ -39,6 +40,7 @@ impl Default for Builder {
                 checkpoint_every_bytes: 32 << 20,
                 compact_below: 0.5,
                 memory_bytes: 96 << 20,
+                query_threads: 0,
             },
             create: true,
             read_only: false,
@@ -101,6 +103,15 @@ impl Builder {
     #[must_use]
     pub fn memory_bytes(mut self, bytes: u64) -> Self {
         self.engine.memory_bytes = bytes.max(64 << 10);
+        self
+    }
+
+    /// How many threads a question about what events of a table come to may take, if it does not
+    /// say otherwise; 0: as many as the machine has. One that is answered soon takes one in any
+    /// case. Default 0.
+    #[must_use]
+    pub fn query_threads(mut self, count: usize) -> Self {
+        self.engine.query_threads = count;
         self
     }
 

@@ -47,6 +47,22 @@ pub enum Error {
         name: String,
     },
 
+    /// A question that was called off by its token.
+    #[error("the question was called off")]
+    Cancelled,
+
+    /// A question whose answer has more groups than it may.
+    #[error(
+        "the answer has {groups} groups or more, and may have {limit}; group by less, filter more, or allow more with \
+         `groups_max`"
+    )]
+    TooManyGroups {
+        /// How many there were when it ended.
+        groups: usize,
+        /// How many there may be.
+        limit: usize,
+    },
+
     /// A record of an event table that this build does not know.
     #[error(
         "the event table `{name}` has a record that this build does not know; open it with the build that wrote it"
@@ -405,6 +421,10 @@ pub enum ErrorKind {
     Conflict,
     /// The read-only handle fell behind: open again.
     Stale,
+    /// It was called off by who asked.
+    Cancelled,
+    /// The answer would take more memory than it may: ask for less, or allow more.
+    TooLarge,
 }
 
 impl Error {
@@ -488,6 +508,8 @@ impl Error {
                 _ => ErrorKind::InvalidInput,
             },
             Self::Stale => ErrorKind::Stale,
+            Self::Cancelled => ErrorKind::Cancelled,
+            Self::TooManyGroups { .. } => ErrorKind::TooLarge,
         }
     }
 

@@ -86,7 +86,10 @@ pub use streams::{
 };
 
 // Event tables.
-pub use tables::{Cursor, EventTable, FlushReport, FoundRows, GcReport, Scan, TableView};
+pub use tables::{
+    CancelToken, Cursor, EventTable, FlushReport, FoundGroup, FoundGroups, FoundRows, GcReport,
+    Scan, TableQuery, TableView,
+};
 
 // Commits and states.
 pub use annals_journal::{KEY_BYTES_MAX, VALUE_BYTES_MAX};

@@ -16,7 +16,7 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct Open {
     first: State,
-    builder: Builder,
+    pub(crate) builder: Builder,
     /// Those that are open.
     pub(crate) subscriptions: Registry,
 }

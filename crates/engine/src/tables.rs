@@ -8,6 +8,7 @@
 //! What is where is known in memory as well ([`Shape`]), so that no question has to look through the keyspace
 //! for it. Events are read through a [`TableView`], which holds what there was at one moment.
 
+mod adding;
 mod append;
 mod delete;
 #[cfg(test)]
@@ -16,8 +17,11 @@ mod delete_test;
 mod deleted;
 mod flush;
 mod fresh;
+mod groups;
 mod keys;
+mod limits;
 mod places;
+mod query;
 mod rows;
 mod scan;
 mod shape;
@@ -30,6 +34,9 @@ mod view;
 pub(crate) use append::Pending;
 pub(crate) use delete::{Deleting, Deletion};
 pub use flush::{FlushReport, GcReport};
+pub use groups::{FoundGroup, FoundGroups};
+pub use limits::CancelToken;
+pub use query::TableQuery;
 pub use rows::FoundRows;
 pub use scan::{Cursor, Scan};
 pub(crate) use shape::Shape;

@@ -1,8 +1,19 @@
 //! Reading events in the order of their times.
 
-use super::{fresh::FreshBatch, rows::FoundRows, view::TableView};
+use super::{
+    fresh::FreshBatch,
+    limits::{CancelToken, Limits},
+    rows::FoundRows,
+    view::TableView,
+};
 use crate::Result;
-use annals_columns::{PartView, RowSet};
+use annals_columns::{BoundFilter, Filter, Position, Schema, Walk};
+use std::{
+    cmp::Ordering,
+    collections::{BinaryHeap, binary_heap::PeekMut},
+    ops::Range,
+    sync::Arc,
+};
 
 /// Where a scan stopped: the next one goes on behind it. Events of the same time are told apart by when they came,
 /// so that none comes twice and none is left out, whatever is appended, flushed or dropped in between.
@@ -39,13 +50,45 @@ pub struct Cursor {
 /// assert_eq!(view.scan(&next)?.len(), 2);
 /// # Ok::<(), annals::Error>(())
 /// ```
+///
+/// With a filter only those that it means are given; the next page goes on from the last of them.
+///
+/// ```
+/// # use annals_engine as annals;
+/// use annals::{Database, Scan};
+/// use annals_columns::Schema;
+///
+/// #[derive(Schema)]
+/// #[schema(schema_id = 1, crate = annals_columns)]
+/// struct Request {
+///     #[ts]
+///     at: i64,
+///     #[dim]
+///     user: String,
+/// }
+///
+/// let db = Database::open_in_memory()?;
+/// let requests = db.table_of::<Request>("requests")?;
+/// for (at, user) in [(1, "ada"), (2, "bob"), (3, "ada"), (4, "ada")] {
+///     requests.append(&Request::event().at(at).user(user))?;
+/// }
+/// let view = requests.view()?;
+/// let hers = Scan::new().filter(Request::filter().user_eq("ada")).newest_first().limit(2);
+/// let found = view.scan(&hers)?;
+/// assert_eq!((found.event::<Request>(0)?.at, found.event::<Request>(1)?.at), (4, 3));
+/// let next = view.scan(&hers.after(found.cursor().expect("there may be more")))?;
+/// assert_eq!((next.len(), next.event::<Request>(0)?.at), (1, 1));
+/// # Ok::<(), annals::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Scan {
+    filter: BoundFilter,
     since: i64,
     until: Option<i64>,
     after: Option<Cursor>,
     limit: usize,
     is_newest_first: bool,
+    limits: Limits,
 }
 
 impl Default for Scan {
@@ -58,8 +101,22 @@ impl Scan {
     /// All events, the oldest first.
     #[must_use]
     pub fn new() -> Self {
-        let (until, after) = (None, None);
-        Self { since: i64::MIN, until, after, limit: usize::MAX, is_newest_first: false }
+        Self {
+            filter: BoundFilter::default(),
+            since: i64::MIN,
+            until: None,
+            after: None,
+            limit: usize::MAX,
+            is_newest_first: false,
+            limits: Limits::default(),
+        }
+    }
+
+    /// Those only that the filter means.
+    #[must_use]
+    pub fn filter(mut self, filter: impl Into<BoundFilter>) -> Self {
+        self.filter = filter.into();
+        self
     }
 
     /// Of this time or later.
@@ -69,7 +126,7 @@ impl Scan {
         self
     }
 
-    /// Before this time.
+    /// Before this time: an event of exactly this time is not meant. Without it those of `i64::MAX` are.
     #[must_use]
     pub fn until(mut self, ts: i64) -> Self {
         self.until = Some(ts);
@@ -97,6 +154,13 @@ impl Scan {
         self
     }
 
+    /// Ends with [`Error::Cancelled`](crate::Error::Cancelled) soon after the token says so.
+    #[must_use]
+    pub fn cancelled_by(mut self, token: &CancelToken) -> Self {
+        self.limits.cancel = Some(token.clone());
+        self
+    }
+
     /// Whether an event at this moment lies in front of those that are asked for, oldest first.
     fn is_in_front(&self, moment: (i64, u64)) -> bool {
         let after = self.after.filter(|_| !self.is_newest_first);
@@ -110,30 +174,83 @@ impl Scan {
             && after.is_none_or(|after| moment < (after.ts, after.arrival))
     }
 
+    /// Whether any time from the first to the last is asked for.
+    fn may_have(&self, first: i64, last: i64) -> bool {
+        let is_within = self.since <= last && self.until.is_none_or(|until| first < until);
+        is_within
+            && self.after.is_none_or(|after| match self.is_newest_first {
+                true => first <= after.ts,
+                false => last >= after.ts,
+            })
+    }
+
+    /// What is asked of the events of a part, times included.
+    fn filter_of(&self, schema: &Arc<Schema>) -> Result<Filter> {
+        let mut filter = self.filter.of(schema)?.clone();
+        let Some(ts) = schema.ts() else { return Ok(filter) };
+        if self.since > i64::MIN {
+            filter = filter.and(Filter::at_least(ts, self.since));
+        }
+        if let Some(until) = self.until {
+            filter = filter.and(Filter::below(ts, until));
+        }
+        Ok(filter)
+    }
+
     pub(super) fn run<'v>(&self, view: &'v TableView<'_>) -> Result<FoundRows<'v>> {
-        let parts = view.parts_with_deleted().map(|(part, deleted)| Run::Part(part, deleted));
-        let fresh = view.fresh.iter().map(|batch| Run::Fresh(batch));
-        let mut heads = Vec::new();
-        for (number, run) in parts.chain(fresh).enumerate() {
-            let from = run.partition(|moment| self.is_in_front(moment))?;
-            let to = run.partition(|moment| self.is_before_end(moment))?;
-            if from < to {
-                heads.extend(Head::new(number as u32, run, (from, to), self.is_newest_first)?);
+        let schema = view.schema();
+        let filter = self.filter_of(schema)?;
+        let mut runs = Vec::new();
+        for (number, (part, deleted)) in view.parts_with_deleted().enumerate() {
+            let (first, last) = part.time_range()?.unwrap_or((0, 0));
+            if !self.may_have(first, last) {
+                continue;
+            }
+            let mut walk = Walk::new(schema, part, deleted, &filter);
+            if self.is_newest_first {
+                walk = walk.newest_first();
+            }
+            if let Some(after) = self.after {
+                walk = walk.behind(Position { ts: after.ts, arrival: after.arrival });
+            }
+            runs.push((number as u32, Run::Part(walk)));
+        }
+        for (number, batch) in view.fresh.iter().enumerate() {
+            let from = batch.partition(|moment| self.is_in_front(moment));
+            let to = batch.partition(|moment| self.is_before_end(moment)).max(from);
+            let (filter, is_back) = (&filter, self.is_newest_first);
+            let run = FreshRun { batch, filter, places: from..to, is_back };
+            runs.push(((view.parts_count() + number) as u32, Run::Fresh(run)));
+        }
+        let mut heads = BinaryHeap::with_capacity(runs.len());
+        for (at, (_, run)) in runs.iter().enumerate() {
+            if let Some(bound) = run.bound()? {
+                heads.push(Head::new(self.is_newest_first, at, bound, None));
             }
         }
-        let mut picks = Vec::new();
+        // Whether there is more is told exactly where that costs little.
+        let is_filtered = *self.filter.of(schema)? != Filter::All;
+        let mut picks = Vec::with_capacity(self.limit.min(1 << 10));
         let mut last = None;
-        while picks.len() < self.limit {
-            let next = heads.iter_mut().enumerate();
-            let next = match self.is_newest_first {
-                true => next.max_by_key(|(_, head)| head.moment),
-                false => next.min_by_key(|(_, head)| head.moment),
-            };
-            let Some((at, head)) = next else { break };
-            last = Some(Cursor { ts: head.moment.0, arrival: head.moment.1 });
-            picks.push((head.number, head.run.row_at(head.place())));
-            if !head.step()? {
-                heads.swap_remove(at);
+        while let Some(mut head) = heads.peek_mut() {
+            if picks.len() == self.limit && (is_filtered || head.row.is_some()) {
+                break;
+            }
+            self.limits.check_cancelled()?;
+            let (number, run) = &mut runs[head.at];
+            if let Some(row) = head.row {
+                picks.push((*number, row));
+                last = Some(Cursor { ts: head.position.ts, arrival: head.position.arrival });
+                // The next one that a filter means may be far.
+                if is_filtered && picks.len() == self.limit {
+                    break;
+                }
+            }
+            match run.step()? {
+                Some((row, position)) => {
+                    *head = Head::new(self.is_newest_first, head.at, position, Some(row));
+                }
+                None => drop(PeekMut::pop(head)),
             }
         }
         let has_more = !heads.is_empty();
@@ -141,109 +258,101 @@ impl Scan {
     }
 }
 
-/// Events in the order of their times.
-#[derive(Clone, Copy)]
-enum Run<'v> {
-    /// With the rows that were deleted.
-    Part(PartView<'v>, Option<RowSet<'v>>),
-    Fresh(&'v FreshBatch),
+/// Events in the order that is asked for.
+enum Run<'a, 'v> {
+    Part(Walk<'a, 'v>),
+    Fresh(FreshRun<'a, 'v>),
 }
 
-impl Run<'_> {
-    /// When the event at a place happened, and when it came.
-    fn moment_at(&self, place: usize) -> Result<(i64, u64)> {
+impl Run<'_, '_> {
+    /// No event comes in front of this position; `None` if none comes.
+    fn bound(&self) -> Result<Option<Position>> {
         match self {
-            Self::Part(part, _) => Ok((part.time(place as u32)?, part.arrival(place as u32)?)),
-            Self::Fresh(batch) => Ok(batch.moment_at(place)),
+            Self::Part(walk) => Ok(Some(walk.bound()?)),
+            Self::Fresh(run) => Ok(run.next_place().map(|place| run.position_at(place))),
         }
     }
 
-    /// The first place at which this does not hold any more.
-    fn partition(&self, is_before: impl Fn((i64, u64)) -> bool) -> Result<usize> {
-        let part = match self {
-            Self::Fresh(batch) => return Ok(batch.partition(is_before)),
-            Self::Part(part, _) => part,
-        };
-        // Mostly all of it is on one side.
-        let count = part.rows_count();
-        if !is_before(self.moment_at(0)?) {
-            return Ok(0);
-        }
-        if is_before(self.moment_at(count - 1)?) {
-            return Ok(count);
-        }
-        let (mut from, mut to) = (0, count);
-        while from < to {
-            let middle = from.midpoint(to);
-            if is_before(self.moment_at(middle)?) { from = middle + 1 } else { to = middle }
-        }
-        Ok(from)
-    }
-
-    fn is_deleted(&self, place: usize) -> bool {
+    fn step(&mut self) -> Result<Option<(u32, Position)>> {
         match self {
-            Self::Part(_, Some(deleted)) => deleted.contains(place as u32),
-            _ => false,
-        }
-    }
-
-    fn row_at(&self, place: usize) -> u32 {
-        match self {
-            Self::Part(..) => place as u32,
-            Self::Fresh(batch) => batch.row_at(place),
+            Self::Part(walk) => Ok(walk.step()?),
+            Self::Fresh(run) => Ok(run.step()),
         }
     }
 }
 
-/// Where a scan is in one run.
-struct Head<'v> {
-    number: u32,
-    run: Run<'v>,
-    from: usize,
-    to: usize,
+/// Events of a fresh batch.
+struct FreshRun<'a, 'v> {
+    batch: &'v FreshBatch,
+    filter: &'a Filter,
+    places: Range<usize>,
     is_back: bool,
-    moment: (i64, u64),
 }
 
-impl<'v> Head<'v> {
-    /// At the first event; `None` if there is none.
-    fn new(
-        number: u32,
-        run: Run<'v>,
-        (from, to): (usize, usize),
-        is_back: bool,
-    ) -> Result<Option<Self>> {
-        let mut head = Self { number, run, from, to, is_back, moment: (0, 0) };
-        Ok(head.settle()?.then_some(head))
+impl FreshRun<'_, '_> {
+    fn next_place(&self) -> Option<usize> {
+        let mut places = self.places.clone();
+        if self.is_back { places.next_back() } else { places.next() }
     }
 
-    fn place(&self) -> usize {
-        if self.is_back { self.to - 1 } else { self.from }
+    fn position_at(&self, place: usize) -> Position {
+        let (ts, arrival) = self.batch.moment_at(place);
+        Position { ts, arrival }
     }
 
-    /// Goes on to the next event; `false` if there is none.
-    fn step(&mut self) -> Result<bool> {
-        self.pass();
-        self.settle()
-    }
-
-    fn pass(&mut self) {
-        if self.is_back {
-            self.to -= 1;
-        } else {
-            self.from += 1;
-        }
-    }
-
-    /// Passes over events that were deleted; `false` if no other one is left.
-    fn settle(&mut self) -> Result<bool> {
-        while self.from < self.to {
-            if !self.run.is_deleted(self.place()) {
-                self.moment = self.run.moment_at(self.place())?;
-                return Ok(true);
+    fn step(&mut self) -> Option<(u32, Position)> {
+        while let Some(place) = self.next_place() {
+            match self.is_back {
+                true => self.places.end -= 1,
+                false => self.places.start += 1,
             }
-            self.pass();
+            let row = self.batch.row_at(place);
+            if self.filter.matches(|field| self.batch.batch.value(row as usize, field)) {
+                return Some((row, self.position_at(place)));
+            }
         }
-        Ok(false)
+        None
+    }
+}
+
+/// The next event of a run, or, as long as nobody has looked, the first that it can be.
+struct Head {
+    /// Heads of higher ranks come first.
+    rank: (i64, u64),
+    at: usize,
+    row: Option<u32>,
+    position: Position,
+}
+
+impl Head {
+    fn new(is_newest_first: bool, at: usize, position: Position, row: Option<u32>) -> Self {
+        let rank = (position.ts, position.arrival);
+        let rank = if is_newest_first { rank } else { (!rank.0, !rank.1) };
+        Self { rank, at, row, position }
+    }
+
+    /// Of equal ones that which nobody has looked at comes first.
+    fn key(&self) -> ((i64, u64), bool, usize) {
+        (self.rank, self.row.is_none(), self.at)
+    }
+}
+
+impl PartialEq for Head {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Head {}
+
+impl PartialOrd for Head {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Head {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(&other.key())
     }
 }

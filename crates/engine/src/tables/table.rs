@@ -88,6 +88,11 @@ impl EventTable {
         self.space.parts().1.id
     }
 
+    /// How many threads a question takes.
+    pub(super) fn query_threads(&self) -> usize {
+        self.space.parts().0.builder.engine.query_threads
+    }
+
     pub(super) fn database_id(&self) -> u64 {
         self.space.parts().0.journal.database_id()
     }

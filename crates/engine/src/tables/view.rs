@@ -4,7 +4,9 @@ use super::{
     deleted::DeletedRows,
     fresh::{Fresh, FreshBatch},
     keys,
+    limits::Limits,
     places::PartPlace,
+    query::TableQuery,
     rows::FoundRows,
     scan::Scan,
     shape::Known,
@@ -14,7 +16,9 @@ use crate::{
     Guard, Result,
     streams::meanwhile::{self, Moment},
 };
-use annals_columns::{PartHead, PartView, Query, RowSet, Schema, Totals, Value, ValueType};
+use annals_columns::{
+    BoundFilter, PartHead, PartView, Query, RowSet, Schema, Totals, Value, ValueType,
+};
 use std::{collections::HashSet, sync::Arc};
 
 /// What a table has at one moment: everything that was appended before it was [made](EventTable::view), in parts and
@@ -53,6 +57,8 @@ pub struct TableView<'t> {
     schema: Arc<Schema>,
     parts: Vec<Opened<'t>>,
     pub(super) fresh: Vec<Arc<FreshBatch>>,
+    /// So many answer a question about them, if it does not say otherwise.
+    threads: usize,
 }
 
 /// A part and what holds it.
@@ -113,7 +119,8 @@ impl<'t> TableView<'t> {
             }
         }
         let schema = Arc::clone(&known.schema);
-        Ok(Some(Self { schema, parts, fresh }))
+        let threads = table.query_threads();
+        Ok(Some(Self { schema, parts, fresh, threads }))
     }
 
     /// The part at a place, if it is there.
@@ -154,8 +161,49 @@ impl<'t> TableView<'t> {
 
     /// The parts.
     pub(super) fn parts(&self) -> impl ExactSizeIterator<Item = PartView<'_>> {
+        (0..self.parts.len()).map(|at| self.part(at))
+    }
+
+    /// A part.
+    pub(super) fn part(&self, at: usize) -> PartView<'_> {
+        let part = &self.parts[at];
         // The head was read from these bytes.
-        self.parts.iter().map(|part| part.head.view(&part.bytes).expect("of the head's length"))
+        part.head.view(&part.bytes).expect("of the head's length")
+    }
+
+    /// Begins a question about what the events come to.
+    pub fn query(&self) -> TableQuery<'_> {
+        TableQuery::new(self, Limits::default().with_threads(self.threads))
+    }
+
+    /// How many events a filter means.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::Database;
+    /// use annals_columns::Schema;
+    ///
+    /// #[derive(Schema)]
+    /// #[schema(schema_id = 1, crate = annals_columns)]
+    /// struct Request {
+    ///     #[ts]
+    ///     at: i64,
+    ///     #[status]
+    ///     status: u16,
+    /// }
+    ///
+    /// let db = Database::open_in_memory()?;
+    /// let requests = db.table_of::<Request>("requests")?;
+    /// requests.append(&Request { at: 1, status: 200 })?;
+    /// requests.append(&Request { at: 2, status: 503 })?;
+    /// assert_eq!(requests.view()?.count(Request::filter().status_ge(500))?, 1);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`TableQuery::run`].
+    pub fn count(&self, filter: impl Into<BoundFilter>) -> Result<u64> {
+        Ok(self.query().filter(filter).run()?.total()?.rows())
     }
 
     /// The parts, and which of their rows were deleted.

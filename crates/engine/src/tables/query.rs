@@ -1,0 +1,172 @@
+//! Asking what events come to.
+
+use super::{
+    adding::{self, Source},
+    groups::FoundGroups,
+    limits::{CancelToken, Limits},
+    view::TableView,
+};
+use crate::Result;
+use annals_columns::{
+    BoundFilter, Error as ColumnsError, Filter, GroupBy, Query, Schema, ToGroupBy, ToMeasure,
+};
+use std::sync::Arc;
+
+/// A question about what the events of a view come to, in parts and fresh. Begun by [`TableView::query`].
+///
+/// Fields are named by the methods of a Rust type, or by what they are called:
+///
+/// ```
+/// # use annals_engine as annals;
+/// use annals::Database;
+/// use annals_columns::{Filter, Key, Schema};
+///
+/// #[derive(Schema)]
+/// #[schema(schema_id = 1, crate = annals_columns)]
+/// struct Request {
+///     #[ts]
+///     at: i64,
+///     #[metric]
+///     cost: i64,
+///     #[status]
+///     status: u16,
+///     #[dim]
+///     user: String,
+/// }
+///
+/// let db = Database::open_in_memory()?;
+/// let requests = db.table_of::<Request>("requests")?;
+/// for (at, cost, user) in [(1, 5, "ada"), (2, 7, "bob"), (3, 30, "ada"), (9, 1, "ada")] {
+///     requests.append(&Request::event().at(at).cost(cost).status(200).user(user))?;
+/// }
+///
+/// let (view, fields) = (requests.view()?, Request::fields());
+/// let since = Request::filter().since(2);
+/// let found = view.query().filter(since).group_by(fields.user()).measure(fields.cost()).run()?;
+/// let top = found.top(fields.cost(), 1)?;
+/// assert_eq!((top[0].key(fields.user())?, top[0].rows()), (Key::Text("ada"), 2));
+/// assert_eq!(top[0].measured(fields.cost())?.sum, 31);
+///
+/// // The same, of a table whose type is not known.
+/// let since = Filter::at_least(view.schema().field("at")?, 2i64);
+/// let found = view.query().filter(since).group_by("user").measure("cost").run()?;
+/// assert_eq!(found.top("cost", 1)?[0].measured("cost")?.sum, 31);
+/// # Ok::<(), annals::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a question is asked by `run`"]
+pub struct TableQuery<'v> {
+    view: &'v TableView<'v>,
+    filter: Filter,
+    by: Vec<GroupBy>,
+    measures: Vec<Measure>,
+    limits: Limits,
+    /// What is wrong with it, as the first thing that was.
+    refused: Option<ColumnsError>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Measure {
+    field: usize,
+    has_bounds: bool,
+}
+
+impl<'v> TableQuery<'v> {
+    pub(super) fn new(view: &'v TableView<'v>, limits: Limits) -> Self {
+        let (by, measures) = (Vec::new(), Vec::new());
+        Self { view, filter: Filter::All, by, measures, limits, refused: None }
+    }
+
+    /// About those events only that the filter means; of several filters those that all mean.
+    pub fn filter(self, filter: impl Into<BoundFilter>) -> Self {
+        let filter = filter.into();
+        self.with(
+            |schema| filter.of(schema).cloned(),
+            |this, filter| this.filter = std::mem::take(&mut this.filter).and(filter),
+        )
+    }
+
+    /// In groups: of a field, or by [buckets](annals_columns::FieldOf::buckets) of the time.
+    pub fn group_by(self, by: impl ToGroupBy) -> Self {
+        self.with(|schema| by.group_by_in(schema), |this, by| this.by.push(by))
+    }
+
+    /// With count and sum of a field's numbers.
+    pub fn measure(self, field: impl ToMeasure) -> Self {
+        self.with(
+            |schema| field.field_in(schema),
+            |this, field| this.measures.push(Measure { field, has_bounds: false }),
+        )
+    }
+
+    /// With count, sum, lowest and highest of a field's numbers.
+    pub fn measure_bounds(self, field: impl ToMeasure) -> Self {
+        self.with(
+            |schema| field.field_in(schema),
+            |this, field| this.measures.push(Measure { field, has_bounds: true }),
+        )
+    }
+
+    /// Ends with [`Error::Cancelled`](crate::Error::Cancelled) soon after the token says so.
+    pub fn cancelled_by(mut self, token: &CancelToken) -> Self {
+        self.limits.cancel = Some(token.clone());
+        self
+    }
+
+    /// With so many groups at most: of more it ends with [`Error::TooManyGroups`](crate::Error::TooManyGroups), soon
+    /// after they are too many; each thread counts those it has met. Default: 4,194,304.
+    pub fn groups_max(mut self, count: usize) -> Self {
+        self.limits.groups_max = count;
+        self
+    }
+
+    /// By so many threads at most, instead of as many as the [database](crate::Builder::query_threads) says; 0: as many
+    /// as the machine has. Others help where one takes long; then sums of numbers with fractions are added up in
+    /// an order that differs from time to time, which may show in their last digits.
+    pub fn threads(mut self, count: usize) -> Self {
+        self.limits = self.limits.with_threads(count);
+        self
+    }
+
+    fn with<T>(
+        mut self,
+        find: impl FnOnce(&Arc<Schema>) -> annals_columns::Result<T>,
+        take: impl FnOnce(&mut Self, T),
+    ) -> Self {
+        match find(self.view.schema()) {
+            Ok(found) => take(&mut self, found),
+            Err(error) => drop(self.refused.get_or_insert(error)),
+        }
+        self
+    }
+
+    /// Asks it.
+    ///
+    /// # Errors
+    /// `InvalidInput` if it cannot be asked of these events, with the name of the field; damage to a part, with its
+    /// section and offset; [`Error::Cancelled`](crate::Error::Cancelled) and
+    /// [`Error::TooManyGroups`](crate::Error::TooManyGroups).
+    pub fn run(self) -> Result<FoundGroups> {
+        if let Some(error) = self.refused {
+            return Err(error.into());
+        }
+        let schema = self.view.schema();
+        let mut query = Query::new(Arc::clone(schema)).filter(self.filter);
+        for by in &self.by {
+            query = query.group_by(*by);
+        }
+        for measure in &self.measures {
+            query = match measure.has_bounds {
+                true => query.measure_bounds(measure.field),
+                false => query.measure(measure.field),
+            };
+        }
+        let parts = self.view.parts_with_deleted();
+        let parts = parts.map(|(part, deleted)| Source::Part(part, deleted));
+        let fresh = self.view.fresh.iter().map(|batch| Source::Fresh(batch));
+        let sources: Vec<_> = parts.chain(fresh).collect();
+        let answer = adding::answer(&query, &sources, &self.limits)?;
+        let measures = self.measures.iter().map(|measure| measure.field).collect();
+        Ok(FoundGroups::new(Arc::clone(schema), answer, self.by, measures))
+    }
+}
