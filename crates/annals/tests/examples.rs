@@ -25,6 +25,9 @@ mod outbox;
 #[path = "../examples/quickstart.rs"]
 mod quickstart;
 #[allow(dead_code, reason = "an example's `main` is called by its users")]
+#[path = "../examples/request_analytics.rs"]
+mod request_analytics;
+#[allow(dead_code, reason = "an example's `main` is called by its users")]
 #[path = "../examples/sessions.rs"]
 mod sessions;
 #[allow(dead_code, reason = "an example's `main` is called by its users")]
@@ -33,7 +36,6 @@ mod shopping_cart;
 #[allow(dead_code, reason = "an example's `main` is called by its users")]
 #[path = "../examples/snapshot_report.rs"]
 mod snapshot_report;
-#[allow(dead_code, reason = "an example's `main` is called by its users")]
 #[path = "../examples/timeline.rs"]
 mod timeline;
 
@@ -89,6 +91,11 @@ fn shopping_cart_runs() -> Outcome {
 #[test]
 fn snapshot_report_runs() -> Outcome {
     in_a_fresh_directory(snapshot_report::run)
+}
+
+#[test]
+fn request_analytics_runs() -> Outcome {
+    in_a_fresh_directory(request_analytics::run)
 }
 
 #[test]

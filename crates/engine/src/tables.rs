@@ -22,6 +22,9 @@ mod keys;
 mod limits;
 mod places;
 mod query;
+#[cfg(test)]
+#[path = "tables/query_test.rs"]
+mod query_test;
 mod rows;
 mod scan;
 mod shape;

@@ -6,18 +6,18 @@
 use super::{fresh::FreshBatch, limits::Limits};
 use crate::Result;
 use annals_columns::{Answer, PartView, Query, RowSet};
+use annals_disk::Disk;
 use std::{
     num::NonZero,
     sync::{
-        OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
-    time::{Duration, Instant},
 };
 
 /// After so long others help: several times of what it takes to start them.
-const ALONE: Duration = Duration::from_micros(300);
+const ALONE_NS: u64 = if cfg!(test) { 0 } else { 300_000 };
 
 /// Something whose events are added.
 #[derive(Clone, Copy)]
@@ -27,10 +27,17 @@ pub(super) enum Source<'v> {
 }
 
 /// Answers a question.
-pub(super) fn answer(query: &Query, sources: &[Source<'_>], limits: &Limits) -> Result<Answer> {
+pub(super) fn answer(
+    query: &Query,
+    sources: &[Source<'_>],
+    limits: &Limits,
+    clock: &Arc<dyn Disk>,
+) -> Result<Answer> {
     let work = Work { sources, limits, next: AtomicUsize::new(0), is_over: AtomicBool::new(false) };
     let mut answer = query.clone().answer()?;
-    if !work.add(&mut answer, limits.alone)? {
+    let begun_ns = clock.monotonic_ns();
+    let is_long = || clock.monotonic_ns().checked_sub(begun_ns + ALONE_NS).is_some();
+    if !work.add(&mut answer, || limits.threads != 1 && is_long())? {
         return Ok(answer);
     }
     let left = sources.len() - work.next.load(Ordering::Relaxed).min(sources.len());
@@ -38,11 +45,11 @@ pub(super) fn answer(query: &Query, sources: &[Source<'_>], limits: &Limits) -> 
     let others = thread::scope(|scope| {
         let help = || {
             let mut answer = query.clone().answer()?;
-            work.add(&mut answer, None)?;
+            work.add(&mut answer, || false)?;
             Ok(answer)
         };
         let others: Vec<_> = (0..helpers).map(|_| scope.spawn(help)).collect();
-        let ours = work.add(&mut answer, None);
+        let ours = work.add(&mut answer, || false);
         let others: Vec<Result<Answer>> = others
             .into_iter()
             .map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
@@ -77,8 +84,7 @@ struct Work<'a, 'v> {
 
 impl Work<'_, '_> {
     /// Adds what nobody has taken, until there is nothing left; `true` if that took too long and something is.
-    fn add(&self, answer: &mut Answer, alone: Option<Duration>) -> Result<bool> {
-        let since = alone.map(|_| Instant::now());
+    fn add(&self, answer: &mut Answer, is_long: impl Fn() -> bool) -> Result<bool> {
         while !self.is_over.load(Ordering::Relaxed) {
             let Some(source) = self.sources.get(self.next.fetch_add(1, Ordering::Relaxed)) else {
                 break;
@@ -89,7 +95,7 @@ impl Work<'_, '_> {
             }
             outcome?;
             let has_more = self.next.load(Ordering::Relaxed) < self.sources.len();
-            if has_more && since.zip(alone).is_some_and(|(since, alone)| since.elapsed() >= alone) {
+            if has_more && is_long() {
                 return Ok(true);
             }
         }
@@ -103,14 +109,5 @@ impl Work<'_, '_> {
             Source::Fresh(batch) => answer.add_batch(&batch.batch)?,
         }
         self.limits.check(answer)
-    }
-}
-
-impl Limits {
-    /// So many threads at most; 0: as many as the machine has.
-    pub(super) fn with_threads(mut self, threads: usize) -> Self {
-        self.threads = threads;
-        self.alone = (threads != 1).then_some(ALONE);
-        self
     }
 }

@@ -2,12 +2,9 @@
 
 use crate::{Error, Result};
 use annals_columns::Answer;
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 /// So many groups at most, if nothing else is said: they take a gigabyte or two.
@@ -58,13 +55,11 @@ pub(super) struct Limits {
     pub(super) groups_max: usize,
     /// So many threads at most; 0: as many as the machine has.
     pub(super) threads: usize,
-    /// After so long others help; `None`: nobody does.
-    pub(super) alone: Option<Duration>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { cancel: None, groups_max: GROUPS_MAX, threads: 1, alone: None }
+        Self { cancel: None, groups_max: GROUPS_MAX, threads: 1 }
     }
 }
 
@@ -80,5 +75,11 @@ impl Limits {
         self.check_cancelled()?;
         let (groups, limit) = (answer.groups_count(), self.groups_max);
         if groups > limit { Err(Error::TooManyGroups { groups, limit }) } else { Ok(()) }
+    }
+
+    /// So many threads at most; 0: as many as the machine has.
+    pub(super) fn with_threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
     }
 }

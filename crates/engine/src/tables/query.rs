@@ -165,7 +165,7 @@ impl<'v> TableQuery<'v> {
         let parts = parts.map(|(part, deleted)| Source::Part(part, deleted));
         let fresh = self.view.fresh.iter().map(|batch| Source::Fresh(batch));
         let sources: Vec<_> = parts.chain(fresh).collect();
-        let answer = adding::answer(&query, &sources, &self.limits)?;
+        let answer = adding::answer(&query, &sources, &self.limits, self.view.disk())?;
         let measures = self.measures.iter().map(|measure| measure.field).collect();
         Ok(FoundGroups::new(Arc::clone(schema), answer, self.by, measures))
     }

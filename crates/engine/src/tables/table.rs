@@ -14,6 +14,7 @@ use crate::{
     open::Open,
 };
 use annals_columns::{Batch, Schema, WideEvent};
+use annals_disk::Disk;
 use annals_journal::Seq;
 use std::{collections::HashMap, sync::Arc};
 
@@ -91,6 +92,10 @@ impl EventTable {
     /// How many threads a question takes.
     pub(super) fn query_threads(&self) -> usize {
         self.space.parts().0.builder.engine.query_threads
+    }
+
+    pub(super) fn disk(&self) -> &Arc<dyn Disk> {
+        self.space.parts().0.journal.disk()
     }
 
     pub(super) fn database_id(&self) -> u64 {

@@ -19,6 +19,7 @@ use crate::{
 use annals_columns::{
     BoundFilter, PartHead, PartView, Query, RowSet, Schema, Totals, Value, ValueType,
 };
+use annals_disk::Disk;
 use std::{collections::HashSet, sync::Arc};
 
 /// What a table has at one moment: everything that was appended before it was [made](EventTable::view), in parts and
@@ -57,8 +58,7 @@ pub struct TableView<'t> {
     schema: Arc<Schema>,
     parts: Vec<Opened<'t>>,
     pub(super) fresh: Vec<Arc<FreshBatch>>,
-    /// So many answer a question about them, if it does not say otherwise.
-    threads: usize,
+    table: &'t EventTable,
 }
 
 /// A part and what holds it.
@@ -85,10 +85,14 @@ impl<'t> TableView<'t> {
         let mut parts = Vec::with_capacity(known.parts.len());
         let mut replaced = HashSet::new();
         let mut missed_parts = Vec::new();
+        let lowest_fresh = known.fresh.iter().map(|one| one.number).min();
         for place in known.parts.iter() {
             match Self::open(table, place)? {
                 Some(opened) => {
-                    replaced.extend(place.replaces.iter().copied());
+                    // Batches are replaced in the order of their numbers: mostly the last one is older than all.
+                    if place.replaces.last() >= lowest_fresh.as_ref() && lowest_fresh.is_some() {
+                        replaced.extend(place.replaces.iter().copied());
+                    }
                     parts.push(opened);
                 }
                 None => missed_parts.push(place),
@@ -119,8 +123,7 @@ impl<'t> TableView<'t> {
             }
         }
         let schema = Arc::clone(&known.schema);
-        let threads = table.query_threads();
-        Ok(Some(Self { schema, parts, fresh, threads }))
+        Ok(Some(Self { schema, parts, fresh, table }))
     }
 
     /// The part at a place, if it is there.
@@ -171,9 +174,14 @@ impl<'t> TableView<'t> {
         part.head.view(&part.bytes).expect("of the head's length")
     }
 
+    /// What tells the time.
+    pub(super) fn disk(&self) -> &Arc<dyn Disk> {
+        self.table.disk()
+    }
+
     /// Begins a question about what the events come to.
     pub fn query(&self) -> TableQuery<'_> {
-        TableQuery::new(self, Limits::default().with_threads(self.threads))
+        TableQuery::new(self, Limits::default().with_threads(self.table.query_threads()))
     }
 
     /// How many events a filter means.
