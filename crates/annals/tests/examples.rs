@@ -36,6 +36,7 @@ mod shopping_cart;
 #[allow(dead_code, reason = "an example's `main` is called by its users")]
 #[path = "../examples/snapshot_report.rs"]
 mod snapshot_report;
+#[allow(dead_code, reason = "an example's `main` is called by its users")]
 #[path = "../examples/timeline.rs"]
 mod timeline;
 

@@ -32,6 +32,9 @@ mod table;
 #[cfg(test)]
 #[path = "tables/tables_test.rs"]
 mod tables_test;
+#[cfg(test)]
+#[path = "tables/traps_test.rs"]
+mod traps_test;
 mod view;
 
 pub(crate) use append::Pending;

@@ -33,6 +33,7 @@ pub(super) fn answer(
     limits: &Limits,
     clock: &Arc<dyn Disk>,
 ) -> Result<Answer> {
+    limits.check_cancelled()?;
     let work = Work { sources, limits, next: AtomicUsize::new(0), is_over: AtomicBool::new(false) };
     let mut answer = query.clone().answer()?;
     let begun_ns = clock.monotonic_ns();
