@@ -336,7 +336,7 @@ impl Answer {
     /// How many groups there are so far.
     #[must_use]
     pub fn groups_count(&self) -> usize {
-        self.groups.len()
+        self.keys.len()
     }
 
     /// The groups, in the order in which they were met. Without anything to group by it is one, also if there are no events.
