@@ -332,6 +332,9 @@ impl WriteBatch {
             Ok(None) => {}
             Err(_) => deleting.into_iter().for_each(Deleting::failed),
         }
+        if matches!(done, Ok(Some(_))) {
+            rows.iter().for_each(Pending::done);
+        }
         Ok((done?, events_count))
     }
 

@@ -3,7 +3,7 @@
 use crate::{Background, BackupReport, Database, Durability, Result, backup, holder, loading};
 use annals_disk::{Disk, Holder, MemoryDisk, RealDisk};
 use annals_journal::Config as JournalConfig;
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 /// Settings for opening a database. They are checked once, by [`open`](Self::open).
 ///
@@ -30,6 +30,9 @@ pub(crate) struct Config {
     pub(crate) compact_below: f64,
     pub(crate) memory_bytes: u64,
     pub(crate) query_threads: usize,
+    pub(crate) flush_rows: usize,
+    pub(crate) flush_bytes: usize,
+    pub(crate) flush_after_ms: u64,
 }
 
 impl Default for Builder {
@@ -41,6 +44,9 @@ impl Default for Builder {
                 compact_below: 0.5,
                 memory_bytes: 96 << 20,
                 query_threads: 0,
+                flush_rows: 1 << 16,
+                flush_bytes: 64 << 20,
+                flush_after_ms: 60_000,
             },
             create: true,
             read_only: false,
@@ -54,6 +60,23 @@ impl Builder {
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.journal.durability = durability;
+        self
+    }
+
+    /// When fresh events of a table become a part in the background: from so many events, or so many bytes of them in
+    /// the log, or when the oldest have waited for so long. Default: 65,536 events, 64 MiB, a minute.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use std::time::Duration;
+    /// let builder = annals::Database::builder().flush_at(10_000, 16 << 20, Duration::from_secs(5));
+    /// # let _ = builder;
+    /// ```
+    #[must_use]
+    pub fn flush_at(mut self, events: usize, bytes: usize, after: Duration) -> Self {
+        self.engine.flush_rows = events.max(1);
+        self.engine.flush_bytes = bytes.max(1);
+        self.engine.flush_after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
         self
     }
 

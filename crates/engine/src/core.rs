@@ -9,6 +9,7 @@ use crate::{
     ordered::Trees,
     snapshot::Snapshots,
     streams::{Index, Signposts},
+    tables::Worker,
 };
 use annals_journal::{Journal, Recovery, Seq};
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -48,6 +49,8 @@ pub(crate) struct Core {
     /// The latest time at which a reader was told so.
     seen_ms: AtomicU64,
     pub(crate) maintenance: Maintenance,
+    /// What makes parts of event tables.
+    pub(crate) tables: Worker,
     /// What ordered keyspaces have.
     pub(crate) trees: Trees,
     /// Held by who changes the catalog, also while making what the change needs on disk.
@@ -89,6 +92,7 @@ impl Core {
             noted_ms: AtomicU64::new(0),
             seen_ms: AtomicU64::new(0),
             maintenance,
+            tables: Worker::default(),
             trees,
             changing: Mutex::new(()),
             recovery: Recovery::default(),

@@ -486,6 +486,7 @@ impl Database {
             && !self.core.journal.is_closed()
         {
             Trees::run_all(&self.core)?;
+            crate::tables::run_once(self.core.core())?;
         }
         crate::maintenance::run_once(&self.core)
     }

@@ -169,6 +169,7 @@ fn check_manifest(opening: &Opening) -> Result<()> {
 }
 
 pub(crate) fn close(core: &Core) -> Result<()> {
+    core.tables.stop();
     core.maintenance.stop();
     core.trees.stop_flushing();
     // Other handles may be writing a checkpoint, compacting or backing up at this moment.

@@ -17,6 +17,8 @@ use std::{
 pub(crate) struct Open {
     first: State,
     pub(crate) builder: Builder,
+    /// Whether it is for work in the background only.
+    is_beside: bool,
     /// Those that are open.
     pub(crate) subscriptions: Registry,
 }
@@ -39,7 +41,16 @@ impl Deref for Open {
 impl Open {
     pub(crate) fn new(core: Arc<Core>, builder: Builder) -> Self {
         let subscriptions = Registry::default();
-        Self { first: State { core, next: OnceLock::new() }, builder, subscriptions }
+        let first = State { core, next: OnceLock::new() };
+        Self { first, builder, is_beside: false, subscriptions }
+    }
+
+    /// The same state for work in the background, of a database that is open for writing: it neither keeps the
+    /// database open nor closes it.
+    pub(crate) fn beside(core: &Arc<Core>) -> Self {
+        let mut beside = Self::new(Arc::clone(core), Builder::default());
+        beside.is_beside = true;
+        beside
     }
 
     /// The newest state.
@@ -146,6 +157,9 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
+        if self.is_beside {
+            return;
+        }
         if let Err(error) = loading::close(self.core()) {
             tracing::warn!(%error, "not closed cleanly; the next opening recovers");
         }

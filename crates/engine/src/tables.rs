@@ -20,6 +20,11 @@ mod fresh;
 mod groups;
 mod keys;
 mod limits;
+mod merge;
+mod merge_choice;
+#[cfg(test)]
+#[path = "tables/merge_test.rs"]
+mod merge_test;
 mod places;
 mod query;
 #[cfg(test)]
@@ -27,8 +32,12 @@ mod query;
 mod query_test;
 mod rows;
 mod scan;
+#[cfg(test)]
+#[path = "tables/schema_test.rs"]
+mod schema_test;
 mod shape;
 mod table;
+mod table_stats;
 #[cfg(test)]
 #[path = "tables/tables_test.rs"]
 mod tables_test;
@@ -36,15 +45,22 @@ mod tables_test;
 #[path = "tables/traps_test.rs"]
 mod traps_test;
 mod view;
+mod worker;
+#[cfg(test)]
+#[path = "tables/worker_test.rs"]
+mod worker_test;
 
 pub(crate) use append::Pending;
 pub(crate) use delete::{Deleting, Deletion};
 pub use flush::{FlushReport, GcReport};
 pub use groups::{FoundGroup, FoundGroups};
 pub use limits::CancelToken;
+pub use merge::MergeReport;
 pub use query::TableQuery;
 pub use rows::FoundRows;
 pub use scan::{Cursor, Scan};
 pub(crate) use shape::Shape;
 pub use table::EventTable;
+pub use table_stats::EventTableStats;
 pub use view::TableView;
+pub(crate) use worker::{Worker, run_once};

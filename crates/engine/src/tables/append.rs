@@ -1,13 +1,14 @@
 //! Appending events.
 
-use super::{keys, table::EventTable};
+use super::{fresh, keys, table::EventTable};
 use crate::{Commit, Error, Result, WriteBatch};
-use annals_columns::{Batch, ToRow, WideEvent as _};
+use annals_columns::{Batch, ToRow};
+use std::time::Duration;
 
-/// From so many fresh rows, bytes or batches on the one who appends makes a part of them.
-const FLUSH_ROWS: usize = 1 << 16;
-const FLUSH_BYTES: usize = 64 << 20;
+/// Nor are there more fresh batches than this: each is looked at by itself.
 const FLUSH_BATCHES: usize = 512;
+/// Who appends waits when there is this many times as much that is fresh as makes a part.
+const BEHIND_TIMES: usize = 4;
 
 /// A fresh batch that may come; forgotten if it does not.
 #[derive(Debug)]
@@ -21,6 +22,11 @@ impl Pending {
     /// The batch is committed.
     pub(crate) fn commit(&mut self) {
         self.is_there = true;
+    }
+
+    /// Nothing is held any more that others may wait for.
+    pub(crate) fn done(&self) {
+        self.table.note_appended();
     }
 }
 
@@ -42,44 +48,83 @@ impl EventTable {
     /// As [`append_batch`](Self::append_batch), and if a field is missing or too long.
     pub fn append<R: ToRow>(&self, event: &R) -> Result<Commit> {
         let mut batch = Batch::of::<R::Event>();
-        super::table::check_schema(R::Event::schema(), &self.schema()?)?;
         batch.push(event)?;
         self.append_batch(&batch)?.ok_or(Error::NoEvents)
     }
 
     /// Appends events, in any order of their times: all of them or none, in one commit. `None` for an empty batch.
     ///
-    /// From 65,536 events on that are in no part yet, this makes a part of them before it returns.
+    /// From so many events on that are in no part yet, a part is made of them in the background
+    /// ([`Builder::flush_at`](crate::Builder::flush_at)). If that falls far behind, this waits for it after the commit; without threads it makes
+    /// the part itself then.
     ///
     /// # Errors
-    /// `InvalidInput` if the batch has another schema than the table; those of writing. Nothing was written then,
+    /// `InvalidInput` if the batch has another schema than the table, unless it had that before; those of writing. Nothing was written then,
     /// unless it was waiting for durability that failed.
     pub fn append_batch(&self, batch: &Batch) -> Result<Option<Commit>> {
         let mut commit = self.batch_of_commit();
         commit.append_rows(self, batch)?;
-        let done = commit.commit()?;
-        if self.is_due() {
-            self.flush()?;
-        }
-        Ok(done)
+        commit.commit()
     }
 
-    fn is_due(&self) -> bool {
+    /// Whether there is this many times as much that is fresh as makes a part.
+    fn is_due_times(&self, times: usize) -> bool {
+        let config = &self.space().parts().0.maintenance.config;
         let is_due = self.shape().look(|known| {
-            known.fresh_rows >= FLUSH_ROWS
-                || known.fresh_bytes >= FLUSH_BYTES
-                || known.fresh.len() >= FLUSH_BATCHES
+            known.fresh_rows >= config.flush_rows.saturating_mul(times)
+                || known.fresh_bytes >= config.flush_bytes.saturating_mul(times)
+                || known.fresh.len() >= FLUSH_BATCHES * times
         });
         is_due.unwrap_or(false)
     }
 
+    /// Whether parts are to be made of what is fresh.
+    pub(super) fn is_due(&self) -> bool {
+        if self.is_due_times(1) {
+            return true;
+        }
+        let flush_after = self.space().parts().0.maintenance.config.flush_after_ms;
+        let oldest = self.shape().look(|known| known.fresh.first().map(|one| one.since_ms));
+        oldest.flatten().is_some_and(|since| since.saturating_add(flush_after) <= self.now_ms())
+    }
+
+    /// Sees to it, after something was appended, that what is fresh does not become too much.
+    pub(super) fn note_appended(&self) {
+        if !self.is_due_times(1) {
+            return;
+        }
+        let (core, _) = self.space().parts();
+        let worker = &core.tables;
+        if !self.is_due_times(BEHIND_TIMES) {
+            return worker.wake();
+        }
+        let begun_ns = core.journal.disk().monotonic_ns();
+        if !worker.wait_while(|| self.is_due_times(BEHIND_TIMES))
+            && let Err(error) = self.flush()
+        {
+            // What was appended is there all the same.
+            tracing::warn!(%error, "parts of event tables will be made later");
+        }
+        let mut waits = self.shape().waits.lock();
+        waits.0 += 1;
+        let waited_ns = core.journal.disk().monotonic_ns().saturating_sub(begun_ns);
+        waits.1 += Duration::from_nanos(waited_ns);
+    }
+
     /// The bytes of a batch, and its key in the table's keyspace.
     pub(crate) fn begin(&self, batch: &Batch) -> Result<(Vec<u8>, [u8; 9], Pending)> {
-        super::table::check_schema(batch.schema(), &self.schema()?)?;
+        let schema = self.schema()?;
+        super::table::check_schema(batch.schema(), &schema)?;
         let mut value = Vec::new();
-        batch.encode(&mut value);
+        if *batch.schema() == schema {
+            batch.encode(&mut value);
+        } else {
+            fresh::copied(batch, None, &schema)?.encode(&mut value);
+        }
         let (rows, bytes) = (batch.len(), value.len());
-        let number = self.shape().change(|known| known.begin(rows, bytes)).ok_or(Error::Stale)?;
+        let now_ms = self.now_ms();
+        let number =
+            self.shape().change(|known| known.begin(rows, bytes, now_ms)).ok_or(Error::Stale)?;
         let pending = Pending { table: self.clone(), number, is_there: false };
         Ok((value, keys::fresh(number), pending))
     }
@@ -113,7 +158,7 @@ impl WriteBatch {
     /// ```
     ///
     /// # Errors
-    /// `InvalidInput` if the events have another schema than the table, and those of [`insert`](Self::insert). The
+    /// `InvalidInput` if the events have another schema than the table, unless it had that before, and those of [`insert`](Self::insert). The
     /// batch is then as it was.
     pub fn append_rows(&mut self, table: &EventTable, events: &Batch) -> Result<()> {
         if events.is_empty() {

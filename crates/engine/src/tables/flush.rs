@@ -9,10 +9,10 @@ use annals_columns::{PartBuilder, PartIdentity, ROWS_MAX};
 use std::sync::Arc;
 
 /// A part is made of so many rows at most.
-const PART_ROWS: usize = if ROWS_MAX < 1 << 20 { ROWS_MAX } else { 1 << 20 };
+pub(super) const PART_ROWS: usize = if ROWS_MAX < 1 << 20 { ROWS_MAX } else { 1 << 20 };
 
 /// And of batches of so many bytes: a part is a value, and those have a longest length.
-const PART_BYTES: usize = 256 << 20;
+pub(super) const PART_BYTES: usize = 256 << 20;
 
 /// What a flush did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,7 +43,9 @@ impl EventTable {
     pub fn flush(&self) -> Result<FlushReport> {
         let mut report = FlushReport::default();
         let _flushing = self.shape().flushing.lock();
-        while let Some(done) = self.flush_some()? {
+        // What comes meanwhile is not waited for: it may never end.
+        let until = self.known()?.next;
+        while let Some(done) = self.flush_some(until)? {
             report.parts_count += done.parts_count;
             report.events_count += done.events_count;
             report.bytes += done.bytes;
@@ -51,11 +53,11 @@ impl EventTable {
         Ok(report)
     }
 
-    /// Makes a part of some batches; `None` if there are none.
-    fn flush_some(&self) -> Result<Option<FlushReport>> {
+    /// Makes a part of some batches with numbers below `until`; `None` if there are none.
+    fn flush_some(&self, until: u64) -> Result<Option<FlushReport>> {
         let known = self.known()?;
         let mut batches = Vec::new();
-        for one in &known.fresh {
+        for one in known.fresh.iter().filter(|one| one.number < until) {
             // Those that are not committed yet stay.
             if let Some(hit) = self.space().hit(&keys::fresh(one.number))? {
                 batches.push((one, hit));
@@ -71,7 +73,7 @@ impl EventTable {
         let mut builder = PartBuilder::new(Arc::clone(&known.schema), identity);
         for (one, hit) in batches {
             let (at, len) = hit.record.value;
-            let batch = one.read(&known.schema, hit.guard.bytes(at, len), hit.record.seq)?;
+            let batch = one.read(&known, hit.guard.bytes(at, len), hit.record.seq)?;
             let is_full = rows + batch.len() > PART_ROWS || bytes_count + len as usize > PART_BYTES;
             if rows > 0 && is_full {
                 break;

@@ -1,6 +1,6 @@
 //! Batches that were appended and are in no part yet.
 
-use super::deleted::DeletedRows;
+use super::{deleted::DeletedRows, shape::Known};
 use crate::Result;
 use annals_columns::{Batch, Schema, Value};
 use annals_journal::Seq;
@@ -18,6 +18,8 @@ pub(super) struct Fresh {
     pub(super) number: u64,
     /// Rows and bytes of it in the log.
     pub(super) size: (usize, usize),
+    /// When it came, or was found, in milliseconds since 1970.
+    pub(super) since_ms: u64,
     /// Which of its rows were deleted.
     pub(super) deleted: Option<Arc<DeletedRows>>,
     batch: OnceLock<Arc<FreshBatch>>,
@@ -38,13 +40,13 @@ pub(super) struct FreshBatch {
 }
 
 impl Fresh {
-    pub(super) fn new(number: u64, size: (usize, usize)) -> Self {
-        Self { number, size, deleted: None, batch: OnceLock::new() }
+    pub(super) fn new(number: u64, size: (usize, usize), since_ms: u64) -> Self {
+        Self { number, size, since_ms, deleted: None, batch: OnceLock::new() }
     }
 
     /// The same, of which other rows were deleted.
     pub(super) fn with_deleted(&self, deleted: Option<Arc<DeletedRows>>) -> Self {
-        Self { number: self.number, size: self.size, deleted, batch: OnceLock::new() }
+        Self { deleted, ..Self::new(self.number, self.size, self.since_ms) }
     }
 
     /// The batch, if somebody has read it.
@@ -53,23 +55,19 @@ impl Fresh {
     }
 
     /// The batch of these bytes, whose record has this number.
-    pub(super) fn read(
-        &self,
-        schema: &Arc<Schema>,
-        bytes: &[u8],
-        seq: Seq,
-    ) -> Result<Arc<FreshBatch>> {
-        if let Some(known) = self.known() {
-            return Ok(Arc::clone(known));
+    pub(super) fn read(&self, known: &Known, bytes: &[u8], seq: Seq) -> Result<Arc<FreshBatch>> {
+        if let Some(read) = self.known() {
+            return Ok(Arc::clone(read));
         }
-        let mut batch = Batch::decode(schema, bytes)?;
+        let mut batch = Batch::decode(known.schema_of(bytes)?, bytes)?;
         let mut kept = None;
         if let Some(deleted) = &self.deleted {
             let deleted = deleted.set();
             let all = 0..batch.len() as u32;
-            let rows: Vec<u32> = all.filter(|row| !deleted.contains(*row)).collect();
-            batch = copied(&batch, &rows)?;
-            kept = Some(rows);
+            kept = Some(all.filter(|row| !deleted.contains(*row)).collect());
+        }
+        if kept.is_some() || batch.schema() != &known.schema {
+            batch = copied(&batch, kept.as_deref(), &known.schema)?;
         }
         let (order, first_arrival) = (batch.sorted_rows(), seq.0 << ROW_BITS);
         let read = Arc::new(FreshBatch { batch, kept, first_arrival, order, ids: OnceLock::new() });
@@ -77,15 +75,22 @@ impl Fresh {
     }
 }
 
-/// Some rows of a batch.
-fn copied(batch: &Batch, rows: &[u32]) -> Result<Batch> {
-    let mut copy = Batch::new(Arc::clone(batch.schema()));
-    for from in rows {
+/// The events of a batch, or those of some rows, as events of a schema that reads its own.
+pub(super) fn copied(batch: &Batch, rows: Option<&[u32]>, schema: &Arc<Schema>) -> Result<Batch> {
+    let mapping = schema.mapping_from(batch.schema())?;
+    let mut copy = Batch::new(Arc::clone(schema));
+    let mut add = |from: u32| -> Result<()> {
         let mut row = copy.row();
-        for field in 0..batch.schema().fields().len() {
-            row.value(field, batch.value(*from as usize, field))?;
+        for field in 0..schema.fields().len() {
+            if let Some(older) = mapping.older(field) {
+                row.value(field, batch.value(from as usize, older))?;
+            }
         }
-        row.finish()?;
+        Ok(row.finish()?)
+    };
+    match rows {
+        Some(rows) => rows.iter().try_for_each(|row| add(*row))?,
+        None => (0..batch.len() as u32).try_for_each(add)?,
     }
     Ok(copy)
 }

@@ -6,6 +6,7 @@ const FRESH: u8 = b'f';
 const PART: u8 = b'p';
 const DELETED_FRESH: u8 = b'e';
 const DELETED: u8 = b'd';
+const OLDER: u8 = b'o';
 /// A letter and a number.
 pub(super) const NUMBERED_BYTES: usize = 9;
 
@@ -13,6 +14,8 @@ pub(super) const NUMBERED_BYTES: usize = 9;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Key {
     Schema,
+    /// A schema that the table had before, by its fingerprint.
+    Older(u64),
     Fresh(u64),
     Part(u64),
     /// Which rows of a fresh batch were deleted.
@@ -34,6 +37,7 @@ impl Key {
             PART => Some(Self::Part(number)),
             DELETED_FRESH => Some(Self::DeletedFresh(number)),
             DELETED => Some(Self::Deleted(number)),
+            OLDER => Some(Self::Older(number)),
             _ => None,
         }
     }
@@ -53,6 +57,11 @@ pub(super) fn fresh(number: u64) -> [u8; NUMBERED_BYTES] {
 /// The key of a part.
 pub(super) fn part(number: u64) -> [u8; NUMBERED_BYTES] {
     numbered(PART, number)
+}
+
+/// The key of a schema that the table had before.
+pub(super) fn older(fingerprint: u64) -> [u8; NUMBERED_BYTES] {
+    numbered(OLDER, fingerprint)
 }
 
 /// The key of what was deleted of a fresh batch.
@@ -76,6 +85,7 @@ mod tests {
         assert_eq!(Key::decode(&part(u64::MAX)), Some(Key::Part(u64::MAX)));
         assert_eq!(Key::decode(&deleted_fresh(3)), Some(Key::DeletedFresh(3)));
         assert_eq!(Key::decode(&deleted(4)), Some(Key::Deleted(4)));
+        assert_eq!(Key::decode(&older(5)), Some(Key::Older(5)));
         for other in [&b""[..], b"f", b"x12345678", b"f123456789", b"ss"] {
             assert_eq!(Key::decode(other), None, "{other:?}");
         }

@@ -13,6 +13,8 @@ pub(super) struct PartPlace {
     pub(super) number: u64,
     /// The fresh batches that it is made of: whoever sees it does not see those.
     pub(super) replaces: Vec<u64>,
+    /// The parts that it is made of; likewise.
+    pub(super) merges: Vec<u64>,
     /// Which of its rows were deleted.
     pub(super) deleted: Option<Arc<DeletedRows>>,
     /// What it says of itself, as long as it lies where that was read.
@@ -21,13 +23,19 @@ pub(super) struct PartPlace {
 
 impl PartPlace {
     pub(super) fn new(number: u64, replaces: Vec<u64>) -> Self {
-        Self { number, replaces, deleted: None, head: Mutex::new(None) }
+        Self { number, replaces, merges: Vec::new(), deleted: None, head: Mutex::new(None) }
+    }
+
+    /// One that is made of parts.
+    pub(super) fn merged(number: u64, merges: Vec<u64>, deleted: Option<Arc<DeletedRows>>) -> Self {
+        Self { merges, deleted, ..Self::new(number, Vec::new()) }
     }
 
     /// The same, of which other rows were deleted.
     pub(super) fn with_deleted(&self, deleted: Option<Arc<DeletedRows>>) -> Self {
-        let (number, replaces) = (self.number, self.replaces.clone());
-        Self { number, replaces, deleted, head: Mutex::new(self.head.lock().clone()) }
+        let (replaces, merges) = (self.replaces.clone(), self.merges.clone());
+        let head = Mutex::new(self.head.lock().clone());
+        Self { number: self.number, replaces, merges, deleted, head }
     }
 
     /// How many of a part's rows were not deleted.

@@ -1,8 +1,8 @@
 //! Events that were found.
 
 use super::{scan::Cursor, view::TableView};
-use crate::{Error, Result};
-use annals_columns::{Batch, PartView, Rows, Schema, ToField, Value, WideEvent};
+use crate::Result;
+use annals_columns::{Batch, Mapping, PartView, Rows, Schema, ToField, Value, WideEvent};
 use std::sync::Arc;
 
 /// Events that were found, whole. Their strings are borrowed from where they are kept.
@@ -18,8 +18,18 @@ pub struct FoundRows<'v> {
 /// Where events come from.
 #[derive(Debug)]
 enum Source<'v> {
-    Part(Rows<'v>),
+    /// With where its fields are, if it has not all of them.
+    Part(Rows<'v>, Option<Mapping>),
     Fresh(&'v Batch),
+}
+
+impl<'v> Source<'v> {
+    /// Some rows of a part.
+    fn of_part(schema: &Arc<Schema>, part: PartView<'v>, rows: &[u32]) -> Result<Self> {
+        let is_same = Arc::ptr_eq(schema, part.schema()) || schema == part.schema();
+        let mapping = if is_same { None } else { Some(schema.mapping_from(part.schema())?) };
+        Ok(Self::Part(part.rows(rows)?, mapping))
+    }
 }
 
 impl<'v> FoundRows<'v> {
@@ -53,7 +63,7 @@ impl<'v> FoundRows<'v> {
         let mut sources = Vec::with_capacity(used.len());
         for at in used {
             sources.push(match at.checked_sub(parts_count) {
-                None => Source::Part(view.part(at).rows(&wanted[at])?),
+                None => Source::of_part(view.schema(), view.part(at), &wanted[at])?,
                 Some(at) => Source::Fresh(&view.fresh[at].batch),
             });
         }
@@ -66,7 +76,7 @@ impl<'v> FoundRows<'v> {
     }
 
     pub(super) fn of_part(view: &'v TableView<'_>, part: PartView<'v>, row: u32) -> Result<Self> {
-        let sources = vec![Source::Part(part.rows(&[row])?)];
+        let sources = vec![Source::of_part(view.schema(), part, &[row])?];
         Ok(Self { schema: view.schema(), sources, rows: vec![(0, 0)], cursor: None })
     }
 
@@ -97,7 +107,11 @@ impl<'v> FoundRows<'v> {
     pub fn value(&self, at: usize, field: usize) -> Value<'_> {
         let (source, row) = self.rows[at];
         match &self.sources[source as usize] {
-            Source::Part(rows) => rows.value(row as usize, field),
+            Source::Part(rows, None) => rows.value(row as usize, field),
+            Source::Part(rows, Some(mapping)) => {
+                let older = mapping.older(field);
+                older.map_or(Value::Absent, |older| rows.value(row as usize, older))
+            }
             Source::Fresh(batch) => batch.value(row as usize, field),
         }
     }
@@ -118,7 +132,7 @@ impl<'v> FoundRows<'v> {
         (0..self.len()).map(|at| self.event(at))
     }
 
-    /// An event as a value of its type.
+    /// An event as a value of its type. That may be one of an older schema of the table, or of a newer one.
     ///
     /// # Errors
     /// `InvalidInput` if the table has another schema.
@@ -126,7 +140,21 @@ impl<'v> FoundRows<'v> {
     /// # Panics
     /// If there is no such event.
     pub fn event<E: WideEvent>(&self, at: usize) -> Result<E> {
-        super::table::check_schema(E::schema(), self.schema)?;
-        E::read(|field| self.value(at, field)).map_err(Error::from)
+        let wanted = E::schema();
+        if Arc::ptr_eq(wanted, self.schema) || wanted == self.schema {
+            return Ok(E::read(|field| self.value(at, field))?);
+        }
+        if let Ok(mapping) = wanted.mapping_from(self.schema) {
+            let value =
+                |older: Option<usize>| older.map_or(Value::Absent, |older| self.value(at, older));
+            return Ok(E::read(|field| value(mapping.older(field)))?);
+        }
+        super::table::check_schema(wanted, self.schema)?;
+        // All fields of an older schema are in the newer one, by the same names.
+        let newer: Vec<_> =
+            wanted.fields().iter().map(|field| self.schema.index_of(field.name())).collect();
+        let value =
+            |newer: Option<usize>| newer.map_or(Value::Absent, |newer| self.value(at, newer));
+        Ok(E::read(|field| value(newer[field]))?)
     }
 }

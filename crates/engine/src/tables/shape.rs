@@ -1,10 +1,15 @@
 //! What a table has where, as all its handles know it.
 
 use super::{deleted::DeletedRows, fresh::Fresh, places::PartPlace};
-use annals_columns::Schema;
+use crate::Result;
+use annals_columns::{Batch, Schema};
 use annals_journal::Seq;
 use parking_lot::{Mutex, RwLock};
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 /// What a table has where. Locks are held for as long as it takes to copy or push pointers, never while
 /// anything is read or written.
@@ -15,17 +20,27 @@ pub(crate) struct Shape {
     pub(super) loading: Mutex<()>,
     /// Held by who turns batches into parts, drops parts, or deletes events.
     pub(super) flushing: Mutex<()>,
+    /// Held by who merges parts; taken before the one above.
+    pub(super) merging: Mutex<()>,
+    /// What was known when nothing was to be merged.
+    pub(super) merged_at: AtomicU64,
+    /// Parts that are damaged, and are merged no more.
+    pub(super) set_aside: Mutex<BTreeSet<u64>>,
+    /// How often and how long somebody who appended had to wait for flushes.
+    pub(super) waits: Mutex<(u64, Duration)>,
 }
 
 /// What is known.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
     pub(super) schema: Arc<Schema>,
+    /// Those that the table had before, of which there may be batches.
+    pub(super) older: Arc<Vec<Arc<Schema>>>,
     pub(super) fresh: Vec<Arc<Fresh>>,
     pub(super) parts: Arc<Vec<Arc<PartPlace>>>,
     /// The number of the next fresh batch.
     pub(super) next: u64,
-    /// Changes whenever batches may become a part, or have, or a part is dropped.
+    /// Changes whenever batches may become a part, or have, or a part is dropped, or events are deleted.
     pub(super) generation: u64,
     /// What of the log it is known from. Only read-only handles, which are told by nobody, ask.
     pub(super) seq: Seq,
@@ -63,11 +78,32 @@ impl Shape {
 
 impl Known {
     /// A fresh batch may come, of this many rows and bytes.
-    pub(super) fn begin(&mut self, rows: usize, bytes: usize) -> u64 {
+    pub(super) fn begin(&mut self, rows: usize, bytes: usize, now_ms: u64) -> u64 {
         let number = self.next;
         self.next += 1;
-        self.add_fresh(Arc::new(Fresh::new(number, (rows, bytes))));
+        self.add_fresh(Arc::new(Fresh::new(number, (rows, bytes), now_ms)));
         number
+    }
+
+    /// The schema that a batch was written with.
+    pub(super) fn schema_of(&self, batch: &[u8]) -> Result<&Arc<Schema>> {
+        let (found, _) = Batch::peek(batch)?;
+        let mut all = std::iter::once(&self.schema).chain(self.older.iter());
+        all.find(|schema| schema.fingerprint() == found).ok_or_else(|| {
+            let expected = Arc::clone(&self.schema);
+            annals_columns::Error::OtherSchema { found, expected }.into()
+        })
+    }
+
+    /// The table has another schema, which reads what the one before has written.
+    pub(super) fn extend(&mut self, schema: &Arc<Schema>) {
+        let mut older = Vec::clone(&self.older);
+        older.push(std::mem::replace(&mut self.schema, Arc::clone(schema)));
+        self.older = Arc::new(older);
+        // What was read of them is as the former schema has it.
+        for one in &mut self.fresh {
+            *one = Arc::new(one.with_deleted(one.deleted.clone()));
+        }
     }
 
     pub(super) fn add_fresh(&mut self, fresh: Arc<Fresh>) {
@@ -95,6 +131,7 @@ impl Known {
         fresh: &HashMap<u64, Arc<DeletedRows>>,
         parts: &HashMap<u64, Arc<DeletedRows>>,
     ) {
+        self.generation += 1;
         for one in &mut self.fresh {
             if let Some(deleted) = fresh.get(&one.number) {
                 *one = Arc::new(one.with_deleted(Some(Arc::clone(deleted))));

@@ -28,18 +28,16 @@ pub struct EventTable {
     space: HashKeyspace,
 }
 
-/// Whether events of one schema are those of another.
-pub(super) fn check_schema(found: &Arc<Schema>, expected: &Arc<Schema>) -> Result<()> {
-    if Arc::ptr_eq(found, expected) || found == expected {
+/// Whether a table of the schema `ours` takes events of the schema `theirs`: of the same, or of one that it had before.
+pub(super) fn check_schema(theirs: &Arc<Schema>, ours: &Arc<Schema>) -> Result<()> {
+    if Arc::ptr_eq(theirs, ours) || theirs == ours || ours.mapping_from(theirs).is_ok() {
         return Ok(());
     }
-    Err(annals_columns::Error::SchemaMismatch {
-        field: None,
-        what: "the table has another one",
-        found: Arc::clone(expected),
-        expected: Arc::clone(found),
-    }
-    .into())
+    // What is to be read is the table's, what is expected that of who asks.
+    theirs.mapping_from(ours)?;
+    let (found, expected) = (Arc::clone(ours), Arc::clone(theirs));
+    let what = "the table has an older one; open it with this one first";
+    Err(annals_columns::Error::SchemaMismatch { field: None, what, found, expected }.into())
 }
 
 impl EventTable {
@@ -102,6 +100,28 @@ impl EventTable {
         self.space.parts().0.journal.database_id()
     }
 
+    pub(super) fn now_ms(&self) -> u64 {
+        self.space.parts().0.clock.now_ms()
+    }
+
+    /// Gives the table a schema that reads what it has.
+    fn extend(&self, schema: &Arc<Schema>) -> Result<()> {
+        // What is becoming a part goes on with the former one.
+        let _flushing = self.shape().flushing.lock();
+        let known = self.known()?;
+        if known.schema == *schema {
+            return Ok(());
+        }
+        schema.mapping_from(&known.schema)?;
+        let former = &known.schema;
+        let mut commit = self.batch_of_commit();
+        commit.insert(&self.space, keys::SCHEMA, schema.encode())?;
+        commit.insert(&self.space, keys::older(former.fingerprint()), former.encode())?;
+        commit.commit()?;
+        self.shape().change(|known| known.extend(schema));
+        Ok(())
+    }
+
     pub(super) fn batch_of_commit(&self) -> WriteBatch {
         WriteBatch::new(Arc::clone(self.space.parts().0))
     }
@@ -145,6 +165,7 @@ impl EventTable {
     fn load(&self, seq: Seq) -> Result<Known> {
         let (mut schema, mut fresh, mut parts) = (None, Vec::new(), Vec::new());
         let (mut deleted_fresh, mut deleted) = (HashMap::new(), HashMap::new());
+        let (mut older, now_ms) = (Vec::new(), self.now_ms());
         for entry in self.space.iter()? {
             let entry = entry?;
             let rows = || {
@@ -153,9 +174,10 @@ impl EventTable {
             };
             match Key::decode(entry.key()) {
                 Some(Key::Schema) => schema = Some(Schema::decode(entry.value())?),
+                Some(Key::Older(_)) => older.push(Arc::new(Schema::decode(entry.value())?)),
                 Some(Key::Fresh(number)) => {
                     let (_, rows) = Batch::peek(entry.value())?;
-                    fresh.push(Fresh::new(number, (rows, entry.value().len())));
+                    fresh.push(Fresh::new(number, (rows, entry.value().len()), now_ms));
                 }
                 Some(Key::Part(number)) => parts.push(number),
                 Some(Key::DeletedFresh(number)) => drop(deleted_fresh.insert(number, rows()?)),
@@ -177,10 +199,12 @@ impl EventTable {
         });
         let mut known = Known {
             schema: Arc::new(schema),
+            older: Arc::new(older),
             next: fresh.last().map_or(0, |last| last.number + 1),
             fresh: Vec::new(),
             parts: Arc::new(places.collect()),
-            generation: before.as_ref().map_or(0, |before| before.generation + 1),
+            // Not 0: so it was not settled yet that nothing is to be merged.
+            generation: before.as_ref().map_or(1, |before| before.generation + 1),
             seq,
             fresh_rows: 0,
             fresh_bytes: 0,
@@ -200,6 +224,10 @@ fn no_rows() -> Error {
 impl Database {
     /// The event table `name` with events of this schema, created if it is not there.
     ///
+    /// A schema that has more fields than the table's, all of them optional, becomes that of the table
+    /// ([`Schema::mapping_from`] says exactly what a newer schema may have): events from before lack those fields, nothing
+    /// is written anew. Programs of an older schema go on to append and to read; the table keeps the newer one.
+    ///
     /// ```
     /// # use annals_engine as annals;
     /// use annals::{Database, ErrorKind};
@@ -214,30 +242,36 @@ impl Database {
     /// let refused = db.table("ticks", &other).unwrap_err();
     /// assert_eq!(refused.kind(), ErrorKind::InvalidInput);
     /// assert!(refused.to_string().contains("when: ts"), "both are printed");
+    ///
+    /// let newer = Schema::builder(1).with("at", Role::Ts).with_optional("note", Role::Label);
+    /// assert_eq!(db.table("ticks", &Arc::new(newer.build()?))?.schema()?.fields().len(), 2);
+    /// assert_eq!(db.table("ticks", &schema)?.schema()?.fields().len(), 2);
     /// # Ok::<(), annals::Error>(())
     /// ```
     ///
     /// # Errors
-    /// `InvalidInput` if it has another schema, which prints both; [`Error::InvalidName`],
+    /// `InvalidInput` if it has another schema, one that does not go with this one, which prints both; [`Error::InvalidName`],
     /// [`Error::WrongKind`], and those of writing.
     pub fn table(&self, name: &str, schema: &Arc<Schema>) -> Result<EventTable> {
         let table = match self.open_table(name) {
             Err(Error::UnknownKeyspace { .. }) => self.create_table(name)?,
             other => other?,
         };
-        match table.schema() {
-            // Whoever began to make it did not come to that.
-            Err(Error::NoSchema { .. }) => {
-                let absent = table.space.compare_and_swap(
-                    keys::SCHEMA,
-                    None::<&[u8]>,
-                    Some(&schema.encode()),
-                )?;
-                tracing::debug!(name, ?absent, "an event table has its schema");
-            }
-            other => drop(other?),
+        // Whoever began to make it did not come to that.
+        if let Err(Error::NoSchema { .. }) = table.schema() {
+            let bytes = schema.encode();
+            let absent = table.space.compare_and_swap(keys::SCHEMA, None::<&[u8]>, Some(&bytes))?;
+            tracing::debug!(name, ?absent, "an event table has its schema");
         }
-        check_schema(schema, &table.schema()?)?;
+        let found = table.schema()?;
+        if found == *schema {
+            return Ok(table);
+        }
+        if !table.is_read_only() && schema.mapping_from(&found).is_ok() {
+            table.extend(schema)?;
+        } else if found.mapping_from(schema).is_err() {
+            schema.mapping_from(&found)?;
+        }
         Ok(table)
     }
 
@@ -294,6 +328,7 @@ impl Database {
     pub fn open_table(&self, name: &str) -> Result<EventTable> {
         let keyspace = self.find_keyspace(name)?;
         keyspace.check_kind(KeyspaceKind::Table)?;
+        super::worker::spawn(self.core.core());
         Ok(EventTable::new(Arc::clone(&self.core), keyspace))
     }
 }

@@ -83,21 +83,25 @@ impl<'t> TableView<'t> {
     fn as_known(table: &'t EventTable, known: &Known) -> Result<Option<Self>> {
         meanwhile::run(Moment::TableKnown);
         let mut parts = Vec::with_capacity(known.parts.len());
-        let mut replaced = HashSet::new();
+        let (mut replaced, mut merged) = (HashSet::new(), HashSet::new());
         let mut missed_parts = Vec::new();
         let lowest_fresh = known.fresh.iter().map(|one| one.number).min();
         for place in known.parts.iter() {
             match Self::open(table, place)? {
                 Some(opened) => {
-                    // Batches are replaced in the order of their numbers: mostly the last one is older than all.
-                    if place.replaces.last() >= lowest_fresh.as_ref() && lowest_fresh.is_some() {
-                        replaced.extend(place.replaces.iter().copied());
-                    }
-                    parts.push(opened);
+                    let replaces = place.replaces.iter().copied();
+                    replaced.extend(
+                        replaces
+                            .filter(|number| lowest_fresh.is_some_and(|lowest| *number >= lowest)),
+                    );
+                    merged.extend(place.merges.iter().copied());
+                    parts.push((place.number, opened));
                 }
                 None => missed_parts.push(place),
             }
         }
+        parts.retain(|(number, _)| !merged.contains(number));
+        missed_parts.retain(|place| !merged.contains(&place.number));
         meanwhile::run(Moment::PartsLookedUp);
         let mut fresh = Vec::with_capacity(known.fresh.len());
         let mut has_missed = !missed_parts.is_empty();
@@ -123,6 +127,7 @@ impl<'t> TableView<'t> {
             }
         }
         let schema = Arc::clone(&known.schema);
+        let parts = parts.into_iter().map(|(_, opened)| opened).collect();
         Ok(Some(Self { schema, parts, fresh, table }))
     }
 
@@ -160,6 +165,11 @@ impl<'t> TableView<'t> {
     #[must_use]
     pub fn parts_count(&self) -> usize {
         self.parts.len()
+    }
+
+    /// The bytes of all parts.
+    pub(super) fn parts_bytes(&self) -> u64 {
+        self.parts.iter().map(|part| part.bytes.len() as u64).sum()
     }
 
     /// The parts.
@@ -278,9 +288,10 @@ impl<'t> TableView<'t> {
             return Err(annals_columns::Error::NoField { index: field, count }.into());
         }
         for (part, deleted) in self.parts_with_deleted() {
+            // What the part says of itself is about all of its rows and its own fields.
             let totals = match deleted {
-                Some(deleted) => self.totals_without(part, deleted, field)?,
-                None => part.totals(field)?,
+                None if part.schema() == &self.schema => part.totals(field)?,
+                deleted => self.totals_without(part, deleted, field)?,
             };
             let Some(totals) = totals else { return Ok(None) };
             all.count += totals.count;
@@ -306,14 +317,14 @@ impl<'t> TableView<'t> {
     fn totals_without(
         &self,
         part: PartView<'_>,
-        deleted: RowSet<'_>,
+        deleted: Option<RowSet<'_>>,
         field: usize,
     ) -> Result<Option<Totals>> {
         if self.schema.fields()[field].value_type() == ValueType::Text {
             return Ok(None);
         }
         let mut answer = Query::new(Arc::clone(&self.schema)).measure(field).answer()?;
-        answer.add(part, Some(deleted))?;
+        answer.add(part, deleted)?;
         let all = answer.groups();
         let measured = all.first().and_then(|group| group.measured.first());
         Ok(measured.map(|measured| {
@@ -331,6 +342,6 @@ impl EventTable {
         }
         let Some(hit) = self.space().hit(&keys::fresh(one.number))? else { return Ok(None) };
         let (at, len) = hit.record.value;
-        one.read(&known.schema, hit.guard.bytes(at, len), hit.record.seq).map(Some)
+        one.read(known, hit.guard.bytes(at, len), hit.record.seq).map(Some)
     }
 }
