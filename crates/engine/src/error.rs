@@ -63,6 +63,13 @@ pub enum Error {
         limit: usize,
     },
 
+    /// Sums by day of a field for which none are kept.
+    #[error("no sums by day are kept for the field `{field}`; mark it as a dimension with rollup")]
+    NoRollup {
+        /// The field.
+        field: String,
+    },
+
     /// A record of an event table that this build does not know.
     #[error(
         "the event table `{name}` has a record that this build does not know; open it with the build that wrote it"
@@ -486,6 +493,7 @@ impl Error {
             | Self::DuplicateEvent { .. }
             | Self::NoEvents
             | Self::NoIds { .. }
+            | Self::NoRollup { .. }
             | Self::AggregateIncomplete { .. }
             | Self::EventTypes { .. }
             | Self::SubscriptionDiffers { .. }

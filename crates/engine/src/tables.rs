@@ -30,6 +30,10 @@ mod query;
 #[cfg(test)]
 #[path = "tables/query_test.rs"]
 mod query_test;
+mod rollup;
+#[cfg(test)]
+#[path = "tables/rollup_test.rs"]
+mod rollup_test;
 mod rows;
 mod scan;
 #[cfg(test)]
@@ -57,6 +61,7 @@ pub use groups::{FoundGroup, FoundGroups};
 pub use limits::CancelToken;
 pub use merge::MergeReport;
 pub use query::TableQuery;
+pub use rollup::{DayBucket, DayRollup, DayTotals};
 pub use rows::FoundRows;
 pub use scan::{Cursor, Scan};
 pub(crate) use shape::Shape;

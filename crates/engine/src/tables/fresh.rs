@@ -1,6 +1,6 @@
 //! Batches that were appended and are in no part yet.
 
-use super::{deleted::DeletedRows, shape::Known};
+use super::{deleted::DeletedRows, rollup::Rollups, shape::Known};
 use crate::Result;
 use annals_columns::{Batch, Schema, Value};
 use annals_journal::Seq;
@@ -35,6 +35,8 @@ pub(super) struct FreshBatch {
     first_arrival: u64,
     /// Its rows in the order of their times.
     order: Vec<u32>,
+    /// What its events come to by day.
+    pub(super) rollups: Rollups,
     /// The last row of each id.
     ids: OnceLock<HashMap<String, u32>>,
 }
@@ -70,7 +72,8 @@ impl Fresh {
             batch = copied(&batch, kept.as_deref(), &known.schema)?;
         }
         let (order, first_arrival) = (batch.sorted_rows(), seq.0 << ROW_BITS);
-        let read = Arc::new(FreshBatch { batch, kept, first_arrival, order, ids: OnceLock::new() });
+        let (rollups, ids) = (Rollups::default(), OnceLock::new());
+        let read = Arc::new(FreshBatch { batch, kept, first_arrival, order, rollups, ids });
         Ok(Arc::clone(self.batch.get_or_init(|| read)))
     }
 }

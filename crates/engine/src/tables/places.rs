@@ -1,6 +1,6 @@
 //! Where parts are.
 
-use super::deleted::DeletedRows;
+use super::{deleted::DeletedRows, rollup::Rollups};
 use crate::{Error, Result, hash::Hit};
 use annals_columns::{PartHead, PartIdentity, PartView};
 use annals_journal::Address;
@@ -17,13 +17,16 @@ pub(super) struct PartPlace {
     pub(super) merges: Vec<u64>,
     /// Which of its rows were deleted.
     pub(super) deleted: Option<Arc<DeletedRows>>,
+    /// What its events come to by day.
+    pub(super) rollups: Rollups,
     /// What it says of itself, as long as it lies where that was read.
     head: Mutex<Option<(Address, Arc<PartHead>)>>,
 }
 
 impl PartPlace {
     pub(super) fn new(number: u64, replaces: Vec<u64>) -> Self {
-        Self { number, replaces, merges: Vec::new(), deleted: None, head: Mutex::new(None) }
+        let (merges, rollups, head) = (Vec::new(), Rollups::default(), Mutex::new(None));
+        Self { number, replaces, merges, deleted: None, rollups, head }
     }
 
     /// One that is made of parts.
@@ -35,7 +38,7 @@ impl PartPlace {
     pub(super) fn with_deleted(&self, deleted: Option<Arc<DeletedRows>>) -> Self {
         let (replaces, merges) = (self.replaces.clone(), self.merges.clone());
         let head = Mutex::new(self.head.lock().clone());
-        Self { number: self.number, replaces, merges, deleted, head }
+        Self { number: self.number, replaces, merges, deleted, rollups: Rollups::default(), head }
     }
 
     /// How many of a part's rows were not deleted.

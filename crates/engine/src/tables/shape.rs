@@ -1,6 +1,6 @@
 //! What a table has where, as all its handles know it.
 
-use super::{deleted::DeletedRows, fresh::Fresh, places::PartPlace};
+use super::{deleted::DeletedRows, fresh::Fresh, places::PartPlace, rollup::MergedDays};
 use crate::Result;
 use annals_columns::{Batch, Schema};
 use annals_journal::Seq;
@@ -26,6 +26,8 @@ pub(crate) struct Shape {
     pub(super) merged_at: AtomicU64,
     /// Parts that are damaged, and are merged no more.
     pub(super) set_aside: Mutex<BTreeSet<u64>>,
+    /// What parts come to together by day.
+    pub(super) merged_days: MergedDays,
     /// How often and how long somebody who appended had to wait for flushes.
     pub(super) waits: Mutex<(u64, Duration)>,
 }

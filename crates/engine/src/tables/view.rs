@@ -1,12 +1,12 @@
 //! What a table has at one moment.
 
 use super::{
-    deleted::DeletedRows,
     fresh::{Fresh, FreshBatch},
     keys,
     limits::Limits,
     places::PartPlace,
     query::TableQuery,
+    rollup::{MergedDays, Rollups},
     rows::FoundRows,
     scan::Scan,
     shape::Known,
@@ -66,7 +66,7 @@ pub struct TableView<'t> {
 struct Opened<'t> {
     bytes: Guard<'t>,
     head: Arc<PartHead>,
-    deleted: Option<Arc<DeletedRows>>,
+    place: Arc<PartPlace>,
 }
 
 impl<'t> TableView<'t> {
@@ -132,10 +132,10 @@ impl<'t> TableView<'t> {
     }
 
     /// The part at a place, if it is there.
-    fn open(table: &'t EventTable, place: &PartPlace) -> Result<Option<Opened<'t>>> {
+    fn open(table: &'t EventTable, place: &Arc<PartPlace>) -> Result<Option<Opened<'t>>> {
         let Some(hit) = table.space().hit(&keys::part(place.number))? else { return Ok(None) };
         let head = place.head(table.database_id(), &hit)?;
-        Ok(Some(Opened { bytes: hit.into_value(), head, deleted: place.deleted.clone() }))
+        Ok(Some(Opened { bytes: hit.into_value(), head, place: Arc::clone(place) }))
     }
 
     /// The schema of the events.
@@ -170,6 +170,16 @@ impl<'t> TableView<'t> {
     /// The bytes of all parts.
     pub(super) fn parts_bytes(&self) -> u64 {
         self.parts.iter().map(|part| part.bytes.len() as u64).sum()
+    }
+
+    /// What the events of the parts come to by day.
+    pub(super) fn rollups_of_parts(&self) -> impl Iterator<Item = &Rollups> {
+        self.parts.iter().map(|part| &part.place.rollups)
+    }
+
+    /// What several parts come to together by day.
+    pub(super) fn merged_days(&self) -> &MergedDays {
+        &self.table.shape().merged_days
     }
 
     /// The parts.
@@ -228,7 +238,7 @@ impl<'t> TableView<'t> {
     pub(super) fn parts_with_deleted(
         &self,
     ) -> impl ExactSizeIterator<Item = (PartView<'_>, Option<RowSet<'_>>)> {
-        let deleted = self.parts.iter().map(|part| part.deleted.as_ref());
+        let deleted = self.parts.iter().map(|part| part.place.deleted.as_ref());
         self.parts().zip(deleted).map(|(part, deleted)| (part, deleted.map(|rows| rows.set())))
     }
 
