@@ -115,11 +115,14 @@ fn a_table_gets_more_columns_with_parts_and_batches_from_before() -> Result<()> 
     check(&table, &expected)?;
     table.flush()?;
     check(&table, &expected)?;
-    for n in 11..14 {
+    for n in 11..19 {
         table.append(&after(n))?;
-        table.flush()?;
         expected.push(after(n));
+        if n % 4 == 2 {
+            table.flush()?;
+        }
     }
+    assert_eq!(table.view()?.parts_count(), 4);
     assert!(table.merge_parts()?.parts_count > 0, "parts of both");
     check(&table, &expected)?;
     check(&seen, &expected)?;
