@@ -17,7 +17,11 @@ struct Tick {
 }
 
 fn tick(n: u64, at: i64) -> Tick {
-    Tick { at, kind: if n % 5 == 0 { "fifth" } else { "other" }.to_owned(), id: n.to_string() }
+    Tick {
+        at,
+        kind: if n.is_multiple_of(5) { "fifth" } else { "other" }.to_owned(),
+        id: n.to_string(),
+    }
 }
 
 fn append(table: &EventTable, events: &[Tick]) -> Result<()> {
