@@ -26,6 +26,8 @@ pub(crate) enum Ability {
     Count,
     /// Hand events to a reader as they come.
     Follow,
+    /// The same to one that does not sleep while it waits.
+    FollowAwake,
     /// Keep a state derived from events, together with how far it has come.
     Project,
 }
@@ -99,9 +101,9 @@ pub(crate) trait EventEngine: Sized + Sync {
     }
 
     /// Shows all events in global order, first those that are there, then each as it is committed, until
-    /// `show` says that it has seen enough.
-    fn follow(&self, show: impl FnMut(Seen<'_>) -> bool) -> Result<()> {
-        let _ = show;
+    /// `show` says that it has seen enough. Who is `awake` looks all the time.
+    fn follow(&self, awake: bool, show: impl FnMut(Seen<'_>) -> bool) -> Result<()> {
+        let _ = (awake, show);
         Err(LACKS.into())
     }
 

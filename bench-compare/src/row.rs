@@ -61,6 +61,8 @@ const EVENTS_FLUSHED: &str =
     "encode 80 bytes an event, CRC-32C, `write` over written blocks and one `fdatasync` a batch";
 const EVENT_WRITTEN: &str = "encode 80 bytes an event and `write` them, nothing else";
 const EVENT_CHANNEL: &str = "a number through a channel to a thread that waits in it";
+const EVENT_CHANNEL_AWAKE: &str =
+    "a number through a channel to a thread that looks into it all the time";
 
 const WIDE_FLUSHED: &str = "copy the fields into rows of bytes, CRC-32C, `write` over written blocks and one \
      `fdatasync` a batch";
@@ -235,6 +237,17 @@ pub(crate) const ROWS: &[Row] = &[
     .unit(Unit::Us)
     .buffered(),
     row("events.live.p99", "the same, p99", Group::EventsLive, EVENT_CHANNEL)
+        .unit(Unit::Us)
+        .buffered(),
+    row(
+        "events.live.awake.p50",
+        "subscription: from append to a follower that is awake, p50",
+        Group::EventsLive,
+        EVENT_CHANNEL_AWAKE,
+    )
+    .unit(Unit::Us)
+    .buffered(),
+    row("events.live.awake.p99", "the same, p99", Group::EventsLive, EVENT_CHANNEL_AWAKE)
         .unit(Unit::Us)
         .buffered(),
     row(

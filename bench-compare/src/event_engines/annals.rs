@@ -1,6 +1,7 @@
 //! Annals: a category of streams over the durable log.
 
 use std::path::Path;
+use std::time::Duration;
 
 use ::annals::{
     Database, ExpectedVersion, HashKeyspace, Projection, Projector, RecordedEvent, Seq, StreamId,
@@ -28,7 +29,7 @@ impl EventEngine for AnnalsEvents {
     const SETTINGS: &'static str = "typed events of one category, defaults otherwise; all of a stream, or of \
          the category, are read by `each_view`, single ones by `get` and `view`: in \
          place, the archive checked; a place is looked up by `event_at`, counted from the first event's number; \
-         a subscription is `subscribe`; the projection is a `Projection` that writes to a hash keyspace, and \
+         a subscription is `subscribe`, one that is awake has `stay_awake` for 10 ms; the projection is a `Projection` that writes to a hash keyspace, and \
          the projector decides how many events it commits together";
     const LACKS: &'static [Ability] = &[];
 
@@ -70,8 +71,9 @@ impl EventEngine for AnnalsEvents {
         Ok(self.orders.category().streams_count()?)
     }
 
-    fn follow(&self, mut show: impl FnMut(Seen<'_>) -> bool) -> Result<()> {
-        for event in self.orders.subscribe(self.db.oldest_seq())? {
+    fn follow(&self, awake: bool, mut show: impl FnMut(Seen<'_>) -> bool) -> Result<()> {
+        let awake = if awake { AWAKE } else { Duration::ZERO };
+        for event in self.orders.subscribe(self.db.oldest_seq())?.stay_awake(awake) {
             if !show(seen(&event?)?) {
                 break;
             }
@@ -99,6 +101,9 @@ impl EventEngine for AnnalsEvents {
         Ok(())
     }
 }
+
+/// Longer than anybody waits for an event.
+const AWAKE: Duration = Duration::from_millis(10);
 
 /// Keeps the totals of streams.
 struct Totals(HashKeyspace);

@@ -54,7 +54,7 @@ impl EventEngine for Sqlite {
          transaction; statements are kept prepared; a cache of 256 MiB, reads through a map, the log copied \
          at 64 MiB; an append reads the stream's version, compares it, and inserts, in one immediate \
          transaction; a projection reads a batch, adds it to a table and moves its place in one transaction";
-    const LACKS: &'static [Ability] = &[Ability::Follow];
+    const LACKS: &'static [Ability] = &[Ability::Follow, Ability::FollowAwake];
 
     fn library() -> Option<String> {
         Some(format!("SQLite {}", rusqlite::version()))

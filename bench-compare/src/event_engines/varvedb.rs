@@ -38,8 +38,14 @@ impl EventEngine for Varvedb {
          `get_archived`, which checks the archive; iterators hand out bytes, which are copied to an \
          aligned buffer where they are not aligned, and checked; writers share the stream through a mutex, \
          as an append needs `&mut`; a subscription is `watcher` and `iter_from` from a cursor of one's own";
-    const LACKS: &'static [Ability] =
-        &[Ability::Exact, Ability::Across, Ability::Backward, Ability::Count, Ability::Project];
+    const LACKS: &'static [Ability] = &[
+        Ability::Exact,
+        Ability::Across,
+        Ability::Backward,
+        Ability::Count,
+        Ability::FollowAwake,
+        Ability::Project,
+    ];
 
     fn open(dir: &Path, _mode: Mode) -> Result<Self> {
         let config = VarveConfig { map_size: MAP_BYTES, ..VarveConfig::default() };
@@ -74,7 +80,7 @@ impl EventEngine for Varvedb {
         })
     }
 
-    fn follow(&self, mut show: impl FnMut(Seen<'_>) -> bool) -> Result<()> {
+    fn follow(&self, _awake: bool, mut show: impl FnMut(Seen<'_>) -> bool) -> Result<()> {
         let (mut next, mut goes_on, mut right) = (0, true, true);
         while goes_on {
             let mut aligned = Aligned::default();

@@ -17,25 +17,36 @@ use crate::latency::Latencies;
 const EVENTS: u64 = 10_000;
 /// The writer's pause between two events: the follower waits by the time one comes.
 const PAUSE: Duration = Duration::from_micros(100);
+/// A follower that sleeps while it waits, and one that does not.
+pub(crate) const ROW: &str = "events.live";
+pub(crate) const ROW_AWAKE: &str = "events.live.awake";
 /// How long an event may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn run<E: EventEngine>(task: &Task) -> Result<()> {
-    if !E::can(Ability::Follow) {
-        return Ok(());
+    for (ability, row) in [(Ability::Follow, ROW), (Ability::FollowAwake, ROW_AWAKE)] {
+        if E::can(ability) {
+            let dir = task.dir.join(row);
+            std::fs::create_dir(&dir)?;
+            let db = E::open(&dir, Mode::Buffered)?;
+            run_one(&db, followed(task.keys), ability == Ability::FollowAwake, row)?;
+            db.close()?;
+        }
     }
-    let db = E::open(&task.dir, Mode::Buffered)?;
-    let events = followed(task.keys);
-    let (store, sent) = (&db, &Sent::new());
+    Ok(())
+}
+
+fn run_one<E: EventEngine>(db: &E, events: u64, awake: bool, row: &str) -> Result<()> {
+    let (store, sent) = (db, &Sent::new());
     thread::scope(|scope| {
         let (received, receive) = mpsc::channel();
-        let follower = scope.spawn(move || follow(store, events, sent, &received));
+        let follower = scope.spawn(move || follow(store, events, awake, sent, &received));
         let mut batch = Batch::of(1);
         let written = sent.each(events, &receive, |number| {
             db.append(0, batch.fill(number..=number), Expected::Any)
         });
         match written {
-            Ok(()) => emit_latencies(&follower.join().map_err(|_| "the follower panicked")??),
+            Ok(()) => emit_latencies(row, &follower.join().map_err(|_| "the follower panicked")??),
             // What the follower has to say explains why the writer heard nothing of it.
             Err(error) if receive.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Disconnected) => {
                 follower.join().map_err(|_| "the follower panicked")??;
@@ -47,20 +58,20 @@ pub(super) fn run<E: EventEngine>(task: &Task) -> Result<()> {
                 std::process::exit(1)
             }
         }
-    })?;
-    db.close()
+    })
 }
 
 /// Follows from the beginning until `events` events have come; tells of each.
 fn follow<E: EventEngine>(
     db: &E,
     events: u64,
+    awake: bool,
     sent: &Sent,
     received: &Sender<()>,
 ) -> Result<Latencies> {
     let mut latencies = Latencies::new();
     let (mut next, mut right, mut heard) = (0, true, true);
-    db.follow(|event| {
+    db.follow(awake, |event| {
         latencies.add(sent.since());
         right = event.is(next);
         next += 1;
@@ -109,10 +120,10 @@ impl Sent {
     }
 }
 
-/// Tells the latencies.
-pub(crate) fn emit_latencies(latencies: &Latencies) -> Result<()> {
-    emit("events.live.p50", latencies.quantile_us(0.5))?;
-    emit("events.live.p99", latencies.quantile_us(0.99))
+/// Tells the latencies of `row`.
+pub(crate) fn emit_latencies(row: &str, latencies: &Latencies) -> Result<()> {
+    emit(&format!("{row}.p50"), latencies.quantile_us(0.5))?;
+    emit(&format!("{row}.p99"), latencies.quantile_us(0.99))
 }
 
 /// Events that are followed in a load of `events`.

@@ -98,7 +98,7 @@ impl<const WRONG: u8> EventEngine for Model<WRONG> {
         Ok(streams.len() as u64)
     }
 
-    fn follow(&self, mut show: impl FnMut(Seen<'_>) -> bool) -> Result<()> {
+    fn follow(&self, _awake: bool, mut show: impl FnMut(Seen<'_>) -> bool) -> Result<()> {
         let mut next = 0;
         loop {
             let log = self.log.lock().expect("the log");

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::thread;
 
 use super::flush::over_written_blocks;
@@ -13,7 +13,7 @@ use crate::Result;
 use crate::child::Task;
 use crate::emit::emit;
 use crate::event::{Event, FIELD_BYTES, Seen};
-use crate::event_steps::live::{Sent, emit_latencies, followed};
+use crate::event_steps::live::{ROW, ROW_AWAKE, Sent, emit_latencies, followed};
 use crate::event_steps::mixed::Mixed;
 use crate::event_steps::walk::Walk;
 use crate::event_steps::{LONG, SHORT};
@@ -192,9 +192,26 @@ pub(super) fn mixed(task: &Task) -> Result<()> {
     emit("events.projection", projected.rate())
 }
 
-/// A thread that waits in a channel for a number.
+/// A thread that waits in a channel for a number; and one that looks into it all the time.
 pub(super) fn live(task: &Task) -> Result<()> {
     let events = followed(task.keys);
+    through_channel(ROW, events, |follow| follow.recv().ok())?;
+    through_channel(ROW_AWAKE, events, |follow| {
+        loop {
+            match follow.try_recv() {
+                Ok(number) => return Some(number),
+                Err(TryRecvError::Empty) => std::hint::spin_loop(),
+                Err(TryRecvError::Disconnected) => return None,
+            }
+        }
+    })
+}
+
+fn through_channel(
+    row: &str,
+    events: u64,
+    take: impl Fn(&Receiver<u64>) -> Option<u64> + Send,
+) -> Result<()> {
     let sent = Sent::new();
     thread::scope(|scope| {
         let (send, follow) = mpsc::channel();
@@ -203,7 +220,7 @@ pub(super) fn live(task: &Task) -> Result<()> {
         let follower = scope.spawn(move || {
             let mut latencies = Latencies::new();
             let mut next = 0;
-            while next < events && follow.recv() == Ok(next) {
+            while next < events && take(&follow) == Some(next) {
                 latencies.add(sent.since());
                 next += 1;
                 if received.send(()).is_err() {
@@ -213,6 +230,6 @@ pub(super) fn live(task: &Task) -> Result<()> {
             latencies
         });
         sent.each(events, &receive, |number| Ok(send.send(number)?))?;
-        emit_latencies(&follower.join().map_err(|_| "the follower panicked")?)
+        emit_latencies(row, &follower.join().map_err(|_| "the follower panicked")?)
     })
 }

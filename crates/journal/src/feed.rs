@@ -145,6 +145,8 @@ impl Journal {
 /// A journal that nobody else waits for is asked so often before the thread sleeps: whoever waits for
 /// something that comes at once is spared the way through the system.
 const SPINS: u32 = 1 << 12;
+/// Who is awake looks so often before it looks at the time.
+const LOOKS: u32 = 1 << 5;
 
 impl Journal {
     /// The segment of the chain at `ordinal`; `None` if there is none, or not yet.
@@ -172,6 +174,35 @@ impl Journal {
         }
         let ready = || self.has_beyond(position) || self.is_closed();
         self.shared.signals.wait_for_feed(timeout, ready) && self.has_beyond(position)
+    }
+
+    /// The same for a thread that does not sleep before `awake` is over, and until then uses its processor up: it
+    /// is spared being woken.
+    #[must_use]
+    pub fn wait_beyond_awake(
+        &self,
+        position: Position,
+        awake: Duration,
+        timeout: Duration,
+    ) -> bool {
+        let disk = self.disk();
+        let (since_ns, awake) = (disk.monotonic_ns(), awake.min(timeout));
+        let mut spent = Duration::ZERO;
+        while spent < awake && !self.is_closed() {
+            for _ in 0..LOOKS {
+                if self.has_beyond(position) {
+                    return true;
+                }
+                std::hint::spin_loop();
+            }
+            let now = Duration::from_nanos(disk.monotonic_ns().saturating_sub(since_ns));
+            if now == spent {
+                // A clock that stands still, as one of tests may, keeps nobody from sleeping.
+                break;
+            }
+            spent = now;
+        }
+        self.wait_beyond(position, timeout.saturating_sub(spent))
     }
 
     /// Wakes `waker` when the views may hold more than what lies in front of `position`, or the journal

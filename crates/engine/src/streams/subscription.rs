@@ -58,6 +58,8 @@ pub struct Subscription<'a> {
     backlog: Option<Events<'a>>,
     tail: Tail<'a>,
     last: Option<Arc<Keyspace>>,
+    /// How long it looks before it sleeps.
+    awake: Duration,
 }
 
 /// Where a subscription goes on, without what it has open.
@@ -99,7 +101,8 @@ impl<'a> Subscription<'a> {
         let (backlog, tail) = begin(open, from, &filter, handle)?;
         let core = backlog.core();
         let (backlog, next, below) = (Some(backlog), from, Seq(u64::MAX));
-        Ok(Self { open, core, filter, next, below, handle, backlog, tail, last: None })
+        let (last, awake) = (None, Duration::ZERO);
+        Ok(Self { open, core, filter, next, below, handle, backlog, tail, last, awake })
     }
 
     /// Goes on at `place`, where one with the same filter has [left](Self::leave).
@@ -116,6 +119,7 @@ impl<'a> Subscription<'a> {
             backlog: None,
             tail,
             last: None,
+            awake: Duration::ZERO,
         })
     }
 
@@ -132,6 +136,25 @@ impl<'a> Subscription<'a> {
     pub fn of_type(mut self, name: &str) -> Self {
         self.filter.type_names = vec![name.to_owned()];
         self.backlog = self.backlog.map(|backlog| backlog.of_type(name));
+        self
+    }
+
+    /// Lets a thread that waits for the next event look for it for so long before it sleeps. One that sleeps is
+    /// woken by whoever appends, which takes the system some microseconds; one that is awake has a processor for
+    /// itself, so there should be one to spare. For tasks it makes no difference.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// # let db = annals::Database::open_in_memory()?;
+    /// # let orders = db.category("orders")?;
+    /// use std::time::Duration;
+    /// let mut events = orders.subscribe(annals::Seq::ZERO)?.stay_awake(Duration::from_millis(1));
+    /// assert!(events.next_within(Duration::from_millis(2))?.is_none());
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    #[must_use]
+    pub fn stay_awake(mut self, awake: Duration) -> Self {
+        self.awake = awake;
         self
     }
 
@@ -291,7 +314,11 @@ impl<'a> Subscription<'a> {
         }
         // What lies in front of the end was read, or is about to be shown.
         let position = self.read_to(end);
-        let _ = self.core.journal.wait_beyond(position, timeout);
+        let journal = &self.core.journal;
+        let _ = match self.awake.is_zero() {
+            true => journal.wait_beyond(position, timeout),
+            false => journal.wait_beyond_awake(position, self.awake, timeout),
+        };
     }
 
     /// Up to where everything was read, if that is not known to be `end`.

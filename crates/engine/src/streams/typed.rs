@@ -545,6 +545,14 @@ impl<'a, E: Event, I: InBatches<Batch = EventBatch<'a>>> InBatches for EventsOf<
 }
 
 impl<'a, E: Event> EventsOf<E, Subscription<'a>> {
+    /// Lets a thread that waits look for so long before it sleeps, as
+    /// [`Subscription::stay_awake`] says.
+    #[must_use]
+    pub fn stay_awake(mut self, awake: Duration) -> Self {
+        self.events = self.events.stay_awake(awake);
+        self
+    }
+
     /// The next event if there is one now.
     ///
     /// # Errors

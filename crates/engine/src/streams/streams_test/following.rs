@@ -1,6 +1,7 @@
 //! Subscriptions and projections.
 
 use super::*;
+use std::time::Duration;
 
 #[test]
 fn a_subscription_tells_what_is_there_and_what_comes_once_each() -> Result<()> {
@@ -61,6 +62,34 @@ fn a_subscription_tells_what_is_there_and_what_comes_once_each() -> Result<()> {
     category.append(1u64, &NewEvent::bytes("often", b""), Any)?;
     assert!(again.try_next()?.is_some() && again.try_next()?.is_none());
     Ok(())
+}
+
+/// Who does not sleep is told the same, and no later ends than who does.
+#[test]
+fn a_follower_that_stays_awake_gets_all_and_ends_with_the_database() -> Result<()> {
+    let (db, hour) = (Database::open_in_memory()?, Duration::from_secs(3600));
+    let category = db.category("orders")?;
+    let mut events = category.subscribe(Seq::ZERO)?.stay_awake(hour);
+    assert!(events.next_within(Duration::from_millis(1))?.is_none());
+    let (told, tell) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let followed = scope.spawn(move || -> Result<u64> {
+            let mut count = 0;
+            for event in events {
+                assert_eq!(event?.version(), count);
+                count += 1;
+                let _ = told.send(());
+            }
+            Ok(count)
+        });
+        for _ in 0..50 {
+            category.append(7u64, &NewEvent::bytes("n", b""), Any)?;
+            tell.recv().expect("it follows");
+        }
+        db.close()?;
+        assert_eq!(followed.join().expect("no panic")?, 50);
+        Ok(())
+    })
 }
 
 #[test]
