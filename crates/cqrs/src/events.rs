@@ -5,7 +5,7 @@ use crate::{
     event::{VERSION_PAIR, pairs_of, serialized},
     replay, snapshot,
 };
-use annals_engine::{Category, Database, Error, ExpectedVersion, NewEvent};
+use annals_engine::{Category, Database, Error, ExpectedVersion, NewEvent, StreamInfo};
 use cqrs_es::{
     Aggregate,
     persist::{
@@ -49,6 +49,15 @@ impl AnnalsEventRepository {
             Err(Error::UnknownKeyspace { .. }) => Ok(None),
             category => category.map(Some).map_err(persistence),
         }
+    }
+
+    /// The stream of an aggregate as a whole: with nothing in it if there is none.
+    pub(crate) fn info<A: Aggregate>(
+        &self,
+        aggregate_id: &str,
+    ) -> Result<StreamInfo, PersistenceError> {
+        let Some(category) = self.category::<A>()? else { return Ok(StreamInfo::default()) };
+        category.info(aggregate_id).map_err(persistence)
     }
 
     /// The events of an aggregate behind the first `sequence` ones.

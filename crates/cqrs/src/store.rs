@@ -1,6 +1,7 @@
 //! The event store of one type of aggregate.
 
-use crate::AnnalsEventRepository;
+use crate::{AnnalsEventRepository, error::persistence};
+use annals_engine::{Error, StreamInfo};
 use cqrs_es::{
     Aggregate, AggregateError, EventEnvelope, EventStore,
     persist::{
@@ -73,12 +74,39 @@ impl<A: Aggregate> AnnalsEventStore<A> {
                 Some(Err(error)) => return Err(error),
             }
         }
-        Ok(EventStoreAggregateContext {
-            aggregate_id: aggregate_id.to_owned(),
-            aggregate: A::default(),
-            current_sequence: 0,
-            current_snapshot: None,
-        })
+        Ok(in_front(aggregate_id))
+    }
+
+    /// The aggregate, and the number of the event in front of the first one that is to be applied to it; that of its
+    /// snapshot only if the stream as it is now goes on from there.
+    async fn begin_in(
+        &self,
+        aggregate_id: &str,
+    ) -> Result<(EventStoreAggregateContext<A>, StreamInfo), AggregateError<A::Error>> {
+        let saved = self.begin(aggregate_id).await?;
+        let info = self.events.info::<A>(aggregate_id)?;
+        let saved_count = saved.current_sequence as u64;
+        let is_known = (info.first_version..=info.next_version).contains(&saved_count)
+            && (info.life_version == 0 || saved_count > info.life_version);
+        if is_known {
+            return Ok((saved, info));
+        }
+        if info.exists() && info.first_version > info.life_version {
+            let (first, stream) = (info.first_version, aggregate_id.to_owned());
+            return Err(persistence(Error::AggregateIncomplete { stream, first }).into());
+        }
+        Ok((in_front(aggregate_id), info))
+    }
+}
+
+/// An aggregate in front of its first event.
+fn in_front<A: Aggregate>(aggregate_id: &str) -> EventStoreAggregateContext<A> {
+    let (aggregate_id, aggregate) = (aggregate_id.to_owned(), A::default());
+    EventStoreAggregateContext {
+        aggregate_id,
+        aggregate,
+        current_sequence: 0,
+        current_snapshot: None,
     }
 }
 
@@ -96,12 +124,24 @@ impl<A: Aggregate> EventStore<A> for AnnalsEventStore<A> {
         &self,
         aggregate_id: &str,
     ) -> Result<EventStoreAggregateContext<A>, AggregateError<A::Error>> {
-        let mut context = self.begin(aggregate_id).await?;
-        for event in self.events_behind(aggregate_id, context.current_sequence)? {
-            context.current_sequence = event.sequence;
-            context.aggregate.apply(event.payload);
+        loop {
+            let (mut context, info) = self.begin_in(aggregate_id).await?;
+            let from = match context.current_sequence {
+                0 => info.first_version as usize,
+                sequence => sequence,
+            };
+            let events = self.events_behind(aggregate_id, from)?;
+            // Events that were given up while they were read: what was read is not the whole.
+            let in_a_row =
+                events.iter().zip(from + 1..).all(|(event, next)| event.sequence == next);
+            // Also of a stream that was deleted: its events go on in number.
+            context.current_sequence = from + events.len();
+            if !in_a_row || (context.current_sequence as u64) < info.next_version {
+                continue;
+            }
+            events.into_iter().for_each(|event| context.aggregate.apply(event.payload));
+            return Ok(context);
         }
-        Ok(context)
     }
 
     async fn commit(

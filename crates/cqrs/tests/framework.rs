@@ -267,6 +267,32 @@ async fn snapshots_are_taken_and_hold_what_they_say() {
     cqrs.execute("bob", Command::Withdraw(6)).await.unwrap();
 }
 
+/// A snapshot of a stream that was deleted since is none of the next one, whose events go on in number.
+#[tokio::test]
+async fn a_stream_that_was_deleted_begins_anew_and_one_that_was_truncated_needs_a_snapshot() {
+    let db = Database::open_in_memory().unwrap();
+    let cqrs = annals_snapshot_cqrs::<Account>(db.clone(), vec![], 5, ());
+    for id in ["ada", "bob"] {
+        cqrs.execute(id, Command::Deposit(1, 7)).await.unwrap();
+    }
+    let category = db.open_category(Account::TYPE).unwrap();
+    category.delete("ada").unwrap();
+    let refused = cqrs.execute("ada", Command::Withdraw(1)).await.unwrap_err();
+    assert!(matches!(refused, AggregateError::UserError(TooLittle)), "nothing is left");
+    cqrs.execute("ada", Command::Deposit(1, 3)).await.unwrap();
+    assert_eq!(state(&db, "ada").await.cents, 3);
+    let refused = cqrs.execute("ada", Command::Withdraw(4)).await.unwrap_err();
+    assert!(matches!(refused, AggregateError::UserError(TooLittle)), "no more than the three");
+    cqrs.execute("ada", Command::Withdraw(3)).await.unwrap();
+
+    // The snapshot behind the seventh event has what was given up.
+    category.truncate_before("bob", 6).unwrap();
+    cqrs.execute("bob", Command::Withdraw(7)).await.unwrap();
+    let plain = annals_cqrs::<Account>(db, vec![], ());
+    let incomplete = plain.execute("bob", Command::Deposit(1, 1)).await.unwrap_err();
+    assert!(matches!(incomplete, AggregateError::UnexpectedError(_)), "{incomplete}");
+}
+
 #[tokio::test]
 async fn a_view_is_written_by_one_of_those_who_loaded_it() {
     let db = Database::open_in_memory().unwrap();

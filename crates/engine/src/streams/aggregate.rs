@@ -5,8 +5,9 @@ use super::{
     meanwhile::{self, Moment},
     typed::EventsOf,
 };
-use crate::{Database, Error, HashKeyspace, Result};
+use crate::{Database, Error, HashKeyspace, Result, WriteBatch};
 use annals_events::Event;
+use std::sync::Arc;
 
 /// What a category's snapshots are kept in, behind its name.
 const SNAPSHOTS_SUFFIX: &str = ".snapshots";
@@ -46,6 +47,15 @@ pub struct Loaded<A> {
     pub events_count: u64,
     /// The state that was saved was made by so many.
     saved_count: u64,
+}
+
+/// The life of a stream that an aggregate was loaded in.
+#[derive(Clone, Copy)]
+struct Life {
+    /// Its first version.
+    from: u64,
+    /// The version that the next event gets.
+    next: u64,
 }
 
 /// The aggregates of a category.
@@ -125,6 +135,10 @@ impl<A: Aggregate> Aggregates<A> {
     }
 
     fn load_by(&self, id: &StreamId<'_>) -> Result<Loaded<A>> {
+        Ok(self.load_life(id)?.0)
+    }
+
+    fn load_life(&self, id: &StreamId<'_>) -> Result<(Loaded<A>, Life)> {
         loop {
             // `None`: events were given up while they were read, and what was read is not the whole.
             if let Some(loaded) = self.try_load(id)? {
@@ -133,7 +147,7 @@ impl<A: Aggregate> Aggregates<A> {
         }
     }
 
-    fn try_load(&self, id: &StreamId<'_>) -> Result<Option<Loaded<A>>> {
+    fn try_load(&self, id: &StreamId<'_>) -> Result<Option<(Loaded<A>, Life)>> {
         let saved = self.snapshots.get(Category::key_bytes(id)?)?;
         let category_id = self.streams.category().parts().1.id;
         let saved = saved.and_then(|saved| told_snapshot::<A>(&saved, category_id));
@@ -162,11 +176,12 @@ impl<A: Aggregate> Aggregates<A> {
             events_count = next;
         }
         let is_whole = next >= info.next_version;
-        Ok(is_whole.then_some(Loaded { state, events_count, saved_count }))
+        let life = Life { from: info.life_version, next };
+        Ok(is_whole.then_some((Loaded { state, events_count, saved_count }, life)))
     }
 
     /// Decides by the state of the aggregate which events are appended, and appends them, if nobody else
-    /// has appended since; else decides again. Returns the aggregate behind these events.
+    /// has appended or deleted the stream since; else decides again. Returns the aggregate behind these events.
     ///
     /// # Errors
     /// What `decide` fails with; those of reading and appending; [`Error::Conflict`] if others were faster
@@ -178,7 +193,7 @@ impl<A: Aggregate> Aggregates<A> {
     ) -> Result<Loaded<A>> {
         let id = id.into();
         for _ in 0..ATTEMPTS_MAX {
-            let mut loaded = self.load_by(&id)?;
+            let (mut loaded, life) = self.load_life(&id)?;
             let events = decide(&loaded.state)?;
             if events.is_empty() {
                 return Ok(loaded);
@@ -187,10 +202,12 @@ impl<A: Aggregate> Aggregates<A> {
                 Some(last) => ExpectedVersion::Exact(last),
                 None => ExpectedVersion::NoStream,
             };
-            match self.streams.append_batch_expecting(&id, &events, expected) {
-                Err(Error::VersionConflict { .. }) => continue,
-                appended => loaded.events_count = appended?.last_version + 1,
+            match self.append(&id, &events, expected, life) {
+                Ok(true) => {}
+                Ok(false) | Err(Error::VersionConflict { .. }) => continue,
+                Err(error) => return Err(error),
             }
+            loaded.events_count = life.next + events.len() as u64;
             let scratch = annals_events::Scratch::new();
             for event in &events {
                 loaded.state.apply(event.to_view(&scratch)?);
@@ -201,6 +218,22 @@ impl<A: Aggregate> Aggregates<A> {
             return Ok(loaded);
         }
         Err(Error::Conflict { attempts: ATTEMPTS_MAX })
+    }
+
+    /// Appends events, if the stream is as `expected` and in the life that they were decided by: false if it is in
+    /// a later one. A version alone does not tell, since those of a deleted stream go on.
+    fn append(
+        &self,
+        id: &StreamId<'_>,
+        events: &[A::Event],
+        expected: ExpectedVersion,
+        life: Life,
+    ) -> Result<bool> {
+        let category = self.streams.category();
+        let mut batch = WriteBatch::new(Arc::clone(category.parts().0));
+        self.streams.append_in(&mut batch, id, events, expected)?;
+        let is_in_it = || Ok(category.info(id)?.life_version == life.from);
+        Ok(batch.commit_if(is_in_it)?.is_some())
     }
 
     /// Saves the aggregate as it is, so that it is loaded faster. [`execute`](Self::execute) does so now and

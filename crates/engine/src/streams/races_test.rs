@@ -442,6 +442,33 @@ fn an_aggregate_that_is_deleted_meanwhile_begins_anew() -> Result<()> {
     Ok(())
 }
 
+/// What was decided of a stream that was deleted since does not begin the next one.
+#[test]
+fn a_decision_on_a_stream_that_was_deleted_meanwhile_is_made_anew() -> Result<()> {
+    for (others, expected) in [(0, 1), (3, 301)] {
+        let db = Database::open_in_memory()?;
+        let counts = Aggregates::<Count>::new(&db, "counts")?;
+        let other = Aggregates::<Count>::new(&db, "counts")?;
+        counts.execute(7u64, |_| Ok(vec![Counted::By { count: 10 }, Counted::By { count: 20 }]))?;
+        let mut seen = Vec::new();
+        let loaded = counts.execute(7u64, |count| {
+            seen.push(count.0);
+            if seen.len() == 1 {
+                other.streams().category().delete(7u64)?;
+                for _ in 0..others {
+                    other.execute(7u64, |_| Ok(vec![Counted::By { count: 100 }]))?;
+                }
+            }
+            Ok(vec![Counted::By { count: 1 }])
+        })?;
+        assert_eq!(seen, [30, others * 100]);
+        let count = 2 + others + 1;
+        assert_eq!(counts.load(7u64)?, loaded);
+        assert_eq!((loaded.state, loaded.events_count), (Count(expected), count));
+    }
+    Ok(())
+}
+
 /// What is given up between the list of the segments and the look at them was moved before.
 #[test]
 fn a_scan_finds_all_events_however_often_segments_go_meanwhile() -> Result<()> {
