@@ -9,6 +9,8 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 mod appending;
 #[path = "streams_test/following.rs"]
 mod following;
+#[path = "streams_test/full_disk.rs"]
+mod full_disk;
 #[path = "streams_test/reading.rs"]
 mod reading;
 #[path = "streams_test/scanning.rs"]
