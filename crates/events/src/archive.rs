@@ -7,7 +7,25 @@
 //!
 //! Every archive is checked before it is lent: nothing here trusts bytes, whatever checksum covered
 //! them. Where they were checked before, and that is known for sure, rkyv's own `access_unchecked` takes
-//! the bytes; calling it is the caller's `unsafe` and the caller's argument.
+//! the bytes; calling it is the caller's `unsafe` and the caller's argument:
+//!
+//! ```
+//! use annals_events::{Event, EventBuf, rkyv};
+//!
+//! #[derive(Event)]
+//! #[event(crate = annals_events)]
+//! struct Paid {
+//!     cents: u64,
+//! }
+//!
+//! // The data of an event in the log lie as they do in a buffer: on a multiple of `ARCHIVE_ALIGN_BYTES`.
+//! let mut data = EventBuf::new();
+//! Paid { cents: 500 }.encode(&mut data)?;
+//! // SAFETY: these bytes are the whole archive of a `Paid` of this build, and nobody has changed them since.
+//! let paid = unsafe { rkyv::access_unchecked::<ArchivedPaid>(&data) };
+//! assert_eq!(paid.cents, 500);
+//! # Ok::<(), annals_events::Error>(())
+//! ```
 
 use crate::{ARCHIVE_ALIGN_BYTES, Error, Event, EventBuf, EventType, Result, Scratch};
 use rkyv::{
