@@ -8,7 +8,7 @@ use crate::{
     open::Open,
     ordered::ends_of,
     streams::{
-        Append, Category, ExpectedVersion, NewEvent, Plan, StreamId,
+        Append, Category, ExpectedVersion, NewEvent, NewEvents, Plan, StreamId,
         meanwhile::{self, Moment},
     },
     tables::{Deleting, Deletion, Pending},
@@ -232,16 +232,26 @@ impl WriteBatch {
         events: &[NewEvent<'_>],
         expected: ExpectedVersion,
     ) -> Result<()> {
+        self.append_all(category, &id.into(), events, expected)
+    }
+
+    pub(crate) fn append_all<E: NewEvents + ?Sized>(
+        &mut self,
+        category: &Category,
+        id: &StreamId<'_>,
+        events: &E,
+        expected: ExpectedVersion,
+    ) -> Result<()> {
         let (open, keyspace) = category.parts();
         if !Arc::ptr_eq(open, &self.core) {
             return Err(Error::ForeignKeyspace { name: keyspace.name.clone() });
         }
-        let (key, types) = category.prepare(&id.into(), events)?;
+        let (key, types) = category.prepare(id, events)?;
         let hash = hash_key(self.core.hash_seed, key.bytes());
         let append =
             Append { category: keyspace, hash, key: &key, events, types: &types, expected };
         self.plan.push(&self.core, &mut self.frame, &append)?;
-        for _ in events {
+        for _ in 0..events.count() {
             self.targets.push(keyspace, hash);
         }
         Ok(())

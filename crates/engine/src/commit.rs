@@ -6,7 +6,7 @@ use crate::{
     catalog::{Change, Keyspace},
     core::Core,
     hash::{Applying, Approach, Changing, HashView, Placed, Undo},
-    streams::{Plan, read_record},
+    streams::{Plan, PlannedRun, read_record},
 };
 use annals_journal::{
     Address, Appended, FrameBuilder, KEY_BYTES_MAX, Kind, Pin, Seq, VALUE_BYTES_MAX, Writer, pin,
@@ -17,6 +17,7 @@ mod events;
 mod lone;
 mod marks;
 mod ordered;
+mod run;
 
 pub(crate) use events::{LoneAppend, LoneEvent};
 pub(crate) use lone::Lone;
@@ -253,18 +254,20 @@ impl Core {
         let (first, changes): (Vec<_>, Vec<_>) =
             plan.changes().map(|(category, change)| (&**category, change)).unzip();
         if first.is_empty() {
-            return self.commit_settled(writer, frame, targets, durability).map(Some);
+            let run = plan.only_run(frame.count());
+            return self.commit_settled(writer, frame, targets, run, durability).map(Some);
         }
         let targets = BehindChanges { categories: &first, changes: &changes, targets };
-        self.commit_settled(writer, frame, &targets, durability).map(Some)
+        self.commit_settled(writer, frame, &targets, None, durability).map(Some)
     }
 
-    /// Commits a frame that is as it should be.
+    /// Commits a frame that is as it should be; all of it is `run`, if that is there.
     fn commit_settled<T: Targets>(
         &self,
         mut writer: Writer<'_>,
         frame: &mut FrameBuilder<'_>,
         targets: &T,
+        run: Option<PlannedRun<'_>>,
         durability: Option<Durability>,
     ) -> Result<Commit> {
         let (any_hash, any_ordered) = (targets.have(false), targets.have(true));
@@ -278,7 +281,9 @@ impl Core {
         if any_ordered {
             self.apply_ordered(frame, targets, &appended)?;
         }
-        let last_seq = if any_hash {
+        let last_seq = if let Some(run) = run {
+            self.apply_planned_run(frame, &run, &appended)
+        } else if any_hash {
             self.apply(frame, targets, &appended)
         } else {
             let last_seq = appended.first_seq.plus(frame.count() as u64 - 1);

@@ -25,6 +25,7 @@ mod mark;
 pub(crate) mod meanwhile;
 mod moving;
 mod nearby;
+mod new_events;
 mod persistent;
 mod pieces;
 mod plan;
@@ -54,7 +55,7 @@ mod work;
 pub use aggregate::{Aggregate, Aggregates, Loaded};
 pub use batch::{BatchEvents, Batches, EventBatch};
 pub use category::{Appended, Category};
-pub(crate) use chains::{Chains, id_hash, is_waypoint, version_hash};
+pub(crate) use chains::{Chains, SPAN, id_hash, is_waypoint, version_hash, waypoint_of};
 pub(crate) use event::Read;
 pub use event::{EventType, NewEvent, RecordedEvent};
 pub use expected::ExpectedVersion;
@@ -69,13 +70,14 @@ pub use lifecycle::StreamInfo;
 pub(crate) use mark::{MARK_BYTES, Mark};
 pub use mark::{Retention, StreamMark};
 pub(crate) use moving::{EventFate, MovedEvent, Moving};
+pub(crate) use new_events::NewEvents;
 pub use persistent::{
     Consumer, Delivery, Parked, PersistentInfo, PersistentOptions, PersistentSubscription,
     Replayed, StartAt, Strategy, Ticket,
 };
 pub(crate) use persistent::{Registry, flush_all};
 pub(crate) use pieces::Index;
-pub(crate) use plan::{Append, Plan, check, read_record};
+pub(crate) use plan::{Append, Plan, PlannedRun, check, read_record};
 pub use projection::{Projection, Projector};
 pub use reader::StreamReader;
 pub use scan::Events;

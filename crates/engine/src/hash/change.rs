@@ -234,18 +234,32 @@ impl Changing<'_> {
 
     /// Counts an event, and lets the tables beside that of the newest events lead to it, if they are to.
     pub(crate) fn lead_to(&self, placed: &Placed<'_>, version: u64, id: Option<u128>) {
-        let Placed { address, len, hash, space, .. } = *placed;
-        let core = self.core;
-        self.view.bytes.credit(Need::Live, address, len);
+        self.count_in(placed, placed.len);
         if is_waypoint(version) {
-            self.lead(&self.view.chains().waypoints, version_hash(hash, version), placed, version);
+            self.lead_to_waypoint(placed, version);
         }
         if let Some(id) = id {
-            let ids = &self.view.chains().ids;
-            let hash = id_hash(core.hash_seed, space, id);
-            // Of events of the same id, in different streams, each has a slot.
-            ids.change().insert(hash, address.pack(), false, leads_to(address), IdRehasher(core));
+            self.lead_to_id(placed, id);
         }
+    }
+
+    /// Counts so many bytes of the segment that an event is in as needed.
+    pub(crate) fn count_in(&self, placed: &Placed<'_>, bytes: u32) {
+        self.view.bytes.credit(Need::Live, placed.address, bytes);
+    }
+
+    /// Lets the table of waypoints lead to an event, which is one.
+    pub(crate) fn lead_to_waypoint(&self, placed: &Placed<'_>, version: u64) {
+        let hash = version_hash(placed.hash, version);
+        self.lead(&self.view.chains().waypoints, hash, placed, version);
+    }
+
+    /// Lets the table of ids lead to an event.
+    pub(crate) fn lead_to_id(&self, placed: &Placed<'_>, id: u128) {
+        let (core, address, ids) = (self.core, placed.address, &self.view.chains().ids);
+        let hash = id_hash(core.hash_seed, placed.space, id);
+        // Of events of the same id, in different streams, each has a slot.
+        ids.change().insert(hash, address.pack(), false, leads_to(address), IdRehasher(core));
     }
 
     /// Appends an event, or gives a stream a mark, that is in the log already. A checkpoint may have had it.

@@ -3,13 +3,14 @@
 use super::{
     EventType, Events, ExpectedVersion, NewEvent, RecordedEvent, STREAM_ID_BYTES_MAX, StreamId,
     StreamReader, Subscription,
-    event::{CategoryRef, Found},
+    event::CategoryRef,
     filter::Filter,
     find::Stream,
     hash_chain::check_built,
     id::{NumberKey, StreamKey, id_of_key},
     meanwhile::{self, Moment},
     nearby::{event_in_next_frame, event_nearby},
+    new_events::NewEvents,
     plan::{Append, Plan},
 };
 use crate::{
@@ -159,9 +160,18 @@ impl Category {
         expected: ExpectedVersion,
         options: WriteOptions,
     ) -> Result<Appended> {
-        let (key, types) = self.prepare(&id.into(), events)?;
+        self.append_all(&id.into(), events, expected, options.durability)
+    }
+
+    pub(crate) fn append_all<E: NewEvents + ?Sized>(
+        &self,
+        id: &StreamId<'_>,
+        events: &E,
+        expected: ExpectedVersion,
+        durability: Option<Durability>,
+    ) -> Result<Appended> {
+        let (key, types) = self.prepare(id, events)?;
         let hash = hash_key(self.core.hash_seed, key.bytes());
-        let durability = options.durability;
         loop {
             if let Some(there) = self.appended_before(&key, hash, events)? {
                 self.make_durable(durability)?;
@@ -178,24 +188,21 @@ impl Category {
     }
 
     /// Appends events; `None` if the stream has one of them, which was not told when it was asked for before.
-    fn append_now(
+    fn append_now<E: NewEvents + ?Sized>(
         &self,
         (key, hash): (&StreamKey, u64),
-        events: &[NewEvent<'_>],
+        events: &E,
         types: &[Option<u32>],
         expected: ExpectedVersion,
         durability: Option<Durability>,
     ) -> Result<Option<Appended>> {
-        if let ([event], [Some(type_number)]) = (events, types) {
-            let lone = LoneEvent {
-                category: &self.keyspace,
-                hash,
-                key: key.bytes(),
-                event,
-                type_number: *type_number,
-                expected,
+        if let [Some(type_number)] = types {
+            let (category, key, type_number) = (&*self.keyspace, key.bytes(), *type_number);
+            let append = |event: &NewEvent<'_>| {
+                let lone = LoneEvent { category, hash, key, event, type_number, expected };
+                self.core.append_lone(&lone, durability)
             };
-            match self.core.append_lone(&lone, durability) {
+            match events.with(0, append) {
                 Some(Ok(LoneAppend::Appended(commit, version))) => {
                     return Ok(Some(appended(commit, version, 1)));
                 }
@@ -208,12 +215,12 @@ impl Category {
         self.append_planned(&append, durability)
     }
 
-    fn append_planned(
+    fn append_planned<E: NewEvents + ?Sized>(
         &self,
-        append: &Append<'_>,
+        append: &Append<'_, E>,
         durability: Option<Durability>,
     ) -> Result<Option<Appended>> {
-        let count = append.events.len() as u64;
+        let count = append.events.count() as u64;
         let mut plan = Plan::default();
         let done = with_frame(|frame| {
             plan.push(&self.core, frame, append)?;
@@ -238,9 +245,9 @@ impl Category {
     }
 
     /// Whether the stream has an event of this id, or will have two if these are appended.
-    fn has_event(&self, append: &Append<'_>, id: u128) -> Result<bool> {
-        let is_it = |event: &&NewEvent<'_>| event.ids.event == Some(id);
-        if append.events.iter().filter(is_it).count() > 1 {
+    fn has_event<E: NewEvents + ?Sized>(&self, append: &Append<'_, E>, id: u128) -> Result<bool> {
+        let is_it = |index: &usize| append.events.id(*index) == Some(id);
+        if (0..append.events.count()).filter(is_it).count() > 1 {
             return Ok(true);
         }
         self.with_stream(append.key.bytes(), append.hash, |core, category, stream| {
@@ -256,22 +263,20 @@ impl Category {
     }
 
     /// Where the events are, if the stream has all of them already, in a row, by their ids.
-    fn appended_before(
+    fn appended_before<E: NewEvents + ?Sized>(
         &self,
         key: &StreamKey,
         hash: u64,
-        events: &[NewEvent<'_>],
+        events: &E,
     ) -> Result<Option<Appended>> {
-        let Some(first_id) = events.first().and_then(|event| event.ids.event) else {
-            return Ok(None);
-        };
+        let Some(first_id) = events.id(0) else { return Ok(None) };
         let there = self.with_stream(key.bytes(), hash, |core, category, stream| {
             let of_id = |id| core.event_of_id(category, stream, id);
             let Some(first) = of_id(first_id)? else { return Ok(None) };
             let (first_version, first_seq) = (first.version(), first.hit.record.seq);
             let mut last_seq = first_seq;
-            for (index, event) in events.iter().enumerate().skip(1) {
-                let found = event.ids.event.map_or(Ok(None), of_id)?;
+            for index in 1..events.count() {
+                let found = events.id(index).map_or(Ok(None), of_id)?;
                 match found {
                     Some(found) if found.version() == first_version + index as u64 => {
                         last_seq = found.hit.record.seq;
@@ -279,7 +284,7 @@ impl Category {
                     _ => return Ok(None),
                 }
             }
-            let last_version = first_version + events.len() as u64 - 1;
+            let last_version = first_version + events.count() as u64 - 1;
             Ok(Some(Appended { first_version, last_version, first_seq, last_seq, was_there: true }))
         })?;
         // Who is told of an event can read it: whoever commits it shows it, and only then lets go of the lock.
@@ -290,31 +295,33 @@ impl Category {
     }
 
     /// The key of a stream, and the numbers of the events' types; none of those that the category does not know.
-    pub(crate) fn prepare(
+    pub(crate) fn prepare<E: NewEvents + ?Sized>(
         &self,
         id: &StreamId<'_>,
-        events: &[NewEvent<'_>],
+        events: &E,
     ) -> Result<(StreamKey, Vec<Option<u32>>)> {
         let key = key_of(id)?;
-        if events.is_empty() {
+        if events.count() == 0 {
             return Err(Error::NoEvents);
         }
         self.keyspace.check_alive()?;
         check_built(&self.keyspace.name, self.keyspace.is_chained())?;
-        let mut types: Vec<Option<u32>> = Vec::with_capacity(events.len());
-        let mut last: Option<(&str, u32, Option<u32>)> = None;
-        for event in events {
-            check_size(event)?;
-            let (name, version) = (event.type_name, event.type_version);
-            let number = match last {
-                Some((known, of, number)) if known == name && of == version => number,
-                _ => match self.keyspace.types.number(name, version) {
-                    None => check_name_of(name, OF_TYPE).map(|()| None)?,
-                    number => number,
-                },
+        let mut types: Vec<Option<u32>> = Vec::with_capacity(events.count());
+        let known = self.keyspace.types.known();
+        let mut last = None;
+        for index in 0..events.count() {
+            let number = |event: &NewEvent<'_>| {
+                check_size(event)?;
+                let (name, version) = (event.type_name, event.type_version);
+                let number = last.filter(|last| known.is(*last, name, version));
+                let number = number.or_else(|| known.number(name, version));
+                if number.is_none() {
+                    check_name_of(name, OF_TYPE)?;
+                }
+                Ok::<_, Error>(number)
             };
-            last = Some((name, version, number));
-            types.push(number);
+            last = events.with(index, number)?;
+            types.push(last);
         }
         Ok((key, types))
     }
@@ -468,19 +475,18 @@ impl Category {
         if core.limits_of(&self.keyspace, &stream)?.is_some() {
             return Ok(None);
         }
-        let recorded = |guard, found: &Found| {
-            let category = CategoryRef::borrowed(&self.keyspace);
-            Ok(Some(make(RecordedEvent::new(category, guard, found))))
-        };
+        let category = || CategoryRef::borrowed(&self.keyspace);
         if let Some((guard, found)) = event_nearby(core, &stream, version)
             && found.seq <= core.visible_seq()
         {
-            return recorded(guard, &found);
+            return Ok(Some(make(RecordedEvent::new(category(), guard, &found))));
         }
-        match event_in_next_frame(core, &stream, version) {
-            Some((guard, found)) if found.seq <= core.visible_seq() => recorded(guard, &found),
-            _ => Ok(None),
+        if let Some((guard, found)) = event_in_next_frame(core, &stream, version)
+            && found.seq <= core.visible_seq()
+        {
+            return Ok(Some(make(RecordedEvent::new(category(), guard, &found))));
         }
+        Ok(None)
     }
 
     /// The same of an event that the thread did not come by when it got another.

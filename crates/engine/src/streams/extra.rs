@@ -32,13 +32,13 @@ pub(crate) fn bytes_of(pairs: impl Iterator<Item = usize>) -> usize {
 
 /// Appends ids, hashes and pairs; nothing if there are none.
 pub(crate) fn encode(ids: &Ids, link: Option<&Link>, pairs: &[(&str, &str)], out: &mut Vec<u8>) {
+    if link.is_none() && pairs.is_empty() && *ids == Ids::default() {
+        return;
+    }
     let all =
         [(HAS_ID, ids.event), (HAS_CORRELATION, ids.correlation), (HAS_CAUSATION, ids.causation)];
     let there = all.iter().filter(|(_, id)| id.is_some()).fold(0, |there, (flag, _)| there | flag);
     let there = if link.is_some() { there | HAS_LINK } else { there };
-    if there == 0 && pairs.is_empty() {
-        return;
-    }
     out.push(there);
     for (_, id) in all {
         out.extend(id.iter().flat_map(|id| id.to_be_bytes()));

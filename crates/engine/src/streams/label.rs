@@ -55,6 +55,7 @@ pub(crate) struct Label<'a> {
 impl<'a> Label<'a> {
     /// Appends the label to the data of its event.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.reserve(self.extra.len() + LABEL_BYTES_MAX + WORD_BYTES);
         out.extend_from_slice(self.extra);
         let mut flags = self.format.code() << FORMAT_SHIFT;
         if !self.extra.is_empty() {
@@ -226,8 +227,12 @@ fn bytes_of(number: u64) -> usize {
 }
 
 /// Appends so many bytes of a number.
+#[inline]
 fn push(out: &mut Vec<u8>, number: u64, bytes: usize) {
-    out.extend_from_slice(&number.to_le_bytes()[..bytes]);
+    // As many bytes each time as the processor writes at once, and those that are too many taken back.
+    let end = out.len() + bytes;
+    out.extend_from_slice(&number.to_le_bytes());
+    out.truncate(end);
 }
 
 /// The number with these bytes, eight at most.

@@ -109,22 +109,31 @@ pub(crate) fn event_nearby<'c>(
     stream: &Stream<'_>,
     version: u64,
 ) -> Option<(SegmentGuard<'c>, Found)> {
-    let look = |kept: &RefCell<Nearby>| {
-        let mut kept = kept.try_borrow_mut().ok()?;
+    let place = |kept: &RefCell<Nearby>| {
+        let kept = kept.try_borrow().ok()?;
         let (offset, is_next) = kept.place_of(core, stream, version)?;
-        core.journal
-            .prefetch(Address { slot: kept.slot, offset: offset.saturating_add(AHEAD_BYTES) });
-        let guard = core.journal.guard(kept.slot)?;
-        if guard.generation() != kept.generation {
-            return None;
-        }
-        let (record, read) = stream.event_in(&guard, offset, version)?;
-        if is_next {
-            kept.stretch.pass(&record)?;
-        }
-        Some((guard, Found::of(&record, &read, 0)))
+        Some((kept.slot, kept.generation, offset, is_next))
     };
-    NEARBY.try_with(look).ok()?
+    let (slot, generation, offset, is_next) = NEARBY.try_with(place).ok()??;
+    core.journal.prefetch(Address { slot, offset: offset.saturating_add(AHEAD_BYTES) });
+    let guard = core.journal.guard(slot)?;
+    if guard.generation() != generation {
+        return None;
+    }
+    let (record, read) = stream.event_in(&guard, offset, version)?;
+    if is_next && !passes(&record) {
+        return None;
+    }
+    Some((guard, Found::of(&record, &read, 0)))
+}
+
+/// Goes behind a record of the stretch that the thread is in; false if it is not the next one of that.
+#[inline(always)]
+fn passes(record: &Match) -> bool {
+    let pass = |kept: &RefCell<Nearby>| {
+        kept.try_borrow_mut().is_ok_and(|mut kept| kept.stretch.pass(record).is_some())
+    };
+    NEARBY.try_with(pass).unwrap_or(false)
 }
 
 /// The same, if it is right behind the last one, and a frame begins with it.

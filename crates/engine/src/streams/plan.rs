@@ -16,6 +16,7 @@ use super::{
     lifecycle::closed,
     mark::Mark,
     meanwhile::{self, Moment},
+    new_events::NewEvents,
 };
 use crate::{
     Error, Result,
@@ -37,11 +38,15 @@ pub(crate) struct Plan {
     streams: Vec<Planned>,
     /// Places in `streams`, by category and hash; of streams with the same hash, of the last.
     known: HashMap<(u32, u64), usize>,
-    events: Vec<PlannedEvent>,
+    appends: Vec<PlannedAppend>,
     /// The ids that events have, with the places of their streams.
     ids: HashSet<(usize, u128)>,
+    /// The same, in the order of the events' records in the frame.
+    ids_in_order: Vec<PlannedId>,
     /// Types that events have and their categories did not know.
     new_types: Vec<NewType>,
+    /// The events that have them: the number of the record in the frame, and the place of the type.
+    of_new_types: Vec<(usize, usize)>,
     /// The hashes of the contents of events of chained categories, in their order.
     contents: Vec<ContentHash>,
     value: Vec<u8>,
@@ -75,17 +80,41 @@ struct Newest {
     hash: EventHash,
 }
 
-/// An event of the frame.
+/// Events of one stream whose records stand in the frame one behind the other.
 #[derive(Debug)]
-struct PlannedEvent {
+struct PlannedAppend {
+    /// The number of the first one's record in the frame.
+    index: usize,
+    count: usize,
+    /// The place of their stream.
+    stream: usize,
+    expected: ExpectedVersion,
+}
+
+/// The id that an event has.
+#[derive(Debug)]
+struct PlannedId {
     /// The number of its record in the frame.
     index: usize,
     /// The place of its stream.
     stream: usize,
-    expected: ExpectedVersion,
-    id: Option<u128>,
-    /// The place of its type among those that are new.
-    new_type: Option<usize>,
+    id: u128,
+}
+
+/// All of a frame: events of one stream and nothing else.
+pub(crate) struct PlannedRun<'a> {
+    pub(crate) category: &'a Keyspace,
+    pub(crate) hash: u64,
+    pub(crate) key: &'a [u8],
+    pub(crate) first_version: u64,
+    ids: &'a [PlannedId],
+}
+
+impl PlannedRun<'_> {
+    /// The ids that events have, each with the number of its record in the frame.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = (usize, u128)> {
+        self.ids.iter().map(|planned| (planned.index, planned.id))
+    }
 }
 
 /// An event type that a category gets with the first event that has it.
@@ -100,12 +129,11 @@ struct NewType {
 }
 
 /// Events of one stream that are to be appended together.
-#[derive(Clone, Copy)]
-pub(crate) struct Append<'a> {
+pub(crate) struct Append<'a, E: ?Sized> {
     pub(crate) category: &'a Arc<Keyspace>,
     pub(crate) hash: u64,
     pub(crate) key: &'a StreamKey,
-    pub(crate) events: &'a [NewEvent<'a>],
+    pub(crate) events: &'a E,
     /// The numbers of the events' types; none of those that are new.
     pub(crate) types: &'a [Option<u32>],
     pub(crate) expected: ExpectedVersion,
@@ -233,14 +261,27 @@ fn conflict(
 impl Plan {
     /// Whether it has no events.
     pub(crate) fn is_empty(&self) -> bool {
-        self.events.is_empty()
+        self.appends.is_empty()
+    }
+
+    /// The stream whose events, and nothing else, the frame is, which has so many records; `None` if it is
+    /// anything else, or brings a new type.
+    pub(crate) fn only_run(&self, records: usize) -> Option<PlannedRun<'_>> {
+        let ([append], true) = (&self.appends[..], self.new_types.is_empty()) else { return None };
+        if append.count != records {
+            return None;
+        }
+        let Planned { category, hash, key, next, .. } = &self.streams[append.stream];
+        let (key, first_version) = (key.bytes(), next - records as u64);
+        Some(PlannedRun { category, hash: *hash, key, first_version, ids: &self.ids_in_order })
     }
 
     /// How much longer the frame may get when it is encoded anew.
     pub(crate) fn slack_bytes(&self) -> usize {
         let types = self.new_types.iter();
         let types_bytes: usize = types.map(|new| TYPE_BYTES + 2 * new.event_type.name.len()).sum();
-        self.events.len() * LABEL_BYTES_MAX.next_multiple_of(8) + types_bytes
+        let events: usize = self.appends.iter().map(|append| append.count).sum();
+        events * LABEL_BYTES_MAX.next_multiple_of(8) + types_bytes
     }
 
     /// How many records of its own the frame may get in front of the others.
@@ -266,36 +307,37 @@ impl Plan {
     /// # Errors
     /// If the stream is not as expected, an event's id is there already, or the frame outgrows what
     /// one commit may have. The frame is then as it was.
-    pub(crate) fn push(
+    pub(crate) fn push<E: NewEvents + ?Sized>(
         &mut self,
         core: &Core,
         frame: &mut FrameBuilder<'_>,
-        append: &Append<'_>,
+        append: &Append<'_, E>,
     ) -> Result<()> {
-        let place = self.place(core, append)?;
-        self.streams[place].check(append.expected)?;
-        self.note_ids(core, place, append.events)?;
-        let (records, events, contents) = (frame.count(), self.events.len(), self.contents.len());
-        let new_types = self.new_types.len();
+        let (events, expected, place) = (append.events, append.expected, self.place(core, append)?);
+        self.streams[place].check(expected)?;
+        self.note_ids(core, place, events)?;
+        let (index, contents) = (frame.count(), self.contents.len());
+        let (new_types, of_new_types) = (self.new_types.len(), self.of_new_types.len());
         let Planned { next, last_at, last_hash, standing, .. } = self.streams[place];
         let time_ms = core.clock.now_ms();
-        for (index, (event, type_number)) in append.events.iter().zip(append.types).enumerate() {
-            let pushed = self.push_one(frame, place, event, *type_number, time_ms);
-            if let Err(error) = pushed {
-                frame.truncate(records);
-                self.events.truncate(events);
+        for (at, type_number) in append.types.iter().enumerate() {
+            let push =
+                |event: &NewEvent<'_>| self.push_one(frame, place, event, *type_number, time_ms);
+            if let Err(error) = events.with(at, push) {
+                frame.truncate(index);
                 self.contents.truncate(contents);
                 self.new_types.truncate(new_types);
-                self.forget_ids(place, append.events);
+                self.of_new_types.truncate(of_new_types);
+                self.forget_ids(place, events, events.count());
                 let stream = &mut self.streams[place];
                 (stream.next, stream.last_at) = (next, last_at);
                 (stream.last_hash, stream.standing) = (last_hash, standing);
                 return Err(error);
             }
-            if let (0, Some(first)) = (index, self.events.last_mut()) {
-                first.expected = append.expected;
-            }
         }
+        let id = |at| Some(PlannedId { index: index + at, stream: place, id: events.id(at)? });
+        self.ids_in_order.extend((0..events.count()).filter_map(id));
+        self.appends.push(PlannedAppend { index, count: events.count(), stream: place, expected });
         Ok(())
     }
 
@@ -307,10 +349,10 @@ impl Plan {
         type_number: Option<u32>,
         time_ms: u64,
     ) -> Result<()> {
-        let new_type = match type_number {
-            Some(_) => None,
-            None => Some(self.place_of_type(place, event)),
-        };
+        if type_number.is_none() {
+            let new_type = self.place_of_type(place, event);
+            self.of_new_types.push((frame.count(), new_type));
+        }
         let type_number = type_number.unwrap_or(u32::MAX);
         let stream = &mut self.streams[place];
         self.extra.clear();
@@ -332,8 +374,6 @@ impl Plan {
         encode(event.data, &label, &mut self.value);
         push_event(frame, stream, &self.value)?;
         stream.note_event(at);
-        let (index, expected, id) = (frame.count() - 1, ExpectedVersion::Any, event.ids.event);
-        self.events.push(PlannedEvent { index, stream: place, expected, id, new_type });
         Ok(())
     }
 
@@ -354,7 +394,7 @@ impl Plan {
     }
 
     /// The place of a stream, which is looked up when it comes for the first time.
-    fn place(&mut self, core: &Core, append: &Append<'_>) -> Result<usize> {
+    fn place<E: ?Sized>(&mut self, core: &Core, append: &Append<'_, E>) -> Result<usize> {
         let Append { category, hash, key, .. } = *append;
         let by = (category.id, hash);
         let is_it = |stream: &Planned| {
@@ -392,21 +432,27 @@ impl Plan {
     }
 
     /// Notes the ids of events that go to a stream, if none of them is in it, or will be.
-    fn note_ids(&mut self, core: &Core, place: usize, events: &[NewEvent<'_>]) -> Result<()> {
-        for (index, event) in events.iter().enumerate() {
-            let Some(id) = event.ids.event else { continue };
+    fn note_ids<E: NewEvents + ?Sized>(
+        &mut self,
+        core: &Core,
+        place: usize,
+        events: &E,
+    ) -> Result<()> {
+        for index in 0..events.count() {
+            let Some(id) = events.id(index) else { continue };
             let checked = self.check_id(core, place, id);
             if checked.is_ok() && self.ids.insert((place, id)) {
                 continue;
             }
-            self.forget_ids(place, &events[..index]);
+            self.forget_ids(place, events, index);
             return checked.and_then(|()| Err(self.duplicate(place, id)));
         }
         Ok(())
     }
 
-    fn forget_ids(&mut self, place: usize, events: &[NewEvent<'_>]) {
-        for id in events.iter().filter_map(|event| event.ids.event) {
+    /// Forgets the ids of the first `count` events.
+    fn forget_ids<E: NewEvents + ?Sized>(&mut self, place: usize, events: &E, count: usize) {
+        for id in (0..count).filter_map(|index| events.id(index)) {
             self.ids.remove(&(place, id));
         }
     }
@@ -440,10 +486,8 @@ impl Plan {
         frame: &mut FrameBuilder<'_>,
         moved: bool,
     ) -> Result<()> {
-        for event in &self.events {
-            if let Some(id) = event.id {
-                self.check_id(core, event.stream, id)?;
-            }
+        for PlannedId { stream, id, .. } in &self.ids_in_order {
+            self.check_id(core, *stream, *id)?;
         }
         let has_new_types = !self.new_types.is_empty();
         self.number_types();
@@ -478,18 +522,23 @@ impl Plan {
         for (_, change) in self.changes() {
             anew.push(&catalog_draft(&change.id().to_le_bytes(), &change.encode()))?;
         }
-        let mut events = self.events.iter().peekable();
+        let mut appends = self.appends.iter().peekable();
+        let mut of_new_types = self.of_new_types.iter().peekable();
         let mut contents = self.contents.iter();
         for index in 0..frame.count() {
             let record = frame.record(index);
-            let Some(event) = events.next_if(|event| event.index == index) else {
+            let is_behind = |append: &&PlannedAppend| append.index + append.count <= index;
+            while appends.next_if(is_behind).is_some() {}
+            let Some(append) = appends.peek().filter(|append| append.index <= index) else {
                 let Record { kind, space, key, value, expires_ms, aligned, .. } = record;
                 anew.reserve_previous(with_previous);
                 anew.push(&Draft { kind, space, key, value, expires_ms, aligned })?;
                 continue;
             };
-            let stream = &mut self.streams[event.stream];
-            stream.check(event.expected)?;
+            let stream = &mut self.streams[append.stream];
+            if index == append.index {
+                stream.check(append.expected)?;
+            }
             let at = anew.next_offset();
             let (data_len, label) =
                 Label::split(record.value).expect("an event that was just encoded");
@@ -501,7 +550,8 @@ impl Plan {
                 stream.link(content, time_ms, &mut self.extra);
             }
             let (version, before, extra) = (stream.next, stream.before(at), &*self.extra);
-            let new_type = event.new_type.map(|place| self.new_types[place].number);
+            let new_type = of_new_types.next_if(|(of, _)| *of == index);
+            let new_type = new_type.map(|(_, place)| self.new_types[*place].number);
             let type_number = new_type.unwrap_or(label.type_number);
             let label = Label { type_number, version, time_ms, before, extra, ..label };
             encode(&record.value[..data_len], &label, &mut self.value);

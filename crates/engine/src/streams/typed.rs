@@ -4,6 +4,7 @@ use super::{
     Appended, Category, EventType, Events, ExpectedVersion, NewEvent, RecordedEvent, StreamId,
     StreamReader, Subscription, TypedBatch,
     batch::{Batches, Data, EventBatch, InBatches},
+    new_events::Archives,
 };
 use crate::{Error, Result, WriteBatch, WriteOptions, catalog::Keyspace};
 use annals_events::{Event, EventBuf, EventFormat, Known, Scratch};
@@ -151,9 +152,7 @@ impl<E: Event> Streams<E> {
         events: &[E],
         expected: ExpectedVersion,
     ) -> Result<Appended> {
-        let archives = Archives::of(events)?;
-        let events = archives.events(events);
-        self.category.append_many(id, &events, expected)
+        self.category.append_all(&id.into(), &archives_of(events)?, expected, None)
     }
 
     /// Will append events to the stream `id`, when `batch` is committed, if that is then as `expected`.
@@ -167,8 +166,7 @@ impl<E: Event> Streams<E> {
         events: &[E],
         expected: ExpectedVersion,
     ) -> Result<()> {
-        let archives = Archives::of(events)?;
-        batch.append(&self.category, id, &archives.events(events), expected)
+        batch.append_all(&self.category, &id.into(), &archives_of(events)?, expected)
     }
 
     /// The event of this version of the stream `id`; `None` if there is none.
@@ -275,46 +273,33 @@ impl<E> fmt::Debug for Streams<E> {
     }
 }
 
-/// Runs `work` with the archive of an event, in memory that the thread keeps for it.
-fn with_archive<E: Event, R>(event: &E, work: impl FnOnce(&[u8]) -> Result<R>) -> Result<R> {
+/// Runs `work` with memory for archives that the thread keeps.
+fn with_buffer<R>(work: impl FnOnce(&mut EventBuf) -> R) -> R {
     let mut buffer = BUFFER.try_with(RefCell::take).unwrap_or_default();
-    let done = match event.encode(&mut buffer) {
-        Ok(()) => work(buffer.as_bytes()),
-        Err(error) => Err(error.into()),
-    };
+    let done = work(&mut buffer);
     buffer.clear(KEEP_BYTES);
     let _ = BUFFER.try_with(|kept| kept.replace(buffer));
     done
 }
 
-/// The archives of several events, one behind the other.
-#[derive(Default)]
-struct Archives {
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
+/// Runs `work` with the archive of an event.
+fn with_archive<E: Event, R>(event: &E, work: impl FnOnce(&[u8]) -> Result<R>) -> Result<R> {
+    with_buffer(|buffer| {
+        event.encode(buffer)?;
+        work(buffer.as_bytes())
+    })
 }
 
-impl Archives {
-    fn of<E: Event>(events: &[E]) -> Result<Self> {
-        let mut archives = Self::default();
-        archives.ends.reserve(events.len());
+/// The archives of several events.
+fn archives_of<E: Event>(events: &[E]) -> Result<Archives> {
+    with_buffer(|buffer| {
+        let mut archives = Archives::with_capacity(events.len());
         for event in events {
-            with_archive(event, |archive| {
-                archives.bytes.extend_from_slice(archive);
-                archives.ends.push(archives.bytes.len());
-                Ok(())
-            })?;
+            event.encode(buffer)?;
+            archives.push(event.event_type(), buffer.as_bytes());
         }
         Ok(archives)
-    }
-
-    fn events<'a, E: Event>(&'a self, events: &[E]) -> Vec<NewEvent<'a>> {
-        let begins = std::iter::once(0).chain(self.ends.iter().copied());
-        let ranges = begins.zip(&self.ends);
-        let archives = ranges.map(|(begin, end)| &self.bytes[begin..*end]);
-        let both = events.iter().zip(archives);
-        both.map(|(event, data)| NewEvent::archive(event.event_type(), data)).collect()
-    }
+    })
 }
 
 /// An event of the type `E` as it stands in the log. What it [records](RecordedEvent) beside its data can be
@@ -327,7 +312,7 @@ pub struct TypedEvent<'a, E> {
 }
 
 impl<'a, E: Event> TypedEvent<'a, E> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(event: RecordedEvent<'a>, known: &[Option<Known<E>>]) -> Self {
         let known = known.get(event.type_number() as usize).copied().flatten();
         let known = known.filter(|_| event.format() == EventFormat::Archive);

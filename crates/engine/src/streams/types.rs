@@ -1,8 +1,25 @@
 //! The event types of a category, by the numbers that its events carry.
 
 use super::EventType;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use std::sync::Arc;
+
+/// The event types that a category had at some time.
+pub(crate) struct KnownTypes(Guard<Arc<Vec<Arc<EventType>>>>);
+
+impl KnownTypes {
+    /// Whether the type of this number is that one.
+    #[inline]
+    pub(crate) fn is(&self, number: u32, name: &str, version: u32) -> bool {
+        let known = self.0.get(number as usize);
+        known.is_some_and(|known| known.version == version && known.name == name)
+    }
+
+    /// The number of a type.
+    pub(crate) fn number(&self, name: &str, version: u32) -> Option<u32> {
+        (0..self.0.len() as u32).find(|number| self.is(*number, name, version))
+    }
+}
 
 /// The event types of a category. Only ever grows: events carry the numbers.
 #[derive(Debug, Default)]
@@ -16,8 +33,12 @@ impl EventTypes {
 
     /// The number of a type.
     pub(crate) fn number(&self, name: &str, version: u32) -> Option<u32> {
-        let is_it = |known: &Arc<EventType>| known.version == version && known.name == name;
-        self.0.load().iter().position(is_it).map(|at| at as u32)
+        self.known().number(name, version)
+    }
+
+    /// Those that are known now, for who looks for the numbers of many.
+    pub(crate) fn known(&self) -> KnownTypes {
+        KnownTypes(self.0.load())
     }
 
     /// How many there are; the number of the next.

@@ -167,3 +167,61 @@ fn a_batch_happens_whole_or_not_at_all() -> Result<()> {
     drop(snapshots);
     Ok(())
 }
+
+/// Bytes of a category's events that are needed.
+fn needed_bytes(category: &Category) -> u64 {
+    let (open, keyspace) = category.parts();
+    let catalog = open.core().catalog.load();
+    let listed = catalog.by_id(keyspace.id).expect("it is there");
+    listed.view.needed_bytes().iter().sum()
+}
+
+/// A frame of one stream's events alone is not applied record by record, as others are.
+#[test]
+fn a_batch_is_found_and_counted_as_its_events_one_by_one_are() -> Result<()> {
+    for (before, len) in [(0, 2), (0, 16), (1, 14), (3, 13), (15, 2), (5, 90), (16, 16)] {
+        let disk = SimDisk::new(SimOptions::default());
+        let db = small(&disk).open("db")?;
+        let [together, alone] = ["together", "alone"].map(|name| db.category(name));
+        let (together, alone) = (together?, alone?);
+        let event = |index: u64| {
+            let event = NewEvent::bytes("happened", b"data of an event");
+            if index.is_multiple_of(3) { event.id(u128::from(index) + 1) } else { event }
+        };
+        let events: Vec<_> = (0..before + len).map(event).collect();
+        for event in &events[..before as usize] {
+            together.append(7u64, event, Any)?;
+            alone.append(7u64, event, Any)?;
+        }
+        let appended = together.append_many(7u64, &events[before as usize..], Any)?;
+        assert_eq!((appended.first_version, appended.last_version), (before, before + len - 1));
+        events[before as usize..]
+            .iter()
+            .try_for_each(|event| alone.append(7u64, event, Any).map(drop))?;
+
+        let check = |category: &Category| -> Result<()> {
+            for version in (0..before + len).rev() {
+                let found = category.get(7u64, version)?.expect("it has this version");
+                assert_eq!((found.version(), found.id()), (version, event(version).ids.event));
+                if found.id().is_some() {
+                    let again = category.append(7u64, &event(version), Any)?;
+                    assert_eq!((again.was_there, again.first_seq), (true, found.seq()));
+                }
+            }
+            assert_eq!(category.len(7u64)?, before + len);
+            Ok(())
+        };
+        check(&together)?;
+        check(&alone)?;
+        let needed = needed_bytes(&together);
+        assert!(needed > len * 16, "{needed}");
+        drop((together, alone));
+        // Without a checkpoint: each record is counted by itself.
+        drop(db);
+        let db = small(&disk).open("db")?;
+        let together = db.category("together")?;
+        assert_eq!(needed_bytes(&together), needed, "{before} and {len}");
+        check(&together)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! Events that are to be appended together, in whatever they lie.
+//!
+//! To make a list of [`NewEvent`]s of many small events takes more memory than they do, and more time than to
+//! encode them: where their archives lie one behind the other, each is told of when it is its turn.
+
+use super::NewEvent;
+use annals_events::EventType;
+
+/// Events in the order in which they will stand in their stream.
+pub(crate) trait NewEvents {
+    fn count(&self) -> usize;
+
+    /// Runs `work` with one of them.
+    fn with<R>(&self, index: usize, work: impl FnOnce(&NewEvent<'_>) -> R) -> R;
+
+    /// The id that one of them has.
+    fn id(&self, index: usize) -> Option<u128>;
+}
+
+impl NewEvents for [NewEvent<'_>] {
+    #[inline]
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    #[inline]
+    fn with<R>(&self, index: usize, work: impl FnOnce(&NewEvent<'_>) -> R) -> R {
+        work(&self[index])
+    }
+
+    #[inline]
+    fn id(&self, index: usize) -> Option<u128> {
+        self[index].ids.event
+    }
+}
+
+/// The archives of several events, one behind the other.
+#[derive(Debug, Default)]
+pub(crate) struct Archives {
+    bytes: Vec<u8>,
+    /// Of each the type, and where its archive ends.
+    events: Vec<(&'static EventType, usize)>,
+}
+
+impl Archives {
+    /// None, with room for so many.
+    pub(crate) fn with_capacity(count: usize) -> Self {
+        Self { bytes: Vec::new(), events: Vec::with_capacity(count) }
+    }
+
+    /// Adds the archive of an event.
+    #[inline]
+    pub(crate) fn push(&mut self, event_type: &'static EventType, archive: &[u8]) {
+        if self.events.is_empty() {
+            // The others are expected to be like this one, up to a length.
+            let expected = archive.len().saturating_mul(self.events.capacity());
+            self.bytes.reserve(expected.min(EXPECTED_BYTES_MAX));
+        }
+        self.bytes.extend_from_slice(archive);
+        self.events.push((event_type, self.bytes.len()));
+    }
+}
+
+/// Room is made at once for no more bytes than this: the first archive may be a large one among small ones.
+const EXPECTED_BYTES_MAX: usize = 1 << 20;
+
+impl NewEvents for Archives {
+    #[inline]
+    fn count(&self) -> usize {
+        self.events.len()
+    }
+
+    #[inline]
+    fn with<R>(&self, index: usize, work: impl FnOnce(&NewEvent<'_>) -> R) -> R {
+        let start = index.checked_sub(1).map_or(0, |before| self.events[before].1);
+        let (event_type, end) = self.events[index];
+        work(&NewEvent::archive(event_type, &self.bytes[start..end]))
+    }
+
+    #[inline]
+    fn id(&self, _: usize) -> Option<u128> {
+        None
+    }
+}
