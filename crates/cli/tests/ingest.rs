@@ -60,6 +60,7 @@ fn lines_of_a_web_server_become_events() {
     assert_eq!(common::sorted(&tables, "table"), ["again", "requests"]);
     let requests = tables.iter().find(|table| table["table"] == "requests").unwrap();
     assert_eq!((&requests["events_count"], &requests["fields_count"]), (&json!(507), &json!(10)));
+    assert_eq!((&requests["parts_count"], &requests["fresh_count"]), (&json!(0), &json!(507)));
     assert_eq!(requests["from"], "2015-05-17T10:00:00Z");
     assert_eq!(requests["to"], "2015-05-17T10:08:19Z");
 }

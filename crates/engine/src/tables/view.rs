@@ -151,8 +151,35 @@ impl<'t> TableView<'t> {
             part.rows_count().saturating_sub(deleted.map_or(0, |deleted| deleted.len()))
         };
         let parts: usize = self.parts_with_deleted().map(live).sum();
-        let fresh: usize = self.fresh.iter().map(|batch| batch.len()).sum();
-        (parts + fresh) as u64
+        parts as u64 + self.fresh_len()
+    }
+
+    /// How many of them are in no part yet.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::Database;
+    /// use annals_columns::Schema;
+    ///
+    /// #[derive(Schema)]
+    /// #[schema(schema_id = 1, crate = annals_columns)]
+    /// struct Tick {
+    ///     #[ts]
+    ///     at: i64,
+    /// }
+    ///
+    /// let db = Database::open_in_memory()?;
+    /// let ticks = db.table_of::<Tick>("ticks")?;
+    /// ticks.append(&Tick { at: 1 })?;
+    /// assert_eq!(ticks.view()?.fresh_len(), 1);
+    /// ticks.flush()?;
+    /// let view = ticks.view()?;
+    /// assert_eq!((view.len(), view.fresh_len(), view.parts_count()), (1, 0, 1));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    #[must_use]
+    pub fn fresh_len(&self) -> u64 {
+        self.fresh.iter().map(|batch| batch.len() as u64).sum()
     }
 
     /// Whether there are none.

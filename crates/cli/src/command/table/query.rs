@@ -16,11 +16,9 @@ use crate::{
 };
 use annals::{
     TableView,
-    columns::{
-        Answer, Batch, Field, Group, GroupBy, Key, Measured, Role, Schema, Value, ValueType,
-    },
+    columns::{Field, Group, GroupBy, Key, Measured, Role, Schema, Value, ValueType},
 };
-use std::{cmp::Ordering, collections::HashMap, sync::Arc, time::Duration};
+use std::{cmp::Ordering, collections::HashMap, time::Duration};
 
 /// Asks for groups of events and their figures.
 #[derive(Debug)]
@@ -169,7 +167,8 @@ impl Query {
     /// The groups of events that are meant.
     fn lines(&self, view: &TableView<'_>, asked: &Asked) -> Result<Vec<Line>> {
         let schema = view.schema();
-        let mut query = annals::columns::Query::new(Arc::clone(schema));
+        let meant = self.which.meant(schema)?;
+        let mut query = view.query().filter(meant.filter(schema));
         for by in &asked.by {
             query = query.group_by(*by);
         }
@@ -179,11 +178,10 @@ impl Query {
                 false => query.measure(*field),
             };
         }
-        let mut answer = query.answer().map_err(annals::Error::from)?;
-        self.add_all(view, &mut answer)?;
+        let found = query.run()?;
         let exact = match asked.exact.is_empty() {
             true => HashMap::new(),
-            false => exact::figures(view, &self.which.meant(schema)?, &asked.by, &asked.exact)?,
+            false => exact::figures(view, &meant, &asked.by, &asked.exact)?,
         };
         let line = |group: &Group<'_>| {
             let keys = group.keys.iter().zip(&asked.by);
@@ -202,26 +200,7 @@ impl Query {
             let figures = asked.shown.iter().map(figure).collect();
             Line { keys, rows: group.rows, figures }
         };
-        Ok(answer.groups().iter().map(line).collect())
-    }
-
-    fn add_all(&self, view: &TableView<'_>, answer: &mut Answer) -> Result<()> {
-        const BATCH_ROWS: usize = 4_096;
-        let schema = view.schema();
-        let mut batch = Batch::new(Arc::clone(schema));
-        self.which.meant(schema)?.each(view, false, u64::MAX, |rows, at| {
-            let mut row = batch.row();
-            for field in 0..schema.fields().len() {
-                row.value(field, rows.value(at, field)).map_err(annals::Error::from)?;
-            }
-            row.finish().map_err(annals::Error::from)?;
-            if batch.len() == BATCH_ROWS {
-                let full = std::mem::replace(&mut batch, Batch::new(Arc::clone(schema)));
-                answer.add_batch(&full).map_err(annals::Error::from)?;
-            }
-            Ok(())
-        })?;
-        answer.add_batch(&batch).map_err(|error| annals::Error::from(error).into())
+        Ok(found.groups().iter().map(|group| line(group.as_group())).collect())
     }
 
     /// The highest first if so many are asked for, else by their keys.

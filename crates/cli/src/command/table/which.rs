@@ -55,6 +55,20 @@ impl Which {
 }
 
 impl Meant {
+    /// Times and all else.
+    pub(super) fn filter(&self, schema: &Schema) -> Filter {
+        let Some(ts) = schema.ts() else { return self.filter.clone() };
+        let mut filter = self.filter.clone();
+        if self.since > i64::MIN {
+            filter = filter.and(Filter::at_least(ts, self.since));
+        }
+        match self.until.map(|until| until.checked_sub(1)) {
+            None => filter,
+            Some(Some(last)) => filter.and(Filter::at_most(ts, last)),
+            Some(None) => Filter::Or(Vec::new()),
+        }
+    }
+
     /// Calls `each` with events that are meant, so many at most: the oldest first, or the newest.
     pub(super) fn each(
         &self,
@@ -63,21 +77,17 @@ impl Meant {
         limit: u64,
         mut each: impl FnMut(&FoundRows<'_>, usize) -> Result<()>,
     ) -> Result<()> {
-        let mut scan = Scan::new().since(self.since);
+        let mut scan = Scan::new().filter(self.filter.clone()).since(self.since);
         scan = if is_newest_first { scan.newest_first() } else { scan };
         scan = if let Some(until) = self.until { scan.until(until) } else { scan };
-        let is_all = self.filter == Filter::All;
         let (mut left, mut after) = (limit, None::<Cursor>);
         while left > 0 {
-            let page = if is_all { left.min(PAGE_ROWS) } else { PAGE_ROWS };
-            let mut one = scan.clone().limit(page as usize);
+            let mut one = scan.clone().limit(left.min(PAGE_ROWS) as usize);
             one = if let Some(after) = after { one.after(after) } else { one };
             let rows = view.scan(&one)?;
             for at in 0..rows.len() {
-                if left > 0 && self.filter.matches(|field| rows.value(at, field)) {
-                    each(&rows, at)?;
-                    left -= 1;
-                }
+                each(&rows, at)?;
+                left -= 1;
             }
             after = rows.cursor();
             if after.is_none() {
