@@ -1,16 +1,17 @@
 //! Annals: an event table.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use annals::columns::{Batch, WideEvent as _};
-use annals::{Database, Durability, EventTable};
+use annals::columns::{Batch, Key, WideEvent as _};
+use annals::{Database, DayRollup, DayTotals, Durability, EventTable, FoundGroups, Scan};
 
 use crate::Result;
 use crate::engine::Mode;
-use crate::question::{Answer, Question};
+use crate::question::{Answer, BUCKET_NS, FAILED, Question, TOP, user_and_day};
 use crate::table_engine::{TableEngine, Timed, timed};
-use crate::wide::{Digest, Wide, id};
+use crate::wide::{DAY_NS, Digest, Wide, id, user};
 
 /// Events of a part of the load, and of a batch.
 const PARTS: u64 = 10;
@@ -31,6 +32,138 @@ impl AnnalsTables {
         self.table.append_batch(&batch)?;
         Ok(())
     }
+}
+
+impl AnnalsTables {
+    fn sums(&self, question: Question) -> Result<Answer> {
+        let Question::Sums(only) = question else { return Err(OTHER.into()) };
+        let fields = Wide::fields();
+        let view = self.table.view()?;
+        let mut filter = Wide::filter();
+        if let Some(number) = only.user {
+            filter = filter.user_eq(&user(number));
+        }
+        if let Some((from, to)) = only.between {
+            filter = filter.since(from).until(to);
+        }
+        let query = view.query().filter(filter).measure(fields.cost()).measure(fields.input());
+        let query = query.measure(fields.output()).measure(fields.cached());
+        let found = query.measure(fields.reasoning()).run()?;
+        let total = found.total()?;
+        let sums = [
+            i128::from(total.rows()),
+            total.measured(fields.cost())?.sum,
+            total.measured(fields.input())?.sum,
+            total.measured(fields.output())?.sum,
+            total.measured(fields.cached())?.sum,
+            total.measured(fields.reasoning())?.sum,
+        ];
+        Ok(Answer::of_numbers(sums.to_vec()))
+    }
+
+    fn newest(&self, question: Question) -> Result<Vec<u64>> {
+        let Question::Newest { count, user: of } = question else { return Err(OTHER.into()) };
+        let view = self.table.view()?;
+        let scan = Scan::new().newest_first().limit(count);
+        let scan = match of {
+            Some(number) => scan.filter(Wide::filter().user_eq(&user(number))),
+            None => scan,
+        };
+        digests(&view.scan(&scan)?)
+    }
+
+    fn by_id(&self, question: Question) -> Result<Vec<u64>> {
+        let Question::Id(number) = question else { return Err(OTHER.into()) };
+        let view = self.table.view()?;
+        digests(&view.event(&id(number))?.ok_or("no such event")?)
+    }
+
+    fn by_user_and_day(&self) -> Result<FoundGroups> {
+        let (view, fields) = (self.table.view()?, Wide::fields());
+        let query =
+            view.query().group_by(fields.user()).group_by(fields.at().buckets(DAY_NS as u64));
+        Ok(query.measure(fields.cost()).run()?)
+    }
+
+    fn top_models(&self) -> Result<Answer> {
+        let (view, fields) = (self.table.view()?, Wide::fields());
+        let found = view.query().group_by(fields.model()).measure(fields.cost()).run()?;
+        let top = found.top(fields.cost(), TOP)?;
+        let lines = top
+            .iter()
+            .map(|group| Ok((text(group.keys()[0])?, vec![group.measured(fields.cost())?.sum])));
+        Ok(Answer(lines.collect::<Result<_>>()?))
+    }
+
+    fn failed(&self) -> Result<FoundGroups> {
+        let (view, fields) = (self.table.view()?, Wide::fields());
+        let failed = Wide::filter().status_ge(FAILED);
+        Ok(view.query().filter(failed).group_by(fields.at().buckets(BUCKET_NS as u64)).run()?)
+    }
+}
+
+/// The dimension of whose values there are sums by day.
+fn rolled_up() -> Result<usize> {
+    Ok(Wide::schema().field("user")?)
+}
+
+impl AnnalsTables {
+    fn rollup_of_one(&self, question: Question) -> Result<Option<DayTotals>> {
+        let Question::RollupOne { user: number, day } = question else { return Err(OTHER.into()) };
+        Ok(self.table.view()?.rollup_of(rolled_up()?, day, &user(number))?)
+    }
+
+    fn rollup_of_day(&self, question: Question) -> Result<Arc<DayRollup>> {
+        let Question::RollupDay(day) = question else { return Err(OTHER.into()) };
+        Ok(self.table.view()?.rollup(rolled_up()?, day)?)
+    }
+}
+
+/// The first field that is added up is the cost.
+fn of_totals(found: Option<DayTotals>) -> Result<Answer> {
+    Ok(found.map_or_else(Answer::default, |found| {
+        Answer::of_numbers(vec![found.events_count.into(), found.totals[0].sum])
+    }))
+}
+
+fn of_rollup(day: &DayRollup) -> Result<Answer> {
+    let lines = day.iter().map(|bucket| {
+        let user = bucket.value.ok_or("an event without a user")?.to_owned();
+        Ok((user, vec![bucket.events_count.into(), bucket.totals[0].sum]))
+    });
+    Ok(Answer(lines.collect::<Result<_>>()?).sorted())
+}
+
+const OTHER: &str = "questions of two kinds";
+
+fn text(key: Key<'_>) -> Result<String> {
+    match key {
+        Key::Text(text) => Ok(text.to_owned()),
+        other => Err(format!("{other:?} is no text").into()),
+    }
+}
+
+fn time(key: Key<'_>) -> Result<i64> {
+    match key {
+        Key::Time(start) => Ok(start),
+        other => Err(format!("{other:?} is no time").into()),
+    }
+}
+
+fn of_days(found: &FoundGroups) -> Result<Answer> {
+    let lines = found.groups().into_iter().map(|group| {
+        let day = time(group.keys()[1])? / DAY_NS;
+        let cost = group.measured(Wide::fields().cost())?.sum;
+        Ok((user_and_day(&text(group.keys()[0])?, day), vec![group.rows().into(), cost]))
+    });
+    Ok(Answer(lines.collect::<Result<_>>()?).sorted())
+}
+
+fn of_buckets(found: &FoundGroups) -> Result<Answer> {
+    let lines = found.groups().into_iter();
+    let lines =
+        lines.map(|group| Ok((time(group.keys()[0])?.to_string(), vec![group.rows().into()])));
+    Ok(Answer(lines.collect::<Result<_>>()?).sorted())
 }
 
 /// What the rows that were found are, each read whole.
@@ -99,25 +232,22 @@ impl TableEngine for AnnalsTables {
     fn ask(&self, questions: &[Question]) -> Result<Option<Vec<Timed>>> {
         let Some(first) = questions.first() else { return Ok(None) };
         match first {
-            Question::Newest { user: None, .. } => timed(
-                questions,
-                |question| match question {
-                    Question::Newest { count, .. } => digests(&self.table.view()?.recent(count)?),
-                    _ => Err("questions of two kinds".into()),
-                },
-                of_digests,
-            ),
-            Question::Id(_) => timed(
-                questions,
-                |question| match question {
-                    Question::Id(number) => {
-                        let view = self.table.view()?;
-                        digests(&view.event(&id(number))?.ok_or("no such event")?)
-                    }
-                    _ => Err("questions of two kinds".into()),
-                },
-                of_digests,
-            ),
+            Question::Sums(_) => timed(questions, |question| self.sums(question), Ok),
+            Question::Newest { .. } => {
+                timed(questions, |question| self.newest(question), of_digests)
+            }
+            Question::Id(_) => timed(questions, |question| self.by_id(question), of_digests),
+            Question::ByUserAndDay => {
+                timed(questions, |_| self.by_user_and_day(), |found| of_days(&found))
+            }
+            Question::TopModels => timed(questions, |_| self.top_models(), Ok),
+            Question::Failed => timed(questions, |_| self.failed(), |found| of_buckets(&found)),
+            Question::RollupOne { .. } => {
+                timed(questions, |question| self.rollup_of_one(question), of_totals)
+            }
+            Question::RollupDay(_) => {
+                timed(questions, |question| self.rollup_of_day(question), |day| of_rollup(&day))
+            }
             _ => Ok(None),
         }
     }
