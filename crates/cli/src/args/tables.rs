@@ -15,7 +15,7 @@ pub(crate) struct IngestArgs {
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) format: FormatArg,
     /// What events are: JSON as --show-schema prints it. By default the table's own schema, or for a new table what
-    /// the first 10,000 lines tell
+    /// the first 10,000 lines tell. A table that is there may get more fields by it, all of them optional
     #[arg(long, value_name = "FILE")]
     pub(crate) schema: Option<PathBuf>,
     /// Print the schema that would be used, and store nothing
