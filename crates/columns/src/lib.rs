@@ -54,8 +54,9 @@ pub use part::{
     Totals,
 };
 pub use query::{
-    Answer, BoundFilter, Constant, FieldOf, Filter, Group, GroupBy, Key, Keys, Measured, Position,
-    Query, Recent, ToField, ToGroupBy, ToMeasure, Walk, kind, newest,
+    Answer, BoundFilter, Constant, Distinct, Explained, FieldOf, Filter, Group, GroupBy, Key, Keys,
+    Measured, Position, Quantiles, Query, Recent, Source, ToField, ToGroupBy, ToMeasure, Walk,
+    kind, newest,
 };
 pub use schema::{
     COUNTERS_MAX, DIMENSIONS_MAX, Dimension, FLAGS_MAX, Field, LABELS_MAX, Mapping, Role, Schema,

@@ -40,6 +40,7 @@ pub use view::{Part, PartHead, PartView, Totals};
 
 pub(crate) use dictionary::Dictionary;
 pub(crate) use field::{FieldColumn, NumberField, TextField};
+pub(crate) use filter::hash as text_hash;
 pub(crate) use frame::mend;
 #[cfg(test)]
 pub(crate) use row_set::encode as encode_rows;

@@ -5,6 +5,8 @@
 
 mod aggregate;
 mod bound;
+mod distinct;
+mod explain;
 mod fields;
 mod filter;
 mod group;
@@ -12,18 +14,25 @@ mod key;
 mod local;
 mod named;
 mod plan;
+mod quantiles;
 mod recent;
 mod select;
+mod spread;
 mod walk;
 
+#[cfg(test)]
+mod model_test;
 #[cfg(test)]
 mod query_test;
 
 pub use aggregate::{Answer, Query};
 pub use bound::BoundFilter;
+pub use distinct::Distinct;
+pub use explain::{Explained, Source};
 pub use filter::{Constant, Filter};
 pub use group::{Group, Keys, Measured};
 pub use key::{GroupBy, Key};
 pub use named::{FieldOf, ToField, ToGroupBy, ToMeasure, kind};
+pub use quantiles::Quantiles;
 pub use recent::{Position, Recent, newest};
 pub use walk::Walk;

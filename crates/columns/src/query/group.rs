@@ -1,6 +1,6 @@
 //! What the events of a group come to.
 
-use super::{Key, aggregate::GROUPS_BY_MAX};
+use super::{Distinct, Key, Quantiles, aggregate::GROUPS_BY_MAX};
 use crate::{Value, ValueType, part::image};
 use std::{cmp::Ordering, fmt, ops::Deref};
 
@@ -119,4 +119,8 @@ pub struct Group<'a> {
     pub rows: u64,
     /// What their numbers come to, in the order in which it was asked for.
     pub measured: &'a [Measured],
+    /// What quantiles of their numbers are taken from, in the order in which it was asked for.
+    pub quantiles: &'a [Quantiles],
+    /// How many different values they have, in the order in which it was asked for.
+    pub distinct: &'a [Distinct],
 }

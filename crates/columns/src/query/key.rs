@@ -227,6 +227,12 @@ impl<'p> Buckets<'p> {
 
     /// The lowest time, as it is kept, of a bucket that is not the first.
     fn lowest_of(&self, number: u64) -> u64 {
+        let step = self.times.column.meta().step;
+        if self.is_narrow
+            && let Some(start) = number.checked_mul(self.bucket_ns)
+        {
+            return start.saturating_sub(self.lead).div_ceil(step);
+        }
         let start = u128::from(number) * u128::from(self.bucket_ns);
         let kept = start.saturating_sub(self.lead.into());
         let kept = kept.div_ceil(self.times.column.meta().step.into());

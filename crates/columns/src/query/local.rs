@@ -8,6 +8,7 @@ use super::{
     key::{ChunkKeys, Folding, PartKeys, too_many},
     plan::Visit,
     select::{Scratch, Selected, both},
+    spread::Spread,
 };
 use crate::{
     CHUNK_ROWS, Error, Mask, PartView, Result,
@@ -32,6 +33,7 @@ pub(super) struct Local<'p> {
     /// What a number of each key counts for in a place.
     strides: Vec<u64>,
     pub(super) columns: Vec<FieldSums<'p>>,
+    pub(super) spreads: Vec<Spread<'p>>,
     /// Of each place.
     rows: Vec<u64>,
     /// Rows of each place and sums of the first column, in one number each.
@@ -41,6 +43,20 @@ pub(super) struct Local<'p> {
     few: Vec<u32>,
     places: Box<[u32; CHUNK_ROWS]>,
     ends: Vec<u16>,
+    pub(super) seen: Seen,
+}
+
+/// How much of a part was looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seen {
+    /// Rows that are selected.
+    pub(super) rows: u64,
+    /// Chunks whose sums were taken.
+    pub(super) sums: usize,
+    /// Chunks that were unpacked.
+    pub(super) unpacked: usize,
+    /// Rows that were reached one by one.
+    pub(super) reached: usize,
 }
 
 impl<'p> Local<'p> {
@@ -48,6 +64,7 @@ impl<'p> Local<'p> {
         part: PartView<'p>,
         keys: Vec<PartKeys<'p>>,
         columns: Vec<(Option<NumberField<'p>>, bool)>,
+        spreads: impl Fn(usize) -> Result<Vec<Spread<'p>>>,
         rows_limit: u64,
     ) -> Result<Self> {
         let mut count = 1u64;
@@ -67,6 +84,8 @@ impl<'p> Local<'p> {
             part,
             strides,
             columns,
+            spreads: spreads(places)?,
+            seen: Seen::default(),
             rows: vec![0; places],
             fused: if fuses && !is_sparse && !keys.is_empty() {
                 vec![0; places]
@@ -84,6 +103,7 @@ impl<'p> Local<'p> {
     /// Adds all rows, by what the part says of itself.
     pub(super) fn add_part(&mut self) {
         self.rows[0] += self.part.rows_count() as u64;
+        self.seen.rows += self.part.rows_count() as u64;
         self.columns.iter_mut().for_each(FieldSums::add_part);
     }
 
@@ -98,6 +118,7 @@ impl<'p> Local<'p> {
             all.push(combined);
             self.rows.push(0);
             self.columns.iter_mut().for_each(FieldSums::grow);
+            self.spreads.iter_mut().for_each(Spread::grow);
         }
         place
     }
@@ -192,22 +213,23 @@ impl<'p> Local<'p> {
             self.few.extend(rows_of(chunk as u32, mask));
             return if self.few.len() >= COLLECTED_ROWS { self.add_few() } else { Ok(()) };
         }
+        self.seen.rows += u64::from(rows);
         let len = (self.part.rows_count() - chunk * CHUNK_ROWS).min(CHUNK_ROWS);
         let (keys, base) = self.chunk_keys(chunk, len, scratch)?;
         match keys {
-            ChunkKeys::One(_) if found == Selected::Everything => {
-                let place = self.place_of(base) as usize;
-                self.rows[place] += u64::from(rows);
-                self.columns
-                    .iter_mut()
-                    .for_each(|column| column.add_zones(chunk, chunk + 1, place));
-                Ok(())
-            }
             ChunkKeys::One(_) => {
                 let place = self.place_of(base) as usize;
                 self.rows[place] += u64::from(rows);
-                let mut columns = self.columns.iter_mut();
-                columns.try_for_each(|column| column.add_runs(chunk, &[(mask, place)], scratch))
+                if found == Selected::Everything {
+                    let is_read = self.spreads.iter().any(Spread::reads);
+                    self.seen.sums += usize::from(!is_read);
+                    self.seen.unpacked += usize::from(is_read);
+                    let columns = self.columns.iter_mut();
+                    columns.for_each(|column| column.add_zones(chunk, chunk + 1, place));
+                    self.add_spread_runs(chunk, &[(mask, place)], scratch)
+                } else {
+                    self.add_runs(chunk, &[(mask, place)], scratch)
+                }
             }
             ChunkKeys::Runs(stride) => {
                 let ends = std::mem::take(&mut self.ends);
@@ -228,11 +250,39 @@ impl<'p> Local<'p> {
                     (from, combined) = (end.max(from), combined.wrapping_add(stride));
                 }
                 self.ends = ends;
-                let mut columns = self.columns.iter_mut();
-                columns.try_for_each(|column| column.add_runs(chunk, &runs, scratch))
+                self.add_runs(chunk, &runs, scratch)
             }
             ChunkKeys::Each => self.add_each(chunk, len, mask, scratch),
         }
+    }
+
+    /// Whether numbers of selected rows are looked at: a count alone needs none.
+    fn reads(&self) -> bool {
+        self.columns.iter().any(|column| column.field.is_some())
+            || self.spreads.iter().any(Spread::reads)
+    }
+
+    /// Adds rows of a chunk, in runs of one place each.
+    fn add_runs(
+        &mut self,
+        chunk: usize,
+        runs: &[(Mask, usize)],
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        self.seen.unpacked += usize::from(self.reads());
+        let mut columns = self.columns.iter_mut();
+        columns.try_for_each(|column| column.add_runs(chunk, runs, scratch))?;
+        self.add_spread_runs(chunk, runs, scratch)
+    }
+
+    fn add_spread_runs(
+        &mut self,
+        chunk: usize,
+        runs: &[(Mask, usize)],
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let mut spreads = self.spreads.iter_mut();
+        spreads.try_for_each(|spread| spread.add_runs(chunk, runs, scratch))
     }
 
     /// Adds rows of a chunk, each of which has a place of its own.
@@ -270,12 +320,15 @@ impl<'p> Local<'p> {
                 }
             });
         }
+        self.seen.unpacked += 1;
         let mut columns = self.columns.iter_mut().skip(usize::from(fuses));
-        columns.try_for_each(|column| column.add_each(chunk, &picked, scratch))
+        columns.try_for_each(|column| column.add_each(chunk, &picked, scratch))?;
+        let mut spreads = self.spreads.iter_mut();
+        spreads.try_for_each(|spread| spread.add_each(chunk, &picked, scratch))
     }
 
     /// Adds the rows that were collected.
-    fn add_few(&mut self) -> Result<()> {
+    pub(super) fn add_few(&mut self) -> Result<()> {
         let rows = std::mem::take(&mut self.few);
         let added = self.add_rows(&rows);
         self.few = rows;
@@ -284,9 +337,14 @@ impl<'p> Local<'p> {
     }
 
     fn add_rows(&mut self, rows: &[u32]) -> Result<()> {
+        self.seen.rows += rows.len() as u64;
+        if self.reads() || !self.keys.is_empty() {
+            self.seen.reached += rows.len();
+        }
         if self.keys.is_empty() {
             self.rows[0] += rows.len() as u64;
-            return self.columns.iter_mut().try_for_each(|column| column.add_rows(rows, None));
+            self.columns.iter_mut().try_for_each(|column| column.add_rows(rows, None))?;
+            return self.spreads.iter_mut().try_for_each(|spread| spread.add_rows(rows, None));
         }
         let mut combined = vec![0u64; rows.len()];
         for (key, stride) in self.keys.iter().zip(&self.strides) {
@@ -298,7 +356,8 @@ impl<'p> Local<'p> {
         for place in &places {
             self.rows[*place as usize] += 1;
         }
-        self.columns.iter_mut().try_for_each(|column| column.add_rows(rows, Some(&places)))
+        self.columns.iter_mut().try_for_each(|column| column.add_rows(rows, Some(&places)))?;
+        self.spreads.iter_mut().try_for_each(|spread| spread.add_rows(rows, Some(&places)))
     }
 
     /// Ends adding: gives each group that has rows, by the numbers of its keys, its place, and how many rows it has.
@@ -344,7 +403,7 @@ impl<'p> Local<'p> {
 
 impl Visit for Local<'_> {
     fn stretch(&mut self, from: u32, to: u32, scratch: &mut Scratch) -> Result<()> {
-        if !self.keys.is_empty() {
+        if !self.keys.is_empty() || self.spreads.iter().any(Spread::reads) {
             let mut chunks = from..to;
             return chunks.try_for_each(|chunk| {
                 self.add_chunk(chunk as usize, Selected::Everything, scratch)
@@ -353,6 +412,8 @@ impl Visit for Local<'_> {
         let (from, to) = (from as usize, to as usize);
         let rows = (to * CHUNK_ROWS).min(self.part.rows_count()).saturating_sub(from * CHUNK_ROWS);
         self.rows[0] += rows as u64;
+        self.seen.rows += rows as u64;
+        self.seen.sums += to - from;
         self.columns.iter_mut().for_each(|column| column.add_zones(from, to, 0));
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! What a filter means for one part.
 
 use super::{
+    explain::Source,
     filter::{Constant, Filter},
     select::{Node, Scratch, Selected, TextTest, both, rows_between, selected},
 };
@@ -90,6 +91,18 @@ impl<'p> Plan<'p> {
     pub(crate) fn rows_limit(&self) -> u64 {
         let rows = self.rows.1.saturating_sub(self.rows.0).into();
         self.list.map_or(rows, |list| rows.min(list.len() as u64))
+    }
+
+    /// What is used to find the rows.
+    pub(crate) fn sources(&self) -> Vec<Source> {
+        let mut all = Vec::new();
+        sources_of(&self.node, &mut all);
+        if self.excluded.is_some() {
+            all.push(Source::Deleted);
+        }
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     /// Which rows of a chunk are selected.
@@ -232,6 +245,21 @@ impl<'p> Plan<'p> {
     /// Whether any row of a chunk can be selected, as far as lists say.
     pub(crate) fn may_have(&self, chunk: u32) -> bool {
         self.list.is_none_or(|list| list.mask(chunk) != [0; 4])
+    }
+}
+
+fn sources_of(node: &Node<'_>, all: &mut Vec<Source>) {
+    match node {
+        Node::Nothing | Node::Everything => {}
+        Node::Rows(..) => all.push(Source::Times),
+        Node::Set(_) => all.push(Source::Lists),
+        Node::Masks(_) => all.push(Source::Bitmaps),
+        Node::Range(..) => all.push(Source::Zones),
+        Node::Bits(..) | Node::Texts(..) => all.push(Source::Columns),
+        Node::Not(node) => sources_of(node, all),
+        Node::And(nodes) | Node::Or(nodes) => {
+            nodes.iter().for_each(|node| sources_of(node, all));
+        }
     }
 }
 

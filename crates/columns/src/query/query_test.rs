@@ -364,6 +364,8 @@ fn what_cannot_be_asked_is_refused() {
     let query = || Query::new(fuzzing::sample_schema());
     let time = |bucket_ns| GroupBy::Time { bucket_ns };
     assert!(matches!(query().measure(8).answer(), Err(Error::Question { .. })));
+    assert!(matches!(query().quantiles(8).answer(), Err(Error::Question { .. })));
+    assert!(matches!(query().distinct(99).answer(), Err(Error::NoField { .. })));
     assert!(matches!(query().measure(99).answer(), Err(Error::NoField { .. })));
     assert!(matches!(query().group_by(time(0)).answer(), Err(Error::Question { .. })));
     assert!(matches!(query().group_by(GroupBy::Field(11)).answer(), Err(Error::Question { .. })));

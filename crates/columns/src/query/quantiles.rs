@@ -1,0 +1,458 @@
+//! Quantiles: of all numbers, or of a sketch of them.
+//!
+//! A sketch counts numbers in *buckets*. Whole numbers below 256 have one each; above, and of numbers with
+//! fractions everywhere, 128 of them divide what lies between two powers of two. A number is told as the middle of
+//! its bucket, which is off by at most one part in 256, and by the lowest and the highest there were, which are
+//! exact. (Numbers with fractions nearer to zero than 2^-1022 are off by at most 2^-1029.) The bucket of a number depends on nothing else, so sketches of parts are merged by adding counts, in any order.
+
+use crate::{Value, ValueType, part::image};
+
+/// Bits of a number behind its highest one that choose its bucket.
+const BUCKET_BITS: u32 = 7;
+/// Bits of a number with a fraction that its bucket leaves out.
+const FLOAT_SHIFT: u32 = f64::MANTISSA_DIGITS - 1 - BUCKET_BITS;
+/// Of numbers with a sign the bucket of zero.
+const ZERO: u32 = 1 << 13;
+/// So many numbers are sorted rather than divided.
+const SORTED_COUNT: usize = 4_096;
+/// Counts of so many buckets are kept for each that has any, or those that have any are listed.
+const DENSE_SHARE: usize = 4;
+
+/// The bucket of a number, given by its image. Buckets have the order of their numbers.
+#[inline(always)]
+pub(super) fn bucket_of(value_type: ValueType, image: u64) -> u32 {
+    match value_type {
+        ValueType::F64 => (image >> FLOAT_SHIFT) as u32,
+        ValueType::I64 => {
+            let number = image::to_i64(image);
+            let bucket = whole_bucket_of(number.unsigned_abs());
+            if number < 0 { ZERO - bucket } else { ZERO + bucket }
+        }
+        _ => whole_bucket_of(image),
+    }
+}
+
+#[inline(always)]
+fn whole_bucket_of(number: u64) -> u32 {
+    // Below 256 the shift is zero, and the bucket is the number.
+    let shift = (u64::BITS - BUCKET_BITS - 1).saturating_sub(number.leading_zeros());
+    (shift << BUCKET_BITS) + (number >> shift) as u32
+}
+
+/// What the numbers of a bucket are told as.
+fn whole_of_bucket(bucket: u32) -> u64 {
+    let shift = (bucket >> BUCKET_BITS).saturating_sub(1);
+    let low = u64::from(bucket - (shift << BUCKET_BITS)) << shift;
+    low + (1u64 << shift) / 2
+}
+
+/// What the numbers of a bucket are told as: an image.
+fn image_of_bucket(value_type: ValueType, bucket: u32) -> u64 {
+    match value_type {
+        ValueType::F64 => {
+            let low = u64::from(bucket) << FLOAT_SHIFT;
+            let zeroes = [image::of_f64(0.0), image::of_f64(-0.0)];
+            let zero = zeroes.into_iter().find(|zero| zero >> FLOAT_SHIFT == bucket.into());
+            zero.unwrap_or(low + (1 << (FLOAT_SHIFT - 1)))
+        }
+        ValueType::I64 => {
+            let whole = |bucket| i64::try_from(whole_of_bucket(bucket)).unwrap_or(i64::MAX);
+            image::of_i64(match bucket.checked_sub(ZERO) {
+                Some(bucket) => whole(bucket),
+                None => -whole(ZERO - bucket),
+            })
+        }
+        _ => whole_of_bucket(bucket),
+    }
+}
+
+/// What the quantiles of a field's numbers are taken from.
+///
+/// The quantile of a share *s* of *n* numbers is the one at place *s* × *n*, rounded up, when they are counted from the lowest on
+/// (*nearest rank*): always one of the numbers, or, by a sketch, at most one part in 256 beside it.
+///
+/// ```
+/// use annals_columns::{Batch, Query, Role, Schema, Value};
+/// use std::sync::Arc;
+/// let schema = Arc::new(Schema::builder(1).with("latency", Role::Latency).build()?);
+/// let mut batch = Batch::new(Arc::clone(&schema));
+/// for ms in 1..=1_000u32 {
+///     let mut row = batch.row();
+///     row.u32(0, ms)?;
+///     row.finish()?;
+/// }
+/// let query = Query::new(schema).quantiles(0).quantiles_by_sketch(0);
+/// let mut answer = query.answer()?;
+/// answer.add_batch(&batch)?;
+/// let group = &answer.groups()[0];
+/// assert_eq!(group.quantiles[0].at(0.99), Value::U64(990));
+/// assert_eq!(group.quantiles[0].at_each(&[0.0, 0.5, 1.0])[1], Value::U64(500));
+/// let near = group.quantiles[1].at(0.99).as_u64().unwrap_or(0);
+/// assert!(near.abs_diff(990) <= 990 / 256);
+/// # Ok::<(), annals_columns::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Quantiles {
+    value_type: ValueType,
+    numbers: Numbers,
+}
+
+#[derive(Clone, Debug)]
+enum Numbers {
+    /// All, by their images, in any order.
+    All(Vec<u64>),
+    Sketch(Sketch),
+}
+
+/// Whether they are taken from the same numbers, in whatever order these came.
+impl PartialEq for Quantiles {
+    fn eq(&self, other: &Self) -> bool {
+        self.value_type == other.value_type
+            && match (&self.numbers, &other.numbers) {
+                (Numbers::All(one), Numbers::All(other)) => sorted(one) == sorted(other),
+                (Numbers::Sketch(one), Numbers::Sketch(other)) => {
+                    (one.min, one.max) == (other.min, other.max) && one.counts().eq(other.counts())
+                }
+                _ => false,
+            }
+    }
+}
+
+fn sorted(all: &[u64]) -> Vec<u64> {
+    let mut all = all.to_vec();
+    all.sort_unstable();
+    all
+}
+
+impl Quantiles {
+    pub(super) fn new(value_type: ValueType, is_exact: bool) -> Self {
+        let numbers =
+            if is_exact { Numbers::All(Vec::new()) } else { Numbers::Sketch(Sketch::default()) };
+        Self { value_type, numbers }
+    }
+
+    /// Adds a number, given by its image.
+    pub(super) fn add(&mut self, image: u64) {
+        match &mut self.numbers {
+            Numbers::All(all) => all.push(image),
+            Numbers::Sketch(sketch) => {
+                sketch.add(&mut std::iter::once((bucket_of(self.value_type, image), 1)));
+                sketch.widen(image, image);
+            }
+        }
+    }
+
+    /// Adds numbers, given by their images.
+    pub(super) fn extend(&mut self, images: impl Iterator<Item = u64>) {
+        if let Numbers::All(all) = &mut self.numbers {
+            all.extend(images);
+        }
+    }
+
+    /// Adds counts of buckets, which rise, and the bounds of what they count.
+    pub(super) fn add_counts(
+        &mut self,
+        mut counts: impl Iterator<Item = (u32, u64)>,
+        (min, max): (u64, u64),
+    ) {
+        if let Numbers::Sketch(sketch) = &mut self.numbers {
+            sketch.add(&mut counts);
+            sketch.widen(min, max);
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        match (&mut self.numbers, &other.numbers) {
+            (Numbers::All(ours), Numbers::All(theirs)) => ours.extend_from_slice(theirs),
+            (Numbers::Sketch(ours), Numbers::Sketch(theirs)) => {
+                ours.add(&mut theirs.counts());
+                ours.widen(theirs.min, theirs.max);
+            }
+            _ => debug_assert!(false, "the questions were compared before"),
+        }
+    }
+
+    /// How many numbers there are.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        match &self.numbers {
+            Numbers::All(all) => all.len() as u64,
+            Numbers::Sketch(sketch) => sketch.counts().map(|(_, count)| count).sum(),
+        }
+    }
+
+    /// Whether quantiles are exact.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        matches!(self.numbers, Numbers::All(_))
+    }
+
+    /// The quantile of a share from 0 (the lowest) to 1 (the highest); absent if there is no number.
+    #[must_use]
+    pub fn at(&self, share: f64) -> Value<'static> {
+        self.at_each(&[share]).pop().unwrap_or_default()
+    }
+
+    /// The quantiles of several shares, which takes less time than asking for each.
+    #[must_use]
+    pub fn at_each(&self, shares: &[f64]) -> Vec<Value<'static>> {
+        let count = self.count();
+        if count == 0 {
+            return vec![Value::Absent; shares.len()];
+        }
+        let rank = |share: &f64| ((share * count as f64).ceil() as u64).clamp(1, count) - 1;
+        let ranks: Vec<u64> = shares.iter().map(rank).collect();
+        let images = match &self.numbers {
+            Numbers::All(all) => nth_each(all, &ranks),
+            Numbers::Sketch(sketch) => sketch.nth_each(self.value_type, &ranks),
+        };
+        images.into_iter().map(|image| image::value(self.value_type, image)).collect()
+    }
+}
+
+/// The numbers at some places of an order that is not made.
+fn nth_each(all: &[u64], ranks: &[u64]) -> Vec<u64> {
+    let nth = |some: &mut [u64], rank: usize| *some.select_nth_unstable(rank).1;
+    if all.len() <= SORTED_COUNT {
+        let sorted = sorted(all);
+        return ranks.iter().map(|rank| sorted[*rank as usize]).collect();
+    }
+    let (min, max) =
+        all.iter().fold((u64::MAX, 0), |(min, max), number| (min.min(*number), max.max(*number)));
+    // What is wanted of is in one of so many divisions: only that one is looked at closely.
+    let shift = (u64::BITS - (max - min).leading_zeros()).saturating_sub(12);
+    let division = |number: u64| ((number - min) >> shift) as usize;
+    let mut counts = vec![0usize; 1 << 12];
+    all.iter().for_each(|number| counts[division(*number)] += 1);
+    let find = |rank: &u64| {
+        let mut rank = *rank as usize;
+        let mut at = 0;
+        while rank >= counts[at] {
+            rank -= counts[at];
+            at += 1;
+        }
+        if shift == 0 {
+            return min + at as u64;
+        }
+        let mut some = Vec::with_capacity(counts[at]);
+        some.extend(all.iter().copied().filter(|number| division(*number) == at));
+        nth(&mut some, rank)
+    };
+    ranks.iter().map(find).collect()
+}
+
+/// Counts of buckets.
+#[derive(Clone, Debug)]
+struct Sketch {
+    counts: Counts,
+    /// Images of the lowest and the highest number.
+    min: u64,
+    max: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Counts {
+    /// Of buckets that have any, rising.
+    Sparse(Vec<(u32, u64)>),
+    /// Of all from the first on.
+    Dense(u32, Vec<u64>),
+}
+
+impl Default for Sketch {
+    fn default() -> Self {
+        Self { counts: Counts::Sparse(Vec::new()), min: u64::MAX, max: 0 }
+    }
+}
+
+impl Sketch {
+    fn widen(&mut self, min: u64, max: u64) {
+        (self.min, self.max) = (self.min.min(min), self.max.max(max));
+    }
+
+    fn counts(&self) -> impl Iterator<Item = (u32, u64)> {
+        let (sparse, first, dense) = match &self.counts {
+            Counts::Sparse(sparse) => (sparse.as_slice(), 0, &[][..]),
+            Counts::Dense(first, dense) => (&[][..], *first, dense.as_slice()),
+        };
+        let dense = (first..).zip(dense.iter().copied()).filter(|(_, count)| *count > 0);
+        sparse.iter().copied().chain(dense)
+    }
+
+    /// Adds counts of buckets, which rise.
+    fn add(&mut self, counts: &mut dyn Iterator<Item = (u32, u64)>) {
+        match &mut self.counts {
+            Counts::Dense(first, dense) => {
+                for (bucket, count) in counts {
+                    if bucket < *first {
+                        let more = (*first - bucket) as usize;
+                        drop(dense.splice(..0, std::iter::repeat_n(0, more)));
+                        *first = bucket;
+                    }
+                    let at = (bucket - *first) as usize;
+                    if at >= dense.len() {
+                        dense.resize(at + 1, 0);
+                    }
+                    dense[at] += count;
+                }
+            }
+            Counts::Sparse(sparse) => {
+                if let Some((bucket, count)) = counts.next() {
+                    add_one(sparse, bucket, count);
+                }
+                // The next ones are behind it.
+                let more: Vec<_> = counts.collect();
+                if !more.is_empty() {
+                    *sparse = merged(sparse, &more);
+                }
+            }
+        }
+        self.choose();
+    }
+
+    /// Makes a list that has most buckets of its range one count for each.
+    fn choose(&mut self) {
+        if let Counts::Sparse(sparse) = &self.counts
+            && let (Some((first, _)), Some((last, _))) = (sparse.first(), sparse.last())
+        {
+            let width = (last - first) as usize + 1;
+            if sparse.len() > 64 && width <= DENSE_SHARE * sparse.len() {
+                let mut dense = vec![0; width];
+                sparse.iter().for_each(|(bucket, count)| dense[(bucket - first) as usize] = *count);
+                self.counts = Counts::Dense(*first, dense);
+            }
+        }
+    }
+
+    fn nth_each(&self, value_type: ValueType, ranks: &[u64]) -> Vec<u64> {
+        let find = |rank: &u64| {
+            let mut below = 0;
+            let found = self.counts().find(|(_, count)| {
+                below += count;
+                below > *rank
+            });
+            let image = found.map_or(self.max, |(bucket, _)| image_of_bucket(value_type, bucket));
+            image.clamp(self.min, self.max.max(self.min))
+        };
+        ranks.iter().map(find).collect()
+    }
+}
+
+fn add_one(sparse: &mut Vec<(u32, u64)>, bucket: u32, count: u64) {
+    match sparse.binary_search_by_key(&bucket, |one| one.0) {
+        Ok(at) => sparse[at].1 += count,
+        Err(at) => sparse.insert(at, (bucket, count)),
+    }
+}
+
+fn merged(ours: &[(u32, u64)], theirs: &[(u32, u64)]) -> Vec<(u32, u64)> {
+    let mut all = Vec::with_capacity(ours.len() + theirs.len());
+    let (mut ours, mut theirs) = (ours.iter().peekable(), theirs.iter().peekable());
+    loop {
+        match (ours.peek(), theirs.peek()) {
+            (Some(one), Some(other)) if one.0 == other.0 => {
+                all.push((one.0, one.1 + other.1));
+                ours.next();
+                theirs.next();
+            }
+            (Some(one), other) if other.is_none_or(|other| one.0 < other.0) => {
+                all.push(**one);
+                ours.next();
+            }
+            (_, Some(other)) => {
+                all.push(**other);
+                theirs.next();
+            }
+            (_, None) => return all,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn wholes() -> impl Strategy<Value = u64> {
+        (any::<u64>(), 0u32..64).prop_map(|(number, shift)| number >> shift)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn buckets_rise_with_their_numbers_and_are_near(one in wholes(), other in wholes(), negative: bool) {
+            let check = |one: u64, other: u64, of: ValueType| {
+                let (a, b) = (bucket_of(of, one), bucket_of(of, other));
+                assert!(one > other || a <= b, "{one} {other}");
+                let found = image_of_bucket(of, a);
+                let (found, one) = match of {
+                    ValueType::I64 => (image::to_i64(found) as f64, image::to_i64(one) as f64),
+                    ValueType::F64 => (image::to_f64(found), image::to_f64(one)),
+                    _ => (found as f64, one as f64),
+                };
+                assert!((found - one).abs() <= one.abs() / 256.0, "{found} for {one}");
+            };
+            check(one, other, ValueType::U64);
+            let signed = |number: u64| {
+                let number = (number >> 1).cast_signed();
+                image::of_i64(if negative { -number } else { number })
+            };
+            check(signed(one), signed(other), ValueType::I64);
+            let float = |number: u64| image::of_f64(number as f64 * if negative { -1e-9 } else { 1e9 });
+            check(float(one), float(other), ValueType::F64);
+        }
+
+        #[test]
+        fn places_of_an_order_that_is_not_made(
+            numbers in prop::collection::vec(wholes(), 1..200),
+            repeats in prop_oneof![Just(1usize), Just(50)],
+            ranks in prop::collection::vec(any::<prop::sample::Index>(), 1..4),
+        ) {
+            let all: Vec<u64> = numbers.iter().copied().cycle().take(numbers.len() * repeats).collect();
+            let ranks: Vec<u64> = ranks.iter().map(|rank| rank.index(all.len()) as u64).collect();
+            let mut sorted = all.clone();
+            sorted.sort_unstable();
+            let expected: Vec<u64> = ranks.iter().map(|rank| sorted[*rank as usize]).collect();
+            prop_assert_eq!(nth_each(&all, &ranks), expected);
+        }
+
+        #[test]
+        fn sketches_are_near_and_the_same_however_they_are_merged(
+            numbers in prop::collection::vec(wholes(), 1..600),
+            cut in any::<prop::sample::Index>(),
+            share in 0.0f64..=1.0,
+        ) {
+            let of = |numbers: &[u64]| {
+                let mut all = Quantiles::new(ValueType::U64, false);
+                numbers.iter().for_each(|number| all.add(*number));
+                all
+            };
+            let whole = of(&numbers);
+            let (one, other) = numbers.split_at(cut.index(numbers.len()));
+            let mut merged = of(other);
+            merged.merge(&of(one));
+            let mut exact = Quantiles::new(ValueType::U64, true);
+            exact.extend(numbers.iter().copied());
+            for share in [0.0, share, 1.0, f64::NAN] {
+                let (found, right) = (whole.at(share), exact.at(share));
+                prop_assert_eq!(found, merged.at(share));
+                let (found, right) = (found.as_u64().unwrap_or(0), right.as_u64().unwrap_or(0));
+                prop_assert!(found.abs_diff(right) <= right / 256 + u64::from(right >= 256), "{} {}", found, right);
+            }
+            prop_assert_eq!((whole.count(), merged.count()), (exact.count(), exact.count()));
+        }
+    }
+
+    #[test]
+    fn the_ends_of_numbers_with_fractions() {
+        let numbers = [f64::NEG_INFINITY, -0.0, 0.0, 5e-324, 1.5, f64::INFINITY];
+        for is_exact in [true, false] {
+            let mut all = Quantiles::new(ValueType::F64, is_exact);
+            assert_eq!((all.at(0.5), all.is_exact()), (Value::Absent, is_exact));
+            numbers.iter().for_each(|number| all.add(image::of_f64(*number)));
+            assert_eq!(all.at(0.0), Value::F64(f64::NEG_INFINITY));
+            assert_eq!(all.at(0.5), Value::F64(0.0));
+            assert_eq!(all.at(1.0), Value::F64(f64::INFINITY));
+        }
+    }
+}
