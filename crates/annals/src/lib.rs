@@ -74,8 +74,9 @@ pub use annals_events::{Event, EventField};
 // Event tables.
 pub use annals_columns::Schema;
 pub use annals_engine::{
-    CancelToken, Cursor, DayBucket, DayRollup, DayTotals, EventTable, EventTableStats, FlushReport,
-    FoundGroup, FoundGroups, FoundRows, GcReport, MergeReport, Scan, TableQuery, TableView,
+    CancelToken, Cursor, DayBucket, DayRollup, DayTotals, EventTable, EventTableStats,
+    ExplainedQuery, FlushReport, FoundGroup, FoundGroups, FoundRows, GcReport, MergeReport, Scan,
+    TableQuery, TableView,
 };
 
 /// Wide events by column: schemas, batches, values.

@@ -87,8 +87,9 @@ pub use streams::{
 
 // Event tables.
 pub use tables::{
-    CancelToken, Cursor, DayBucket, DayRollup, DayTotals, EventTable, EventTableStats, FlushReport,
-    FoundGroup, FoundGroups, FoundRows, GcReport, MergeReport, Scan, TableQuery, TableView,
+    CancelToken, Cursor, DayBucket, DayRollup, DayTotals, EventTable, EventTableStats,
+    ExplainedQuery, FlushReport, FoundGroup, FoundGroups, FoundRows, GcReport, MergeReport, Scan,
+    TableQuery, TableView,
 };
 
 // Commits and states.

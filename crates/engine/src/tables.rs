@@ -15,6 +15,7 @@ mod delete;
 #[path = "tables/delete_test.rs"]
 mod delete_test;
 mod deleted;
+mod explained;
 mod flush;
 mod fresh;
 mod groups;
@@ -56,6 +57,7 @@ mod worker_test;
 
 pub(crate) use append::Pending;
 pub(crate) use delete::{Deleting, Deletion};
+pub use explained::ExplainedQuery;
 pub use flush::{FlushReport, GcReport};
 pub use groups::{FoundGroup, FoundGroups};
 pub use limits::CancelToken;

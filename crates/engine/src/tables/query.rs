@@ -2,13 +2,14 @@
 
 use super::{
     adding::{self, Source},
-    groups::FoundGroups,
+    explained::ExplainedQuery,
+    groups::{Asked, FoundGroups},
     limits::{CancelToken, Limits},
     view::TableView,
 };
 use crate::Result;
 use annals_columns::{
-    BoundFilter, Error as ColumnsError, Filter, GroupBy, Query, Schema, ToGroupBy, ToMeasure,
+    BoundFilter, Error as ColumnsError, Filter, Query, Schema, ToField, ToGroupBy, ToMeasure,
 };
 use std::sync::Arc;
 
@@ -58,23 +59,15 @@ use std::sync::Arc;
 pub struct TableQuery<'v> {
     view: &'v TableView<'v>,
     filter: Filter,
-    by: Vec<GroupBy>,
-    measures: Vec<Measure>,
+    asked: Asked,
     limits: Limits,
     /// What is wrong with it, as the first thing that was.
     refused: Option<ColumnsError>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Measure {
-    field: usize,
-    has_bounds: bool,
-}
-
 impl<'v> TableQuery<'v> {
     pub(super) fn new(view: &'v TableView<'v>, limits: Limits) -> Self {
-        let (by, measures) = (Vec::new(), Vec::new());
-        Self { view, filter: Filter::All, by, measures, limits, refused: None }
+        Self { view, filter: Filter::All, asked: Asked::default(), limits, refused: None }
     }
 
     /// About those events only that the filter means; of several filters those that all mean.
@@ -88,14 +81,14 @@ impl<'v> TableQuery<'v> {
 
     /// In groups: of a field, or by [buckets](annals_columns::FieldOf::buckets) of the time.
     pub fn group_by(self, by: impl ToGroupBy) -> Self {
-        self.with(|schema| by.group_by_in(schema), |this, by| this.by.push(by))
+        self.with(|schema| by.group_by_in(schema), |this, by| this.asked.by.push(by))
     }
 
     /// With count and sum of a field's numbers.
     pub fn measure(self, field: impl ToMeasure) -> Self {
         self.with(
             |schema| field.field_in(schema),
-            |this, field| this.measures.push(Measure { field, has_bounds: false }),
+            |this, field| this.asked.measures.push((field, false)),
         )
     }
 
@@ -103,8 +96,68 @@ impl<'v> TableQuery<'v> {
     pub fn measure_bounds(self, field: impl ToMeasure) -> Self {
         self.with(
             |schema| field.field_in(schema),
-            |this, field| this.measures.push(Measure { field, has_bounds: true }),
+            |this, field| this.asked.measures.push((field, true)),
         )
+    }
+
+    /// With [`Quantiles`](annals_columns::Quantiles) of a field's numbers, exact. All numbers that are meant are kept in
+    /// memory for it, 8 bytes each.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::Database;
+    /// use annals_columns::{Schema, Value};
+    ///
+    /// #[derive(Schema)]
+    /// #[schema(schema_id = 1, crate = annals_columns)]
+    /// struct Request {
+    ///     #[ts]
+    ///     at: i64,
+    ///     #[latency]
+    ///     latency_ms: u32,
+    ///     #[dim]
+    ///     model: String,
+    ///     #[dim]
+    ///     user: String,
+    /// }
+    ///
+    /// let db = Database::open_in_memory()?;
+    /// let requests = db.table_of::<Request>("requests")?;
+    /// for n in 1..=1_000u32 {
+    ///     let user = (n % 7).to_string();
+    ///     let event = Request::event().at(n.into()).latency_ms(n).model("small").user(&user);
+    ///     requests.append(&event)?;
+    /// }
+    /// let (view, fields) = (requests.view()?, Request::fields());
+    /// let query = view.query().group_by(fields.model());
+    /// let found = query.quantiles(fields.latency_ms()).distinct(fields.user()).run()?;
+    /// for group in found.groups() {
+    ///     let latency = group.quantiles(fields.latency_ms())?.at_each(&[0.5, 0.99]);
+    ///     assert_eq!(latency, [Value::U64(500), Value::U64(990)]);
+    ///     assert_eq!(group.distinct(fields.user())?.count(), 7);
+    /// }
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    pub fn quantiles(self, field: impl ToMeasure) -> Self {
+        self.with(
+            |schema| field.field_in(schema),
+            |this, field| this.asked.quantiles.push((field, true)),
+        )
+    }
+
+    /// With [`Quantiles`](annals_columns::Quantiles) of a field's numbers that are at most one part in 256 beside the right
+    /// ones; of whole numbers below 256 exact. What is kept for it does not grow with the events.
+    pub fn quantiles_by_sketch(self, field: impl ToMeasure) -> Self {
+        self.with(
+            |schema| field.field_in(schema),
+            |this, field| this.asked.quantiles.push((field, false)),
+        )
+    }
+
+    /// With a count of a field's [different values](annals_columns::Distinct): up to 2,048 they are counted, and above
+    /// that estimated with a standard error of 0.81 %.
+    pub fn distinct(self, field: impl ToField) -> Self {
+        self.with(|schema| field.field_in(schema), |this, field| this.asked.distinct.push(field))
     }
 
     /// Ends with [`Error::Cancelled`](crate::Error::Cancelled) soon after the token says so.
@@ -146,27 +199,71 @@ impl<'v> TableQuery<'v> {
     /// `InvalidInput` if it cannot be asked of these events, with the name of the field; damage to a part, with its
     /// section and offset; [`Error::Cancelled`](crate::Error::Cancelled) and
     /// [`Error::TooManyGroups`](crate::Error::TooManyGroups).
-    pub fn run(self) -> Result<FoundGroups> {
-        if let Some(error) = self.refused {
-            return Err(error.into());
-        }
-        let schema = self.view.schema();
-        let mut query = Query::new(Arc::clone(schema)).filter(self.filter);
-        for by in &self.by {
-            query = query.group_by(*by);
-        }
-        for measure in &self.measures {
-            query = match measure.has_bounds {
-                true => query.measure_bounds(measure.field),
-                false => query.measure(measure.field),
-            };
-        }
+    pub fn run(mut self) -> Result<FoundGroups> {
+        let query = self.question()?;
         let parts = self.view.parts_with_deleted();
         let parts = parts.map(|(part, deleted)| Source::Part(part, deleted));
         let fresh = self.view.fresh.iter().map(|batch| Source::Fresh(batch));
         let sources: Vec<_> = parts.chain(fresh).collect();
         let answer = adding::answer(&query, &sources, &self.limits, self.view.disk())?;
-        let measures = self.measures.iter().map(|measure| measure.field).collect();
-        Ok(FoundGroups::new(Arc::clone(schema), answer, self.by, measures))
+        Ok(FoundGroups::new(Arc::clone(self.view.schema()), answer, self.asked))
+    }
+
+    /// What it would use of each part. It is asked for that, by one thread, and what it finds in the parts is thrown away;
+    /// what is fresh is not looked at.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::Database;
+    /// use annals_columns::{Batch, Schema};
+    ///
+    /// #[derive(Schema)]
+    /// #[schema(schema_id = 1, crate = annals_columns)]
+    /// struct Request {
+    ///     #[ts]
+    ///     at: i64,
+    ///     #[metric]
+    ///     cost: i64,
+    /// }
+    ///
+    /// let db = Database::open_in_memory()?;
+    /// let requests = db.table_of::<Request>("requests")?;
+    /// let mut batch = Batch::of::<Request>();
+    /// for at in 0..1_000 {
+    ///     batch.push(&Request { at, cost: 5 })?;
+    /// }
+    /// requests.append_batch(&batch)?;
+    /// requests.flush()?;
+    /// requests.append(&Request { at: 1_000, cost: 5 })?;
+    ///
+    /// let (view, fields) = (requests.view()?, Request::fields());
+    /// let query = view.query().filter(Request::filter().since(900)).measure(fields.cost());
+    /// let explained = query.explain()?;
+    /// assert_eq!((explained.parts.len(), explained.fresh), (1, 1));
+    /// assert_eq!(explained.parts[0].rows_selected, 100);
+    /// println!("{explained}");
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    pub fn explain(mut self) -> Result<ExplainedQuery> {
+        let query = self.question()?;
+        let mut parts = Vec::with_capacity(self.view.parts_count());
+        for (part, deleted) in self.view.parts_with_deleted() {
+            self.limits.check_cancelled()?;
+            parts.push(query.explain(part, deleted)?);
+        }
+        Ok(ExplainedQuery { parts, fresh: self.view.fresh_len() })
+    }
+
+    /// What is asked of each part.
+    fn question(&mut self) -> Result<Query> {
+        if let Some(error) = self.refused.take() {
+            return Err(error.into());
+        }
+        let filter = std::mem::take(&mut self.filter);
+        let query = Query::new(Arc::clone(self.view.schema())).filter(filter);
+        Ok(self.asked.of(query))
     }
 }

@@ -141,6 +141,86 @@ type Model = BTreeMap<(i64, u64), Request>;
 /// Keys as people read them, with what a group comes to.
 type Groups = BTreeMap<Vec<String>, (u64, i128, (u64, i128), Option<(i64, i64)>)>;
 
+/// Of each group the lowest, the middle and the highest cost, the lowest count of bytes, and how many users, models,
+/// costs and ids there are.
+type Spreads = BTreeMap<Vec<String>, ([Option<i64>; 3], Option<u64>, [u64; 4])>;
+
+/// The place of a share of so many numbers, counted from 0 on.
+fn rank(share: f64, count: usize) -> usize {
+    ((share * count as f64).ceil() as usize).clamp(1, count) - 1
+}
+
+/// Quantiles and counts of different values are those of the model.
+fn check_spreads(view: &TableView<'_>, model: &Model, random: &mut Random) -> Result<()> {
+    let (filter, test) = filter(random, 2);
+    let by: Vec<usize> = (0..3).filter(|_| random.is(3)).collect();
+    let fields = Request::fields();
+    let mut query = view.query().filter(filter.clone()).threads(random.below(4) as usize);
+    for of in &by {
+        query = match of {
+            0 => query.group_by(fields.user()),
+            1 => query.group_by(fields.model()),
+            _ => query.group_by("status"),
+        };
+    }
+    let query = query.quantiles(fields.cost()).quantiles("bytes").quantiles_by_sketch("cost");
+    let query = query.distinct(fields.user()).distinct("model").distinct(fields.cost());
+    let found = query.distinct(fields.id()).run()?;
+
+    let mut groups: BTreeMap<Vec<String>, Vec<&Request>> = BTreeMap::new();
+    if by.is_empty() {
+        groups.insert(Vec::new(), Vec::new());
+    }
+    for event in model.values().filter(|event| test(event)) {
+        let keys = by.iter().map(|by| key_of(event, *by)).collect();
+        groups.entry(keys).or_default().push(event);
+    }
+    let shares = [0.0, 0.5, 1.0];
+    let mut expected = Spreads::new();
+    for (keys, events) in &groups {
+        let mut costs: Vec<i64> = events.iter().map(|event| event.cost).collect();
+        costs.sort_unstable();
+        let cost = shares.map(|share| costs.get(rank(share, costs.len().max(1))).copied());
+        let bytes = events.iter().filter_map(|event| event.bytes).min();
+        let users: BTreeSet<&str> = events.iter().map(|event| event.user.as_str()).collect();
+        let models: BTreeSet<&str> =
+            events.iter().filter_map(|event| event.model.as_deref()).collect();
+        costs.dedup();
+        let counts = [users.len(), models.len(), costs.len(), events.len()];
+        expected.insert(keys.clone(), (cost, bytes, counts.map(|count| count as u64)));
+    }
+    let mut spreads = Spreads::new();
+    for group in found.groups() {
+        let keys = group.keys().iter().map(|key| format!("{key:?}")).collect();
+        let exact = group.quantiles(fields.cost())?;
+        let sketch = &group.as_group().quantiles[2];
+        assert!(exact.is_exact() && !sketch.is_exact());
+        assert_eq!((exact.count(), sketch.count()), (group.rows(), group.rows()));
+        for (right, near) in exact.at_each(&shares).iter().zip(sketch.at_each(&shares)) {
+            let (right, near) = (right.as_i64().unwrap_or(0), near.as_i64().unwrap_or(0));
+            assert!(right.abs_diff(near) <= right.unsigned_abs() / 256 + 1, "{near} for {right}");
+        }
+        let cost = shares.map(|share| exact.at(share).as_i64());
+        let bytes = group.quantiles(fields.bytes())?.at(0.0).as_u64();
+        let users = group.distinct("user")?.count();
+        let (models, costs) = (group.distinct(fields.model())?, group.distinct("cost")?);
+        let ids = group.distinct(fields.id())?;
+        // Above 2,048 they are estimated.
+        let ids = if ids.is_exact() { ids.count() } else { group.rows() };
+        let spread = (cost, bytes, [users, models.count(), costs.count(), ids]);
+        assert!(spreads.insert(keys, spread).is_none(), "a group came twice");
+    }
+    assert_eq!(spreads, expected, "{filter:?} by {by:?}");
+
+    let explained = view.query().filter(filter).quantiles("cost").explain()?;
+    assert_eq!(explained.parts.len(), view.parts_count());
+    let in_parts: u64 = explained.parts.iter().map(|part| part.rows_selected).sum();
+    let count = model.values().filter(|event| test(event)).count() as u64;
+    assert!(in_parts <= count && count <= in_parts + explained.fresh, "{explained}");
+    assert!(explained.parts.iter().all(|part| part.chunks_by_sums == 0), "{explained}");
+    Ok(())
+}
+
 fn key_of(event: &Request, by: usize) -> String {
     match by {
         0 => format!("{:?}", Key::Text(&event.user)),
@@ -285,6 +365,7 @@ fn random_questions_have_the_answers_of_a_model() -> Result<()> {
             assert_eq!(view.len(), model.len() as u64);
             for _ in 0..12 {
                 check_groups(&view, &model, &mut random)?;
+                check_spreads(&view, &model, &mut random)?;
                 check_scan(&view, &model, &mut random)?;
             }
             drop(view);
@@ -390,6 +471,10 @@ fn what_cannot_be_asked_is_refused_with_the_name() -> Result<()> {
         (view.query().group_by("usr").run(), "no field `usr`; it has at, cost"),
         (view.query().measure("kost").run(), "no field `kost`"),
         (view.query().measure("user").run(), "strings have no sum"),
+        (view.query().quantiles("user").run(), "strings have no quantiles"),
+        (view.query().quantiles_by_sketch("kost").run(), "no field `kost`"),
+        (view.query().distinct("usr").run(), "no field `usr`"),
+        (view.query().distinct(Other::fields().user()).run(), "events of another type"),
         (view.query().group_by("path").run(), "grouped by dimensions"),
         (view.query().group_by(99).run(), "no field 99"),
         (view.query().group_by(GroupBy::Time { bucket_ns: 0 }).run(), "no width"),
@@ -408,6 +493,11 @@ fn what_cannot_be_asked_is_refused_with_the_name() -> Result<()> {
     let found = view.query().group_by("user").measure("cost").run()?;
     assert_eq!(found.top("tries", 1).map(drop).unwrap_err().kind(), ErrorKind::InvalidInput);
     assert_eq!(found.total().map(drop).unwrap_err().kind(), ErrorKind::InvalidInput);
+    let found = view.query().measure("cost").quantiles("tries").distinct("user").run()?;
+    let total = found.total()?;
+    assert_eq!(total.quantiles("cost").map(drop).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(total.distinct("tries").map(drop).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(view.query().measure("kost").explain().unwrap_err().kind(), ErrorKind::InvalidInput);
     assert_eq!(Other::schema().id(), Request::schema().id());
     Ok(())
 }
