@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use annals::columns::{Batch, Key, WideEvent as _};
+use annals::columns::{Batch, Key, Value, WideEvent as _};
 use annals::{Database, DayRollup, DayTotals, Durability, EventTable, FoundGroups, Scan};
 
 use crate::Result;
@@ -95,6 +95,25 @@ impl AnnalsTables {
         Ok(Answer(lines.collect::<Result<_>>()?))
     }
 
+    fn quantiles(&self, by_sketch: bool) -> Result<Answer> {
+        let (view, fields) = (self.table.view()?, Wide::fields());
+        let query = view.query().group_by(fields.model());
+        let found = if by_sketch {
+            query.quantiles_by_sketch(fields.latency()).run()?
+        } else {
+            query.quantiles(fields.latency()).run()?
+        };
+        let lines = found.groups().into_iter().map(|group| {
+            let numbers = group.quantiles(fields.latency())?.at_each(&[0.5, 0.99]);
+            let numbers = numbers.into_iter().map(|number| match number {
+                Value::U64(number) => Ok(number.into()),
+                other => Err(format!("{other:?} is no latency").into()),
+            });
+            Ok((text(group.keys()[0])?, numbers.collect::<Result<_>>()?))
+        });
+        Ok(Answer(lines.collect::<Result<_>>()?).sorted())
+    }
+
     fn failed(&self) -> Result<FoundGroups> {
         let (view, fields) = (self.table.view()?, Wide::fields());
         let failed = Wide::filter().status_ge(FAILED);
@@ -173,9 +192,9 @@ fn digests(found: &annals::FoundRows<'_>) -> Result<Vec<u64>> {
             let mut digest = Digest::default();
             for field in 0..Wide::schema().fields().len() {
                 match found.value(row, field) {
-                    annals::columns::Value::I64(number) => digest.number(number),
-                    annals::columns::Value::U64(number) => digest.number(number as i64),
-                    annals::columns::Value::Text(text) => digest.text(text),
+                    Value::I64(number) => digest.number(number),
+                    Value::U64(number) => digest.number(number as i64),
+                    Value::Text(text) => digest.text(text),
                     other => return Err(format!("{other:?} in an event").into()),
                 }
             }
@@ -242,13 +261,14 @@ impl TableEngine for AnnalsTables {
             }
             Question::TopModels => timed(questions, |_| self.top_models(), Ok),
             Question::Failed => timed(questions, |_| self.failed(), |found| of_buckets(&found)),
+            Question::Quantiles => timed(questions, |_| self.quantiles(false), Ok),
+            Question::Sketch => timed(questions, |_| self.quantiles(true), Ok),
             Question::RollupOne { .. } => {
                 timed(questions, |question| self.rollup_of_one(question), of_totals)
             }
             Question::RollupDay(_) => {
                 timed(questions, |question| self.rollup_of_day(question), |day| of_rollup(&day))
             }
-            _ => Ok(None),
         }
     }
 
