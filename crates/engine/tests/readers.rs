@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use annals_disk::{SimDisk, SimOptions};
-use annals_engine::{Background, Builder, Database, Result, WriteOptions};
+use annals_engine::{
+    Background, Builder, Database, Error, ExpectedVersion, NewEvent, Result, Seq, WriteOptions,
+};
 use std::{sync::Arc, time::Duration};
 
 fn builder(disk: &SimDisk) -> Builder {
@@ -120,6 +122,128 @@ fn a_readers_snapshot_does_not_follow_addresses_of_the_writer() -> Result<()> {
     for n in 0..10u32 {
         let old = before.get("k", n.to_be_bytes())?.map(|value| value.to_vec());
         assert_eq!(old, Some(vec![1; 3_000]), "key {n}");
+    }
+    Ok(())
+}
+
+/// Opens the log again and writes so much that all of it is compacted away that was there, and one event.
+fn overtake(disk: &SimDisk) -> Result<()> {
+    let db = open(disk)?;
+    let keyspace = db.hash_keyspace("k")?;
+    for n in 0..60u32 {
+        keyspace.insert("again", vec![n as u8; 6_000])?;
+        db.tick()?;
+    }
+    let behind = NewEvent::bytes("behind", b"");
+    db.category("c")?.append(1u64, &behind, ExpectedVersion::Any)?;
+    assert!(db.compact()?.segments_count > 0);
+    db.close()
+}
+
+/// A closed database with so many events in one stream, and as many in another.
+fn closed(disk: &SimDisk, events_count: usize) -> Result<()> {
+    let db = open(disk)?;
+    let category = db.category("c")?;
+    for _ in 0..events_count {
+        for stream in [1u64, 2] {
+            let event = NewEvent::bytes("first", &[7; 100]);
+            category.append(stream, &event, ExpectedVersion::Any)?;
+        }
+    }
+    db.hash_keyspace("k")?.insert("again", "first")?;
+    db.close()
+}
+
+/// A log that was closed is as long as its content: what comes then lies behind the map of who reads it, in a
+/// file that may be gone before he looks.
+#[test]
+fn a_reader_of_a_closed_log_that_was_compacted_away_behind_it_goes_on() -> Result<()> {
+    let disk = SimDisk::new(SimOptions::seeded(5));
+    closed(&disk, 1)?;
+    let reader = read(&disk)?;
+    let seen = reader.open_hash_keyspace("k")?;
+    assert_eq!(seen.get("again")?.as_deref(), Some(&b"first"[..]));
+    let category = reader.open_category("c")?;
+    let mut stream = category.read(1u64)?;
+    assert_eq!(stream.by_ref().count(), 1);
+    for round in 1..4u64 {
+        overtake(&disk)?;
+        assert_eq!(seen.get("again")?.as_deref(), Some(&[59; 6_000][..]), "round {round}");
+        stream.refresh()?;
+        let events = stream.by_ref().collect::<Result<Vec<_>>>()?;
+        assert_eq!(events.iter().map(|event| event.version()).collect::<Vec<_>>(), [round]);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_subscription_to_a_closed_log_that_was_compacted_away_behind_it_has_all_events() -> Result<()> {
+    const FIRST: usize = 40;
+    for taken in [0, 1, FIRST, 2 * FIRST] {
+        let disk = SimDisk::new(SimOptions::seeded(6));
+        closed(&disk, FIRST)?;
+        let reader = read(&disk)?;
+        let category = reader.open_category("c")?;
+        let mut all = reader.subscribe(Seq::ZERO)?;
+        let mut of_one = category.subscribe_to(1u64, Seq::ZERO)?;
+        let (mut seen, mut seen_of_one) = (Vec::new(), Vec::new());
+        for at in 0..taken {
+            let event = all.try_next()?.expect("it was there");
+            seen.push((event.stream().to_string(), event.version()));
+            if at % 2 == 0 {
+                seen_of_one.push(of_one.try_next()?.expect("it was there").version());
+            }
+        }
+        if taken == 2 * FIRST {
+            assert!(all.try_next()?.is_none() && of_one.try_next()?.is_none());
+        }
+        for _ in 0..2 {
+            overtake(&disk)?;
+            while let Some(event) = all.try_next()? {
+                seen.push((event.stream().to_string(), event.version()));
+            }
+            while let Some(event) = of_one.try_next()? {
+                seen_of_one.push(event.version());
+            }
+        }
+        let first = (0..FIRST as u64).flat_map(|n| [("1".to_owned(), n), ("2".to_owned(), n)]);
+        let behind = (FIRST as u64..).take(2).map(|n| ("1".to_owned(), n));
+        assert_eq!(seen, first.chain(behind).collect::<Vec<_>>(), "{taken} were taken before");
+        assert!(seen_of_one.iter().copied().eq(0..FIRST as u64 + 2), "{seen_of_one:?}");
+    }
+    Ok(())
+}
+
+/// Told that there is more, but never what, whoever waits for changes would ask for ever.
+#[test]
+fn changes_of_a_closed_log_that_was_compacted_away_behind_them_end_with_an_error() -> Result<()> {
+    for taken in [1, 10, usize::MAX] {
+        let disk = SimDisk::new(SimOptions::seeded(7));
+        closed(&disk, 10)?;
+        let reader = read(&disk)?;
+        let mut changes = reader.changes(reader.oldest_seq())?;
+        for _ in 0..taken {
+            if changes.try_next()?.is_none() {
+                assert!(!changes.wait(Duration::ZERO), "all was read");
+                break;
+            }
+        }
+        let last_seq = reader.last_seq();
+        overtake(&disk)?;
+        assert!(changes.wait(Duration::ZERO), "{taken} were taken before");
+        for _ in 0..2 {
+            let next = loop {
+                match changes.try_next() {
+                    // What was read ahead.
+                    Ok(Some(change)) => assert!(change.seq <= last_seq, "{change:?}"),
+                    next => break next,
+                }
+            };
+            assert!(matches!(next, Err(Error::HistoryGone { .. })), "{taken}: {next:?}");
+        }
+        let mut rest = reader.changes(reader.oldest_seq())?;
+        while rest.try_next()?.is_some() {}
+        assert!(!rest.wait(Duration::ZERO), "nothing more comes");
     }
     Ok(())
 }

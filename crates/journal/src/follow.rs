@@ -99,8 +99,9 @@ impl Journal {
                     return Err(segment.damaged(offset, fault.what));
                 }
                 let len = shared.disk.len(segment.region.path())?;
-                if len.is_some_and(|len| len > segment.region.len() as u64) {
-                    // A writer has opened the log since: what it writes lies behind our map.
+                if len.is_none_or(|len| len > segment.region.len() as u64) {
+                    // A writer has opened the log since: what it writes lies behind our map. If the file
+                    // is gone, it was compacted away behind that: nothing more would ever be seen here.
                     return Ok(Followed::Reload);
                 }
                 break;
