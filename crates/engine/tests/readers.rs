@@ -248,6 +248,41 @@ fn changes_of_a_closed_log_that_was_compacted_away_behind_them_end_with_an_error
     Ok(())
 }
 
+/// Its id is not given to another: what is gone from the newest state is gone for good, whether the reader read
+/// that it was dropped or found the database without it.
+#[test]
+fn handles_of_what_was_dropped_behind_a_reader_say_so() -> Result<()> {
+    for is_loaded_anew in [false, true] {
+        let disk = SimDisk::new(SimOptions::seeded(8));
+        closed(&disk, 1)?;
+        let reader = read(&disk)?;
+        let (category, keys) = (reader.open_category("c")?, reader.open_hash_keyspace("k")?);
+        let mut stream = category.read(1u64)?;
+        assert_eq!(stream.by_ref().count(), 1);
+        overtake(&disk)?;
+        stream.refresh()?;
+        assert_eq!(stream.by_ref().count(), 1);
+        let db = open(&disk)?;
+        for name in ["c", "k"] {
+            db.drop_keyspace(name)?;
+        }
+        db.close()?;
+        if is_loaded_anew {
+            overtake(&disk)?;
+        }
+        let is_told = |error: &Error| matches!(error, Error::KeyspaceDropped { .. });
+        assert!(stream.refresh().is_err_and(|error| is_told(&error)));
+        assert!(category.streams_count().is_err_and(|error| is_told(&error)));
+        assert!(keys.get("again").is_err_and(|error| is_told(&error)));
+        let listed = category.each_stream(|_, _| Ok(()));
+        assert!(listed.is_err_and(|error| is_told(&error)));
+        if is_loaded_anew {
+            assert_eq!(reader.open_category("c")?.read(1u64)?.count(), 1);
+        }
+    }
+    Ok(())
+}
+
 /// Twenty synced commits, of which one in the middle is damaged while the writer has the log open.
 fn damaged_beside_a_writer(disk: &SimDisk) -> Result<(Database, Database)> {
     let db = builder(disk).durability(annals_engine::Durability::Sync).open("db")?;

@@ -359,7 +359,8 @@ impl Category {
             let outcome =
                 self.core.newest(|core| match core.catalog.load().by_id(self.keyspace.id) {
                     Some(listed) => read(core, listed),
-                    None => self.keyspace.check_alive().and(Err(Error::Stale)),
+                    // A reader that loaded the database anew has not read that it was dropped.
+                    None => Err(Error::KeyspaceDropped { name: self.keyspace.name.clone() }),
                 });
             match outcome {
                 // Cleared, or loaded anew, in between.
@@ -627,7 +628,7 @@ impl Category {
         let (kept, core) = self.core.keep();
         let catalog = core.catalog.load_full();
         let Some(Listed { view, .. }) = catalog.by_id(self.keyspace.id) else {
-            return self.keyspace.check_alive().and(Err(Error::Stale));
+            return Err(Error::KeyspaceDropped { name: self.keyspace.name.clone() });
         };
         let (mut place, mut group) = (WalkPlace::live_only(), Group::default());
         let mut keys: Vec<Result<StreamKey>> = Vec::new();
