@@ -1,7 +1,7 @@
 //! What waits to be done, and what writers do about it.
 
 use super::Store;
-use crate::{Admission, Backlog, Tree, tree::TreeCore};
+use crate::{Admission, Backlog, Memtable, Tree, tree::TreeCore};
 use std::sync::{Arc, atomic::Ordering};
 
 impl Store {
@@ -14,7 +14,7 @@ impl Store {
         let memory_bytes = self.core.config.memory_bytes;
         if backlog.memtable_bytes > memory_bytes / 4 * 3 {
             let trees = self.core.all_trees();
-            let active = |tree: &Arc<TreeCore>| tree.memory_bytes().0;
+            let active = |tree: &Arc<TreeCore>| flushable_bytes(&tree.view.load().active);
             // Where flushes that are due will give enough back, sealing more would only make a memtable,
             // and later a table, of every few records.
             let is_short = trees.iter().map(active).sum::<u64>() > memory_bytes / 2;
@@ -72,7 +72,7 @@ impl Store {
         for tree in self.core.trees.read().values() {
             let view = tree.view.load();
             let sealed = view.sealed.iter().map(|sealed| sealed.memtable.memory_bytes());
-            backlog.memtable_bytes += (view.active.memory_bytes() + sealed.sum::<usize>()) as u64;
+            backlog.memtable_bytes += flushable_bytes(&view.active) + sealed.sum::<usize>() as u64;
             // Where a damaged table keeps compactions from getting on, waiting would not help.
             if tree.is_held_up.load(Ordering::Relaxed) {
                 continue;
@@ -90,10 +90,17 @@ impl Store {
     }
 }
 
+/// What a flush of a memtable would give back, in bytes. Of an empty one that is nothing, though it takes a few
+/// kibibytes: if those counted, writers of a database with many trees would wait for memory that no flush can give.
+fn flushable_bytes(memtable: &Memtable) -> u64 {
+    if memtable.is_empty() { 0 } else { memtable.memory_bytes() as u64 }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::{
-        Entry, EntryKind, ManifestPlace, ManifestRoot, Record, Store, StoreConfig, TreeOptions,
+        Admission, Entry, EntryKind, ManifestPlace, ManifestRoot, Record, Store, StoreConfig,
+        TreeOptions,
     };
     use annals_disk::MemoryDisk;
     use std::{path::Path, sync::Arc};
@@ -138,6 +145,32 @@ mod tests {
         assert!(spare.bytes() as u64 >= sealed_bytes / 3 * 2, "{spare:?} of {sealed_bytes}");
         let all_bytes = spare.bytes() as u64 + store.backlog().memtable_bytes;
         assert!(all_bytes <= 4 << 20, "{all_bytes}");
+    }
+
+    #[test]
+    fn writers_wait_only_for_memory_that_a_flush_gives_back() {
+        let config = StoreConfig {
+            memory_bytes: 32 << 10,
+            memtable_bytes: 8 << 10,
+            ..StoreConfig::default()
+        };
+        let disk = Arc::new(MemoryDisk::new());
+        let store = Store::create(disk, Path::new(""), 1, config, Arc::new(NoRoot)).unwrap();
+        let trees = (1..=16).map(|id| store.create_tree(id, TreeOptions::default()).unwrap());
+        let trees: Vec<_> = trees.collect();
+        let held: u64 = trees.iter().map(|tree| tree.core.memory_bytes().0).sum();
+        assert!(held > 32 << 10, "empty memtables alone take more than there is: {held}");
+        for (seq, tree) in (1..).zip(&trees) {
+            let (kind, expires_ms, value) = (EntryKind::Put, None, &[7; 5_000][..]);
+            let entry = Entry { key: b"key", seq, kind, expires_ms, value };
+            tree.apply([Record::Entry(entry)], 0).unwrap();
+            while store.admit(1 << 16) == Admission::Full {
+                for wanted in store.seal_wanted() {
+                    wanted.seal();
+                }
+                store.next_flush(0).expect("a flush gives memory back").run().unwrap();
+            }
+        }
     }
 
     #[test]
