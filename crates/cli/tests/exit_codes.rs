@@ -6,7 +6,7 @@ mod common;
 
 use common::Place;
 use serde_json::Value;
-use std::{fs, os::unix::fs::FileExt};
+use std::{fs, os::unix::fs::FileExt, process::Stdio};
 
 fn error(place: &Place, args: &[&str]) -> (i32, String, String) {
     let mut all = args.to_vec();
@@ -339,6 +339,31 @@ fn locked_is_4_and_names_the_holder() {
         let (code, kind, message) = error(&place, command);
         assert_eq!((code, &*kind), (4, "locked"), "{command:?}: {message}");
         assert!(message.contains(&pid), "{command:?}: {message}");
+    }
+}
+
+#[test]
+fn one_of_those_who_make_a_database_at_once_makes_it() {
+    for round in 0..20 {
+        let place = Place::new();
+        let writers = ["a", "b", "c", "d"].map(|key| {
+            let mut command = place.command();
+            let command = command.args(["put", key, "v"]).stdout(Stdio::null());
+            (key, command.stderr(Stdio::piped()).spawn().unwrap())
+        });
+        let mut written = Vec::new();
+        for (key, writer) in writers {
+            let ended = writer.wait_with_output().unwrap();
+            match ended.status.code() {
+                Some(0) => written.push(key),
+                Some(4) => {}
+                _ => panic!("round {round}: {key}: {ended:?}"),
+            }
+        }
+        assert!(!written.is_empty(), "round {round}: nobody made it");
+        for key in written {
+            assert_eq!(place.ok(&["get", key]), "v", "round {round}: {key}");
+        }
     }
 }
 

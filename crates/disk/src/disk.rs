@@ -38,6 +38,17 @@ pub trait Disk: Debug + Send + Sync {
     /// (`InvalidData`), so that memory never follows a length nobody checked.
     fn read(&self, path: &Path, limit_bytes: u64) -> Result<Vec<u8>>;
 
+    /// Up to `len` bytes of a file from `offset` on: fewer only if it ends before. Unlike a region's, they can be
+    /// read while another process cuts the file.
+    fn read_part(&self, path: &Path, offset: u64, len: usize) -> Result<Vec<u8>> {
+        if self.len(path)? == Some(0) {
+            return Ok(Vec::new());
+        }
+        let region = self.open_region(path, Access::Read)?;
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(region.len());
+        Ok(region.read(start, len.min(region.len() - start)).to_vec())
+    }
+
     /// Creates a file, or empties the one that is there, for appending. The file must not be open
     /// as a region: what its readers see then is not defined, up to the end of the process.
     fn create(&self, path: &Path) -> Result<Box<dyn File>>;

@@ -113,6 +113,15 @@ impl Disk for RealDisk {
         read_whole(file, limit_bytes).map_err(|error| DiskError::new(Operation::Read, path, error))
     }
 
+    fn read_part(&self, path: &Path, offset: u64, len: usize) -> Result<Vec<u8>> {
+        let file = file::open(path, Access::Read)?;
+        let mut bytes = vec![0; len];
+        let read = file::read_at(&file, &mut bytes, offset)
+            .map_err(|error| DiskError::new(Operation::Read, path, error))?;
+        bytes.truncate(read);
+        Ok(bytes)
+    }
+
     fn create(&self, path: &Path) -> Result<Box<dyn File>> {
         Ok(Box::new(file::RealFile::create(path)?))
     }

@@ -88,6 +88,7 @@ contract! {
     lists_are_in_order_and_tell_lengths
     len_tells_nothing_from_a_directory
     reading_stops_at_the_limit
+    parts_of_a_file_end_where_it_ends
     creating_again_empties
     renaming_replaces
     renaming_what_is_not_a_file_fails
@@ -170,6 +171,20 @@ fn reading_stops_at_the_limit(bench: &Bench) {
     assert_eq!(error.source.kind(), ErrorKind::IsADirectory);
     let empty = bench.put("empty", b"");
     assert_eq!(bench.disk.read(&empty, 0).expect("read"), b"");
+}
+
+fn parts_of_a_file_end_where_it_ends(bench: &Bench) {
+    let path = bench.put("file", b"12345");
+    let part = |offset, len| bench.disk.read_part(&path, offset, len).expect("read");
+    assert_eq!(part(0, 5), b"12345");
+    assert_eq!(part(1, 3), b"234");
+    assert_eq!(part(3, 9), b"45");
+    for offset in [5, 6, 1 << 40] {
+        assert_eq!(part(offset, 9), b"", "{offset}");
+    }
+    assert!(
+        bench.disk.read_part(&bench.path("missing"), 0, 9).expect_err("not there").is_not_found()
+    );
 }
 
 fn creating_again_empties(bench: &Bench) {

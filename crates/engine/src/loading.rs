@@ -24,17 +24,29 @@ pub(crate) fn open(builder: Builder, disk: Arc<dyn Disk>, dir: &Path) -> Result<
         })?;
         return Ok(start(core, builder));
     }
-    match Journal::open(Arc::clone(&disk), dir, config.clone()) {
-        Ok(opening) => Ok(start(load(opening, &builder)?, builder)),
+    let open = || Journal::open(Arc::clone(&disk), dir, config.clone());
+    let opening = match open() {
         Err(annals_journal::Error::NotADatabase { .. }) if builder.create => {
-            let journal = Journal::create(disk, dir, config)?;
-            let hash_seed = journal.hash_seed();
-            let maintenance = Maintenance::new(builder.engine);
-            let core = Core::new(journal, hash_seed, false, Catalog::new(), 0, maintenance);
-            Ok(start(core, builder))
+            match Journal::create(Arc::clone(&disk), dir, config.clone()) {
+                Ok(journal) => return Ok(start(new_core(journal, &builder), builder)),
+                // Not empty any more if somebody else was faster: then there is a database now.
+                Err(fault @ annals_journal::Error::NotADatabase { .. }) => match open() {
+                    Err(annals_journal::Error::NotADatabase { .. }) => return Err(fault.into()),
+                    opening => opening?,
+                },
+                Err(error) => return Err(error.into()),
+            }
         }
-        Err(error) => Err(error.into()),
-    }
+        opening => opening?,
+    };
+    Ok(start(load(opening, &builder)?, builder))
+}
+
+/// The state of a database that was just made.
+fn new_core(journal: Journal, builder: &Builder) -> Core {
+    let hash_seed = journal.hash_seed();
+    let maintenance = Maintenance::new(builder.engine);
+    Core::new(journal, hash_seed, false, Catalog::new(), 0, maintenance)
 }
 
 /// Whether a writer has replaced the root since it was read.

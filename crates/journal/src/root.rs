@@ -12,7 +12,7 @@ use crate::{
         u16_at, u32_at, u64_at,
     },
 };
-use annals_disk::{Access, Disk};
+use annals_disk::{Disk, Operation};
 use std::{
     collections::BTreeSet,
     io::ErrorKind,
@@ -294,7 +294,15 @@ impl Root {
         let path = dir.join(ROOT_NAME);
         match disk.read(&path, FILE_BYTES_MAX) {
             Ok(bytes) => Self::decode(&bytes, &path),
-            Err(error) if error.is_not_found() => Err(without_root(disk, dir)),
+            Err(error) if error.is_not_found() => {
+                let fault = without_root(disk, dir);
+                // What looks like a database that lost its root may be one that was made meanwhile: its
+                // root is there before any frame is.
+                match disk.read(&path, FILE_BYTES_MAX) {
+                    Ok(bytes) => Self::decode(&bytes, &path),
+                    Err(_) => Err(fault),
+                }
+            }
             Err(error) if error.source.kind() == ErrorKind::NotADirectory => {
                 Err(Error::NotADatabase { path: dir.to_owned(), what: NO_DIRECTORY })
             }
@@ -360,10 +368,21 @@ fn without_root(disk: &dyn Disk, dir: &Path) -> Error {
 
 /// Whether a file has anything behind a segment's header. An interrupted creation leaves a segment
 /// without any: nothing is written before the first root is durable.
+///
+/// Who looks has no lock, so the file is not mapped: another process may have made the database meanwhile, and cut the
+/// segment as it closes. Whoever read what it cut off through a map would be killed.
 pub(crate) fn has_frames(disk: &dyn Disk, path: &Path) -> bool {
-    let Ok(region) = disk.open_region(path, Access::Read) else { return false };
-    let start = SEGMENT_HEADER_BYTES.min(region.len());
-    region.read(start, region.len() - start).iter().any(|byte| *byte != 0)
+    const PART_BYTES: usize = 1 << 20;
+    let mut offset = SEGMENT_HEADER_BYTES as u64;
+    loop {
+        match disk.read_part(path, offset, PART_BYTES) {
+            Ok(part) if part.iter().any(|byte| *byte != 0) => return true,
+            Ok(part) if part.len() < PART_BYTES => return false,
+            Ok(part) => offset += part.len() as u64,
+            // What the device does not give is not taken for nothing: it would be removed.
+            Err(error) => return error.operation == Operation::Read,
+        }
+    }
 }
 
 #[cfg(test)]

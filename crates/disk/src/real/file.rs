@@ -7,7 +7,7 @@ use crate::{Access, DiskError, File, Operation, Result};
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -30,6 +30,20 @@ pub(super) fn open(path: &Path, access: Access) -> Result<fs::File> {
         return Err(failed(io::Error::new(io::ErrorKind::NotSeekable, "it is no regular file")));
     }
     Ok(file)
+}
+
+/// Fills `bytes` with what the file has from `offset` on, and returns how many it has of them.
+pub(super) fn read_at(file: &fs::File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut done = 0;
+    while done < bytes.len() {
+        match file.read_at(&mut bytes[done..], offset + done as u64) {
+            Ok(0) => break,
+            Ok(read) => done += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
 }
 
 /// A file opened by `create`.
