@@ -2,7 +2,7 @@
 
 use crate::{
     failure::{Failure, Kind, Result},
-    output::{Form, Out},
+    output::{Form, Out, note},
 };
 use annals::{Database, Durability, ErrorKind};
 use std::{
@@ -54,6 +54,15 @@ impl Session {
     /// Opens the database to read, beside a writer or without one. Changes nothing.
     pub(crate) fn reader(&self) -> Result<Database> {
         self.settings.open_to_read(&self.settings.data)
+    }
+
+    /// Says on standard error what could not be read or had to be repaired: without it figures of what is left
+    /// would pass for figures of the whole.
+    pub(crate) fn tell_warnings(&self, db: &Database) {
+        let warnings = &db.recovery().warnings;
+        for warning in warnings {
+            note(self.form(), warning, "warnings_count", warnings.len() as u64);
+        }
     }
 }
 

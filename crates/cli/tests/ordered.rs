@@ -411,8 +411,10 @@ fn a_missing_manifest_is_told_and_other_keyspaces_can_be_read() {
         assert!(ended.code == 3 && told.contains(name), "{args:?}: {told}");
         assert_eq!(told.matches(name).count(), 1, "named once: {told}");
     }
-    place.ok(&["keyspace", "list"]);
-    place.ok(&["stats"]);
+    for args in [&["keyspace", "list"][..], &["stats"], &["--json", "stats"]] {
+        let ended = place.run(args);
+        assert!(ended.code == 0 && ended.stderr.contains(name), "{args:?}: {ended:?}");
+    }
 }
 
 #[test]

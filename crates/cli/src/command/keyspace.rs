@@ -19,6 +19,7 @@ pub(crate) struct KeyspaceList;
 impl Command for KeyspaceList {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
         let db = session.reader()?;
+        session.tell_warnings(&db);
         let mut table = Table::new(&[
             "name",
             "id",

@@ -15,6 +15,7 @@ pub(crate) struct Stats;
 impl Command for Stats {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
         let db = session.reader()?;
+        session.tell_warnings(&db);
         let stats = db.stats();
         let (log, recovery) = (&stats.log, db.recovery());
         let records_count = stats.keyspaces.iter().map(|keyspace| keyspace.len).sum();
