@@ -162,7 +162,7 @@ impl Builder {
     /// has lost nothing.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Database> {
         let disk = self.chosen_disk();
-        loading::open(self, disk, path.as_ref())
+        loading::open(self, &disk, path.as_ref())
     }
 
     pub(crate) fn chosen_disk(&self) -> Arc<dyn Disk> {
@@ -204,6 +204,7 @@ impl Builder {
     /// If the system has no memory or no thread for it; settings out of range.
     pub fn open_in_memory(self) -> Result<Database> {
         let fresh = Self { read_only: false, create: true, ..self };
-        loading::open(fresh, Arc::new(MemoryDisk::new()), Path::new("memory"))
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+        loading::open(fresh, &disk, Path::new("memory"))
     }
 }

@@ -16,18 +16,18 @@ use annals_journal::{Journal, Opening, Root};
 use annals_ordered::{Store, read_manifest};
 use std::{path::Path, sync::Arc};
 
-pub(crate) fn open(builder: Builder, disk: Arc<dyn Disk>, dir: &Path) -> Result<Database> {
+pub(crate) fn open(builder: Builder, disk: &Arc<dyn Disk>, dir: &Path) -> Result<Database> {
     let config = builder.journal.clone();
     if builder.read_only {
         let core = retry_missing(|| {
-            load(Journal::open_read_only(Arc::clone(&disk), dir, config.clone())?, &builder)
+            load(Journal::open_read_only(Arc::clone(disk), dir, config.clone())?, &builder)
         })?;
         return Ok(start(core, builder));
     }
-    let open = || Journal::open(Arc::clone(&disk), dir, config.clone());
+    let open = || Journal::open(Arc::clone(disk), dir, config.clone());
     let opening = match open() {
         Err(annals_journal::Error::NotADatabase { .. }) if builder.create => {
-            match Journal::create(Arc::clone(&disk), dir, config.clone()) {
+            match Journal::create(Arc::clone(disk), dir, config.clone()) {
                 Ok(journal) => return Ok(start(new_core(journal, &builder), builder)),
                 // Not empty any more if somebody else was faster: then there is a database now.
                 Err(fault @ annals_journal::Error::NotADatabase { .. }) => match open() {
