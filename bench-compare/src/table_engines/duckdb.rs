@@ -17,6 +17,8 @@ use crate::table_engine::{TableEngine, Timed};
 use crate::wide::Wide;
 use crate::{Error, Result};
 
+const QUANTILES: &str = "SELECT model, q[1], q[2] FROM (SELECT model, quantile_disc(latency, [0.5, 0.99]) AS q \
+     FROM events GROUP BY model)";
 const DRIVER: &str = include_str!("duckdb.py");
 
 /// A database in another process.
@@ -150,8 +152,7 @@ impl TableEngine for DuckDb {
         let mut answers = Vec::with_capacity(questions.len());
         for question in questions {
             let sql = match question {
-                Question::Quantiles => Some(quantiles("quantile_disc(latency, [0.5, 0.99])")),
-                Question::Sketch => Some(quantiles("approx_quantile(latency, [0.5, 0.99])")),
+                Question::Quantiles => Some(QUANTILES.to_owned()),
                 other => sql::of(*other).map(|sql| sql.replace("ts / ", "ts // ")),
             };
             let Some(sql) = sql else { return Ok(None) };
@@ -168,8 +169,4 @@ impl TableEngine for DuckDb {
         let status = child.wait()?;
         if status.success() { Ok(()) } else { Err(Error::from(format!("DuckDB: {status}"))) }
     }
-}
-
-fn quantiles(both: &str) -> String {
-    format!("SELECT model, q[1], q[2] FROM (SELECT model, {both} AS q FROM events GROUP BY model)")
 }
