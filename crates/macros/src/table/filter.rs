@@ -35,7 +35,7 @@ fn filter(table: &Table<'_>) -> TokenStream {
         #vis struct #filter(#krate::Filter);
 
         #[automatically_derived]
-        #[allow(dead_code)]
+        #[allow(dead_code, reason = "who derives it need not use all of it")]
         impl #name {
             #[doc = #begin]
             #vis fn filter() -> #filter {
@@ -44,7 +44,11 @@ fn filter(table: &Table<'_>) -> TokenStream {
         }
 
         #[automatically_derived]
-        #[allow(dead_code, clippy::should_implement_trait)]
+        #[allow(
+            dead_code,
+            clippy::should_implement_trait,
+            reason = "who derives it need not use all of it, and `not` is a word of filters"
+        )]
         impl #filter {
             #(#methods)*
 
@@ -225,7 +229,7 @@ fn fields(table: &Table<'_>) -> TokenStream {
         #vis struct #fields(());
 
         #[automatically_derived]
-        #[allow(dead_code)]
+        #[allow(dead_code, reason = "who derives it need not use all of it")]
         impl #name {
             #[doc = #doc]
             #[must_use]
@@ -235,7 +239,7 @@ fn fields(table: &Table<'_>) -> TokenStream {
         }
 
         #[automatically_derived]
-        #[allow(dead_code)]
+        #[allow(dead_code, reason = "who derives it need not use all of it")]
         impl #fields {
             #(#methods)*
         }
