@@ -33,6 +33,15 @@ pub enum Error {
     #[error(transparent)]
     Columns(#[from] annals_columns::Error),
 
+    /// Damage in the log where events were to be read in their order. What lies behind it is whole.
+    #[error("{cause}; events can be read again from number {readable_from} on")]
+    DamagedEvents {
+        /// What is damaged, and where.
+        cause: annals_journal::Error,
+        /// The number to go on from: the lowest one behind the damage in the same segment.
+        readable_from: annals_journal::Seq,
+    },
+
     /// An event table that was made and never had a schema.
     #[error("the event table `{name}` has no schema yet; open it with one")]
     NoSchema {
@@ -505,9 +514,10 @@ impl Error {
             Self::Conflict { .. } | Self::VersionConflict { .. } | Self::StreamClosed { .. } => {
                 ErrorKind::Conflict
             }
-            Self::Checkpoint { .. } | Self::BrokenChain { .. } | Self::SubscriptionState { .. } => {
-                ErrorKind::Corrupt
-            }
+            Self::DamagedEvents { .. }
+            | Self::Checkpoint { .. }
+            | Self::BrokenChain { .. }
+            | Self::SubscriptionState { .. } => ErrorKind::Corrupt,
             Self::UnknownRecord { .. } | Self::NoChains { .. } | Self::ForeignRecord { .. } => {
                 ErrorKind::Version
             }

@@ -127,6 +127,20 @@ fn is_named(error: &Error, name: &str) {
     assert!(kinds.contains(&error.kind()), "{:?}: {text}", error.kind());
 }
 
+/// Whether all events numbered `from` or higher are read from there, as an error said.
+fn goes_on(db: &Database, events: &[Known], from: Seq) -> Result<(), String> {
+    let rest: Result<Vec<_>, _> = db
+        .read_all(from)
+        .map_err(|error| error.to_string())?
+        .map(|event| Ok(Known::of(&event?)))
+        .collect();
+    let rest = rest.map_err(|error: Error| format!("from {from} on, as was said: {error}"))?;
+    if rest.iter().ne(events.iter().filter(|event| event.seq >= from)) {
+        return Err(format!("from {from} on other events are read"));
+    }
+    Ok(())
+}
+
 /// Whether everything that is read is what `events` says, or an error that names the file. Tells how many
 /// errors there were.
 fn compare(db: &Database, events: &[Known], name: &str) -> Result<usize, String> {
@@ -148,6 +162,9 @@ fn compare(db: &Database, events: &[Known], name: &str) -> Result<usize, String>
             }
             Err(error) => {
                 failed(&error);
+                if let Error::DamagedEvents { readable_from, .. } = error {
+                    goes_on(db, events, readable_from)?;
+                }
                 broke = true;
             }
         }
@@ -370,6 +387,26 @@ fn the_sample_has_what_it_claims() {
     // Some were moved.
     let is_packed = |name: &String| sample.image.clone().file(name)[12] != 1;
     assert!(sample.image.names_with(".seg").iter().any(is_packed));
+}
+
+#[test]
+fn damage_says_where_to_go_on() {
+    let sample = sample(true);
+    let mut told = 0;
+    for name in sample.image.names_with(".seg") {
+        let mut image = sample.image.clone();
+        let middle = content_end(image.file(&name)) / 2;
+        image.file(&name)[middle] ^= 1;
+        let Ok(db) = builder().disk(Arc::new(image.memory())).open(DIR) else { continue };
+        let error = db.read_all(Seq::ZERO).unwrap().find_map(Result::err);
+        let Some(Error::DamagedEvents { readable_from, .. }) = &error else { continue };
+        let text = error.as_ref().unwrap().to_string();
+        assert!(text.contains(&name), "{text}");
+        assert!(text.ends_with(&format!("again from number {readable_from} on")), "{text}");
+        goes_on(&db, &sample.events, *readable_from).unwrap();
+        told += 1;
+    }
+    assert!(told > 0, "no segment's damage was met by who reads events in order");
 }
 
 #[test]

@@ -258,6 +258,13 @@ impl SegmentGuard<'_> {
         (header.first_seq <= from).then_some(offset as u32)
     }
 
+    /// The lowest number in the first whole frame behind an unreadable place at `offset`; `None` if none follows in
+    /// this segment. Looks through the rest of the segment.
+    #[must_use]
+    pub fn number_behind_damage(&self, offset: u32) -> Option<Seq> {
+        Some(self.segment.whole_frame_behind(offset as usize)?.1.first_seq)
+    }
+
     /// Where the first record of the frame at `offset` lies.
     #[must_use]
     pub fn first_record(&self, offset: u32) -> u32 {

@@ -6,7 +6,7 @@ use super::{
     pieces::{Class, Guide, Spot},
     take::OfLabel,
 };
-use crate::{Result, core::Core, hash::Hit};
+use crate::{Error, Result, core::Core, hash::Hit};
 use annals_journal::{Address, FrameKind, Kind, Match, SegmentGuard, Seq};
 use std::sync::Arc;
 
@@ -147,7 +147,8 @@ impl<'a> Cursor<'a> {
                 }
                 // What the processor does not see coming: pages end often, and records may be skipped.
                 self.guard.prefetch(offset.saturating_add(AHEAD_BYTES));
-                let (space, record) = self.guard.match_in_frame(offset)?;
+                let met = self.guard.match_in_frame(offset);
+                let (space, record) = met.map_err(|error| self.damaged(error))?;
                 if record.kind == Kind::Event && record.seq >= from {
                     if record.seq >= below {
                         self.found = Some(record.seq);
@@ -213,7 +214,18 @@ impl<'a> Cursor<'a> {
     #[inline(always)]
     fn read(&self, record: &Match, offset: u32) -> Result<Read> {
         Read::of(self.guard.bytes(record.value.0, record.value.1))
-            .ok_or_else(|| self.guard.damage(offset, "the event has no label").into())
+            .ok_or_else(|| self.damaged(self.guard.damage(offset, "the event has no label")))
+    }
+
+    /// Damage in the frame that it is in or in front of, with the number to go on from behind it: else who reads
+    /// the log in order would have to guess one to get past a single bad byte.
+    #[cold]
+    fn damaged(&self, cause: annals_journal::Error) -> Error {
+        let at = if self.records_left > 0 { self.frame_from } else { self.frame_at };
+        match self.guard.number_behind_damage(at) {
+            Some(readable_from) => Error::DamagedEvents { cause, readable_from },
+            None => cause.into(),
+        }
     }
 
     /// Goes to where its guide leads it.
@@ -239,7 +251,7 @@ impl<'a> Cursor<'a> {
                 // Damage in front of what is wanted keeps nobody from reading that.
                 Err(error) => match self.guard.frame_behind_damage(self.frame_at, from) {
                     Some(behind) => self.frame_at = behind,
-                    None => return Err(error.into()),
+                    None => return Err(self.damaged(error)),
                 },
             }
             // Of a piece with damage the index says nothing.
