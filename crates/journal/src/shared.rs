@@ -13,7 +13,6 @@ use crate::{
     segments::Segments,
     space::SlotPool,
     tail::Tail,
-    way::BUSY_BYTES,
 };
 use annals_disk::{Disk, DiskError, Lock};
 use parking_lot::{Condvar, Mutex};
@@ -106,7 +105,7 @@ impl Shared {
         durable.track(Arc::clone(&tail.segment));
         if config.durability == Durability::Buffered {
             // Nobody is expected to sync: as if the last sync had covered much.
-            durable.covered.store(BUSY_BYTES, Ordering::Relaxed);
+            durable.covered.store(u64::MAX, Ordering::Relaxed);
         }
         let signals = Signals::new(config.durability);
         let sees_readers = !root.unseen_readers;

@@ -119,7 +119,7 @@ impl Shared {
         let end = tail.offset + len;
         let bytes = tail.bytes + len as u64;
         let unsynced = bytes.saturating_sub(self.durable.synced.bytes());
-        let via = way(large, unsynced, self.durable.covered.load(Ordering::Relaxed));
+        let via = way(large, len, unsynced, self.durable.covered.load(Ordering::Relaxed));
         tail.by_call = via == Via::Call;
         if via == Via::Memory {
             if space::wants_pages(tail, end) {
