@@ -47,7 +47,7 @@ pub struct KeyspaceInfo {
     pub id: u32,
     /// What it is good at.
     pub kind: KeyspaceKind,
-    /// How long its records live that do not say otherwise.
+    /// How long its records live that do not say otherwise; of an event table its events.
     pub ttl: Option<Duration>,
     /// Whether it is a category whose events carry hashes.
     pub chained: bool,
@@ -373,7 +373,10 @@ impl Database {
             .map(|listed| {
                 let keyspace = Arc::clone(&listed.keyspace);
                 let (name, id, kind) = (keyspace.name.clone(), keyspace.id, keyspace.kind);
-                let KeyspaceOptions { ttl, chained } = keyspace.options;
+                let KeyspaceOptions { mut ttl, chained } = keyspace.options;
+                if kind == KeyspaceKind::Table {
+                    ttl = crate::tables::ttl_of(&self.core, &keyspace);
+                }
                 let len = match &listed.tree.tree {
                     Some(tree) => tree.with_view(View::len_estimate),
                     None => HashKeyspace::new(Arc::clone(&self.core), keyspace).len(),

@@ -56,6 +56,15 @@ pub enum Error {
         name: String,
     },
 
+    /// Events that have no time are never over.
+    #[error(
+        "events of the table `{name}` have no time, so none is ever over; add a field for it to the schema"
+    )]
+    NoTimes {
+        /// The table.
+        name: String,
+    },
+
     /// A question that was called off by its token.
     #[error("the question was called off")]
     Cancelled,
@@ -502,6 +511,7 @@ impl Error {
             | Self::DuplicateEvent { .. }
             | Self::NoEvents
             | Self::NoIds { .. }
+            | Self::NoTimes { .. }
             | Self::NoRollup { .. }
             | Self::AggregateIncomplete { .. }
             | Self::EventTypes { .. }

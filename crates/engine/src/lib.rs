@@ -89,7 +89,7 @@ pub use streams::{
 pub use tables::{
     CancelToken, Cursor, DayBucket, DayRollup, DayTotals, EventTable, EventTableStats,
     ExplainedQuery, FlushReport, FoundGroup, FoundGroups, FoundRows, GcReport, MergeReport, Scan,
-    TableQuery, TableView,
+    TableOptions, TableQuery, TableView,
 };
 
 // Commits and states.

@@ -74,6 +74,7 @@ fn start(core: Core, builder: Builder) -> Database {
     let core = Arc::new(core);
     maintenance::spawn(&core);
     Trees::spawn(&core);
+    crate::tables::spawn_if_due(&core);
     Database { core: Arc::new(Open::new(core, builder)) }
 }
 

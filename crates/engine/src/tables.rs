@@ -20,12 +20,17 @@ mod flush;
 mod fresh;
 mod groups;
 mod keys;
+mod lifetime;
+#[cfg(test)]
+#[path = "tables/lifetime_test.rs"]
+mod lifetime_test;
 mod limits;
 mod merge;
 mod merge_choice;
 #[cfg(test)]
 #[path = "tables/merge_test.rs"]
 mod merge_test;
+mod options;
 mod places;
 mod query;
 #[cfg(test)]
@@ -60,8 +65,10 @@ pub(crate) use delete::{Deleting, Deletion};
 pub use explained::ExplainedQuery;
 pub use flush::{FlushReport, GcReport};
 pub use groups::{FoundGroup, FoundGroups};
+pub(crate) use lifetime::ttl_of;
 pub use limits::CancelToken;
 pub use merge::MergeReport;
+pub use options::TableOptions;
 pub use query::TableQuery;
 pub use rollup::{DayBucket, DayRollup, DayTotals};
 pub use rows::FoundRows;
@@ -70,4 +77,4 @@ pub(crate) use shape::Shape;
 pub use table::EventTable;
 pub use table_stats::EventTableStats;
 pub use view::TableView;
-pub(crate) use worker::{Worker, run_once};
+pub(crate) use worker::{Worker, run_once, spawn_if_due};

@@ -3,6 +3,10 @@
 //! Rows are divided by 65,536 each. Of a division the set has the rows' lower halves one by one, or a bit for each,
 //! or the first and last of each run, whichever is shortest. A set is read where it lies.
 
+mod encoding;
+
+pub(crate) use encoding::encode;
+
 use crate::{
     kernels::{CHUNK, Mask},
     number::{u16_at, u32_at},
@@ -84,6 +88,21 @@ impl<'p> RowSet<'p> {
     /// ```
     pub fn encode(rows: &[u32], out: &mut Vec<u8>) {
         encode(rows, out);
+    }
+
+    /// Appends a set of all rows below `below`, and of these, which are above: rising, each once. Costs no look at
+    /// each of those below.
+    ///
+    /// ```
+    /// use annals_columns::RowSet;
+    /// let mut bytes = Vec::new();
+    /// RowSet::encode_below(100_000, &[100_001], &mut bytes);
+    /// let set = RowSet::decode(&bytes).expect("a set");
+    /// assert_eq!(set.len(), 100_001);
+    /// assert!(set.contains(99_999) && !set.contains(100_000));
+    /// ```
+    pub fn encode_below(below: u32, rows: &[u32], out: &mut Vec<u8>) {
+        encoding::encode_below(below, rows, out);
     }
 
     /// A set that was [encoded](Self::encode), read where it lies; `None` if there is none at the front of these bytes.
@@ -360,49 +379,6 @@ impl Iterator for DivisionChunks<'_> {
     }
 }
 
-/// Appends a set of these rows, which are in order, each once.
-pub(crate) fn encode(rows: &[u32], out: &mut Vec<u8>) {
-    let start = out.len();
-    let divisions: Vec<&[u32]> = rows.chunk_by(|a, b| a / DIVISION == b / DIVISION).collect();
-    out.extend_from_slice(&(divisions.len() as u32).to_le_bytes());
-    out.extend_from_slice(&(rows.len() as u32).to_le_bytes());
-    out.resize(out.len() + ENTRY_BYTES * divisions.len(), 0);
-    for (at, rows) in divisions.into_iter().enumerate() {
-        let place = ((out.len() - start) / 2) as u32;
-        let runs_count = 1 + rows.windows(2).filter(|pair| pair[0] + 1 != pair[1]).count();
-        let (list_bytes, runs_bytes) = (2 * rows.len(), 2 + 4 * runs_count);
-        let kind = if runs_bytes < list_bytes.min(BITS_BYTES) {
-            put_runs(rows, runs_count, out);
-            RUNS
-        } else if list_bytes <= BITS_BYTES {
-            rows.iter().for_each(|row| out.extend_from_slice(&(*row as u16).to_le_bytes()));
-            LIST
-        } else {
-            let bits = out.len();
-            out.resize(bits + BITS_BYTES, 0);
-            for row in rows.iter().map(|row| (row % DIVISION) as usize) {
-                out[bits + row / 8] |= 1 << (row % 8);
-            }
-            BITS
-        };
-        let key = rows.first().map_or(0, |row| (row / DIVISION) as u16);
-        let entry = &mut out[start + HEAD_BYTES + ENTRY_BYTES * at..][..ENTRY_BYTES];
-        entry[..2].copy_from_slice(&key.to_le_bytes());
-        entry[2..4].copy_from_slice(&((rows.len() - 1) as u16).to_le_bytes());
-        entry[4..].copy_from_slice(&(kind << KIND_SHIFT | place).to_le_bytes());
-    }
-}
-
-fn put_runs(rows: &[u32], runs_count: usize, out: &mut Vec<u8>) {
-    out.extend_from_slice(&(runs_count as u16).to_le_bytes());
-    for run in rows.chunk_by(|one, other| one + 1 == *other) {
-        if let (Some(first), Some(last)) = (run.first(), run.last()) {
-            out.extend_from_slice(&(*first as u16).to_le_bytes());
-            out.extend_from_slice(&(*last as u16).to_le_bytes());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -445,6 +421,25 @@ mod tests {
         }
         for len in 0..bytes.len().min(100) {
             assert!(RowSet::new(&bytes[..len]).is_none() || rows.is_empty());
+        }
+    }
+
+    #[test]
+    fn rows_below_one_and_some_above() {
+        for below in [0, 1, 255, 65_535, 65_536, 65_537, 200_000] {
+            for step in [1, 2, 3, 700, 90_000] {
+                let above: Vec<u32> = (below..below + 150_000).step_by(step).collect();
+                for above in [&above[..], &above[..1], &above[1..], &[]] {
+                    let mut bytes = Vec::new();
+                    RowSet::encode_below(below, above, &mut bytes);
+                    let set = RowSet::new(&bytes).expect("a set");
+                    assert_eq!(set.len(), below as usize + above.len());
+                    let all = (0..below).chain(above.iter().copied());
+                    assert!(set.rows().eq(all), "{below} and each {step}");
+                    assert!(below == 0 || set.contains(below - 1));
+                    assert_eq!(set.contains(below), above.first() == Some(&below));
+                }
+            }
         }
     }
 

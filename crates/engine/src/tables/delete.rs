@@ -4,7 +4,10 @@
 //! reads them leaves those rows out. Who makes a part of them leaves the rows out for good. Both are done under one
 //! lock of the table, so that no row is deleted from what is becoming something else.
 
-use super::{deleted::DeletedRows, keys, places::PartPlace, table::EventTable};
+use super::{
+    deleted::DeletedRows, keys, lifetime::Lifetime, places::PartPlace, shape::Known,
+    table::EventTable,
+};
 use crate::{Result, WriteBatch};
 use parking_lot::MutexGuard;
 use std::{
@@ -45,6 +48,7 @@ impl Deletion {
         let known = self.table.known()?;
         let (mut fresh, mut parts) = (HashMap::new(), HashMap::new());
         let mut events_count = 0;
+        let mut lifetime = self.table.lifetime(&known);
         let mut with = |before: &Option<Arc<DeletedRows>>, rows: Vec<u32>| {
             let now = DeletedRows::with(before.as_deref(), rows);
             let count = before.as_ref().map_or(0, |before| before.set().len());
@@ -52,13 +56,17 @@ impl Deletion {
             Arc::new(now)
         };
         for place in known.parts.iter() {
-            let rows = self.rows_of_part(place)?;
+            let rows = self.rows_of_part(place, lifetime.as_ref())?;
             if !rows.is_empty() {
                 parts.insert(place.number, with(&place.deleted, rows));
             }
         }
         for one in &known.fresh {
             let Some(batch) = self.table.read_fresh(&known, one)? else { continue };
+            let left = lifetime
+                .as_mut()
+                .map_or_else(|| Ok(Some(Arc::clone(&batch))), |lifetime| lifetime.of_batch(&batch));
+            let Some(batch) = left? else { continue };
             let rows: Vec<u32> = self.ids.iter().flat_map(|id| batch.rows_of_id(id)).collect();
             if !rows.is_empty() {
                 fresh.insert(one.number, with(&one.deleted, rows));
@@ -67,7 +75,7 @@ impl Deletion {
         Ok(Deleting { table: &self.table, fresh, parts, events_count, _flushing: flushing })
     }
 
-    fn rows_of_part(&self, place: &PartPlace) -> Result<Vec<u32>> {
+    fn rows_of_part(&self, place: &PartPlace, lifetime: Option<&Lifetime>) -> Result<Vec<u32>> {
         let Some(hit) = self.table.space().hit(&keys::part(place.number))? else {
             return Ok(Vec::new());
         };
@@ -76,9 +84,10 @@ impl Deletion {
         let mut rows = Vec::new();
         let Some(part) = head.view(&bytes) else { return Ok(rows) };
         let deleted = place.deleted.as_ref().map(|deleted| deleted.set());
+        let first = lifetime.map_or(Ok(0), |lifetime| lifetime.first_row(part))?;
         for id in &self.ids {
             part.find_id_if(id, |row| {
-                if !deleted.is_some_and(|deleted| deleted.contains(row)) {
+                if row >= first && !deleted.is_some_and(|deleted| deleted.contains(row)) {
                     rows.push(row);
                 }
                 false
@@ -88,7 +97,17 @@ impl Deletion {
     }
 }
 
-impl Deleting<'_> {
+impl<'d> Deleting<'d> {
+    /// Rows of fresh batches and parts that are to be deleted beside something else.
+    pub(super) fn new(
+        table: &'d EventTable,
+        fresh: HashMap<u64, Arc<DeletedRows>>,
+        parts: HashMap<u64, Arc<DeletedRows>>,
+        flushing: MutexGuard<'d, ()>,
+    ) -> Self {
+        Self { table, fresh, parts, events_count: 0, _flushing: flushing }
+    }
+
     /// How many events there are.
     pub(crate) fn events_count(&self) -> u64 {
         self.events_count
@@ -107,7 +126,15 @@ impl Deleting<'_> {
 
     /// It is written.
     pub(crate) fn done(self) {
-        self.table.shape().change(|known| known.delete(&self.fresh, &self.parts));
+        self.done_with(|_| {});
+    }
+
+    /// It is written, and something else with it.
+    pub(super) fn done_with(self, also: impl FnOnce(&mut Known)) {
+        self.table.shape().change(|known| {
+            known.delete(&self.fresh, &self.parts);
+            also(known);
+        });
     }
 
     /// Writing failed. If that was while it waited for durability, it is there all the same.

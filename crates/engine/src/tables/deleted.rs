@@ -25,6 +25,14 @@ impl DeletedRows {
         Self { bytes }
     }
 
+    /// All rows below one, and those that were deleted before.
+    pub(super) fn below(row: u32, before: Option<&Self>) -> Self {
+        let before = before.into_iter().flat_map(|before| before.set().rows());
+        let mut bytes = Vec::new();
+        RowSet::encode_below(row, &before.filter(|at| *at >= row).collect::<Vec<_>>(), &mut bytes);
+        Self { bytes }
+    }
+
     pub(super) fn set(&self) -> RowSet<'_> {
         RowSet::decode(&self.bytes).expect("looked at when it was made")
     }

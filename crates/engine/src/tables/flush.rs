@@ -56,6 +56,7 @@ impl EventTable {
     /// Makes a part of some batches with numbers below `until`; `None` if there are none.
     fn flush_some(&self, until: u64) -> Result<Option<FlushReport>> {
         let known = self.known()?;
+        let mut lifetime = self.lifetime(&known);
         let mut batches = Vec::new();
         for one in known.fresh.iter().filter(|one| one.number < until) {
             // Those that are not committed yet stay.
@@ -74,6 +75,15 @@ impl EventTable {
         for (one, hit) in batches {
             let (at, len) = hit.record.value;
             let batch = one.read(&known, hit.guard.bytes(at, len), hit.record.seq)?;
+            let left = match &mut lifetime {
+                Some(lifetime) => lifetime.of_batch(&batch)?,
+                None => Some(batch),
+            };
+            // What is over comes into no part.
+            let Some(batch) = left else {
+                numbers.push(one.number);
+                continue;
+            };
             let is_full = rows + batch.len() > PART_ROWS || bytes_count + len as usize > PART_BYTES;
             if rows > 0 && is_full {
                 break;
@@ -152,8 +162,10 @@ impl EventTable {
                 numbers.push(place.number);
             }
         }
-        commit.commit()?;
-        self.shape().change(|known| known.remove_parts(&numbers));
+        if !numbers.is_empty() {
+            commit.commit()?;
+            self.shape().change(|known| known.remove_parts(&numbers));
+        }
         Ok(report)
     }
 }

@@ -4,6 +4,7 @@ use super::{deleted::DeletedRows, rollup::Rollups, shape::Known};
 use crate::Result;
 use annals_columns::{Batch, Schema, Value};
 use annals_journal::Seq;
+use parking_lot::Mutex;
 use std::{
     collections::HashMap,
     sync::{Arc, OnceLock},
@@ -39,6 +40,8 @@ pub(super) struct FreshBatch {
     pub(super) rollups: Rollups,
     /// The last row of each id.
     ids: OnceLock<HashMap<String, u32>>,
+    /// The same without so many of the first in the order of times, as it was asked for last.
+    without: Mutex<Option<(usize, Arc<FreshBatch>)>>,
 }
 
 impl Fresh {
@@ -71,9 +74,7 @@ impl Fresh {
         if kept.is_some() || batch.schema() != &known.schema {
             batch = copied(&batch, kept.as_deref(), &known.schema)?;
         }
-        let (order, first_arrival) = (batch.sorted_rows(), seq.0 << ROW_BITS);
-        let (rollups, ids) = (Rollups::default(), OnceLock::new());
-        let read = Arc::new(FreshBatch { batch, kept, first_arrival, order, rollups, ids });
+        let read = Arc::new(FreshBatch::new(batch, kept, seq.0 << ROW_BITS));
         Ok(Arc::clone(self.batch.get_or_init(|| read)))
     }
 }
@@ -99,6 +100,35 @@ pub(super) fn copied(batch: &Batch, rows: Option<&[u32]>, schema: &Arc<Schema>) 
 }
 
 impl FreshBatch {
+    fn new(batch: Batch, kept: Option<Vec<u32>>, first_arrival: u64) -> Self {
+        let (order, rollups) = (batch.sorted_rows(), Rollups::default());
+        let (ids, without) = (OnceLock::new(), Mutex::default());
+        Self { batch, kept, first_arrival, order, rollups, ids, without }
+    }
+
+    /// The same without so many of the first in the order of times.
+    pub(super) fn without(&self, count: usize) -> Result<Arc<Self>> {
+        let mut known = self.without.lock();
+        if let Some((found, batch)) = &*known
+            && *found == count
+        {
+            return Ok(Arc::clone(batch));
+        }
+        let mut rows = self.order.get(count..).unwrap_or_default().to_vec();
+        rows.sort_unstable();
+        let batch = copied(&self.batch, Some(&rows), self.batch.schema())?;
+        let kept = rows.into_iter().map(|row| self.row_in_log(row)).collect();
+        let left = Arc::new(Self::new(batch, Some(kept), self.first_arrival));
+        *known = Some((count, Arc::clone(&left)));
+        Ok(left)
+    }
+
+    /// The rows whose times are before this, as rows of the log.
+    pub(super) fn rows_before(&self, ts: i64) -> impl Iterator<Item = u32> {
+        let count = self.partition(|(time, _)| time < ts);
+        self.order[..count].iter().map(|row| self.row_in_log(*row))
+    }
+
     pub(super) fn len(&self) -> usize {
         self.order.len()
     }

@@ -2,6 +2,8 @@
 
 /// Of the schema.
 pub(super) const SCHEMA: &[u8] = b"s";
+/// Of the options.
+pub(super) const OPTIONS: &[u8] = b"t";
 const FRESH: u8 = b'f';
 const PART: u8 = b'p';
 const DELETED_FRESH: u8 = b'e';
@@ -14,6 +16,7 @@ pub(super) const NUMBERED_BYTES: usize = 9;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Key {
     Schema,
+    Options,
     /// A schema that the table had before, by its fingerprint.
     Older(u64),
     Fresh(u64),
@@ -29,6 +32,9 @@ impl Key {
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         if bytes == SCHEMA {
             return Some(Self::Schema);
+        }
+        if bytes == OPTIONS {
+            return Some(Self::Options);
         }
         let (letter, number) = bytes.split_first()?;
         let number = u64::from_be_bytes(number.try_into().ok()?);
@@ -81,6 +87,7 @@ mod tests {
     #[test]
     fn keys_come_back() {
         assert_eq!(Key::decode(SCHEMA), Some(Key::Schema));
+        assert_eq!(Key::decode(OPTIONS), Some(Key::Options));
         assert_eq!(Key::decode(&fresh(7)), Some(Key::Fresh(7)));
         assert_eq!(Key::decode(&part(u64::MAX)), Some(Key::Part(u64::MAX)));
         assert_eq!(Key::decode(&deleted_fresh(3)), Some(Key::DeletedFresh(3)));

@@ -131,13 +131,16 @@ impl EventTable {
         let number = self.space().parts().0.next_part();
         let identity = PartIdentity { database_id: self.database_id(), number };
         let mut builder = PartBuilder::new(Arc::clone(&known.schema), identity);
+        let lifetime = self.lifetime(known);
         for input in &inputs {
             if is_stopped() {
                 return Ok(None);
             }
             let deleted = input.place.deleted.as_ref().map(|deleted| deleted.set());
-            builder
-                .add_part(input.view(), |row| !deleted.is_some_and(|rows| rows.contains(row)))?;
+            let part = input.view();
+            let first = lifetime.map_or(Ok(0), |lifetime| lifetime.first_row(part))?;
+            let is_kept = |row| row >= first && !deleted.is_some_and(|rows| rows.contains(row));
+            builder.add_part(part, is_kept)?;
         }
         let events_count = builder.len() as u64;
         let part = if builder.is_empty() { None } else { Some(builder.finish()?) };

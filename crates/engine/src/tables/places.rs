@@ -21,12 +21,14 @@ pub(super) struct PartPlace {
     pub(super) rollups: Rollups,
     /// What it says of itself, as long as it lies where that was read.
     head: Mutex<Option<(Address, Arc<PartHead>)>>,
+    /// The same without the rows below one, as it was asked for last.
+    pub(super) without: Mutex<Option<(u32, Arc<PartPlace>)>>,
 }
 
 impl PartPlace {
     pub(super) fn new(number: u64, replaces: Vec<u64>) -> Self {
         let (merges, rollups, head) = (Vec::new(), Rollups::default(), Mutex::new(None));
-        Self { number, replaces, merges, deleted: None, rollups, head }
+        Self { number, replaces, merges, deleted: None, rollups, head, without: Mutex::default() }
     }
 
     /// One that is made of parts.
@@ -36,9 +38,9 @@ impl PartPlace {
 
     /// The same, of which other rows were deleted.
     pub(super) fn with_deleted(&self, deleted: Option<Arc<DeletedRows>>) -> Self {
-        let (replaces, merges) = (self.replaces.clone(), self.merges.clone());
         let head = Mutex::new(self.head.lock().clone());
-        Self { number: self.number, replaces, merges, deleted, rollups: Rollups::default(), head }
+        let merges = self.merges.clone();
+        Self { merges, deleted, head, ..Self::new(self.number, self.replaces.clone()) }
     }
 
     /// How many of a part's rows were not deleted.

@@ -1,6 +1,9 @@
 //! What a table has where, as all its handles know it.
 
-use super::{deleted::DeletedRows, fresh::Fresh, places::PartPlace, rollup::MergedDays};
+use super::{
+    deleted::DeletedRows, fresh::Fresh, options::TableOptions, places::PartPlace,
+    rollup::MergedDays,
+};
 use crate::Result;
 use annals_columns::{Batch, Schema};
 use annals_journal::Seq;
@@ -36,6 +39,7 @@ pub(crate) struct Shape {
 #[derive(Clone, Debug)]
 pub(super) struct Known {
     pub(super) schema: Arc<Schema>,
+    pub(super) options: TableOptions,
     /// Those that the table had before, of which there may be batches.
     pub(super) older: Arc<Vec<Arc<Schema>>>,
     pub(super) fresh: Vec<Arc<Fresh>>,
@@ -61,6 +65,12 @@ impl Shape {
     pub(super) fn is_known(&self, from: Option<Seq>) -> bool {
         let known = self.known.read();
         known.as_ref().is_some_and(|known| from.is_none_or(|from| known.seq >= from))
+    }
+
+    /// As if nobody had looked yet.
+    #[cfg(test)]
+    pub(super) fn forget(&self) {
+        *self.known.write() = None;
     }
 
     pub(super) fn set(&self, known: Known) {

@@ -4,6 +4,7 @@ use super::{
     deleted::DeletedRows,
     fresh::Fresh,
     keys::{self, Key},
+    options::TableOptions,
     places::PartPlace,
     shape::{Known, Shape},
     view::TableView,
@@ -11,6 +12,7 @@ use super::{
 use crate::{
     Database, Error, HashKeyspace, KeyspaceKind, KeyspaceOptions, Result, WriteBatch,
     catalog::{Change, Keyspace},
+    core::Core,
     open::Open,
 };
 use annals_columns::{Batch, Schema, WideEvent};
@@ -92,6 +94,10 @@ impl EventTable {
         self.space.parts().0.builder.engine.query_threads
     }
 
+    pub(super) fn core(&self) -> &Core {
+        self.space.parts().0.core()
+    }
+
     pub(super) fn disk(&self) -> &Arc<dyn Disk> {
         self.space.parts().0.journal.disk()
     }
@@ -120,6 +126,17 @@ impl EventTable {
         commit.commit()?;
         self.shape().change(|known| known.extend(schema));
         Ok(())
+    }
+
+    /// Gives it its first schema and options; `false` if it has a schema.
+    fn found(&self, schema: &Schema, options: TableOptions) -> Result<bool> {
+        let mut commit = self.batch_of_commit();
+        commit.insert(&self.space, keys::SCHEMA, schema.encode())?;
+        if options != TableOptions::default() {
+            commit.insert(&self.space, keys::OPTIONS, options.encode())?;
+        }
+        let has_none = || Ok(self.space.get(keys::SCHEMA)?.is_none());
+        Ok(commit.commit_if(has_none)?.is_some())
     }
 
     pub(super) fn batch_of_commit(&self) -> WriteBatch {
@@ -166,6 +183,7 @@ impl EventTable {
         let (mut schema, mut fresh, mut parts) = (None, Vec::new(), Vec::new());
         let (mut deleted_fresh, mut deleted) = (HashMap::new(), HashMap::new());
         let (mut older, now_ms) = (Vec::new(), self.now_ms());
+        let mut options = TableOptions::default();
         for entry in self.space.iter()? {
             let entry = entry?;
             let rows = || {
@@ -174,6 +192,10 @@ impl EventTable {
             };
             match Key::decode(entry.key()) {
                 Some(Key::Schema) => schema = Some(Schema::decode(entry.value())?),
+                Some(Key::Options) => {
+                    let foreign = || Error::ForeignRecord { name: self.name().to_owned() };
+                    options = TableOptions::decode(entry.value()).ok_or_else(foreign)?;
+                }
                 Some(Key::Older(_)) => older.push(Arc::new(Schema::decode(entry.value())?)),
                 Some(Key::Fresh(number)) => {
                     let (_, rows) = Batch::peek(entry.value())?;
@@ -199,6 +221,7 @@ impl EventTable {
         });
         let mut known = Known {
             schema: Arc::new(schema),
+            options,
             older: Arc::new(older),
             next: fresh.last().map_or(0, |last| last.number + 1),
             fresh: Vec::new(),
@@ -254,14 +277,12 @@ impl Database {
     /// [`Error::WrongKind`], and those of writing.
     pub fn table(&self, name: &str, schema: &Arc<Schema>) -> Result<EventTable> {
         let table = match self.open_table(name) {
-            Err(Error::UnknownKeyspace { .. }) => self.create_table(name)?,
+            Err(Error::UnknownKeyspace { .. }) => self.begin_table(name)?,
             other => other?,
         };
         // Whoever began to make it did not come to that.
         if let Err(Error::NoSchema { .. }) = table.schema() {
-            let bytes = schema.encode();
-            let absent = table.space.compare_and_swap(keys::SCHEMA, None::<&[u8]>, Some(&bytes))?;
-            tracing::debug!(name, ?absent, "an event table has its schema");
+            table.found(schema, TableOptions::default())?;
         }
         let found = table.schema()?;
         if found == *schema {
@@ -304,7 +325,54 @@ impl Database {
         self.table(name, E::schema())
     }
 
-    fn create_table(&self, name: &str) -> Result<EventTable> {
+    /// Creates the event table `name` with events of this schema and with these [options](TableOptions).
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, TableOptions};
+    /// use annals_columns::{Role, Schema};
+    /// use std::{sync::Arc, time::Duration};
+    /// let db = Database::open_in_memory()?;
+    /// let schema = Arc::new(Schema::builder(1).with("at", Role::Ts).build()?);
+    /// let hour = TableOptions::default().ttl(Duration::from_secs(3600));
+    /// let ticks = db.create_table("ticks", &schema, hour)?;
+    /// let mut batch = annals_columns::Batch::new(schema);
+    /// let mut row = batch.row();
+    /// row.i64(0, 1_000_000_000)?;
+    /// row.finish()?;
+    /// ticks.append_batch(&batch)?;
+    /// assert!(ticks.view()?.is_empty(), "a second of 1970 is over");
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::KeyspaceExists`] if there is a keyspace of this name, [`Error::NoTimes`] if events are to be over and have
+    /// no time, [`Error::InvalidName`], and those of writing.
+    pub fn create_table(
+        &self,
+        name: &str,
+        schema: &Arc<Schema>,
+        options: TableOptions,
+    ) -> Result<EventTable> {
+        if options.ttl.is_some() && schema.ts().is_none() {
+            return Err(Error::NoTimes { name: name.to_owned() });
+        }
+        let exists = || Error::KeyspaceExists { name: name.to_owned() };
+        let table = match self.open_table(name) {
+            Err(Error::UnknownKeyspace { .. }) => self.begin_table(name)?,
+            // Whoever began to make it may not have come to its schema.
+            Ok(table) => table,
+            Err(Error::WrongKind { .. }) => return Err(exists()),
+            Err(error) => return Err(error),
+        };
+        match table.schema() {
+            Err(Error::NoSchema { .. }) if table.found(schema, options)? => Ok(table),
+            Err(error) if !matches!(error, Error::NoSchema { .. }) => Err(error),
+            _ => Err(exists()),
+        }
+    }
+
+    fn begin_table(&self, name: &str) -> Result<EventTable> {
         crate::catalog::check_name(name)?;
         let created = self.core.change_catalog(|catalog| {
             if catalog.by_name(name).is_some() {

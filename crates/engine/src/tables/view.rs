@@ -3,6 +3,7 @@
 use super::{
     fresh::{Fresh, FreshBatch},
     keys,
+    lifetime::Lifetime,
     limits::Limits,
     places::PartPlace,
     query::TableQuery,
@@ -128,7 +129,27 @@ impl<'t> TableView<'t> {
         }
         let schema = Arc::clone(&known.schema);
         let parts = parts.into_iter().map(|(_, opened)| opened).collect();
-        Ok(Some(Self { schema, parts, fresh, table }))
+        let mut view = Self { schema, parts, fresh, table };
+        if let Some(lifetime) = table.lifetime(known) {
+            view.leave_out_over(lifetime)?;
+        }
+        Ok(Some(view))
+    }
+
+    /// Leaves out what is over.
+    fn leave_out_over(&mut self, mut lifetime: Lifetime) -> Result<()> {
+        for mut opened in std::mem::take(&mut self.parts) {
+            let part = opened.head.view(&opened.bytes).expect("of the head's length");
+            if let Some(place) = lifetime.of_part(&opened.place, part)? {
+                opened.place = place;
+                self.parts.push(opened);
+            }
+        }
+        for batch in std::mem::take(&mut self.fresh) {
+            self.fresh.extend(lifetime.of_batch(&batch)?);
+        }
+        lifetime.note(self.table.core());
+        Ok(())
     }
 
     /// The part at a place, if it is there.

@@ -4,7 +4,7 @@
 //! no handle of it, so it keeps nobody from closing; closing waits for the step that it is in.
 
 use super::table::EventTable;
-use crate::{Error, ErrorKind, KeyspaceKind, Result, core::Core, open::Open};
+use crate::{Error, ErrorKind, KeyspaceKind, Result, catalog::Listed, core::Core, open::Open};
 use annals_journal::Background;
 use parking_lot::{Condvar, Mutex};
 use std::{
@@ -131,7 +131,26 @@ fn run(core: &Arc<Core>) {
     }
 }
 
-/// Makes and merges the parts that are due, of all tables that were asked for in this opening.
+/// Starts the thread if a table has a time to live, which is to be kept also if nobody asks for the table.
+pub(crate) fn spawn_if_due(core: &Arc<Core>) {
+    let catalog = core.catalog.load_full();
+    let mut tables =
+        catalog.iter().filter(|listed| listed.keyspace.kind == KeyspaceKind::Table).peekable();
+    if core.read_only || tables.peek().is_none() {
+        return;
+    }
+    let open = Arc::new(Open::beside(core));
+    let has_ttl = |listed: &Listed| {
+        EventTable::new(Arc::clone(&open), Arc::clone(&listed.keyspace)).has_ttl()
+    };
+    // What cannot be read is told to who asks for it.
+    if tables.any(|listed| has_ttl(listed).unwrap_or(false)) {
+        spawn(core);
+    }
+}
+
+/// Makes and merges the parts that are due and drops those that are over, of all tables that were asked for in this
+/// opening and of those that have a time to live.
 pub(crate) fn run_once(core: &Arc<Core>) -> Result<()> {
     if core.read_only || core.journal.poisoned().is_some() || core.journal.is_closed() {
         return Ok(());
@@ -158,12 +177,14 @@ pub(crate) fn run_once(core: &Arc<Core>) -> Result<()> {
 impl EventTable {
     /// Makes and merges the parts that are due.
     fn tidy(&self, is_stopped: &dyn Fn() -> bool) -> Result<()> {
-        if self.shape().look(|_| ()).is_none() {
+        // Of a table that nobody has asked for nothing is done but what its age asks for.
+        if self.shape().look(|_| ()).is_none() && !self.has_ttl()? {
             return Ok(());
         }
         if self.is_due() {
             self.flush()?;
         }
+        self.drop_over()?;
         while !is_stopped() && self.merge_some(is_stopped)?.is_some() {}
         Ok(())
     }
