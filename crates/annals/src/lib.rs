@@ -74,9 +74,9 @@ pub use annals_events::{Event, EventField};
 // Event tables.
 pub use annals_columns::Schema;
 pub use annals_engine::{
-    CancelToken, Cursor, DayBucket, DayRollup, DayTotals, EventTable, EventTableStats,
-    ExplainedQuery, FlushReport, FoundGroup, FoundGroups, FoundRows, GcReport, MergeReport, Scan,
-    TableQuery, TableView,
+    AppendReport, CancelToken, Cursor, DayBucket, DayRollup, DayTotals, Duplicates, EventTable,
+    EventTableStats, ExplainedQuery, FlushReport, FoundGroup, FoundGroups, FoundRows, GcReport,
+    MergeReport, Scan, TableOptions, TableQuery, TableView,
 };
 
 /// Wide events by column: schemas, batches, values.

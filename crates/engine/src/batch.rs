@@ -11,7 +11,10 @@ use crate::{
         Append, Category, ExpectedVersion, NewEvent, NewEvents, Plan, StreamId,
         meanwhile::{self, Moment},
     },
-    tables::{Deleting, Deletion, Pending},
+    tables::{
+        Deleting, Deletion, Pending,
+        unique::{self, Alone},
+    },
 };
 use annals_journal::{Draft, FrameBuilder, KEY_BYTES_MAX, Kind};
 use std::{
@@ -128,14 +131,26 @@ pub struct WriteBatch {
     rows: Vec<Pending>,
     /// Events of tables that it deletes, by the tables' numbers.
     deletions: Vec<Deletion>,
+    /// Events that tables leave out of those that were to be appended.
+    ignored_count: u64,
     durability: Option<Durability>,
+}
+
+/// What a commit has come to.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    pub(crate) commit: Option<Commit>,
+    /// Events of tables that were deleted.
+    pub(crate) deleted_count: u64,
+    /// Events that tables have left out.
+    pub(crate) ignored_count: u64,
 }
 
 impl WriteBatch {
     pub(crate) fn new(core: Arc<Open>) -> Self {
         let (frame, targets, plan) = (take_frame(), BatchTargets::default(), Plan::default());
         let (rows, deletions) = (Vec::new(), Vec::new());
-        Self { core, frame, targets, plan, rows, deletions, durability: None }
+        Self { core, frame, targets, plan, rows, deletions, ignored_count: 0, durability: None }
     }
 
     /// Sets the durability of this commit, instead of the database's.
@@ -311,14 +326,14 @@ impl WriteBatch {
         self,
         precondition: impl Fn() -> Result<bool>,
     ) -> Result<Option<Commit>> {
-        self.commit_deleting(precondition).map(|(done, _)| done)
+        self.commit_counted(precondition).map(|done| done.commit)
     }
 
-    /// The same; says how many events were deleted.
-    pub(crate) fn commit_deleting(
+    /// The same; says how many events of tables were deleted or left out.
+    pub(crate) fn commit_counted(
         mut self,
         precondition: impl Fn() -> Result<bool>,
-    ) -> Result<(Option<Commit>, u64)> {
+    ) -> Result<Counted> {
         let deletions = std::mem::take(&mut self.deletions);
         // Held until the commit is done. They are in the order of the tables' numbers, so no two commits wait for
         // each other.
@@ -327,16 +342,43 @@ impl WriteBatch {
             meanwhile::run(Moment::RowsFound);
         }
         deleting.iter().try_for_each(|deleting| deleting.write(&mut self))?;
+        // Likewise.
+        let tables = unique::tables_of(&self.rows);
+        let alone = match tables.is_empty() {
+            true => None,
+            false => {
+                meanwhile::run(Moment::IdsSought);
+                let rows = std::mem::take(&mut self.rows);
+                let alone = Alone::begin(&tables, &rows, &deletions, &mut self);
+                self.rows = rows;
+                let (alone, ignored_count) = alone?;
+                self.ignored_count += ignored_count;
+                Some(alone)
+            }
+        };
+        let ignored_count = self.ignored_count;
         if self.is_empty() {
-            return Ok((None, 0));
+            return Ok(Counted { commit: None, deleted_count: 0, ignored_count });
         }
         let Self { core, frame, targets, plan, rows, durability, .. } = &mut self;
-        let done = core.commit_planned(frame, targets, plan, *durability, |_| precondition());
-        let mut events_count = 0;
+        let asked = durability.unwrap_or(core.journal.config().durability);
+        // Others need not wait for the device to append to those tables.
+        let during = if alone.is_some() { Some(Durability::Buffered) } else { *durability };
+        let mut done = core.commit_planned(frame, targets, plan, during, |_| precondition());
+        if let Some(alone) = alone {
+            drop(alone);
+            if let Ok(Some(_)) = done {
+                rows.iter_mut().for_each(Pending::commit);
+                if let Err(error) = core.journal.make_durable(core.journal.end(), asked) {
+                    done = Err(error.into());
+                }
+            }
+        }
+        let mut deleted_count = 0;
         match &done {
             Ok(Some(_)) => {
                 rows.iter_mut().for_each(Pending::commit);
-                events_count = deleting.iter().map(Deleting::events_count).sum();
+                deleted_count = deleting.iter().map(Deleting::events_count).sum();
                 deleting.into_iter().for_each(Deleting::done);
             }
             Ok(None) => {}
@@ -345,7 +387,7 @@ impl WriteBatch {
         if matches!(done, Ok(Some(_))) {
             rows.iter().for_each(Pending::done);
         }
-        Ok((done?, events_count))
+        Ok(Counted { commit: done?, deleted_count, ignored_count })
     }
 
     /// Deletes events of a table when it is committed.
@@ -360,6 +402,21 @@ impl WriteBatch {
             return Err(Error::ForeignKeyspace { name: target.keyspace.name.clone() });
         }
         Ok(())
+    }
+
+    /// Batches of events that it has for tables.
+    pub(crate) fn rows(&self) -> &[Pending] {
+        &self.rows
+    }
+
+    /// Events of tables that it deletes.
+    pub(crate) fn deletions(&self) -> &[Deletion] {
+        &self.deletions
+    }
+
+    /// A table leaves so many events out.
+    pub(crate) fn note_ignored(&mut self, count: u64) {
+        self.ignored_count += count;
     }
 
     /// Keeps what a table has to know of the batch until that is committed.

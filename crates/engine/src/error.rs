@@ -56,6 +56,18 @@ pub enum Error {
         name: String,
     },
 
+    /// An event that is appended to a table that refuses the id of one that it has.
+    #[error(
+        "the event table `{name}` has an event with the id `{id}`, or the commit has two of it; nothing was appended. \
+         Leave it out, delete the other one in the same batch of writes, or give the table other options"
+    )]
+    DuplicateId {
+        /// The table.
+        name: String,
+        /// The id, or how it begins.
+        id: String,
+    },
+
     /// Events that have no time are never over.
     #[error(
         "events of the table `{name}` have no time, so none is ever over; add a field for it to the schema"
@@ -512,6 +524,7 @@ impl Error {
             | Self::NoEvents
             | Self::NoIds { .. }
             | Self::NoTimes { .. }
+            | Self::DuplicateId { .. }
             | Self::NoRollup { .. }
             | Self::AggregateIncomplete { .. }
             | Self::EventTypes { .. }

@@ -87,9 +87,9 @@ pub use streams::{
 
 // Event tables.
 pub use tables::{
-    CancelToken, Cursor, DayBucket, DayRollup, DayTotals, EventTable, EventTableStats,
-    ExplainedQuery, FlushReport, FoundGroup, FoundGroups, FoundRows, GcReport, MergeReport, Scan,
-    TableOptions, TableQuery, TableView,
+    AppendReport, CancelToken, Cursor, DayBucket, DayRollup, DayTotals, Duplicates, EventTable,
+    EventTableStats, ExplainedQuery, FlushReport, FoundGroup, FoundGroups, FoundRows, GcReport,
+    MergeReport, Scan, TableOptions, TableQuery, TableView,
 };
 
 // Commits and states.

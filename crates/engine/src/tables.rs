@@ -54,6 +54,10 @@ mod tables_test;
 #[cfg(test)]
 #[path = "tables/traps_test.rs"]
 mod traps_test;
+pub(crate) mod unique;
+#[cfg(test)]
+#[path = "tables/unique_test.rs"]
+mod unique_test;
 mod view;
 mod worker;
 #[cfg(test)]
@@ -76,5 +80,6 @@ pub use scan::{Cursor, Scan};
 pub(crate) use shape::Shape;
 pub use table::EventTable;
 pub use table_stats::EventTableStats;
+pub use unique::{AppendReport, Duplicates};
 pub use view::TableView;
 pub(crate) use worker::{Worker, run_once, spawn_if_due};

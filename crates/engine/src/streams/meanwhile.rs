@@ -49,6 +49,8 @@ pub(crate) enum Moment {
     PartCommitted,
     /// It is known which rows are to be deleted; nothing is committed.
     RowsFound,
+    /// The ids of events that are to be appended were looked for; nobody is kept from appending others.
+    IdsSought,
 }
 
 #[cfg(not(test))]

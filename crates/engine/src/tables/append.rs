@@ -1,24 +1,57 @@
 //! Appending events.
 
-use super::{fresh, keys, table::EventTable};
+use super::{
+    delete::Deletion,
+    deleted::DeletedRows,
+    fresh, keys,
+    table::EventTable,
+    unique::{AppendReport, Sought},
+};
 use crate::{Commit, Error, Result, WriteBatch};
 use annals_columns::{Batch, ToRow};
-use std::time::Duration;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// Nor are there more fresh batches than this: each is looked at by itself.
 const FLUSH_BATCHES: usize = 512;
 /// Who appends waits when there is this many times as much that is fresh as makes a part.
 const BEHIND_TIMES: usize = 4;
 
+/// A batch that is about to be committed: its value and its key.
+pub(crate) type Begun = (Vec<u8>, [u8; keys::NUMBERED_BYTES], Pending);
+
 /// A fresh batch that may come; forgotten if it does not.
 #[derive(Debug)]
 pub(crate) struct Pending {
     table: EventTable,
     number: u64,
+    /// The ids of its events, if the table wants each once.
+    sought: Option<Sought>,
     is_there: bool,
 }
 
 impl Pending {
+    pub(super) fn table(&self) -> &EventTable {
+        &self.table
+    }
+
+    pub(super) fn is_of(&self, table: &EventTable) -> bool {
+        self.table.keyspace_id() == table.keyspace_id()
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(super) fn sought(&self) -> Option<&Sought> {
+        self.sought.as_ref()
+    }
+
+    /// Some of its rows will not be there when it is.
+    pub(super) fn leave_out(&self, rows: Arc<DeletedRows>) {
+        let fresh = HashMap::from([(self.number, rows)]);
+        self.table.shape().change(|known| known.delete(&fresh, &HashMap::new()));
+    }
+
     /// The batch is committed.
     pub(crate) fn commit(&mut self) {
         self.is_there = true;
@@ -45,26 +78,69 @@ impl EventTable {
     /// Appends one event. Who has many appends them [together](Self::append_batch), which costs far less for each.
     ///
     /// # Errors
-    /// As [`append_batch`](Self::append_batch), and if a field is missing or too long.
+    /// As [`append_batch`](Self::append_batch), and if a field is missing or too long; [`Error::NoEvents`] if its id is there
+    /// already and the table [ignores](crate::Duplicates::Ignore) it then.
     pub fn append<R: ToRow>(&self, event: &R) -> Result<Commit> {
         let mut batch = Batch::of::<R::Event>();
         batch.push(event)?;
         self.append_batch(&batch)?.ok_or(Error::NoEvents)
     }
 
-    /// Appends events, in any order of their times: all of them or none, in one commit. `None` for an empty batch.
+    /// Appends events, in any order of their times: all of them or none, in one commit. `None` for an empty batch. What
+    /// becomes of an id that is there already [the table says](crate::Duplicates).
     ///
     /// From so many events on that are in no part yet, a part is made of them in the background
     /// ([`Builder::flush_at`](crate::Builder::flush_at)). If that falls far behind, this waits for it after the commit; without threads it makes
     /// the part itself then.
     ///
     /// # Errors
-    /// `InvalidInput` if the batch has another schema than the table, unless it had that before; those of writing. Nothing was written then,
-    /// unless it was waiting for durability that failed.
+    /// `InvalidInput` if the batch has another schema than the table, unless it had that before; [`Error::DuplicateId`]; those of
+    /// writing. Nothing was written then, unless it was waiting for durability that failed.
     pub fn append_batch(&self, batch: &Batch) -> Result<Option<Commit>> {
+        Ok(self.append_batch_counted(batch)?.commit)
+    }
+
+    /// The same; says how many events were appended, and how many were [left out](crate::Duplicates::Ignore).
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, Duplicates, TableOptions};
+    /// use annals_columns::{Batch, Schema, WideEvent};
+    ///
+    /// #[derive(Schema)]
+    /// #[schema(schema_id = 1, crate = annals_columns)]
+    /// struct Request {
+    ///     #[ts]
+    ///     at: i64,
+    ///     #[id]
+    ///     id: String,
+    /// }
+    ///
+    /// let db = Database::open_in_memory()?;
+    /// let once = TableOptions::default().duplicates(Duplicates::Ignore);
+    /// let requests = db.create_table("requests", Request::schema(), once)?;
+    /// let mut events = Batch::of::<Request>();
+    /// for id in ["a", "b"] {
+    ///     events.push(&Request::event().at(10).id(id))?;
+    /// }
+    /// requests.append_batch(&events)?;
+    /// // Nobody knows whether that went through; it is done again with what came since.
+    /// events.push(&Request::event().at(20).id("c"))?;
+    /// let report = requests.append_batch_counted(&events)?;
+    /// assert_eq!((report.appended_count, report.ignored_count), (1, 2));
+    /// assert_eq!(requests.view()?.len(), 3);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`append_batch`](Self::append_batch).
+    pub fn append_batch_counted(&self, batch: &Batch) -> Result<AppendReport> {
         let mut commit = self.batch_of_commit();
         commit.append_rows(self, batch)?;
-        commit.commit()
+        let done = commit.commit_counted(|| Ok(true))?;
+        let ignored_count = done.ignored_count;
+        let appended_count = batch.len() as u64 - ignored_count;
+        Ok(AppendReport { commit: done.commit, appended_count, ignored_count })
     }
 
     /// Whether there is this many times as much that is fresh as makes a part.
@@ -111,22 +187,37 @@ impl EventTable {
         waits.1 += Duration::from_nanos(waited_ns);
     }
 
-    /// The bytes of a batch, and its key in the table's keyspace.
-    pub(crate) fn begin(&self, batch: &Batch) -> Result<(Vec<u8>, [u8; 9], Pending)> {
+    /// The bytes of a batch, and its key in the table's keyspace; what is left out of it since its id is there, or comes
+    /// before it in the commit. `None` if nothing is left.
+    pub(crate) fn begin(
+        &self,
+        batch: &Batch,
+        before: &[Pending],
+        deletions: &[Deletion],
+    ) -> Result<(Option<Begun>, u64)> {
         let schema = self.schema()?;
         super::table::check_schema(batch.schema(), &schema)?;
+        let wanted = self.seek_ids(batch, before, deletions)?;
+        let (left_out, sought) =
+            wanted.map_or_else(Default::default, |wanted| (wanted.left_out, Some(wanted.sought)));
+        let rows = batch.len() - left_out.len();
+        if rows == 0 {
+            return Ok((None, left_out.len() as u64));
+        }
         let mut value = Vec::new();
-        if *batch.schema() == schema {
+        if *batch.schema() == schema && left_out.is_empty() {
             batch.encode(&mut value);
         } else {
-            fresh::copied(batch, None, &schema)?.encode(&mut value);
+            let is_kept = |row: &u32| left_out.binary_search(row).is_err();
+            let kept: Vec<u32> = (0..batch.len() as u32).filter(is_kept).collect();
+            fresh::copied(batch, Some(&kept), &schema)?.encode(&mut value);
         }
-        let (rows, bytes) = (batch.len(), value.len());
+        let bytes = value.len();
         let now_ms = self.now_ms();
         let number =
             self.shape().change(|known| known.begin(rows, bytes, now_ms)).ok_or(Error::Stale)?;
-        let pending = Pending { table: self.clone(), number, is_there: false };
-        Ok((value, keys::fresh(number), pending))
+        let pending = Pending { table: self.clone(), number, sought, is_there: false };
+        Ok((Some((value, keys::fresh(number), pending)), left_out.len() as u64))
     }
 }
 
@@ -158,15 +249,19 @@ impl WriteBatch {
     /// ```
     ///
     /// # Errors
-    /// `InvalidInput` if the events have another schema than the table, unless it had that before, and those of [`insert`](Self::insert). The
-    /// batch is then as it was.
+    /// `InvalidInput` if the events have another schema than the table, unless it had that before, [`Error::DuplicateId`], and those
+    /// of [`insert`](Self::insert). The batch is then as it was. Ids are looked for once more when it is committed.
     pub fn append_rows(&mut self, table: &EventTable, events: &Batch) -> Result<()> {
         if events.is_empty() {
             return Ok(());
         }
-        let (value, key, pending) = table.begin(events)?;
-        self.insert(table.space(), key, value)?;
-        self.keep(pending);
+        self.check_own(table.space())?;
+        let (begun, ignored_count) = table.begin(events, self.rows(), self.deletions())?;
+        if let Some((value, key, pending)) = begun {
+            self.insert(table.space(), key, value)?;
+            self.keep(pending);
+        }
+        self.note_ignored(ignored_count);
         Ok(())
     }
 }

@@ -33,6 +33,11 @@ pub(crate) struct Deleting<'d> {
 }
 
 impl Deletion {
+    /// Whether it deletes the events with this id of a table.
+    pub(super) fn has(&self, table: &EventTable, id: &str) -> bool {
+        self.table.keyspace_id() == table.keyspace_id() && self.ids.contains(id)
+    }
+
     /// Adds what another one will delete to the one of the same table, in the order in which tables are locked.
     pub(crate) fn add_to(self, all: &mut Vec<Self>) {
         let id = self.table.keyspace_id();
@@ -185,7 +190,7 @@ impl EventTable {
     pub fn delete_events<I: AsRef<str>>(&self, ids: impl IntoIterator<Item = I>) -> Result<u64> {
         let mut batch = self.batch_of_commit();
         batch.delete_events(self, ids)?;
-        Ok(batch.commit_deleting(|| Ok(true))?.1)
+        Ok(batch.commit_counted(|| Ok(true))?.deleted_count)
     }
 }
 

@@ -187,6 +187,14 @@ impl FreshBatch {
         });
         ids.get(id).copied()
     }
+
+    /// The rows that have ids, and these.
+    pub(super) fn ids(&self) -> impl Iterator<Item = (u32, &str)> {
+        let field = self.batch.schema().event_id();
+        let rows = 0..self.len() as u32;
+        rows.filter_map(move |row| Some((row, self.batch.value(row as usize, field?).as_text()?)))
+    }
+
     /// All rows that have this id, as rows of the log.
     pub(super) fn rows_of_id(&self, id: &str) -> Vec<u32> {
         let Some(field) = self.batch.schema().event_id() else { return Vec::new() };

@@ -196,7 +196,8 @@ fn what_is_over_stays_so_when_events_may_live_longer() -> Result<()> {
         let mut model: Model = (10..).zip(&all).map(|(n, e)| ((e.at, n), e.clone())).collect();
         model.retain(|(at, _), _| *at > 900_000_000);
         check(&table, &model)?;
-        let options = TableOptions { ttl: longer.map(Duration::from_millis) };
+        let options =
+            TableOptions { ttl: longer.map(Duration::from_millis), ..TableOptions::default() };
         table.set_options(options)?;
         check(&table, &model)?;
         // One as old as those: it came later.

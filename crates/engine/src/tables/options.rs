@@ -1,12 +1,19 @@
 //! What an event table is told about itself when it is made, or later.
 
-use super::{delete::Deleting, deleted::DeletedRows, keys, lifetime::Lifetime, table::EventTable};
+use super::{
+    delete::Deleting, deleted::DeletedRows, keys, lifetime::Lifetime, table::EventTable,
+    unique::Duplicates,
+};
 use crate::{Error, Result};
+use annals_columns::Schema;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// An option is a number that says which, and eight bytes of value.
 const ENTRY_BYTES: usize = 9;
 const TTL: u8 = 1;
+const DUPLICATES: u8 = 2;
+const REFUSE: u64 = 1;
+const IGNORE: u64 = 2;
 
 /// Options of an event table, kept with it.
 ///
@@ -28,6 +35,8 @@ const TTL: u8 = 1;
 pub struct TableOptions {
     /// How long events live, from their own times on; `None`: for ever.
     pub ttl: Option<Duration>,
+    /// What becomes of an event that is appended with an id that is there already.
+    pub duplicates: Duplicates,
 }
 
 impl TableOptions {
@@ -45,11 +54,23 @@ impl TableOptions {
         self
     }
 
+    /// Says what becomes of an event that is appended with an id that is there already.
+    #[must_use]
+    pub fn duplicates(mut self, duplicates: Duplicates) -> Self {
+        self.duplicates = duplicates;
+        self
+    }
+
     /// As the value of a record: entries by rising numbers, those that are as usual left out.
     pub(super) fn encode(self) -> Vec<u8> {
         let ttl = self.ttl.map(|ttl| (TTL, u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)));
         let mut out = Vec::new();
-        for (number, value) in [ttl].into_iter().flatten() {
+        let duplicates = match self.duplicates {
+            Duplicates::Keep => None,
+            Duplicates::Refuse => Some((DUPLICATES, REFUSE)),
+            Duplicates::Ignore => Some((DUPLICATES, IGNORE)),
+        };
+        for (number, value) in [ttl, duplicates].into_iter().flatten() {
             out.push(number);
             out.extend_from_slice(&value.to_le_bytes());
         }
@@ -67,10 +88,23 @@ impl TableOptions {
             last = *number;
             match (*number, u64::from_le_bytes(*value)) {
                 (TTL, ttl_ms) => options.ttl = Some(Duration::from_millis(ttl_ms)),
+                (DUPLICATES, REFUSE) => options.duplicates = Duplicates::Refuse,
+                (DUPLICATES, IGNORE) => options.duplicates = Duplicates::Ignore,
                 _ => return None,
             }
         }
         rest.is_empty().then_some(options)
+    }
+
+    /// Whether a table of this schema can have these.
+    pub(super) fn check(self, name: &str, schema: &Schema) -> Result<()> {
+        if self.ttl.is_some() && schema.ts().is_none() {
+            return Err(Error::NoTimes { name: name.to_owned() });
+        }
+        if self.duplicates != Duplicates::Keep && schema.event_id().is_none() {
+            return Err(Error::NoIds { name: name.to_owned() });
+        }
+        Ok(())
     }
 
     /// As they are kept.
@@ -92,7 +126,8 @@ impl EventTable {
     /// the new one is.
     ///
     /// # Errors
-    /// [`Error::NoTimes`] if events are to be over and have no time; those of writing, and nothing has changed then, unless it was
+    /// [`Error::NoTimes`] if events are to be over and have no time, [`Error::NoIds`] if ids are to be there once and events have
+    /// none; those of writing, and nothing has changed then, unless it was
     /// waiting for durability that failed.
     pub fn set_options(&self, options: TableOptions) -> Result<()> {
         let options = options.kept();
@@ -102,7 +137,7 @@ impl EventTable {
         if known.options == options {
             return Ok(());
         }
-        self.check_options(&known.schema, options)?;
+        options.check(self.name(), &known.schema)?;
         let mut over = Over::default();
         if let Some(lifetime) = self.lifetime(&known)
             && options.ttl.is_none_or(|ttl| known.options.ttl < Some(ttl))
@@ -136,17 +171,6 @@ impl EventTable {
         };
         let foreign = || Error::ForeignRecord { name: self.name().to_owned() };
         TableOptions::decode(&value).ok_or_else(foreign)
-    }
-
-    pub(super) fn check_options(
-        &self,
-        schema: &annals_columns::Schema,
-        options: TableOptions,
-    ) -> Result<()> {
-        if options.ttl.is_some() && schema.ts().is_none() {
-            return Err(Error::NoTimes { name: self.name().to_owned() });
-        }
-        Ok(())
     }
 
     /// Everything that is over.
@@ -205,6 +229,11 @@ mod tests {
             assert_eq!(TableOptions::decode(&bytes[..cut]), None, "cut at {cut}");
         }
         assert_eq!(TableOptions::decode(&[&bytes[..], &bytes].concat()), None, "twice");
+        for duplicates in [Duplicates::Keep, Duplicates::Refuse, Duplicates::Ignore] {
+            let options = options.duplicates(duplicates);
+            assert_eq!(TableOptions::decode(&options.encode()), Some(options));
+        }
+        assert_eq!(TableOptions::decode(&[2, 9, 0, 0, 0, 0, 0, 0, 0]), None, "another value");
         assert_eq!(TableOptions::decode(&[200, 1, 0, 0, 0, 0, 0, 0, 0]), None, "unknown");
         let long = TableOptions::default().ttl(Duration::MAX).kept();
         assert_eq!(long.ttl, Some(Duration::from_millis(u64::MAX)));

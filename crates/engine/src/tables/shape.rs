@@ -2,7 +2,7 @@
 
 use super::{
     deleted::DeletedRows, fresh::Fresh, options::TableOptions, places::PartPlace,
-    rollup::MergedDays,
+    rollup::MergedDays, unique::Uniqueness,
 };
 use crate::Result;
 use annals_columns::{Batch, Schema};
@@ -31,6 +31,8 @@ pub(crate) struct Shape {
     pub(super) set_aside: Mutex<BTreeSet<u64>>,
     /// What parts come to together by day.
     pub(super) merged_days: MergedDays,
+    /// What has to be known for each id to be there once.
+    pub(super) uniqueness: Uniqueness,
     /// How often and how long somebody who appended had to wait for flushes.
     pub(super) waits: Mutex<(u64, Duration)>,
 }

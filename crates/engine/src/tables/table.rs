@@ -347,16 +347,14 @@ impl Database {
     ///
     /// # Errors
     /// [`Error::KeyspaceExists`] if there is a keyspace of this name, [`Error::NoTimes`] if events are to be over and have
-    /// no time, [`Error::InvalidName`], and those of writing.
+    /// no time, [`Error::NoIds`] if ids are to be there once and events have none, [`Error::InvalidName`], and those of writing.
     pub fn create_table(
         &self,
         name: &str,
         schema: &Arc<Schema>,
         options: TableOptions,
     ) -> Result<EventTable> {
-        if options.ttl.is_some() && schema.ts().is_none() {
-            return Err(Error::NoTimes { name: name.to_owned() });
-        }
+        options.check(name, schema)?;
         let exists = || Error::KeyspaceExists { name: name.to_owned() };
         let table = match self.open_table(name) {
             Err(Error::UnknownKeyspace { .. }) => self.begin_table(name)?,
