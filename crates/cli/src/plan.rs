@@ -212,8 +212,9 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
 }
 
 fn query(args: QueryArgs) -> command::Query {
-    let QueryArgs { table, which: meant, group_by, bucket, sum, avg, min, max, top, plot, .. } =
-        args;
+    let QueryArgs { table, which: meant, group_by, bucket, sum, avg, min, max, top, .. } = args;
+    let manner =
+        command::QueryManner { by_sketch: args.sketch, plots: args.plot, explains: args.explain };
     let (p50, p95, p99, distinct) = (args.p50, args.p95, args.p99, args.distinct);
     let all = [
         (command::Wish::Sum, sum),
@@ -228,7 +229,7 @@ fn query(args: QueryArgs) -> command::Query {
     let wishes =
         all.into_iter().flat_map(|(wish, fields)| fields.into_iter().map(move |f| (wish, f)));
     let wishes = wishes.collect();
-    command::Query { table, which: which(meant), group_by, bucket, wishes, top, plot }
+    command::Query { table, which: which(meant), group_by, bucket, wishes, top, manner }
 }
 
 fn which(args: WhichArgs) -> command::Which {

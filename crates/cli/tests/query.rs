@@ -189,6 +189,69 @@ fn quantiles_and_different_values_are_exact() {
 }
 
 #[test]
+fn percentiles_by_sketch_are_near_and_many_different_values_are_estimated() {
+    let place = Place::new();
+    let lines: String =
+        (0..9_000).map(|n| format!("{{\"n\":{n},\"small\":{}}}\n", n % 200)).collect();
+    let file = place.file("numbers", lines);
+    assert_eq!(place.run(&["ingest", "numbers", file.to_str().unwrap()]).code, 0);
+    let args = ["query", "numbers", "--p50", "n,small", "--p99", "n"];
+    let exact = json!({"events_count": 9_000, "p50_n": 4_499, "p50_small": 99, "p99_n": 8_909});
+    assert_eq!(place.json(&args), [exact]);
+    let near = &place.json(&[&args[..], &["--sketch"]].concat())[0];
+    assert_eq!(near["p50_small"], 99, "below 256 they are exact");
+    for (name, right) in [("p50_n", 4_499), ("p99_n", 8_909)] {
+        let told = near[name].as_u64().unwrap();
+        assert!(told != right && told.abs_diff(right) <= right / 256, "{name}: {near}");
+    }
+    let args = ["query", "numbers", "--distinct", "n,small"];
+    let told = &place.json(&args)[0];
+    assert_eq!(told["distinct_small"], 200);
+    assert!(told["distinct_n"].as_u64().unwrap().abs_diff(9_000) < 450, "{told}");
+    let shown = place.ok(&args);
+    let last = shown.lines().last().unwrap();
+    assert!(last.contains("  ~") && last.ends_with("  200"), "{shown}");
+}
+
+#[test]
+fn what_a_question_uses_is_explained() {
+    let (place, _) = with_log(1_000);
+    {
+        let db = annals::Database::open(place.data()).unwrap();
+        db.open_table("requests").unwrap().flush().unwrap();
+        db.close().unwrap();
+    }
+    let whole = &query(&place, &["--sum", "bytes", "--explain"])[0];
+    let counts = |of: &Value| {
+        let names = ["parts_count", "rows_count", "rows_selected_count", "fresh_count"];
+        names.map(|name| of[name].as_u64().unwrap())
+    };
+    assert_eq!(counts(whole), [1, 1_000, 1_000, 0]);
+    assert_eq!(
+        whole["parts"],
+        json!([{
+            "part": 1, "rows_count": 1_000, "rows_selected_count": 1_000, "found_by": null,
+            "by_totals": true, "chunks_count": 4, "chunks_by_sums_count": 0,
+            "chunks_unpacked_count": 0, "rows_one_by_one_count": 0,
+        }])
+    );
+    let some = ["--until", "2015-05-17T10:05", "--p99", "bytes", "--explain"];
+    let of_times = &query(&place, &some)[0];
+    assert_eq!(counts(of_times), [1, 1_000, 300, 0]);
+    let part = &of_times["parts"][0];
+    assert_eq!((&part["found_by"], &part["by_totals"]), (&json!("times"), &json!(false)));
+    assert_eq!(part["chunks_unpacked_count"], 2);
+    // What is in no part yet is told apart.
+    let line = "10.0.0.1 - - [17/May/2015:10:00:00 +0000] \"GET / HTTP/1.1\" 200 5 \"-\" \"-\"\n";
+    assert_eq!(place.run_with(&["ingest", "requests", "-"], line.as_bytes()).code, 0);
+    assert_eq!(counts(&query(&place, &["--explain"])[0])[2..], [1_000, 1]);
+
+    let shown = place.ok(&[&["query", "requests"], &some[..]].concat());
+    assert!(shown.contains("rows selected  300\n"), "{shown}");
+    assert!(shown.contains("part   rows  rows selected  found by"), "{shown}");
+}
+
+#[test]
 fn people_see_a_table_or_a_chart() {
     let (place, _) = with_log(100);
     let told = place.ok(&["query", "requests", "--group-by", "status", "--sum", "bytes"]);
@@ -221,6 +284,8 @@ fn what_cannot_be_asked_is_told() {
         (&["--group-by", "path,status,client,method", "--bucket", "1m"], "four"),
         (&["--since", "soon"], "--since: `soon` is no time"),
         (&["--plot", "--json"], "contradict"),
+        (&["--plot", "--explain"], "cannot be used with"),
+        (&["--explain", "--sum", "path"], "`path` is dimension, which has no sum"),
     ] {
         let mut all = vec!["query", "requests"];
         all.extend(args);

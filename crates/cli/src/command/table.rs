@@ -1,7 +1,7 @@
 //! The commands of event tables.
 
 mod event;
-mod exact;
+mod explain;
 mod export;
 mod gc;
 mod ingest;
@@ -16,7 +16,7 @@ pub(crate) use export::{Export, ExportFormat};
 pub(crate) use gc::Gc;
 pub(crate) use ingest::{Ingest, Manner};
 pub(crate) use list::Tables;
-pub(crate) use query::{Query, Wish};
+pub(crate) use query::{Manner as QueryManner, Query, Wish};
 pub(crate) use recent::Recent;
 pub(crate) use which::Which;
 

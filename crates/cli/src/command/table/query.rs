@@ -1,10 +1,6 @@
 //! `annals query`: what events of a table come to.
 
-use super::{
-    exact::{self, Exact},
-    open, row,
-    which::Which,
-};
+use super::{explain, open, row, which::Which};
 use crate::{
     chart::Chart,
     command::Command,
@@ -15,10 +11,10 @@ use crate::{
     session::Session,
 };
 use annals::{
-    TableView,
-    columns::{Field, Group, GroupBy, Key, Measured, Role, Schema, Value, ValueType},
+    TableQuery, TableView,
+    columns::{Group, GroupBy, Key, Measured, Role, Schema, Value, ValueType},
 };
-use std::{cmp::Ordering, collections::HashMap, time::Duration};
+use std::{cmp::Ordering, time::Duration};
 
 /// Asks for groups of events and their figures.
 #[derive(Debug)]
@@ -30,7 +26,18 @@ pub(crate) struct Query {
     /// In the order in which they are shown.
     pub(crate) wishes: Vec<(Wish, String)>,
     pub(crate) top: Option<u64>,
-    pub(crate) plot: bool,
+    pub(crate) manner: Manner,
+}
+
+/// How it is asked and answered.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Manner {
+    /// Percentiles are taken from sketches instead of all numbers.
+    pub(crate) by_sketch: bool,
+    /// The figures are drawn.
+    pub(crate) plots: bool,
+    /// It is told what the question uses, instead of the answer.
+    pub(crate) explains: bool,
 }
 
 /// What is asked of a field.
@@ -57,25 +64,38 @@ impl Wish {
             Self::Distinct => "distinct".to_owned(),
         }
     }
-
-    fn exact(self) -> Option<Exact> {
-        match self {
-            Self::Percentile(percent) => Some(Exact::Percentile(percent)),
-            Self::Distinct => Some(Exact::Distinct),
-            _ => None,
-        }
-    }
 }
 
 /// The same in terms of a schema.
+#[derive(Default)]
 struct Asked {
     by: Vec<GroupBy>,
     /// What is measured, and whether with its bounds.
     measures: Vec<(usize, bool)>,
-    /// What needs every value, and of which field.
-    exact: Vec<(Exact, usize)>,
-    /// What is shown: what of which measure, or which of those that need every value.
-    shown: Vec<(Wish, usize)>,
+    /// Of what percentiles are asked for, and which.
+    quantiles: Vec<(usize, Vec<u32>)>,
+    /// Of what different values are counted.
+    distinct: Vec<usize>,
+    /// What is shown, in its order.
+    shown: Vec<Place>,
+}
+
+/// Where a figure is found in the answer.
+#[derive(Clone, Copy)]
+enum Place {
+    /// What of which measure.
+    Measure(Wish, usize),
+    /// Of which field's quantiles which one.
+    Quantile(usize, usize),
+    Distinct(usize),
+}
+
+/// The place of the first that is `wanted`, which is put at the end if there is none.
+fn place_of<T>(all: &mut Vec<T>, wanted: impl Fn(&T) -> bool, new: impl FnOnce() -> T) -> usize {
+    all.iter().position(wanted).unwrap_or_else(|| {
+        all.push(new());
+        all.len() - 1
+    })
 }
 
 /// Events that have the same keys.
@@ -86,8 +106,8 @@ struct Line {
 }
 
 /// A key: what it sorts by, and what is shown.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Shown {
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Shown {
     Absent,
     Number(u64),
     Time(i64),
@@ -97,16 +117,18 @@ pub(super) enum Shown {
 
 /// What is known of a group.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Amount {
+enum Amount {
     Nothing,
     Time(i64),
     Whole(i128),
+    /// About so many.
+    Estimate(u64),
     Fraction(f64),
 }
 
 impl Command for Query {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
-        if self.plot && session.form() == Form::Json {
+        if self.manner.plots && session.form() == Form::Json {
             return Err(Failure::usage("--json and --plot contradict each other; leave one away"));
         }
         let db = session.reader()?;
@@ -114,9 +136,13 @@ impl Command for Query {
         let view = table.view()?;
         let schema = view.schema();
         let asked = self.asked(schema)?;
-        let mut lines = self.lines(&view, &asked)?;
+        let query = self.question(&view, &asked)?;
+        if self.manner.explains {
+            return session.out.report(&explain::report(&query.explain()?));
+        }
+        let mut lines = lines(query, schema, &asked)?;
         self.order(&mut lines);
-        if self.plot {
+        if self.manner.plots {
             return session.out.raw(self.chart(&lines, schema, &asked).text().as_bytes());
         }
         session.out.table(&self.listed(&lines, schema, &asked))
@@ -132,8 +158,7 @@ impl Query {
         for name in &self.group_by {
             by.push(GroupBy::Field(expression::field_of(name, schema)?));
         }
-        let (mut measures, mut shown) = (Vec::<(usize, bool)>::new(), Vec::new());
-        let mut exact = Vec::new();
+        let mut asked = Asked { by, ..Asked::default() };
         for (wish, name) in &self.wishes {
             let field = expression::field_of(name, schema)?;
             let role = schema.fields()[field].role();
@@ -146,29 +171,33 @@ impl Query {
                     wish.name()
                 )));
             }
-            if let Some(one) = wish.exact() {
-                shown.push((*wish, exact.len()));
-                exact.push((one, field));
-                continue;
-            }
-            let at = match measures.iter().position(|(known, _)| *known == field) {
-                Some(at) => at,
-                None => {
-                    measures.push((field, false));
-                    measures.len() - 1
+            let place = match wish {
+                Wish::Percentile(percent) => {
+                    let all = &mut asked.quantiles;
+                    let at = place_of(all, |known| known.0 == field, || (field, Vec::new()));
+                    let shares = &mut all[at].1;
+                    Place::Quantile(at, place_of(shares, |known| known == percent, || *percent))
+                }
+                Wish::Distinct => {
+                    let all = &mut asked.distinct;
+                    Place::Distinct(place_of(all, |known| *known == field, || field))
+                }
+                Wish::Sum | Wish::Average | Wish::Lowest | Wish::Highest => {
+                    let all = &mut asked.measures;
+                    let at = place_of(all, |known| known.0 == field, || (field, false));
+                    all[at].1 |= has_bounds;
+                    Place::Measure(*wish, at)
                 }
             };
-            measures[at].1 |= has_bounds;
-            shown.push((*wish, at));
+            asked.shown.push(place);
         }
-        Ok(Asked { by, measures, exact, shown })
+        Ok(asked)
     }
 
-    /// The groups of events that are meant.
-    fn lines(&self, view: &TableView<'_>, asked: &Asked) -> Result<Vec<Line>> {
+    /// What is asked of the view.
+    fn question<'v>(&self, view: &'v TableView<'_>, asked: &Asked) -> Result<TableQuery<'v>> {
         let schema = view.schema();
-        let meant = self.which.meant(schema)?;
-        let mut query = view.query().filter(meant.filter(schema));
+        let mut query = view.query().filter(self.which.meant(schema)?.filter(schema));
         for by in &asked.by {
             query = query.group_by(*by);
         }
@@ -178,29 +207,13 @@ impl Query {
                 false => query.measure(*field),
             };
         }
-        let found = query.run()?;
-        let exact = match asked.exact.is_empty() {
-            true => HashMap::new(),
-            false => exact::figures(view, &meant, &asked.by, &asked.exact)?,
-        };
-        let line = |group: &Group<'_>| {
-            let keys = group.keys.iter().zip(&asked.by);
-            let keys: Vec<Shown> = keys.map(|(key, by)| shown(*key, *by, schema)).collect();
-            let figure = |(wish, at): &(Wish, usize)| match wish.exact() {
-                Some(one) => {
-                    let none =
-                        if one == Exact::Distinct { Amount::Whole(0) } else { Amount::Nothing };
-                    exact.get(&keys).map_or(none, |figures| figures[*at])
-                }
-                None => {
-                    let is_time = Some(asked.measures[*at].0) == schema.ts();
-                    amount(*wish, &group.measured[*at], is_time)
-                }
+        for (field, _) in &asked.quantiles {
+            query = match self.manner.by_sketch {
+                true => query.quantiles_by_sketch(*field),
+                false => query.quantiles(*field),
             };
-            let figures = asked.shown.iter().map(figure).collect();
-            Line { keys, rows: group.rows, figures }
-        };
-        Ok(found.groups().iter().map(|group| line(group.as_group())).collect())
+        }
+        Ok(asked.distinct.iter().fold(query, |query, field| query.distinct(*field)))
     }
 
     /// The highest first if so many are asked for, else by their keys.
@@ -267,6 +280,38 @@ impl Query {
     }
 }
 
+/// The groups of events that are meant.
+fn lines(query: TableQuery<'_>, schema: &Schema, asked: &Asked) -> Result<Vec<Line>> {
+    let found = query.run()?;
+    let line = |group: &Group<'_>| {
+        let keys = group.keys.iter().zip(&asked.by);
+        let keys = keys.map(|(key, by)| shown(*key, *by, schema)).collect();
+        let quantiles = group.quantiles.iter().zip(&asked.quantiles);
+        let quantiles: Vec<_> = quantiles
+            .map(|(found, (_, percents))| {
+                let shares: Vec<f64> = percents.iter().map(|n| f64::from(*n) / 100.0).collect();
+                found.at_each(&shares)
+            })
+            .collect();
+        let figure = |place: &Place| match *place {
+            Place::Measure(wish, at) => {
+                let is_time = Some(asked.measures[at].0) == schema.ts();
+                measured_amount(wish, &group.measured[at], is_time)
+            }
+            Place::Quantile(at, which) => {
+                let is_time = Some(asked.quantiles[at].0) == schema.ts();
+                amount(quantiles[at][which], is_time)
+            }
+            Place::Distinct(at) => match group.distinct[at].is_exact() {
+                true => Amount::Whole(group.distinct[at].count().into()),
+                false => Amount::Estimate(group.distinct[at].count()),
+            },
+        };
+        Line { keys, rows: group.rows, figures: asked.shown.iter().map(figure).collect() }
+    };
+    Ok(found.groups().iter().map(|group| line(group.as_group())).collect())
+}
+
 impl Line {
     /// What it is ordered and drawn by.
     fn first(&self) -> Amount {
@@ -289,16 +334,6 @@ fn shown(key: Key<'_>, by: GroupBy, schema: &Schema) -> Shown {
 }
 
 impl Shown {
-    /// The key of an event with this value.
-    pub(super) fn of_value(value: Value<'_>, field: &Field) -> Self {
-        match (value, field.role()) {
-            (Value::U64(_), Role::Flags(_)) => Self::Flags(row::text(field, value)),
-            (Value::U64(number), _) => Self::Number(number),
-            (Value::Text(text), _) => Self::Text(text.to_owned()),
-            (Value::Absent | Value::I64(_) | Value::F64(_), _) => Self::Absent,
-        }
-    }
-
     fn figure(&self) -> Figure {
         match self {
             Self::Absent => Figure::Absent,
@@ -309,25 +344,28 @@ impl Shown {
     }
 }
 
-fn amount(wish: Wish, measured: &Measured, is_time: bool) -> Amount {
-    let of = |value: Value<'_>| match value {
-        Value::I64(ns) if is_time => Amount::Time(ns),
-        Value::I64(number) => Amount::Whole(number.into()),
-        Value::U64(number) => Amount::Whole(number.into()),
-        Value::F64(number) => Amount::Fraction(number),
-        Value::Absent | Value::Text(_) => Amount::Nothing,
-    };
+fn measured_amount(wish: Wish, measured: &Measured, is_time: bool) -> Amount {
     match wish {
-        Wish::Lowest => of(measured.min()),
-        Wish::Highest => of(measured.max()),
+        Wish::Lowest => amount(measured.min(), is_time),
+        Wish::Highest => amount(measured.max(), is_time),
         Wish::Average => measured.average().map_or(Amount::Nothing, Amount::Fraction),
         // One of both is 0.
         Wish::Sum if measured.sum == 0 && measured.float_sum != 0.0 => {
             Amount::Fraction(measured.float_sum)
         }
         Wish::Sum => Amount::Whole(measured.sum),
-        // What needs every value is not measured.
+        // They have places of their own.
         Wish::Percentile(_) | Wish::Distinct => Amount::Nothing,
+    }
+}
+
+fn amount(value: Value<'_>, is_time: bool) -> Amount {
+    match value {
+        Value::I64(ns) if is_time => Amount::Time(ns),
+        Value::I64(number) => Amount::Whole(number.into()),
+        Value::U64(number) => Amount::Whole(number.into()),
+        Value::F64(number) => Amount::Fraction(number),
+        Value::Absent | Value::Text(_) => Amount::Nothing,
     }
 }
 
@@ -337,6 +375,7 @@ impl Amount {
             Self::Nothing => 0.0,
             Self::Time(ns) => ns as f64,
             Self::Whole(number) => number as f64,
+            Self::Estimate(number) => number as f64,
             Self::Fraction(number) => number,
         }
     }
@@ -357,6 +396,7 @@ impl Amount {
             Self::Nothing => Figure::Absent,
             Self::Time(ns) => Figure::Text(moment::text(ns)),
             Self::Whole(number) => Figure::Whole(number),
+            Self::Estimate(number) => Figure::Estimate(number),
             Self::Fraction(number) => Figure::Fraction(number),
         }
     }
