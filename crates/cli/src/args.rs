@@ -7,7 +7,7 @@ pub(crate) use streams::{
     AppendArgs, ImportEventsArgs, LogArgs, ReadArgs, StreamArg, StreamCommand, StreamsArgs,
 };
 pub(crate) use tables::{
-    ExportArgs, ExportFormatArg, FormatArg, GcArgs, IngestArgs, QueryArgs, RecentArgs,
+    ExportArgs, ExportFormatArg, FormatArg, GcArgs, IngestArgs, QueryArgs, RecentArgs, RollupArgs,
     TableEventArgs, WhichArgs,
 };
 
@@ -27,8 +27,8 @@ Errors go to standard error; with --json as one object {\"error\", \"kind\", \"e
 
 /// Look at, fill, check, back up and measure an Annals database.
 ///
-/// Commands that only read (get, keys, scan, read, log, streams, stream info and verify, tables, recent, event, export,
-/// stats, verify, changes, keyspace list and stats) work beside a live writer and never create or change anything.
+/// Commands that only read (get, keys, scan, read, log, streams, stream info and verify, tables, query, rollup, recent, event,
+/// export, stats, verify, changes, keyspace list and stats) work beside a live writer and never create or change anything.
 #[derive(Debug, Parser)]
 #[command(name = "annals", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub(crate) struct CommandLine {
@@ -154,6 +154,12 @@ pub(crate) enum CommandArgs {
     /// also negated by `not`, and joins that by `and`, `or` and brackets. Flags are `set` or `unset`, or stand by their
     /// names. Strings with blanks stand in quotes. docs/query-language.md has all of it.
     Query(QueryArgs),
+    /// List what the events of each UTC day come to, by the values of dimensions that are marked for it: how many there are,
+    /// and the sums of metrics and counters
+    ///
+    /// Sums by day are kept for dimensions with "rollup": true in the schema file (docs/schema-file.md).
+    /// `annals query TABLE --bucket 1d --group-by FIELD` makes them of any.
+    Rollup(RollupArgs),
     /// List the newest events of a table, the newest first
     Recent(RecentArgs),
     /// Show the event of a table that has this id

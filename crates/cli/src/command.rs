@@ -50,7 +50,7 @@ pub(crate) use stream_verify::StreamVerify;
 pub(crate) use streams::Streams;
 pub(crate) use table::{
     Event as TableEvent, Export, ExportFormat, Gc, Ingest, Manner as IngestManner, Query,
-    QueryManner, Recent, Tables, Which, Wish,
+    QueryManner, Recent, Rollup, Tables, Which, Wish,
 };
 pub(crate) use tour::Tour;
 pub(crate) use unlock::Unlock;

@@ -106,6 +106,13 @@ pub(crate) fn text(ns: i64) -> String {
     Timestamp::from_nanosecond(ns.into()).map_or_else(|_| ns.to_string(), |time| time.to_string())
 }
 
+/// The date of a day, counted from 1970 on.
+pub(crate) fn day_text(day: i64) -> String {
+    let ns = i128::from(day) * 86_400_000_000_000;
+    let moment = Timestamp::from_nanosecond(ns).map(|time| time.to_zoned(TimeZone::UTC).date());
+    moment.map_or_else(|_| day.to_string(), |date| date.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,6 +154,16 @@ mod tests {
         assert_eq!(at("Dec 31 23:59:59"), "2014-12-31T23:59:59Z");
         assert_eq!(at("Feb 29 00:00:00"), "2012-02-29T00:00:00Z");
         assert_eq!(of_syslog("Foo 17 10:05:03", NOON), None);
+    }
+
+    #[test]
+    fn days_have_dates() {
+        for (day, date) in [(0, "1970-01-01"), (-1, "1969-12-31"), (16_572, "2015-05-17")] {
+            assert_eq!(day_text(day), date);
+        }
+        let first = i64::MIN.div_euclid(86_400_000_000_000);
+        assert_eq!(day_text(first), "1677-09-21", "the day begins before the first time there is");
+        assert_eq!(day_text(i64::MAX), i64::MAX.to_string());
     }
 
     #[test]

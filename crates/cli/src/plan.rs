@@ -147,6 +147,14 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
         }),
         CommandArgs::Tables => Box::new(command::Tables),
         CommandArgs::Query(asked) => Box::new(query(asked)),
+        CommandArgs::Rollup(rollup) => Box::new(command::Rollup {
+            table: rollup.table,
+            day: rollup.day,
+            since: rollup.since,
+            until: rollup.until,
+            fields: rollup.field,
+            value: rollup.value,
+        }),
         CommandArgs::Recent(recent) => Box::new(command::Recent {
             table: recent.table,
             count: recent.count,

@@ -84,6 +84,32 @@ pub(crate) struct RecentArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct RollupArgs {
+    /// The table
+    pub(crate) table: String,
+    /// Only this day: 2015-05-17, now, or -1d
+    #[arg(
+        long,
+        value_name = "TIME",
+        allow_hyphen_values = true,
+        conflicts_with_all = ["since", "until"]
+    )]
+    pub(crate) day: Option<String>,
+    /// Only days with events of this time or later; days are taken as a whole
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) since: Option<String>,
+    /// Only days with events before this time
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) until: Option<String>,
+    /// By these dimensions [default: all that are marked]
+    #[arg(long, value_name = "FIELD", value_delimiter = ',')]
+    pub(crate) field: Vec<String>,
+    /// Only events with this value
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    pub(crate) value: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct TableEventArgs {
     /// The table
     pub(crate) table: String,

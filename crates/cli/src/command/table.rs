@@ -8,6 +8,7 @@ mod ingest;
 mod list;
 mod query;
 mod recent;
+mod rollup;
 mod row;
 mod which;
 
@@ -18,6 +19,7 @@ pub(crate) use ingest::{Ingest, Manner};
 pub(crate) use list::Tables;
 pub(crate) use query::{Manner as QueryManner, Query, Wish};
 pub(crate) use recent::Recent;
+pub(crate) use rollup::Rollup;
 pub(crate) use which::Which;
 
 use crate::{

@@ -42,6 +42,11 @@ impl Table {
         self.rows.push(figures);
     }
 
+    /// Takes away all rows.
+    pub(crate) fn clear(&mut self) {
+        self.rows.clear();
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }

@@ -1,0 +1,136 @@
+//! `rollup` and what looks after event tables.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::Place;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+const SCHEMA: &str = r#"{"schema_id":1,"fields":[
+    {"name":"time","role":"ts"},
+    {"name":"user","role":"dimension","rollup":true,"optional":true},
+    {"name":"model","role":"dimension","rollup":true},
+    {"name":"path","role":"dimension"},
+    {"name":"cost","role":"metric","type":"f64","optional":true},
+    {"name":"bytes","role":"counter"},
+    {"name":"took","role":"latency"},
+    {"name":"id","role":"id"}
+]}"#;
+
+/// An event as plain code sees it.
+struct Call {
+    day: String,
+    user: Option<String>,
+    model: String,
+    cost: Option<f64>,
+    bytes: u64,
+}
+
+fn call(n: u64) -> (Call, String) {
+    let call = Call {
+        day: format!("2015-05-{:02}", 10 + n * 7 % 5),
+        user: (!n.is_multiple_of(4)).then(|| format!("user {}", n % 6)),
+        model: ["large", "small"][n as usize % 2].to_owned(),
+        cost: (!n.is_multiple_of(3)).then_some(n as f64 / 4.0),
+        bytes: n * 1_000,
+    };
+    let line = json!({
+        "time": format!("{}T{:02}:00:00Z", call.day, n % 24), "user": call.user, "model": call.model,
+        "path": "/", "cost": call.cost, "bytes": call.bytes, "took": 1, "id": format!("id-{n}"),
+    });
+    (call, format!("{line}\n"))
+}
+
+/// A table of so many calls: half of them in a part, half in none yet.
+fn with_calls(count: u64) -> (Place, Vec<Call>) {
+    let place = Place::new();
+    let schema = place.file("schema.json", SCHEMA);
+    let (calls, lines): (Vec<Call>, Vec<String>) = (0..count).map(call).unzip();
+    let (first, second) = lines.split_at(lines.len() / 2);
+    let schema = schema.to_str().unwrap();
+    let ingest = ["ingest", "calls", "-", "--format", "ndjson", "--schema", schema];
+    assert_eq!(place.run_with(&ingest, first.concat().as_bytes()).code, 0);
+    {
+        let db = annals::Database::open(place.data()).unwrap();
+        db.open_table("calls").unwrap().flush().unwrap();
+        db.close().unwrap();
+    }
+    assert_eq!(place.run_with(&ingest, second.concat().as_bytes()).code, 0);
+    (place, calls)
+}
+
+/// What `rollup` should tell of a field.
+fn sums(of: &[Call], field: &str, value: impl Fn(&Call) -> Option<String>) -> Vec<Value> {
+    let mut all = BTreeMap::<(String, Option<String>), (u64, f64, u64)>::new();
+    for call in of {
+        let (count, cost, bytes) = all.entry((call.day.clone(), value(call))).or_default();
+        *count += 1;
+        *cost += call.cost.unwrap_or(0.0);
+        *bytes += call.bytes;
+    }
+    let told = all.into_iter().map(|((day, value), (count, cost, bytes))| {
+        json!({
+            "day": day, "field": field, "value": value, "events_count": count, "sum_cost": cost,
+            "sum_bytes": bytes,
+        })
+    });
+    told.collect()
+}
+
+#[test]
+fn rollups_are_the_sums_of_plain_code() {
+    let (place, calls) = with_calls(600);
+    let users = sums(&calls, "user", |call| call.user.clone());
+    let models = sums(&calls, "model", |call| Some(call.model.clone()));
+    assert_eq!((users.len(), models.len()), (5 * 7, 5 * 2));
+    let rollup = |args: &[&str]| place.json(&[&["rollup", "calls"], args].concat());
+    assert_eq!(rollup(&["--field", "user"]), users);
+    assert_eq!(rollup(&["--field", "model"]), models);
+    let of = |all: &[Value], keep: &dyn Fn(&str) -> bool| -> Vec<Value> {
+        all.iter().filter(|row| keep(row["day"].as_str().unwrap())).cloned().collect()
+    };
+    let one = |day: &str| day == "2015-05-12";
+    assert_eq!(rollup(&["--day", "2015-05-12T07:00:00Z", "--field", "user"]), of(&users, &one));
+    let both = [of(&users, &one), of(&models, &one)].concat();
+    assert_eq!(rollup(&["--day", "2015-05-12"]), both, "all that are marked, in their order");
+    let some = |day: &str| ("2015-05-11".."2015-05-13").contains(&day);
+    let days = ["--since", "2015-05-11T20:00:00Z", "--until", "2015-05-13", "--field", "model"];
+    assert_eq!(rollup(&days), of(&models, &some), "days are taken as a whole");
+    let mut hers = users.clone();
+    hers.retain(|row| row["value"] == "user 2");
+    assert_eq!(rollup(&["--field", "user", "--value", "user 2"]), hers);
+    assert_eq!(hers.len(), 5);
+    assert!(rollup(&["--day", "2016-01-01"]).is_empty());
+    assert!(rollup(&["--field", "user", "--value", "nobody"]).is_empty());
+
+    let shown = place.ok(&["rollup", "calls", "--day", "2015-05-12", "--field", "model"]);
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!(lines.len(), 3, "{shown}");
+    assert!(lines[0].starts_with("day         field  value  events  sum cost"), "{shown}");
+    assert!(lines[1].starts_with("2015-05-12  model  large      60"), "{shown}");
+}
+
+#[test]
+fn sums_by_day_that_are_not_kept_are_told() {
+    let (place, _) = with_calls(10);
+    for (args, said) in [
+        (
+            &["--field", "path"][..],
+            "no sums by day are kept for `path`, but for user, model; `annals query calls",
+        ),
+        (&["--field", "usr"], "did you mean `user`?"),
+        (&["--value", "user 1"], "--value is of one field; name it with --field: user, model"),
+        (&["--day", "soon"], "--day: `soon` is no time"),
+        (&["--day", "now", "--since", "now"], "cannot be used with"),
+    ] {
+        let ended = place.run(&[&["rollup", "calls"], args].concat());
+        assert_eq!(ended.code, 2, "{args:?}: {ended:?}");
+        assert!(ended.stderr.contains(said), "{said}: {ended:?}");
+    }
+    let line = "{\"time\":\"2015-05-17\",\"n\":1}\n";
+    assert_eq!(place.run_with(&["ingest", "plain", "-"], line.as_bytes()).code, 0);
+    place.run(&["rollup", "plain"]).fails(2, "no dimension of the table `plain` is marked");
+    place.run(&["rollup", "gone"]).fails(1, "there is no event table `gone`");
+}
