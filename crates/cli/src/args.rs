@@ -7,8 +7,8 @@ pub(crate) use streams::{
     AppendArgs, ImportEventsArgs, LogArgs, ReadArgs, StreamArg, StreamCommand, StreamsArgs,
 };
 pub(crate) use tables::{
-    ExportArgs, ExportFormatArg, FormatArg, GcArgs, IngestArgs, QueryArgs, RecentArgs, RollupArgs,
-    TableEventArgs, WhichArgs,
+    DeleteEventsArgs, ExportArgs, ExportFormatArg, FormatArg, GcArgs, IngestArgs, QueryArgs,
+    RecentArgs, RollupArgs, TableEventArgs, WhichArgs,
 };
 
 use crate::{failure::Failure, units};
@@ -164,6 +164,11 @@ pub(crate) enum CommandArgs {
     Recent(RecentArgs),
     /// Show the event of a table that has this id
     Event(TableEventArgs),
+    /// Delete the events of a table that have these ids
+    ///
+    /// They are in no answer and no sum by day any more. Their space is given back when the part they are in is merged or
+    /// dropped. Ids that no event has are counted; if there is no event of any, the exit code is 1.
+    DeleteEvents(DeleteEventsArgs),
     /// Write the events of a table to standard output, the oldest first
     Export(ExportArgs),
     /// Drop the parts of a table that are older than a moment
@@ -464,6 +469,7 @@ impl CommandArgs {
             Self::ImportEvents(args) => args.writing,
             Self::Ingest(args) => args.writing,
             Self::Gc(args) => args.writing,
+            Self::DeleteEvents(args) => args.writing,
             Self::Stream(args) => args.writing(),
             Self::Keyspace(
                 KeyspaceCommand::Create { writing, .. } | KeyspaceCommand::Drop { writing, .. },

@@ -49,8 +49,8 @@ pub(crate) use stream::{Stream, StreamDeed};
 pub(crate) use stream_verify::StreamVerify;
 pub(crate) use streams::Streams;
 pub(crate) use table::{
-    Event as TableEvent, Export, ExportFormat, Gc, Ingest, Manner as IngestManner, Query,
-    QueryManner, Recent, Rollup, Tables, Which, Wish,
+    DeleteEvents, Event as TableEvent, Export, ExportFormat, Gc, Ids, Ingest,
+    Manner as IngestManner, Query, QueryManner, Recent, Rollup, Tables, Which, Wish,
 };
 pub(crate) use tour::Tour;
 pub(crate) use unlock::Unlock;

@@ -163,6 +163,13 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
         CommandArgs::Event(event) => {
             Box::new(command::TableEvent { table: event.table, id: event.id })
         }
+        CommandArgs::DeleteEvents(delete) => Box::new(command::DeleteEvents {
+            table: delete.table,
+            ids: match &delete.ids[..] {
+                [one] if one == "-" => command::Ids::StandardInput,
+                _ => command::Ids::Named(delete.ids),
+            },
+        }),
         CommandArgs::Export(export) => Box::new(command::Export {
             table: export.table,
             format: match export.format {

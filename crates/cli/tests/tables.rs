@@ -98,7 +98,7 @@ fn rollups_are_the_sums_of_plain_code() {
     let some = |day: &str| ("2015-05-11".."2015-05-13").contains(&day);
     let days = ["--since", "2015-05-11T20:00:00Z", "--until", "2015-05-13", "--field", "model"];
     assert_eq!(rollup(&days), of(&models, &some), "days are taken as a whole");
-    let mut hers = users.clone();
+    let mut hers = users;
     hers.retain(|row| row["value"] == "user 2");
     assert_eq!(rollup(&["--field", "user", "--value", "user 2"]), hers);
     assert_eq!(hers.len(), 5);
@@ -133,4 +133,89 @@ fn sums_by_day_that_are_not_kept_are_told() {
     assert_eq!(place.run_with(&["ingest", "plain", "-"], line.as_bytes()).code, 0);
     place.run(&["rollup", "plain"]).fails(2, "no dimension of the table `plain` is marked");
     place.run(&["rollup", "gone"]).fails(1, "there is no event table `gone`");
+}
+
+#[test]
+fn deleted_events_are_in_no_answer() {
+    let (place, mut calls) = with_calls(600);
+    // Some of a part, some in none yet.
+    let done = place.json(&["delete-events", "calls", "id-3", "id-400", "id-3", "nobody"]);
+    assert_eq!(
+        done,
+        [json!({"events_deleted_count": 2, "ids_not_found_count": 1, "events_left_count": 598})]
+    );
+    place.run(&["event", "calls", "id-400"]).fails(1, "has no event `id-400`");
+    for gone in [400, 3] {
+        calls.remove(gone);
+    }
+    let users = sums(&calls, "user", |call| call.user.clone());
+    assert_eq!(place.json(&["rollup", "calls", "--field", "user"]), users);
+
+    let ids: String = (0..300).map(|n| format!("id-{}\n", n * 2 + 1)).collect();
+    let ended = place.run_with(&["delete-events", "calls", "-"], format!("\n{ids}").as_bytes());
+    let told = ended.ok();
+    assert!(told.contains("events deleted  299\n"), "{told}");
+    assert!(told.contains("ids not found   1\n"), "{told}");
+    assert_eq!(place.json(&["query", "calls"]), [json!({"events_count": 299})]);
+    let args = ["query", "calls", "--where", "model = small"];
+    assert_eq!(place.json(&args), [json!({"events_count": 0})], "they had all odd numbers");
+}
+
+#[test]
+fn deleting_nothing_is_told() {
+    let (place, _) = with_calls(10);
+    place.run(&["delete-events", "calls", "x"]).fails(1, "the table `calls` has no event `x`");
+    let several = place.run(&["delete-events", "calls", "x", "--", "-y"]);
+    several.fails(1, "has no event of these 2 ids, of which one is `-y`");
+    place.run_with(&["delete-events", "calls", "-"], b"\n\n").fails(1, "no ids came");
+    let bytes = place.run_with(&["delete-events", "calls", "-"], b"id-1\n\xff\n");
+    bytes
+        .fails(2, "line 2: ids are UTF-8, and this is none; 0 events of ids before it are deleted");
+    assert_eq!(place.run(&["delete-events", "calls"]).code, 2);
+    place.run(&["delete-events", "gone", "x"]).fails(1, "there is no event table `gone`");
+    let line = "{\"time\":\"2015-05-17\",\"n\":1}\n";
+    assert_eq!(place.run_with(&["ingest", "plain", "-"], line.as_bytes()).code, 0);
+    place.run(&["delete-events", "plain", "x"]).fails(2, "events of the table `plain` have no id");
+    assert_eq!(place.json(&["query", "calls"]), [json!({"events_count": 10})]);
+}
+
+#[test]
+fn keyspaces_that_are_tables_count_events() {
+    let (place, _) = with_calls(600);
+    place.ok(&["put", "k", "v"]);
+    place.json(&["delete-events", "calls", "id-3"]);
+    let listed = place.json(&["keyspace", "list"]);
+    let counts: BTreeMap<&str, &Value> =
+        listed.iter().map(|row| (row["name"].as_str().unwrap(), &row["records_count"])).collect();
+    assert_eq!(counts, BTreeMap::from([("calls", &json!(599)), ("default", &json!(1))]));
+    let stats = &place.json(&["keyspace", "stats", "calls"])[0];
+    let names = ["events_count", "fresh_count", "parts_count", "deleted_count"];
+    assert_eq!(names.map(|name| stats[name].as_u64().unwrap()), [599, 300, 1, 1], "{stats}");
+    assert!(stats["parts_bytes"].as_u64().unwrap() > 1_000, "{stats}");
+    assert_eq!(stats["fields"][0], json!({"field": "time", "role": "ts", "optional": false}));
+    assert_eq!(stats["fields"].as_array().unwrap().len(), 8);
+    assert!(stats.get("records_count").is_none(), "{stats}");
+}
+
+#[test]
+fn a_table_that_cannot_be_counted_hides_no_other_keyspace() {
+    let (place, _) = with_calls(600);
+    place.ok(&["put", "k", "v", "-k", "others", "--kind", "hash"]);
+    let segments = std::fs::read_dir(place.data()).unwrap().map(|entry| entry.unwrap().path());
+    let (segment, mut bytes, at) = segments
+        .filter(|path| path.extension().is_some_and(|end| end == "seg"))
+        .find_map(|path| {
+            let bytes = std::fs::read(&path).unwrap();
+            let at = bytes.windows(8).position(|window| window == b"ANNALPRT")?;
+            Some((path, bytes, at))
+        })
+        .expect("a part");
+    bytes[at + 40] ^= 0xff;
+    std::fs::write(segment, bytes).unwrap();
+    let ended = place.run(&["keyspace", "list", "--json"]);
+    assert_eq!(ended.code, 3, "{ended:?}");
+    assert!(ended.stderr.contains("the event table `calls`: "), "{ended:?}");
+    let listed = common::objects(&String::from_utf8(ended.stdout).unwrap());
+    let counts: Vec<_> = listed.iter().map(|row| (&row["name"], &row["records_count"])).collect();
+    assert_eq!(counts, [(&json!("calls"), &Value::Null), (&json!("others"), &json!(1))]);
 }

@@ -118,6 +118,18 @@ pub(crate) struct TableEventArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct DeleteEventsArgs {
+    /// The table
+    pub(crate) table: String,
+    /// Ids; a single - reads them from standard input, one a line, 65,536 a commit (a carriage return at the end of a line
+    /// is part of the id). Those that begin with a minus stand behind a --
+    #[arg(value_name = "ID", required = true)]
+    pub(crate) ids: Vec<String>,
+    #[command(flatten)]
+    pub(crate) writing: WritingArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct GcArgs {
     /// The table
     pub(crate) table: String,

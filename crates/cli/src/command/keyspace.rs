@@ -5,14 +5,14 @@ use crate::{
     category,
     failure::Result,
     keyspace,
-    output::{Figure, Form, Report, Table},
+    output::{Figure, Form, Report, Table, brief},
     session::Session,
 };
-use annals::{Category, KeyspaceKind, KeyspaceOptions};
+use annals::{Category, Database, KeyspaceKind, KeyspaceOptions, columns::Schema};
 use std::time::Duration;
 
 /// Lists the keyspaces. How many records an ordered one has is estimated, and marked so; those of a category
-/// are its streams.
+/// are its streams, those of an event table its events.
 #[derive(Debug)]
 pub(crate) struct KeyspaceList;
 
@@ -28,13 +28,25 @@ impl Command for KeyspaceList {
             "records_estimated",
             "ttl_seconds",
         ]);
+        let mut failed = None;
         for info in db.keyspaces() {
+            let records = match info.kind {
+                KeyspaceKind::Table => match events_count(&db, &info.name) {
+                    Ok(count) => Figure::Count(count),
+                    Err(failure) => {
+                        let name = brief(info.name.as_bytes());
+                        failed.get_or_insert(failure.context(&format!("the event table `{name}`")));
+                        Figure::Nothing
+                    }
+                },
+                kind => tables::records(info.len, kind == KeyspaceKind::Ordered),
+            };
             let is_estimate = info.kind == KeyspaceKind::Ordered;
             table.row(vec![
                 Figure::text_of(&*info.name),
                 Figure::Count(info.id.into()),
                 Figure::text_of(info.kind.to_string()),
-                tables::records(info.len, is_estimate),
+                records,
                 Figure::Flag(is_estimate),
                 ttl(info.ttl),
             ]);
@@ -46,7 +58,17 @@ impl Command for KeyspaceList {
             }
             return Ok(());
         }
-        session.out.table(&table)
+        session.out.table(&table)?;
+        // The list is whole but for a figure.
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+/// How many events a table has. Of one that is being made nobody has said yet what they are.
+fn events_count(db: &Database, name: &str) -> Result<u64> {
+    match db.open_table(name).and_then(|table| Ok(table.view()?.len())) {
+        Err(annals::Error::NoSchema { .. }) => Ok(0),
+        other => Ok(other?),
     }
 }
 
@@ -113,6 +135,21 @@ impl Command for KeyspaceStats {
                 .listing("event_types", types(&category));
             return session.out.report(&report);
         }
+        if info.kind == KeyspaceKind::Table {
+            let table = db.open_table(&self.name)?;
+            // How often who appends had to wait only the program that does it knows.
+            let of_table = table.stats()?;
+            report
+                .count("events_count", of_table.events_count)
+                .count("fresh_count", of_table.fresh_count)
+                .count("parts_count", of_table.parts_count as u64)
+                .bytes("parts_bytes", of_table.parts_bytes)
+                .count("deleted_count", of_table.deleted_count)
+                .bytes("live_bytes", figures.live_bytes)
+                .bytes("memory_bytes", figures.memory_bytes)
+                .listing("fields", fields(&*table.schema()?));
+            return session.out.report(&report);
+        }
         report
             .add("ttl_seconds", ttl(info.ttl))
             .add("records_count", tables::records(figures.len, figures.tree.is_some()))
@@ -135,6 +172,16 @@ fn types(category: &Category) -> Table {
     for event_type in category.event_types() {
         let version = Figure::Count(event_type.version.into());
         table.row(vec![Figure::text_of(&*event_type.name), version]);
+    }
+    table
+}
+
+/// What events of a table are.
+fn fields(schema: &Schema) -> Table {
+    let mut table = Table::new(&["field", "role", "optional"]);
+    for field in schema.fields() {
+        let (role, optional) = (field.role().to_string(), Figure::Flag(field.is_optional()));
+        table.row(vec![Figure::text_of(field.name()), Figure::Text(role), optional]);
     }
     table
 }

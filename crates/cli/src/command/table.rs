@@ -1,5 +1,6 @@
 //! The commands of event tables.
 
+mod delete_events;
 mod event;
 mod explain;
 mod export;
@@ -12,6 +13,7 @@ mod rollup;
 mod row;
 mod which;
 
+pub(crate) use delete_events::{DeleteEvents, Ids};
 pub(crate) use event::Event;
 pub(crate) use export::{Export, ExportFormat};
 pub(crate) use gc::Gc;
@@ -37,6 +39,14 @@ fn open(db: &Database, name: &str) -> Result<EventTable> {
         }
         _ => refused(db, name, error),
     })
+}
+
+/// Events are not told apart.
+fn no_ids(table: &str) -> Failure {
+    let name = brief(table.as_bytes());
+    Failure::usage(format!(
+        "events of the table `{name}` have no id; `annals recent {name} --where EXPR` finds them"
+    ))
 }
 
 /// A keyspace of another kind has commands of its own.

@@ -1,6 +1,6 @@
 //! `annals event`: one event of a table by its id.
 
-use super::{open, row};
+use super::{no_ids, open, row};
 use crate::{
     command::Command,
     failure::{Failure, Result},
@@ -22,10 +22,7 @@ impl Command for Event {
         let view = table.view()?;
         let schema = view.schema();
         if schema.event_id().is_none() {
-            let name = brief(self.table.as_bytes());
-            return Err(Failure::usage(format!(
-                "events of the table `{name}` have no id; `annals recent {name} --where EXPR` finds them"
-            )));
+            return Err(no_ids(&self.table));
         }
         let Some(found) = view.event(&self.id)? else {
             let (id, name) = (brief(self.id.as_bytes()), brief(self.table.as_bytes()));
