@@ -365,6 +365,9 @@ impl WriteBatch {
         // Others need not wait for the device to append to those tables.
         let during = if alone.is_some() { Some(Durability::Buffered) } else { *durability };
         let mut done = core.commit_planned(frame, targets, plan, during, |_| precondition());
+        if !deleting.is_empty() {
+            meanwhile::run(Moment::RowsDeleted);
+        }
         if let Some(alone) = alone {
             drop(alone);
             if let Ok(Some(_)) = done {

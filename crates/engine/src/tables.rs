@@ -52,6 +52,9 @@ mod table_stats;
 #[path = "tables/tables_test.rs"]
 mod tables_test;
 #[cfg(test)]
+#[path = "tables/together_test.rs"]
+mod together_test;
+#[cfg(test)]
 #[path = "tables/traps_test.rs"]
 mod traps_test;
 pub(crate) mod unique;

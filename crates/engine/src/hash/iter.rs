@@ -7,7 +7,7 @@ use crate::{
     core::Core,
     hash::table::{Slot, WalkPlace},
 };
-use annals_journal::Address;
+use annals_journal::{Address, Seq};
 
 /// All records of a hash keyspace as one state had them, in no particular order. Writers go on;
 /// what they do is not seen. An item is an error if its record is damaged; the iterator goes on
@@ -26,6 +26,11 @@ impl<'a> Iter<'a> {
     pub(crate) fn new(core: &'a Core, listed: Listed, snapshot: Snapshot) -> Self {
         let (place, group) = (WalkPlace::default(), Group::default());
         Self { core, listed, snapshot, place, group, next: 0 }
+    }
+
+    /// The number of the last record that it sees.
+    pub(crate) fn seq(&self) -> Seq {
+        self.snapshot.seq()
     }
 
     fn entry(&self, slot: Slot) -> Result<Option<Entry<'a>>> {

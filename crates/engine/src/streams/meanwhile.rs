@@ -51,6 +51,14 @@ pub(crate) enum Moment {
     RowsFound,
     /// The ids of events that are to be appended were looked for; nobody is kept from appending others.
     IdsSought,
+    /// That they are deleted is committed; what the table is known to have does not say so.
+    RowsDeleted,
+    /// One of the parts that are known was looked up, more may be.
+    PartSought,
+    /// One of the fresh batches that are known was looked up, more may be.
+    BatchSought,
+    /// That parts are dropped is committed; they are known still.
+    PartsDropped,
 }
 
 #[cfg(not(test))]

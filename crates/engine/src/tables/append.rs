@@ -4,6 +4,7 @@ use super::{
     delete::Deletion,
     deleted::DeletedRows,
     fresh, keys,
+    shape::Coming,
     table::EventTable,
     unique::{AppendReport, Sought},
 };
@@ -49,7 +50,8 @@ impl Pending {
     /// Some of its rows will not be there when it is.
     pub(super) fn leave_out(&self, rows: Arc<DeletedRows>) {
         let fresh = HashMap::from([(self.number, rows)]);
-        self.table.shape().change(|known| known.delete(&fresh, &HashMap::new()));
+        let coming = Coming { fresh, ..Coming::default() };
+        self.table.shape().change(|known| known.delete(&coming));
     }
 
     /// The batch is committed.

@@ -5,10 +5,15 @@
 //! lock of the table, so that no row is deleted from what is becoming something else.
 
 use super::{
-    deleted::DeletedRows, keys, lifetime::Lifetime, places::PartPlace, shape::Known,
+    deleted::DeletedRows,
+    keys,
+    lifetime::Lifetime,
+    places::PartPlace,
+    shape::{Coming, Known},
     table::EventTable,
 };
 use crate::{Result, WriteBatch};
+use annals_journal::Seq;
 use parking_lot::MutexGuard;
 use std::{
     collections::{BTreeSet, HashMap},
@@ -26,8 +31,7 @@ pub(crate) struct Deletion {
 #[derive(Debug)]
 pub(crate) struct Deleting<'d> {
     table: &'d EventTable,
-    fresh: HashMap<u64, Arc<DeletedRows>>,
-    parts: HashMap<u64, Arc<DeletedRows>>,
+    coming: Arc<Coming>,
     events_count: u64,
     _flushing: MutexGuard<'d, ()>,
 }
@@ -77,7 +81,8 @@ impl Deletion {
                 fresh.insert(one.number, with(&one.deleted, rows));
             }
         }
-        Ok(Deleting { table: &self.table, fresh, parts, events_count, _flushing: flushing })
+        let coming = Arc::new(Coming { fresh, parts });
+        Ok(Deleting { table: &self.table, coming, events_count, _flushing: flushing })
     }
 
     fn rows_of_part(&self, place: &PartPlace, lifetime: Option<&Lifetime>) -> Result<Vec<u32>> {
@@ -110,7 +115,8 @@ impl<'d> Deleting<'d> {
         parts: HashMap<u64, Arc<DeletedRows>>,
         flushing: MutexGuard<'d, ()>,
     ) -> Self {
-        Self { table, fresh, parts, events_count: 0, _flushing: flushing }
+        let coming = Arc::new(Coming { fresh, parts });
+        Self { table, coming, events_count: 0, _flushing: flushing }
     }
 
     /// How many events there are.
@@ -118,13 +124,15 @@ impl<'d> Deleting<'d> {
         self.events_count
     }
 
-    /// Adds what has to be written.
+    /// Adds what has to be written. Readers know of it before it is committed: so what is committed with it is not
+    /// there for them without it.
     pub(crate) fn write(&self, commit: &mut WriteBatch) -> Result<()> {
-        for (number, rows) in &self.parts {
-            commit.insert(self.table.space(), keys::deleted(*number), rows.bytes())?;
+        for (key, rows) in self.coming.records() {
+            commit.insert(self.table.space(), key, rows.bytes())?;
         }
-        for (number, rows) in &self.fresh {
-            commit.insert(self.table.space(), keys::deleted_fresh(*number), rows.bytes())?;
+        if !self.coming.is_empty() {
+            let coming = Arc::clone(&self.coming);
+            self.table.shape().change(|known| known.expect(Some(coming)));
         }
         Ok(())
     }
@@ -137,22 +145,48 @@ impl<'d> Deleting<'d> {
     /// It is written, and something else with it.
     pub(super) fn done_with(self, also: impl FnOnce(&mut Known)) {
         self.table.shape().change(|known| {
-            known.delete(&self.fresh, &self.parts);
+            known.delete(&self.coming);
             also(known);
         });
     }
 
     /// Writing failed. If that was while it waited for durability, it is there all the same.
     pub(crate) fn failed(self) {
-        let space = self.table.space();
-        let is_there = |key: [u8; keys::NUMBERED_BYTES], rows: &DeletedRows| {
-            space.get(key).is_ok_and(|found| found.as_deref() == Some(rows.bytes()))
-        };
-        let any = self.parts.iter().map(|(number, rows)| (keys::deleted(*number), rows));
-        let fresh = self.fresh.iter().map(|(number, rows)| (keys::deleted_fresh(*number), rows));
-        if any.chain(fresh).next().is_some_and(|(key, rows)| is_there(key, rows)) {
+        if self.table.has_come(&self.coming, Seq(u64::MAX)).is_ok_and(|has_come| has_come) {
             self.done();
         }
+    }
+}
+
+impl Drop for Deleting<'_> {
+    fn drop(&mut self) {
+        // It was done, or will not be.
+        if !self.coming.is_empty() {
+            self.table.shape().change(|known| known.expect(None));
+        }
+    }
+}
+
+impl Coming {
+    fn is_empty(&self) -> bool {
+        self.fresh.is_empty() && self.parts.is_empty()
+    }
+
+    /// What has to be written.
+    fn records(&self) -> impl Iterator<Item = ([u8; keys::NUMBERED_BYTES], &DeletedRows)> {
+        let parts = self.parts.iter().map(|(number, rows)| (keys::deleted(*number), &**rows));
+        let fresh = self.fresh.iter().map(|(number, rows)| (keys::deleted_fresh(*number), &**rows));
+        parts.chain(fresh)
+    }
+}
+
+impl EventTable {
+    /// Whether this was committed, up to a number. All of it is in one commit.
+    pub(super) fn has_come(&self, coming: &Coming, seq: Seq) -> Result<bool> {
+        let Some((key, rows)) = coming.records().next() else { return Ok(false) };
+        let Some(hit) = self.space().hit(&key)? else { return Ok(false) };
+        let is_seen = hit.record.seq <= seq;
+        Ok(is_seen && *hit.into_value() == *rows.bytes())
     }
 }
 

@@ -59,10 +59,11 @@ impl EventTable {
         let mut lifetime = self.lifetime(&known);
         let mut batches = Vec::new();
         for one in known.fresh.iter().filter(|one| one.number < until) {
-            // Those that are not committed yet stay.
-            if let Some(hit) = self.space().hit(&keys::fresh(one.number))? {
-                batches.push((one, hit));
-            }
+            let hit = self.space().hit(&keys::fresh(one.number))?;
+            meanwhile::run(Moment::BatchSought);
+            // Those that are not committed yet stay, and so do those that came behind one that was not.
+            let hit = hit.filter(|hit| hit.record.seq <= known.seq);
+            batches.extend(hit.map(|hit| (one, hit)));
         }
         // What stays fresh is to be younger than what is in parts: an id is looked for there first.
         batches.sort_unstable_by_key(|(_, hit)| hit.record.seq);
@@ -164,6 +165,7 @@ impl EventTable {
         }
         if !numbers.is_empty() {
             commit.commit()?;
+            meanwhile::run(Moment::PartsDropped);
             self.shape().change(|known| known.remove_parts(&numbers));
         }
         Ok(report)

@@ -32,6 +32,8 @@ pub(super) struct FreshBatch {
     pub(super) batch: Batch,
     /// Which row of the log each is, if some were deleted.
     kept: Option<Vec<u32>>,
+    /// The number of its record.
+    seq: Seq,
     /// When its first row came.
     first_arrival: u64,
     /// Its rows in the order of their times.
@@ -74,7 +76,7 @@ impl Fresh {
         if kept.is_some() || batch.schema() != &known.schema {
             batch = copied(&batch, kept.as_deref(), &known.schema)?;
         }
-        let read = Arc::new(FreshBatch::new(batch, kept, seq.0 << ROW_BITS));
+        let read = Arc::new(FreshBatch::new(batch, kept, seq));
         Ok(Arc::clone(self.batch.get_or_init(|| read)))
     }
 }
@@ -100,10 +102,11 @@ pub(super) fn copied(batch: &Batch, rows: Option<&[u32]>, schema: &Arc<Schema>) 
 }
 
 impl FreshBatch {
-    fn new(batch: Batch, kept: Option<Vec<u32>>, first_arrival: u64) -> Self {
+    fn new(batch: Batch, kept: Option<Vec<u32>>, seq: Seq) -> Self {
+        let first_arrival = seq.0 << ROW_BITS;
         let (order, rollups) = (batch.sorted_rows(), Rollups::default());
         let (ids, without) = (OnceLock::new(), Mutex::default());
-        Self { batch, kept, first_arrival, order, rollups, ids, without }
+        Self { batch, kept, seq, first_arrival, order, rollups, ids, without }
     }
 
     /// The same without so many of the first in the order of times.
@@ -118,7 +121,7 @@ impl FreshBatch {
         rows.sort_unstable();
         let batch = copied(&self.batch, Some(&rows), self.batch.schema())?;
         let kept = rows.into_iter().map(|row| self.row_in_log(row)).collect();
-        let left = Arc::new(Self::new(batch, Some(kept), self.first_arrival));
+        let left = Arc::new(Self::new(batch, Some(kept), self.seq));
         *known = Some((count, Arc::clone(&left)));
         Ok(left)
     }
@@ -137,6 +140,11 @@ impl FreshBatch {
     pub(super) fn arrivals(&self) -> Option<Vec<u64>> {
         let kept = self.kept.as_ref()?;
         Some(kept.iter().map(|row| self.first_arrival + u64::from(*row)).collect())
+    }
+
+    /// The number of its record.
+    pub(super) fn seq(&self) -> Seq {
+        self.seq
     }
 
     /// When its first row in the log came.

@@ -50,17 +50,31 @@ pub(super) struct Known {
     pub(super) next: u64,
     /// Changes whenever batches may become a part, or have, or a part is dropped, or events are deleted.
     pub(super) generation: u64,
-    /// What of the log it is known from. Only read-only handles, which are told by nobody, ask.
+    /// Of what of the log it is known: what was committed behind this number is not there. Of a copy it is where readers
+    /// saw when that was made; a read-only handle, which is told by nobody, knows it as of here.
     pub(super) seq: Seq,
+    /// Events that are about to be deleted.
+    pub(super) coming: Option<Arc<Coming>>,
     /// Rows and bytes of the fresh batches, those that may yet come included.
     pub(super) fresh_rows: usize,
     pub(super) fresh_bytes: usize,
 }
 
+/// Which rows will have been deleted once that is committed: all that there are then, of fresh batches and of parts.
+#[derive(Debug, Default)]
+pub(super) struct Coming {
+    pub(super) fresh: HashMap<u64, Arc<DeletedRows>>,
+    pub(super) parts: HashMap<u64, Arc<DeletedRows>>,
+}
+
 impl Shape {
-    /// What is known, if anything is.
-    pub(super) fn known(&self) -> Option<Known> {
-        self.known.read().clone()
+    /// What is known, if anything is. Nothing of it changes while `seq` says of what of the log it is known, if that is
+    /// asked anew: what is committed by then has begun by then, and is known.
+    pub(super) fn known(&self, seq: impl FnOnce() -> Option<Seq>) -> Option<Known> {
+        let known = self.known.read();
+        let mut copy = known.clone()?;
+        copy.seq = seq().unwrap_or(copy.seq);
+        Some(copy)
     }
 
     /// Whether anything is known, from at least this number on.
@@ -139,19 +153,20 @@ impl Known {
         });
     }
 
-    /// Of these batches and parts other rows were deleted than before: all are known of at once.
-    pub(super) fn delete(
-        &mut self,
-        fresh: &HashMap<u64, Arc<DeletedRows>>,
-        parts: &HashMap<u64, Arc<DeletedRows>>,
-    ) {
+    /// Rows may be deleted, or will not be.
+    pub(super) fn expect(&mut self, coming: Option<Arc<Coming>>) {
         self.generation += 1;
+        self.coming = coming;
+    }
+
+    /// Of these batches and parts other rows were deleted than before: all are known of at once.
+    pub(super) fn delete(&mut self, coming: &Coming) {
         for one in &mut self.fresh {
-            if let Some(deleted) = fresh.get(&one.number) {
+            if let Some(deleted) = coming.fresh.get(&one.number) {
                 *one = Arc::new(one.with_deleted(Some(Arc::clone(deleted))));
             }
         }
-        let places = self.parts.iter().map(|place| match parts.get(&place.number) {
+        let places = self.parts.iter().map(|place| match coming.parts.get(&place.number) {
             Some(deleted) => Arc::new(place.with_deleted(Some(Arc::clone(deleted)))),
             None => Arc::clone(place),
         });

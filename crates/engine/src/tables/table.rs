@@ -6,7 +6,7 @@ use super::{
     keys::{self, Key},
     options::TableOptions,
     places::PartPlace,
-    shape::{Known, Shape},
+    shape::{Coming, Known, Shape},
     view::TableView,
 };
 use crate::{
@@ -17,8 +17,7 @@ use crate::{
 };
 use annals_columns::{Batch, Schema, WideEvent};
 use annals_disk::Disk;
-use annals_journal::Seq;
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 /// A table of wide events by column, in the order of their times. Made by [`Database::table`]; cheap to clone,
 /// clones see the same events.
@@ -146,7 +145,8 @@ impl EventTable {
     /// What is known, read from the keyspace if need be.
     pub(super) fn known(&self) -> Result<Known> {
         self.make_known()?;
-        self.shape().known().ok_or(Error::Stale)
+        let seq = || (!self.is_read_only()).then(|| self.space.parts().0.visible_seq());
+        self.shape().known(seq).ok_or(Error::Stale)
     }
 
     /// Changes when what is known does, but for what was appended.
@@ -173,18 +173,20 @@ impl EventTable {
         }
         let _loading = self.shape().loading.lock();
         if !self.shape().is_known(from) {
-            let known = self.load(from.unwrap_or_default())?;
+            let known = self.load()?;
             self.shape().set(known);
         }
         Ok(())
     }
 
-    fn load(&self, seq: Seq) -> Result<Known> {
+    fn load(&self) -> Result<Known> {
         let (mut schema, mut fresh, mut parts) = (None, Vec::new(), Vec::new());
-        let (mut deleted_fresh, mut deleted) = (HashMap::new(), HashMap::new());
+        let mut deleted = Coming::default();
         let (mut older, now_ms) = (Vec::new(), self.now_ms());
         let mut options = TableOptions::default();
-        for entry in self.space.iter()? {
+        let entries = self.space.iter()?;
+        let seq = entries.seq();
+        for entry in entries {
             let entry = entry?;
             let rows = || {
                 let rows = DeletedRows::decode(entry.value()).map(Arc::new);
@@ -202,15 +204,15 @@ impl EventTable {
                     fresh.push(Fresh::new(number, (rows, entry.value().len()), now_ms));
                 }
                 Some(Key::Part(number)) => parts.push(number),
-                Some(Key::DeletedFresh(number)) => drop(deleted_fresh.insert(number, rows()?)),
-                Some(Key::Deleted(number)) => drop(deleted.insert(number, rows()?)),
+                Some(Key::DeletedFresh(number)) => drop(deleted.fresh.insert(number, rows()?)),
+                Some(Key::Deleted(number)) => drop(deleted.parts.insert(number, rows()?)),
                 None => return Err(Error::ForeignRecord { name: self.name().to_owned() }),
             }
         }
         let schema = schema.ok_or_else(|| Error::NoSchema { name: self.name().to_owned() })?;
         fresh.sort_unstable_by_key(|fresh| fresh.number);
         parts.sort_unstable();
-        let before = self.shape().known();
+        let before = self.shape().known(|| None);
         // Handles of one table share what they have read of it.
         let before_of = |number: u64| {
             let before = before.as_ref()?.parts.iter().find(|place| place.number == number)?;
@@ -229,11 +231,12 @@ impl EventTable {
             // Not 0: so it was not settled yet that nothing is to be merged.
             generation: before.as_ref().map_or(1, |before| before.generation + 1),
             seq,
+            coming: None,
             fresh_rows: 0,
             fresh_bytes: 0,
         };
         fresh.into_iter().for_each(|fresh| known.add_fresh(Arc::new(fresh)));
-        known.delete(&deleted_fresh, &deleted);
+        known.delete(&deleted);
         Ok(known)
     }
 }

@@ -73,8 +73,18 @@ struct Opened<'t> {
 impl<'t> TableView<'t> {
     pub(super) fn of(table: &'t EventTable) -> Result<Self> {
         loop {
-            let known = table.known()?;
-            if let Some(view) = Self::as_known(table, &known)? {
+            let mut known = table.known()?;
+            meanwhile::run(Moment::TableKnown);
+            let coming = known.coming.take();
+            if let Some(coming) = &coming
+                && table.has_come(coming, known.seq)?
+            {
+                known.delete(coming);
+            }
+            let view = Self::as_known(table, &known)?;
+            // Where it is told whether that has come may be gone as well.
+            let is_told = coming.is_none() || table.generation() == Some(known.generation);
+            if let Some(view) = view.filter(|_| is_told) {
                 return Ok(view);
             }
         }
@@ -82,13 +92,14 @@ impl<'t> TableView<'t> {
 
     /// What there is of what is known; `None` if that is out of date.
     fn as_known(table: &'t EventTable, known: &Known) -> Result<Option<Self>> {
-        meanwhile::run(Moment::TableKnown);
         let mut parts = Vec::with_capacity(known.parts.len());
         let (mut replaced, mut merged) = (HashSet::new(), HashSet::new());
         let mut missed_parts = Vec::new();
         let lowest_fresh = known.fresh.iter().map(|one| one.number).min();
         for place in known.parts.iter() {
-            match Self::open(table, place)? {
+            let opened = Self::open(table, place)?;
+            meanwhile::run(Moment::PartSought);
+            match opened {
                 Some(opened) => {
                     let replaces = place.replaces.iter().copied();
                     replaced.extend(
@@ -105,9 +116,12 @@ impl<'t> TableView<'t> {
         missed_parts.retain(|place| !merged.contains(&place.number));
         meanwhile::run(Moment::PartsLookedUp);
         let mut fresh = Vec::with_capacity(known.fresh.len());
-        let mut has_missed = !missed_parts.is_empty();
+        let is_part_missed = !missed_parts.is_empty();
+        let mut has_missed = is_part_missed;
         for one in known.fresh.iter().filter(|one| !replaced.contains(&one.number)) {
-            match table.read_fresh(known, one)? {
+            let batch = table.read_fresh(known, one)?;
+            meanwhile::run(Moment::BatchSought);
+            match batch {
                 Some(batch) => fresh.push(batch),
                 None => has_missed = true,
             }
@@ -125,6 +139,12 @@ impl<'t> TableView<'t> {
             }
             if table.generation() != Some(known.generation) {
                 return Ok(None);
+            }
+            // Parts are dropped together: with one that is gone those may be gone that were found before.
+            for (number, _) in parts.iter().filter(|_| is_part_missed) {
+                if table.space().hit(&keys::part(*number))?.is_none() {
+                    return Ok(None);
+                }
             }
         }
         let schema = Arc::clone(&known.schema);
@@ -393,12 +413,15 @@ impl<'t> TableView<'t> {
 }
 
 impl EventTable {
-    /// A fresh batch, if it is committed and no part has it yet.
+    /// A fresh batch, if it was committed when the table was known so, and no part has it yet.
     pub(super) fn read_fresh(&self, known: &Known, one: &Fresh) -> Result<Option<Arc<FreshBatch>>> {
-        if let Some(known) = one.known() {
-            return Ok(Some(Arc::clone(known)));
+        if let Some(read) = one.known() {
+            return Ok((read.seq() <= known.seq).then(|| Arc::clone(read)));
         }
         let Some(hit) = self.space().hit(&keys::fresh(one.number))? else { return Ok(None) };
+        if hit.record.seq > known.seq {
+            return Ok(None);
+        }
         let (at, len) = hit.record.value;
         one.read(known, hit.guard.bytes(at, len), hit.record.seq).map(Some)
     }
