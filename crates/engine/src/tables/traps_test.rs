@@ -95,6 +95,31 @@ fn events_of_one_time_come_once_each_while_parts_come_and_go() -> Result<()> {
     Ok(())
 }
 
+/// Events of one id may come in any order of their times.
+#[test]
+fn of_several_events_of_an_id_the_one_that_came_last_is_found() -> Result<()> {
+    let db = Database::open_in_memory()?;
+    let table = db.table_of::<Tick>("ticks")?;
+    let same = |at| Tick { id: "same".to_owned(), ..tick(1, at) };
+    let check = |last: i64| -> Result<()> {
+        let view = table.view()?;
+        let found = view.event("same")?.expect("it is there");
+        assert_eq!(found.event::<Tick>(0)?, same(last));
+        Ok(())
+    };
+    for (round, at) in [50, 40, 60, 30, 70, 20, 80, 10].into_iter().enumerate() {
+        append(&table, &[same(at), tick(round as u64, at), same(at + 1), same(at)])?;
+        check(at)?;
+        table.flush()?;
+        check(at)?;
+        // What came before is in one part with what came last.
+        table.merge_parts()?;
+        check(at)?;
+    }
+    assert!(table.stats()?.parts_count < 8, "some were merged");
+    Ok(())
+}
+
 #[test]
 fn times_out_of_order_and_at_their_ends_are_found_by_halfopen_ranges() -> Result<()> {
     let times = [100, 50, 75, i64::MIN, i64::MAX];

@@ -344,11 +344,19 @@ impl<'t> TableView<'t> {
             return Ok(None);
         }
         for (part, deleted) in self.parts_with_deleted() {
-            let is_there = |row| !deleted.is_some_and(|deleted| deleted.contains(row));
-            let Some(row) = part.find_id_if(id, is_there)? else { continue };
-            let arrival = part.arrival(row)?;
-            if newest.as_ref().is_none_or(|(latest, ..)| *latest < arrival) {
-                newest = Some((arrival, part, row));
+            // Rows are in the order of their times, and the last of them may have come first.
+            let mut rows = Vec::new();
+            part.find_id_if(id, |row| {
+                if !deleted.is_some_and(|deleted| deleted.contains(row)) {
+                    rows.push(row);
+                }
+                false
+            })?;
+            for row in rows {
+                let arrival = part.arrival(row)?;
+                if newest.as_ref().is_none_or(|(latest, ..)| *latest < arrival) {
+                    newest = Some((arrival, part, row));
+                }
             }
         }
         newest.map(|(_, part, row)| FoundRows::of_part(self, part, row)).transpose()
