@@ -5,7 +5,8 @@
 //! then must be the model after one of its commits, none older than the durability promised, in
 //! all keyspaces at once. Numbers are never used twice and frames that were cut off never return.
 //! Keyspaces are of both kinds, so flushes, compactions and manifests are cut too; beside them are
-//! categories of event streams, which are read in every way there is.
+//! categories of event streams, which are read in every way there is, and tables of events, whose batches and parts are
+//! flushed, merged and dropped and whose events are deleted by their ids.
 //! Records expire by a clock that is also set back: what was seen expired stays expired. Other
 //! processes read meanwhile, between any two operations of the writer, and outlive it: each sees the
 //! commits in their order, whole, and never goes back.
@@ -52,6 +53,12 @@ mod short_scripts;
 mod stale_frames;
 #[path = "power_cut/steps.rs"]
 mod steps;
+#[path = "power_cut/table_script.rs"]
+mod table_script;
+#[path = "power_cut/table_writes.rs"]
+mod table_writes;
+#[path = "power_cut/tables.rs"]
+mod tables;
 #[path = "power_cut/world.rs"]
 mod world;
 #[path = "power_cut/writes.rs"]

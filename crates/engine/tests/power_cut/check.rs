@@ -4,6 +4,7 @@ use crate::{
     events,
     handle::{self, Handle},
     model::{Contents, Logged, Model, Records, State, difference},
+    tables,
 };
 use annals_engine::{Database, Error, Seq, Snapshot};
 
@@ -13,12 +14,16 @@ pub(crate) fn state(db: &Database) -> Result<State, String> {
     let infos = db.keyspaces();
     let listed: Vec<String> = infos.iter().map(|info| info.name.clone()).collect();
     found.extend(events::categories(db, &listed)?);
+    found.extend(tables::tables(db, &listed)?);
     if !listed.iter().eq(found.keys()) {
         return Err(format!("the catalog lists {listed:?}, a snapshot {:?}", found.keys()));
     }
     for (name, records) in &found {
         if events::is_category(name) {
             events::agree(db, name, records)?;
+            continue;
+        }
+        if tables::is_table(name) {
             continue;
         }
         let handle = Handle::open(db, name).map_err(|error| error.to_string())?;
@@ -36,12 +41,17 @@ pub(crate) fn state(db: &Database) -> Result<State, String> {
     Ok(found)
 }
 
-/// The state that a snapshot sees. Streams are not part of it.
+/// Whether the keyspace of this name is one of keys and values.
+fn is_of_keys(name: &str) -> bool {
+    !events::is_category(name) && !tables::is_table(name)
+}
+
+/// The state that a snapshot sees. Streams and tables are not part of it.
 pub(crate) fn snapshot_state(snapshot: &Snapshot) -> Result<State, String> {
     let read = || -> Result<State, Error> {
         let mut state = State::new();
         for name in snapshot.keyspaces() {
-            if events::is_category(&name) {
+            if !is_of_keys(&name) {
                 continue;
             }
             if handle::is_ordered(&name) {
@@ -65,7 +75,7 @@ pub(crate) fn snapshot_state(snapshot: &Snapshot) -> Result<State, String> {
 
 /// What a snapshot sees of a state.
 pub(crate) fn keyspaces_of(mut state: State) -> State {
-    state.retain(|name, _| !events::is_category(name));
+    state.retain(|name, _| is_of_keys(name));
     state
 }
 
@@ -110,12 +120,13 @@ pub(crate) fn quick_state(reader: &Database) -> Result<(State, u64), String> {
     let snapshot = reader.snapshot();
     let mut found = snapshot_state(&snapshot)?;
     found.extend(events::categories(reader, &snapshot.keyspaces())?);
+    found.extend(tables::tables(reader, &snapshot.keyspaces())?);
     Ok((found, reader.stats().clock_ms))
 }
 
 /// Nothing that `contents` has and that is over at `clock_ms` can be got.
 pub(crate) fn gone(db: &Database, contents: &Contents, clock_ms: u64) -> Result<(), String> {
-    for (name, records) in contents.iter().filter(|(name, _)| !events::is_category(name)) {
+    for (name, records) in contents.iter().filter(|(name, _)| is_of_keys(name)) {
         let handle = match Handle::open(db, name) {
             // A reader may have seen it dropped by a commit that was never acknowledged.
             Err(Error::UnknownKeyspace { .. }) if handle::is_ordered(name) => continue,

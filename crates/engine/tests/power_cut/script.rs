@@ -5,6 +5,8 @@ use crate::{
     events::STREAMS,
     model::Level,
     random::Random,
+    table_script::{lives_of_events, random_care, random_rows},
+    table_writes::{Rows, Tidying},
 };
 
 /// One step. Keyspaces and keys are numbers; a step on a keyspace that is not there makes it.
@@ -33,10 +35,12 @@ pub(crate) enum Step {
         space: u8,
         key: u8,
     },
-    /// Several writes; one without a length removes. An append comes before each, while there are any.
+    /// Several writes; one without a length removes. An append comes before each, while there are any; what happens to a
+    /// table comes last.
     Batch {
         writes: Vec<(u8, u8, Option<u32>)>,
         appends: Vec<Events>,
+        rows: Option<Rows>,
         level: Option<Level>,
     },
     Append {
@@ -59,6 +63,22 @@ pub(crate) enum Step {
     },
     DropCategory {
         category: u8,
+    },
+    /// Events are appended to a table, and deleted of it, in one commit.
+    Rows {
+        rows: Rows,
+        level: Option<Level>,
+    },
+    TidyTable {
+        table: u8,
+        tidying: Tidying,
+    },
+    /// All parts of a table are dropped for their age.
+    DropParts {
+        table: u8,
+    },
+    DropTable {
+        table: u8,
     },
     Drop {
         space: u8,
@@ -134,7 +154,7 @@ fn events(random: &mut Random) -> Events {
 pub(crate) fn random_step(random: &mut Random) -> Step {
     let (space, key) = (random.below(SPACES) as u8, random.below(KEYS) as u8);
     let which = random.below(4) as u8;
-    match random.below(138) {
+    match random.below(164) {
         0..=26 => {
             let ttl_ms = random.pick(&[None, None, None, Some(0), Some(15), Some(70), Some(5_000)]);
             Step::Put { space, key, len: len(random), ttl_ms, level: level(random) }
@@ -152,7 +172,8 @@ pub(crate) fn random_step(random: &mut Random) -> Step {
                 .collect();
             let appends = if random.once_in(2) { random.below(4) } else { 0 };
             let appends = (0..appends).map(|_| events(random)).collect();
-            Step::Batch { writes, appends, level: level(random) }
+            let rows = random.once_in(3).then(|| random_rows(random));
+            Step::Batch { writes, appends, rows, level: level(random) }
         }
         62 => Step::Drop { space },
         63 | 64 => Step::Clear { space },
@@ -188,7 +209,9 @@ pub(crate) fn random_step(random: &mut Random) -> Step {
             };
             Step::Mark { category, stream, mark }
         }
-        _ => Step::DropCategory { category: random.below(CATEGORIES) as u8 },
+        137 => Step::DropCategory { category: random.below(CATEGORIES) as u8 },
+        138..=151 => Step::Rows { rows: random_rows(random), level: level(random) },
+        _ => random_care(random),
     }
 }
 
@@ -201,6 +224,7 @@ pub(crate) fn short_scripts() -> Vec<(&'static str, Vec<Step>)> {
     let batch = |level| Step::Batch {
         writes: vec![(0, 1, Some(40)), (1, 1, Some(50)), (0, 2, None), (1, 3, Some(5_000))],
         appends: Vec::new(),
+        rows: None,
         level: Some(level),
     };
     vec![
@@ -359,6 +383,7 @@ pub(crate) fn short_scripts() -> Vec<(&'static str, Vec<Step>)> {
         ),
         ("streams", streams()),
         ("what is left of streams", lives_of_streams()),
+        ("event tables", lives_of_events()),
         (
             "catalog and backups",
             vec![
@@ -402,6 +427,7 @@ fn streams() -> Vec<Step> {
         Step::Batch {
             writes: vec![(0, 3, Some(40)), (1, 1, Some(50)), (0, 3, None)],
             appends: vec![one(1), one(3), one(1)],
+            rows: None,
             level: Some(Level::Sync),
         },
         put(0, 1, 60_000, Level::Buffered),

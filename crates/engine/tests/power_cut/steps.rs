@@ -98,15 +98,22 @@ impl World {
                     Ok(None)
                 })
             }
-            Step::Batch { writes, appends, level } => {
+            Step::Batch { writes, appends, rows, level } => {
                 for events in appends {
                     self.ensure_category(events.category)?;
                 }
                 for (space, ..) in writes.iter().take(2) {
                     self.ensure(*space)?;
                 }
-                self.batch(writes, appends, *level)
+                if let Some(rows) = rows {
+                    self.table(rows.table)?;
+                }
+                self.batch(writes, appends, rows.as_ref(), *level)
             }
+            Step::Rows { rows, level } => self.change_table(rows, *level),
+            Step::TidyTable { table, tidying } => self.tidy_table(*table, *tidying),
+            Step::DropParts { table } => self.drop_parts(*table),
+            Step::DropTable { table } => self.drop_table(*table),
             Step::Append { events, level } => self.append(events, *level),
             Step::AppendInVain { events } => self.append_in_vain(events),
             Step::AppendAgain { events } => self.append_again(events),

@@ -10,7 +10,7 @@ use crate::{
 };
 use annals_disk::{Disk, SimDisk, SimOptions};
 use annals_engine::{Background, Database, Error, ErrorKind, Snapshot, WriteOptions};
-use std::{cell::Cell, sync::Arc};
+use std::{cell::Cell, sync::Arc, time::Duration};
 
 pub(crate) const DIR: &str = "data/db";
 pub(crate) const BACKUP_DIR: &str = "data/backup";
@@ -80,6 +80,7 @@ impl Setup {
             .checkpoint_every_bytes(self.checkpoint_every_bytes)
             .compact_below(self.compact_below)
             .memory_bytes(self.memory_bytes)
+            .flush_at(40, 8 << 10, Duration::from_millis(100))
             .durability(self.level.durability())
     }
 

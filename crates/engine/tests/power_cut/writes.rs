@@ -4,6 +4,7 @@ use crate::{
     appends::Events,
     handle::Handle,
     model::{Contents, Level, Logged, Stored, Value},
+    table_writes::Rows,
     world::{Done, Stop, World},
 };
 use annals_engine::{
@@ -196,6 +197,7 @@ impl World {
         &mut self,
         writes: &[(u8, u8, Option<u32>)],
         appends: &[Events],
+        rows: Option<&Rows>,
         level: Option<Level>,
     ) -> Done {
         let db = self.db();
@@ -240,10 +242,20 @@ impl World {
                 }
             }
         }
-        if logged.is_empty() {
-            return Ok(());
+        let Some(rows) = rows else {
+            if logged.is_empty() {
+                return Ok(());
+            }
+            return self.commit(state, &logged, level, |_| batch.commit());
+        };
+        // Which records those of a table are is its own affair. They come behind all others.
+        self.rows_in(&mut batch, &mut state, rows)?;
+        self.commit_if_any(state, level, |_| Ok(batch.commit()?.is_some()))?;
+        for (seq, record) in (first_seq..).zip(&logged) {
+            let digest = Logged::digest(record.kind, &record.key, record.value.as_deref());
+            self.model.see(seq, digest)?;
         }
-        self.commit(state, &logged, level, |_| batch.commit())
+        Ok(())
     }
 }
 
