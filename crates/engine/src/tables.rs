@@ -15,6 +15,9 @@ mod delete;
 #[path = "tables/delete_test.rs"]
 mod delete_test;
 mod deleted;
+#[cfg(test)]
+#[path = "tables/edges_test.rs"]
+mod edges_test;
 mod explained;
 mod flush;
 mod fresh;

@@ -3,6 +3,7 @@
 use super::{
     delete::Deletion,
     deleted::DeletedRows,
+    flush::PART_BYTES,
     fresh, keys,
     shape::Coming,
     table::EventTable,
@@ -96,7 +97,8 @@ impl EventTable {
     /// the part itself then.
     ///
     /// # Errors
-    /// `InvalidInput` if the batch has another schema than the table, unless it had that before; [`Error::DuplicateId`]; those of
+    /// `InvalidInput` if the batch has another schema than the table, unless it had that before, or takes more than 256 MiB;
+    /// [`Error::DuplicateId`]; those of
     /// writing. Nothing was written then, unless it was waiting for durability that failed.
     pub fn append_batch(&self, batch: &Batch) -> Result<Option<Commit>> {
         Ok(self.append_batch_counted(batch)?.commit)
@@ -215,6 +217,12 @@ impl EventTable {
             fresh::copied(batch, Some(&kept), &schema)?.encode(&mut value);
         }
         let bytes = value.len();
+        // It becomes a part, which is one value: as long as that is not too long, nothing keeps it from being flushed.
+        if bytes > PART_BYTES {
+            let (size, limit) = (bytes as u64, PART_BYTES as u64);
+            let what = "a batch in bytes, to be appended in several,".to_owned();
+            return Err(annals_columns::Error::TooLarge { what, size, limit }.into());
+        }
         let now_ms = self.now_ms();
         let number =
             self.shape().change(|known| known.begin(rows, bytes, now_ms)).ok_or(Error::Stale)?;
