@@ -49,7 +49,7 @@ pub(super) struct Running {
 impl Running {
     /// Starts the task; its standard output comes back too.
     pub(super) fn start(task: &Task) -> Result<(Self, ChildStdout)> {
-        memory::warm_up();
+        memory::warm_up(task.dir.parent().unwrap_or(&task.dir))?;
         let mut child = task.command()?.spawn()?;
         let stdout = child.stdout.take().ok_or("a child without standard output")?;
         let mut stderr = child.stderr.take().ok_or("a child without standard error")?;

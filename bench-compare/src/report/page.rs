@@ -112,7 +112,8 @@ fn head(page: &mut String, report: &Report<'_>) {
         (
             "before each process",
             format!(
-                "{} of memory touched and freed: a virtual machine may have given it back to its host",
+                "{} of memory and a file of as much touched and freed: a virtual machine may have given it back to \
+                 its host",
                 bytes(WARM_BYTES as f64)
             ),
         ),
