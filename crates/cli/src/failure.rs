@@ -52,10 +52,7 @@ impl Failure {
     /// There is no database where one must be.
     pub(crate) fn no_database(data: &Path) -> Self {
         if let Some(file) = data.ancestors().find(|path| path.exists() && !path.is_dir()) {
-            return Self::new(
-                Kind::Other("not_a_database"),
-                format!("{} is a file; --data names a database's directory", file.display()),
-            );
+            return Self::is_file(file, "--data names a database's directory");
         }
         Self::new(
             Kind::Other("no_database"),
@@ -66,6 +63,11 @@ impl Failure {
                 data.display()
             ),
         )
+    }
+
+    /// A file is where a directory must be.
+    pub(crate) fn is_file(path: &Path, remedy: &str) -> Self {
+        Self::usage(format!("{} is a file; {remedy}", path.display()))
     }
 
     /// The system refused `what` on `path`.

@@ -99,8 +99,11 @@ impl Settings {
         builder.open(data).map_err(|error| self.explain(error))
     }
 
-    /// Whether there is a directory to make the database's in.
+    /// Whether there is a directory to make the database's in, and no file in its place.
     pub(crate) fn check_place(&self) -> Result<()> {
+        if self.data.is_file() {
+            return Err(Failure::no_database(&self.data));
+        }
         check_place(&self.data, "database", "name another with --data")
     }
 
@@ -133,10 +136,10 @@ pub(crate) fn check_place(path: &Path, what: &str, remedy: &str) -> Result<()> {
     if parent.is_dir() {
         Ok(())
     } else if let Some(file) = parent.ancestors().find(|path| path.is_file()) {
-        Err(Failure::new(
-            Kind::Other("not_a_database"),
-            format!("no {what} can be made in {shown}: {} is a file", file.display()),
-        ))
+        Err(Failure::usage(format!(
+            "no {what} can be made in {shown}: {} is a file; {remedy}",
+            file.display()
+        )))
     } else {
         Err(Failure::usage(format!(
             "no {what} can be made in {shown}: there is no directory {above}; make it, or {remedy}"

@@ -99,9 +99,16 @@ fn only_the_last_part_of_a_databases_path_is_made() {
         &["get", "k", "--data", &file],
         &["unlock", "--data", &file],
         &["unlock", "--data", &below],
+        &["ingest", "t", &file, "--data", &file],
+        &["append", "orders", "1", "{}", "--data", &file],
+        &["tables", "--data", &file],
+        &["restore", "copy", "--data", &file],
+        &["restore", &file, "--data", &at("new")],
+        &["backup", &file],
+        &["backup", &below],
     ] {
-        let (code, _, message) = error(&place, command);
-        assert_eq!(code, 5, "{command:?}: {message}");
+        let (code, kind, message) = error(&place, command);
+        assert_eq!((code, &*kind), (2, "usage"), "{command:?}: {message}");
         assert!(message.contains("is a file"), "{command:?}: {message}");
         assert!(!message.contains("put KEY"), "{command:?}: {message}");
     }
@@ -380,7 +387,36 @@ fn what_is_no_database_is_left_alone() {
     fs::remove_dir_all(place.data()).unwrap();
     fs::write(place.data(), "a file").unwrap();
     for command in [&["put", "k", "v"][..], &["get", "k"]] {
-        assert_eq!(error(&place, command).0, 5, "{command:?}");
+        assert_eq!(error(&place, command).0, 2, "{command:?}");
     }
     assert_eq!(fs::read(place.data()).unwrap(), b"a file");
+}
+
+#[test]
+fn a_backup_that_cannot_be_is_told_in_its_own_words() {
+    let place = Place::new();
+    place.ok(&["put", "k", "v"]);
+    let data = place.data();
+    let itself = data.join(".");
+    for dir in [&data, &itself] {
+        let (code, kind, message) = error(&place, &["backup", dir.to_str().unwrap()]);
+        assert_eq!((code, &*kind), (2, "usage"), "{message}");
+        assert!(message.contains("is the database itself"), "{message}");
+    }
+    place.ok(&["backup", "copy"]);
+    let segment = |entry: fs::DirEntry| {
+        Some(entry.path()).filter(|path| path.extension().is_some_and(|end| end == "seg"))
+    };
+    let lost = fs::read_dir(place.path("copy")).unwrap().find_map(|entry| segment(entry.unwrap()));
+    fs::remove_file(lost.unwrap()).unwrap();
+    let new = place.path("new");
+    let (code, kind, message) =
+        error(&place, &["restore", "copy", "--data", new.to_str().unwrap()]);
+    assert_eq!((code, &*kind), (3, "corrupt"), "{message}");
+    assert!(
+        message.contains("the backup in copy is not whole: copy/00000001.seg is missing"),
+        "{message}"
+    );
+    assert!(message.ends_with("nothing was restored, take another backup"), "{message}");
+    assert!(!new.exists());
 }

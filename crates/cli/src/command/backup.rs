@@ -3,7 +3,7 @@
 use super::Command;
 use crate::{
     clock::Stopwatch,
-    failure::Result,
+    failure::{Failure, Result},
     output::Report,
     session::{Session, check_place},
 };
@@ -19,6 +19,16 @@ impl Command for Backup {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
         let db = session.existing_writer()?;
         check_place(&self.dir, "backup", "name another")?;
+        if self.dir.is_file() {
+            return Err(Failure::is_file(&self.dir, "a backup is a directory; name another"));
+        }
+        let is_same = |data: PathBuf| std::fs::canonicalize(&self.dir).is_ok_and(|dir| dir == data);
+        if std::fs::canonicalize(&session.settings.data).is_ok_and(is_same) {
+            return Err(Failure::usage(format!(
+                "{} is the database itself; name another directory for its backup",
+                self.dir.display()
+            )));
+        }
         let clock = Stopwatch::start();
         // Whole, so that a place inside the database is seen for what it is.
         let dir = std::path::absolute(&self.dir).unwrap_or(self.dir);

@@ -21,12 +21,24 @@ impl Command for Restore {
             let dir = self.dir.display();
             return Err(Failure::not_found(format!("there is no backup in {dir}: no such path")));
         }
+        if self.dir.is_file() {
+            return Err(Failure::is_file(&self.dir, "a backup is a directory"));
+        }
         session.settings.check_place()?;
         let clock = Stopwatch::start();
         let done = Database::restore(&self.dir, &session.settings.data);
         let done = done.map_err(|error| match error.kind() {
             ErrorKind::NotADatabase if is_empty(&self.dir) => {
                 Failure::not_found(format!("there is no backup in {}", self.dir.display()))
+            }
+            // That a backup helps would lead in a circle.
+            ErrorKind::Corrupt => {
+                let (dir, told) = (self.dir.display(), error.to_string());
+                let told = told.strip_suffix("; restore it from a backup").unwrap_or(&told);
+                Failure::new(
+                    Kind::Corrupt,
+                    format!("the backup in {dir} is not whole: {told}; nothing was restored, take another backup"),
+                )
             }
             // What is missing is named: it is no key that was asked for.
             ErrorKind::NotFound => Failure::new(Kind::Other("io"), error.to_string()),

@@ -7,9 +7,12 @@ use crate::{
 };
 use annals::{EventFormat, ExpectedVersion, NewEvent, StreamId};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde::{Deserialize, Deserializer, de::IgnoredAny};
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
 use serde_json::value::RawValue;
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 /// An event as it is written on a line. What it must not have is told: a field that is misspelt would be
 /// missed for ever.
@@ -62,6 +65,33 @@ impl<'de> Deserialize<'de> for Uuid {
     }
 }
 
+/// The field of an object whose value has a byte of its line, counted from 1, or ends in front of it.
+fn field_at(line: &[u8], at: usize) -> Option<String> {
+    struct Fields<'l>(&'l [u8], usize);
+    impl<'de> Visitor<'de> for Fields<'_> {
+        type Value = Option<String>;
+
+        fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+            out.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut found = None;
+            while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
+                let from = value.get().as_ptr().addr() - self.0.as_ptr().addr();
+                // What ends a number is looked at before the number is.
+                let bytes = from + 1..=from + value.get().len() + 1;
+                if found.is_none() && bytes.contains(&self.1) {
+                    found = Some(name);
+                }
+            }
+            Ok(found)
+        }
+    }
+    let mut reader = serde_json::Deserializer::from_slice(line);
+    reader.deserialize_map(Fields(line, at)).ok().flatten()
+}
+
 /// What is there, `null` as well: that is JSON like any other.
 fn raw<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(from).map(Some)
@@ -84,8 +114,9 @@ impl<'a> EventLine<'a> {
             let (text, at) = (error.to_string(), error.column());
             // There is one line, and the caller knows which.
             let text = text.strip_suffix(&format!(" at line 1 column {at}")).unwrap_or(&text);
+            let field = field_at(line, at).map(|name| format!("the field `{name:.64}`: "));
             let at = if at > 0 { format!(", at byte {at}") } else { String::new() };
-            Failure::usage(format!("no event: {text}{at}"))
+            Failure::usage(format!("no event: {}{text}{at}", field.unwrap_or_default()))
         })?;
         read.data().map(drop)?;
         read.expected().map(drop)?;
@@ -199,9 +230,12 @@ mod tests {
             (r#","data":1,"format":"bytes""#, "go into data_base64"),
             (r#","data":1,"expectedVersion":0"#, "unknown field `expectedVersion`"),
             (r#","data":1,"expected_version":"first""#, "any, none or exists"),
-            (r#","data":1,"expected_version":-1"#, "a number from 0"),
-            (r#","data":1,"id":"7""#, "`7` is no UUID"),
-            (r#","data":1,"metadata":{"a":1}"#, "expected a string"),
+            (r#","data":1,"expected_version":-1"#, "the field `expected_version`: a number from 0"),
+            (r#","data":1,"id":"7""#, "the field `id`: `7` is no UUID"),
+            (r#","data":1 , "id" : "7" ,"correlation":8"#, "the field `id`: `7` is no UUID"),
+            (r#","data":1,"correlation":7,"id":"7""#, "the field `correlation`: invalid type"),
+            (r#","data":1,"type_version":-1"#, "the field `type_version`: invalid value"),
+            (r#","data":1,"metadata":{"a":1}"#, "the field `metadata`: invalid type"),
             (r#","data":"#, "expected value, at byte"),
         ] {
             let text = refusal(&line(rest));
