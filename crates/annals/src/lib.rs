@@ -41,6 +41,9 @@
 //!
 //! `cqrs-es`: the module `cqrs`, which makes a database the event store and the store of views of a program
 //! that is written with the crate [`cqrs-es`](https://docs.rs/cqrs-es). Not on by default.
+//!
+//! `arrow`: the module `arrow`, which gives events of tables as Arrow record batches and writes Parquet files.
+//! Not on by default; it brings the crates of Arrow.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -89,6 +92,11 @@ pub use annals_events as events;
 #[cfg(feature = "cqrs-es")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cqrs-es")))]
 pub use annals_cqrs as cqrs;
+
+/// Events of tables as Arrow record batches and Parquet files.
+#[cfg(feature = "arrow")]
+#[cfg_attr(docsrs, doc(cfg(feature = "arrow")))]
+pub use annals_arrow as arrow;
 
 // Changes and care.
 pub use annals_engine::{

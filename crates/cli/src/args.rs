@@ -169,7 +169,9 @@ pub(crate) enum CommandArgs {
     /// They are in no answer and no sum by day any more. Their space is given back when the part they are in is merged or
     /// dropped. Ids that no event has are counted; if there is no event of any, the exit code is 1.
     DeleteEvents(DeleteEventsArgs),
-    /// Write the events of a table to standard output, the oldest first
+    /// Write the events of a table to a file or standard output, the oldest first
+    ///
+    /// A file has its name only when it is whole; one that is there is not replaced.
     Export(ExportArgs),
     /// Drop the parts of a table that are older than a moment
     ///

@@ -17,7 +17,12 @@ pub(crate) use report::{Figure, Report};
 pub(crate) use table::Table;
 
 use crate::failure::{Failure, Result};
-use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::{
+    fmt,
+    fs::File,
+    io::{self, BufWriter, IsTerminal, Write},
+    path::{Path, PathBuf},
+};
 
 /// For whom the output is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,17 +63,33 @@ pub(crate) fn note(form: Form, text: &str, name: &str, number: u64) {
     }
 }
 
-/// Standard output, buffered; a reader that has gone ends the command quietly.
-#[derive(Debug)]
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// Standard output, or a file, buffered; a reader that has gone ends the command quietly.
 pub(crate) struct Out {
-    to: BufWriter<Stdout>,
+    to: BufWriter<Box<dyn Write>>,
+    /// If it is a file.
+    path: Option<PathBuf>,
     form: Form,
     line: Vec<u8>,
 }
 
+impl fmt::Debug for Out {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Out").field("path", &self.path).field("form", &self.form).finish()
+    }
+}
+
 impl Out {
     pub(crate) fn new(form: Form) -> Self {
-        Self { to: BufWriter::with_capacity(64 << 10, io::stdout()), form, line: Vec::new() }
+        let to = BufWriter::with_capacity(BUFFER_BYTES, Box::new(io::stdout()) as Box<dyn Write>);
+        Self { to, path: None, form, line: Vec::new() }
+    }
+
+    /// Into a file, for whoever reads it later.
+    pub(crate) fn into_file(file: File, path: &Path) -> Self {
+        let to = BufWriter::with_capacity(BUFFER_BYTES, Box::new(file) as Box<dyn Write>);
+        Self { to, path: Some(path.to_owned()), form: Form::Plain, line: Vec::new() }
     }
 
     pub(crate) fn form(&self) -> Form {
@@ -77,7 +98,7 @@ impl Out {
 
     /// Writes bytes as they are.
     pub(crate) fn raw(&mut self, bytes: &[u8]) -> Result<()> {
-        self.to.write_all(bytes).map_err(|error| Failure::output(&error))
+        self.to.write_all(bytes).map_err(|error| failed(self.path.as_deref(), &error))
     }
 
     /// Writes a line of text.
@@ -128,14 +149,23 @@ impl Out {
 
     /// Hands everything written so far to whoever reads it.
     pub(crate) fn flush(&mut self) -> Result<()> {
-        self.to.flush().map_err(|error| Failure::output(&error))
+        self.to.flush().map_err(|error| failed(self.path.as_deref(), &error))
     }
 
     /// Whether whoever read standard output has gone. Only a pipe can tell.
     pub(crate) fn reader_gone(&self) -> bool {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
-        let mut polled = [PollFd::new(self.to.get_ref(), PollFlags::empty())];
+        let stdout = io::stdout();
+        let mut polled = [PollFd::new(&stdout, PollFlags::empty())];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         poll(&mut polled, Some(&now)).is_ok() && polled[0].revents().contains(PollFlags::ERR)
+    }
+}
+
+/// Writing failed.
+fn failed(path: Option<&Path>, error: &io::Error) -> Failure {
+    match path {
+        None => Failure::output(error),
+        Some(path) => Failure::file("write", path, error),
     }
 }

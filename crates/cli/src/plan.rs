@@ -172,11 +172,12 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
         }),
         CommandArgs::Export(export) => Box::new(command::Export {
             table: export.table,
-            format: match export.format {
+            file: export.file.filter(|file| file.as_os_str() != "-"),
+            format: export.format.map(|format| match format {
                 ExportFormatArg::Ndjson => command::ExportFormat::Ndjson,
                 ExportFormatArg::Csv => command::ExportFormat::Csv,
                 ExportFormatArg::Parquet => command::ExportFormat::Parquet,
-            },
+            }),
             which: which(export.which),
         }),
         CommandArgs::Gc(gc) => Box::new(command::Gc { table: gc.table, before: gc.before }),

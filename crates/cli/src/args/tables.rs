@@ -144,9 +144,11 @@ pub(crate) struct GcArgs {
 pub(crate) struct ExportArgs {
     /// The table
     pub(crate) table: String,
-    /// What is written
-    #[arg(long, value_enum, default_value = "ndjson")]
-    pub(crate) format: ExportFormatArg,
+    /// The file to make; - or none writes to standard output
+    pub(crate) file: Option<PathBuf>,
+    /// What is written [default: what the file's name says, or ndjson]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<ExportFormatArg>,
     #[command(flatten)]
     pub(crate) which: WhichArgs,
 }
@@ -158,7 +160,7 @@ pub(crate) enum ExportFormatArg {
     Ndjson,
     /// A heading, then records
     Csv,
-    /// Parquet
+    /// Columns, compressed (builds with the feature arrow)
     Parquet,
 }
 

@@ -28,6 +28,16 @@ impl Progress {
         Self { bar }
     }
 
+    /// The same over `total` things of one kind, which are called `what`.
+    pub(crate) fn counted(total: u64, what: &'static str, wanted: bool) -> Self {
+        let progress = Self::bytes(Some(total), wanted);
+        let template = format!("{{bar:32}} {{human_pos}}/{{human_len}} {what} · ETA {{eta}}");
+        if let Ok(style) = ProgressStyle::with_template(&template) {
+            progress.bar.set_style(style);
+        }
+        progress
+    }
+
     /// So many more bytes are done.
     pub(crate) fn advance(&self, bytes: u64) {
         self.bar.inc(bytes);

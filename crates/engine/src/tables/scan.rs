@@ -147,6 +147,19 @@ impl Scan {
         self
     }
 
+    /// How many there are at most.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::Scan;
+    /// assert_eq!(Scan::new().limit(3).count_max(), 3);
+    /// assert_eq!(Scan::new().count_max(), usize::MAX);
+    /// ```
+    #[must_use]
+    pub fn count_max(&self) -> usize {
+        self.limit
+    }
+
     /// The newest first; of the same time the one that came last.
     #[must_use]
     pub fn newest_first(mut self) -> Self {

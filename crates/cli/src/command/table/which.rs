@@ -69,6 +69,17 @@ impl Meant {
         }
     }
 
+    /// The events themselves, the oldest first.
+    pub(super) fn scan(&self) -> Scan {
+        let scan = Scan::new().filter(self.filter.clone()).since(self.since);
+        if let Some(until) = self.until { scan.until(until) } else { scan }
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self, view: &TableView<'_>) -> Result<u64> {
+        Ok(view.query().filter(self.filter(view.schema())).run()?.total()?.rows())
+    }
+
     /// Calls `each` with events that are meant, so many at most: the oldest first, or the newest.
     pub(super) fn each(
         &self,
@@ -77,9 +88,8 @@ impl Meant {
         limit: u64,
         mut each: impl FnMut(&FoundRows<'_>, usize) -> Result<()>,
     ) -> Result<()> {
-        let mut scan = Scan::new().filter(self.filter.clone()).since(self.since);
+        let mut scan = self.scan();
         scan = if is_newest_first { scan.newest_first() } else { scan };
-        scan = if let Some(until) = self.until { scan.until(until) } else { scan };
         let (mut left, mut after) = (limit, None::<Cursor>);
         while left > 0 {
             let mut one = scan.clone().limit(left.min(PAGE_ROWS) as usize);
