@@ -7,8 +7,8 @@ pub(crate) use streams::{
     AppendArgs, ImportEventsArgs, LogArgs, ReadArgs, StreamArg, StreamCommand, StreamsArgs,
 };
 pub(crate) use tables::{
-    DeleteEventsArgs, ExportArgs, ExportFormatArg, FormatArg, GcArgs, IngestArgs, QueryArgs,
-    RecentArgs, RollupArgs, TableEventArgs, WhichArgs,
+    DeleteEventsArgs, DuplicatesArg, ExportArgs, ExportFormatArg, FormatArg, GcArgs, IngestArgs,
+    OptionsArgs, QueryArgs, RecentArgs, RollupArgs, TableEventArgs, TableOptionsArgs, WhichArgs,
 };
 
 use crate::{failure::Failure, units};
@@ -173,6 +173,10 @@ pub(crate) enum CommandArgs {
     ///
     /// A file has its name only when it is whole; one that is there is not replaced.
     Export(ExportArgs),
+    /// Say how long the events of a table live, and what becomes of one whose id is there already
+    ///
+    /// Without options shows what holds; that needs no writer's lock. What is said holds from then on.
+    Options(OptionsArgs),
     /// Drop the parts of a table that are older than a moment
     ///
     /// Parts go whole: events that share one with younger ones stay.
@@ -471,6 +475,7 @@ impl CommandArgs {
             Self::ImportEvents(args) => args.writing,
             Self::Ingest(args) => args.writing,
             Self::Gc(args) => args.writing,
+            Self::Options(args) => args.writing,
             Self::DeleteEvents(args) => args.writing,
             Self::Stream(args) => args.writing(),
             Self::Keyspace(

@@ -2,8 +2,9 @@
 
 use crate::{
     args::{
-        AnyKindArg, CommandArgs, CommandLine, DurabilityArg, ExportFormatArg, FormatArg,
-        KeyspaceCommand, KindArg, QueryArgs, ScanArgs, StreamArg, StreamCommand, WhichArgs,
+        AnyKindArg, CommandArgs, CommandLine, DuplicatesArg, DurabilityArg, ExportFormatArg,
+        FormatArg, KeyspaceCommand, KindArg, QueryArgs, ScanArgs, StreamArg, StreamCommand,
+        TableOptionsArgs, WhichArgs,
     },
     category::stream_id,
     command::{self, Command},
@@ -15,7 +16,7 @@ use crate::{
     session::{Session, Settings},
     wanted::{Wanted, check_bounds},
 };
-use annals::{Durability, KeyspaceKind, KeyspaceOptions, Retention, Seq};
+use annals::{Duplicates, Durability, KeyspaceKind, KeyspaceOptions, Retention, Seq};
 use std::{ffi::OsString, path::PathBuf};
 
 /// Does what the command line asks for.
@@ -137,6 +138,7 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
             format: format(ingest.format),
             schema: ingest.schema,
             rejects: ingest.rejects,
+            options: table_options(ingest.options),
             manner: command::IngestManner {
                 batch: ingest.batch.get(),
                 from_line: ingest.from_line.get(),
@@ -179,6 +181,11 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
                 ExportFormatArg::Parquet => command::ExportFormat::Parquet,
             }),
             which: which(export.which),
+        }),
+        CommandArgs::Options(options) => Box::new(command::TableOptions {
+            table: options.table,
+            forever: options.forever,
+            said: table_options(options.options),
         }),
         CommandArgs::Gc(gc) => Box::new(command::Gc { table: gc.table, before: gc.before }),
         CommandArgs::Keyspace(keyspace) => match keyspace {
@@ -251,6 +258,15 @@ fn query(args: QueryArgs) -> command::Query {
 fn which(args: WhichArgs) -> command::Which {
     let WhichArgs { expressions, since, until } = args;
     command::Which { expressions, since, until }
+}
+
+fn table_options(said: TableOptionsArgs) -> command::SaidOptions {
+    let duplicates = said.duplicates.map(|duplicates| match duplicates {
+        DuplicatesArg::Keep => Duplicates::Keep,
+        DuplicatesArg::Refuse => Duplicates::Refuse,
+        DuplicatesArg::Ignore => Duplicates::Ignore,
+    });
+    command::SaidOptions { ttl: said.ttl, duplicates }
 }
 
 fn format(said: FormatArg) -> Option<Format> {

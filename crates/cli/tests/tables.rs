@@ -198,6 +198,70 @@ fn keyspaces_that_are_tables_count_events() {
 }
 
 #[test]
+fn a_load_into_a_table_that_wants_each_id_once_can_be_repeated() {
+    let place = Place::new();
+    let schema = place.file("schema.json", SCHEMA);
+    let lines: String = (0..100).map(|n| call(n).1).collect();
+    let more: String = (90..130).map(|n| call(n).1).collect();
+    let load = |lines: &str, args: &[&str]| {
+        let schema = schema.to_str().unwrap();
+        let all = ["--json", "ingest", "calls", "-", "--format", "ndjson", "--schema", schema];
+        place.run_with(&[&all[..], args].concat(), lines.as_bytes())
+    };
+    let counts = |ended: common::Ended| {
+        let report = &common::objects(&ended.ok())[0];
+        ["events_count", "ignored_count"].map(|name| report[name].as_u64().unwrap())
+    };
+    assert_eq!(counts(load(&lines, &["--duplicates", "ignore", "--batch", "7"])), [100, 0]);
+    assert_eq!(counts(load(&lines, &[])), [0, 100], "the table keeps what it was told");
+    assert_eq!(counts(load(&more, &["--batch", "20"])), [30, 10]);
+    assert_eq!(place.json(&["query", "calls", "--distinct", "id"])[0]["distinct_id"], 130);
+    assert_eq!(place.json(&["query", "calls"]), [json!({"events_count": 130})]);
+    let told = place.json(&["options", "calls"]);
+    assert_eq!(told, [json!({"ttl_seconds": null, "duplicates": "ignore"})]);
+
+    place.ok(&["options", "calls", "--duplicates", "refuse"]);
+    let refused = load(&more, &["--batch", "20"]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(
+        refused.stderr.contains("id-90") && refused.stderr.contains("nothing was stored"),
+        "{refused:?}"
+    );
+    assert_eq!(counts(load(&more, &["--duplicates", "keep"])), [40, 0]);
+    assert_eq!(place.json(&["query", "calls"]), [json!({"events_count": 170})]);
+}
+
+#[test]
+fn events_that_are_over_are_in_no_answer() {
+    let (place, _) = with_calls(200);
+    let args = ["options", "calls", "--ttl", "30d"];
+    assert_eq!(place.json(&args), [json!({"ttl_seconds": 2_592_000.0, "duplicates": "keep"})]);
+    assert_eq!(place.json(&["query", "calls"]), [json!({"events_count": 0})], "of 2015");
+    assert_eq!(place.json(&["keyspace", "list"])[0]["ttl_seconds"], 2_592_000.0);
+    let stats = &place.json(&["keyspace", "stats", "calls"])[0];
+    assert_eq!(
+        (&stats["ttl_seconds"], &stats["duplicates"]),
+        (&json!(2_592_000.0), &json!("keep"))
+    );
+    let told = place.json(&["options", "calls", "--duplicates", "ignore", "--forever"]);
+    assert_eq!(told, [json!({"ttl_seconds": null, "duplicates": "ignore"})]);
+    assert_eq!(place.json(&["query", "calls"]), [json!({"events_count": 0})], "it stays over");
+    let shown = place.ok(&["options", "calls"]);
+    assert!(shown.contains("duplicates  ignore\n"), "{shown}");
+
+    place.run(&["options", "gone"]).fails(1, "there is no event table `gone`");
+    assert_eq!(place.run(&["options", "calls", "--ttl", "1d", "--forever"]).code, 2);
+    for lines in ["{\"time\":\"2015-05-17\",\"n\":1}\n", "{\"n\":1}\n"] {
+        let args = ["ingest", "plain", "-", "--duplicates", "ignore"];
+        place.run_with(&args, lines.as_bytes()).fails(2, "events of the table `plain` have no id");
+        place.run(&["query", "plain"]).fails(1, "there is no event table `plain`");
+    }
+    let args = ["ingest", "timeless", "-", "--ttl", "1d"];
+    let ended = place.run_with(&args, b"{\"n\":1}\n");
+    assert!(ended.code == 2 && ended.stderr.contains("have no time"), "{ended:?}");
+}
+
+#[test]
 fn a_table_that_cannot_be_counted_hides_no_other_keyspace() {
     let (place, _) = with_calls(600);
     place.ok(&["put", "k", "v", "-k", "others", "--kind", "hash"]);

@@ -38,6 +38,44 @@ pub(crate) struct IngestArgs {
     #[arg(long)]
     pub(crate) progress_json: bool,
     #[command(flatten)]
+    pub(crate) options: TableOptionsArgs,
+    #[command(flatten)]
+    pub(crate) writing: WritingArgs,
+}
+
+/// Options of an event table.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct TableOptionsArgs {
+    /// Let events be over so long after their own times, such as 90s, 2h or 30d: they are in no answer any more, and
+    /// their space is given back in the background
+    #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
+    pub(crate) ttl: Option<Duration>,
+    /// What becomes of an event whose id is there already [default: keep]
+    #[arg(long, value_enum)]
+    pub(crate) duplicates: Option<DuplicatesArg>,
+}
+
+/// What becomes of an event whose id is there already, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DuplicatesArg {
+    /// It is one more
+    Keep,
+    /// Nothing of what it is appended with is stored
+    Refuse,
+    /// It is left out: what was loaded before can be loaded again
+    Ignore,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OptionsArgs {
+    /// The table
+    pub(crate) table: String,
+    #[command(flatten)]
+    pub(crate) options: TableOptionsArgs,
+    /// Let events live for ever; those that were over by then stay so
+    #[arg(long, conflicts_with = "ttl")]
+    pub(crate) forever: bool,
+    #[command(flatten)]
     pub(crate) writing: WritingArgs,
 }
 

@@ -1,6 +1,6 @@
 //! `annals keyspace`: the named maps and categories of a database.
 
-use super::{Command, streams, tables};
+use super::{Command, duplicates_name, streams, tables};
 use crate::{
     category,
     failure::Result,
@@ -138,8 +138,10 @@ impl Command for KeyspaceStats {
         if info.kind == KeyspaceKind::Table {
             let table = db.open_table(&self.name)?;
             // How often who appends had to wait only the program that does it knows.
-            let of_table = table.stats()?;
+            let (of_table, options) = (table.stats()?, table.options()?);
             report
+                .add("ttl_seconds", ttl(options.ttl))
+                .text_field("duplicates", duplicates_name(options.duplicates))
                 .count("events_count", of_table.events_count)
                 .count("fresh_count", of_table.fresh_count)
                 .count("parts_count", of_table.parts_count as u64)

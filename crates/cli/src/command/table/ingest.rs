@@ -3,7 +3,7 @@
 //! What is acknowledged was committed; a failure leaves the batches before it in place. A line that cannot be taken is
 //! kept aside, counted and named, and stops nothing unless that is asked for.
 
-use super::{open, refused};
+use super::{open, options::Said, refused};
 use crate::{
     clock::{Stopwatch, now_ns},
     command::Command,
@@ -48,6 +48,7 @@ pub(crate) struct Ingest {
     pub(crate) format: Option<Format>,
     pub(crate) schema: Option<PathBuf>,
     pub(crate) rejects: Option<PathBuf>,
+    pub(crate) options: Said,
     pub(crate) manner: Manner,
 }
 
@@ -109,6 +110,13 @@ impl Command for Ingest {
         };
         let table = db.table(&self.table, &schema);
         let table = table.map_err(|error| refused(&db, &self.table, error))?;
+        let set = table.options().map_err(Failure::from);
+        if let Err(failure) = set.and_then(|before| self.options.set(&table, before)) {
+            if there.is_none() {
+                drop(db.drop_keyspace(&self.table));
+            }
+            return Err(failure);
+        }
         let wanted = session.form() != Form::Json && !self.manner.progress_json;
         let mut load = Load {
             manner: self.manner,
@@ -121,6 +129,7 @@ impl Command for Ingest {
             rejects: Rejects::new(rejects),
             rejected: 0,
             acked: 0,
+            ignored: 0,
             acked_line: 0,
             bar: Progress::bytes(total_bytes, wanted),
             clock: Stopwatch::start(),
@@ -263,6 +272,8 @@ struct Load<'t> {
     /// Events that are stored, and the last line that is behind us with them.
     acked: u64,
     acked_line: u64,
+    /// Those of them that were stored before.
+    ignored: u64,
     bar: Progress,
     clock: Stopwatch,
 }
@@ -329,8 +340,9 @@ impl Load<'_> {
         }
         let fresh = Batch::new(Arc::clone(self.batch.schema()));
         let batch = std::mem::replace(&mut self.batch, fresh);
-        if let Err(error) = self.table.append_batch(&batch) {
-            return Err(self.say_what_stays(&error.into()));
+        match self.table.append_batch_counted(&batch) {
+            Ok(done) => self.ignored += done.ignored_count,
+            Err(error) => return Err(self.say_what_stays(&error.into())),
         }
         self.acked += batch.len() as u64;
         self.acked_line = self.lines.number();
@@ -381,7 +393,8 @@ impl Load<'_> {
         let seconds = self.clock.seconds();
         let mut report = Report::default();
         report
-            .count("events_count", self.acked)
+            .count("events_count", self.acked - self.ignored)
+            .count("ignored_count", self.ignored)
             .count("rejected_count", self.rejected)
             .bytes("input_bytes", self.lines.consumed_bytes())
             .seconds("seconds", seconds)

@@ -1,0 +1,86 @@
+//! `annals options`: how long the events of a table live, and how often an id may be there.
+
+use super::{no_ids, open};
+use crate::{
+    command::Command,
+    failure::{Failure, Result},
+    output::{Figure, Report, brief},
+    session::Session,
+};
+use annals::{Duplicates, EventTable, TableOptions};
+use std::time::Duration;
+
+/// What was said of a table's options; what was not stays.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Said {
+    pub(crate) ttl: Option<Duration>,
+    pub(crate) duplicates: Option<Duplicates>,
+}
+
+/// Shows or changes the options of a table.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) table: String,
+    pub(crate) said: Said,
+    /// Whether events shall live for ever.
+    pub(crate) forever: bool,
+}
+
+impl Command for Options {
+    fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
+        if self.said.is_nothing() && !self.forever {
+            let db = session.reader()?;
+            let options = open(&db, &self.table)?.options()?;
+            return session.out.report(&report(options));
+        }
+        let db = session.existing_writer()?;
+        let table = open(&db, &self.table)?;
+        let mut before = table.options()?;
+        before.ttl = before.ttl.filter(|_| !self.forever);
+        self.said.set(&table, before)?;
+        let options = table.options()?;
+        db.close()?;
+        session.out.report(&report(options))
+    }
+}
+
+impl Said {
+    fn is_nothing(&self) -> bool {
+        self.ttl.is_none() && self.duplicates.is_none()
+    }
+
+    /// Gives a table what was said, and else what it has `before`.
+    pub(super) fn set(self, table: &EventTable, before: TableOptions) -> Result<()> {
+        let options =
+            TableOptions::default().duplicates(self.duplicates.unwrap_or(before.duplicates));
+        let options = match self.ttl.or(before.ttl) {
+            Some(ttl) => options.ttl(ttl),
+            None => options,
+        };
+        table.set_options(options).map_err(|error| match error {
+            annals::Error::NoIds { .. } => no_ids(table.name()),
+            annals::Error::NoTimes { .. } => Failure::usage(format!(
+                "events of the table `{}` have no time, and so none at which they are over",
+                brief(table.name().as_bytes())
+            )),
+            error => error.into(),
+        })
+    }
+}
+
+fn report(options: TableOptions) -> Report {
+    let ttl = options.ttl.map_or(Figure::Nothing, |ttl| Figure::Seconds(ttl.as_secs_f64()));
+    let mut report = Report::default();
+    report.add("ttl_seconds", ttl).text_field("duplicates", duplicates_name(options.duplicates));
+    report
+}
+
+/// What becomes of an event whose id is there already, in a word.
+pub(crate) fn duplicates_name(duplicates: Duplicates) -> &'static str {
+    match duplicates {
+        Duplicates::Keep => "keep",
+        Duplicates::Refuse => "refuse",
+        Duplicates::Ignore => "ignore",
+        _ => "other",
+    }
+}
