@@ -53,6 +53,8 @@ pub(crate) enum Moment {
     IdsSought,
     /// That they are deleted is committed; what the table is known to have does not say so.
     RowsDeleted,
+    /// Readers know of a part that is made of others; it is not committed.
+    PartShown,
     /// One of the parts that are known was looked up, more may be.
     PartSought,
     /// One of the fresh batches that are known was looked up, more may be.

@@ -155,6 +155,7 @@ impl EventTable {
         let place = Arc::new(PartPlace::merged(number, merged.clone(), deleted.clone()));
         let coming = part.as_ref().map(|_| place);
         self.shape().change(|known| known.add_parts(coming.into_iter()));
+        meanwhile::run(Moment::PartShown);
         let written = || -> Result<()> {
             let mut commit = self.batch_of_commit().durability(Durability::Buffered);
             if let Some(part) = &part {

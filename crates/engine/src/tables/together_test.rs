@@ -10,7 +10,11 @@ use crate::{
     streams::meanwhile::{self, Moment},
 };
 use annals_disk::{SimDisk, SimOptions};
-use std::{sync::mpsc, thread};
+use parking_lot::Mutex;
+use std::{
+    sync::{Arc, mpsc},
+    thread,
+};
 
 /// Commits these, one after the other, the first time it is done.
 fn commits(batches: Vec<WriteBatch>) -> impl FnMut() + 'static {
@@ -116,6 +120,92 @@ fn who_looks_while_an_event_takes_the_place_of_another_sees_one_of_them() -> Res
     Ok(())
 }
 
+/// A reader in a thread of its own, which is held when it comes to a moment for the first time.
+struct HeldReader {
+    goes_on: mpsc::Sender<()>,
+    thread: thread::JoinHandle<Result<Vec<String>>>,
+}
+
+impl HeldReader {
+    /// Comes back when it is held.
+    fn start(table: &EventTable, moment: Moment) -> Self {
+        let (is_held, held) = mpsc::channel();
+        let (goes_on, told) = mpsc::channel::<()>();
+        let table = table.clone();
+        let thread = thread::spawn(move || {
+            let mut left = true;
+            let deed = move || {
+                if std::mem::take(&mut left) {
+                    is_held.send(()).expect("somebody waits");
+                    told.recv().expect("told");
+                }
+            };
+            meanwhile::each_time(moment, deed, || ids(&table))
+        });
+        held.recv().expect("it comes there");
+        Self { goes_on, thread }
+    }
+
+    /// Lets it go on; what it has seen.
+    fn finish(self) -> Vec<String> {
+        self.goes_on.send(()).expect("it waits");
+        self.thread.join().expect("no panic").expect("readable")
+    }
+}
+
+/// A reader has looked one of the parts up when they become one, which is committed while it is at it.
+#[test]
+fn parts_are_not_seen_beside_what_they_became() -> Result<()> {
+    for moment in [Moment::TableKnown, Moment::PartSought, Moment::PartsLookedUp] {
+        let db = Database::open_in_memory()?;
+        let table = db.table_of::<Request>("requests")?;
+        for n in 0..4 {
+            table.append(&request(n, n as i64))?;
+            table.flush()?;
+        }
+        let reader = Arc::new(Mutex::new(None));
+        let start = {
+            let (reader, table) = (Arc::clone(&reader), table.clone());
+            move || *reader.lock() = Some(HeldReader::start(&table, moment))
+        };
+        let finish = move || {
+            let reader = reader.lock().take().expect("it was started");
+            assert_eq!(reader.finish(), ["0", "1", "2", "3"], "{moment:?}");
+        };
+        let merged = meanwhile::each_time(Moment::PartShown, start, || {
+            meanwhile::each_time(Moment::PartCommitted, finish, || table.merge_parts())
+        })?;
+        assert_eq!(merged.merged_count, 4);
+    }
+    Ok(())
+}
+
+/// A reader knows that rows are about to be deleted. When it looks whether that was committed, the record that says so
+/// is gone, since a part was made without those rows.
+#[test]
+fn what_was_deleted_stays_so_for_who_looks_when_all_is_a_part() -> Result<()> {
+    let db = Database::open_in_memory()?;
+    let table = db.table_of::<Request>("requests")?;
+    table.append(&request(1, 5))?;
+    assert_eq!(ids(&table)?, ["1"]);
+    let mut batch = db.batch();
+    batch.delete_events(&table, ["1"])?;
+    batch.append_rows(&table, &batch_of(&[request(2, 5)])?)?;
+    let reader = Arc::new(Mutex::new(None));
+    let start = {
+        let (reader, table) = (Arc::clone(&reader), table.clone());
+        move || {
+            assert_eq!(ids(&table).expect("readable"), ["2"], "and that is in memory now");
+            *reader.lock() = Some(HeldReader::start(&table, Moment::TableKnown));
+        }
+    };
+    meanwhile::each_time(Moment::RowsDeleted, start, || batch.commit())?;
+    table.flush()?;
+    let reader = reader.lock().take().expect("it was started");
+    assert_eq!(reader.finish(), ["2"]);
+    Ok(())
+}
+
 /// A reader that has found one of the parts is held until they are dropped, which is not told to it yet.
 #[test]
 fn parts_that_are_dropped_together_are_gone_together() -> Result<()> {
@@ -125,27 +215,10 @@ fn parts_that_are_dropped_together_are_gone_together() -> Result<()> {
         table.append(&request(n, n as i64))?;
         table.flush()?;
     }
-    let (is_looking, looks) = mpsc::channel();
-    let (is_dropped, drops) = mpsc::channel::<()>();
-    let reader = {
-        let table = table.clone();
-        thread::spawn(move || {
-            let mut left = true;
-            let deed = move || {
-                if std::mem::take(&mut left) {
-                    is_looking.send(()).expect("somebody waits");
-                    drops.recv().expect("told");
-                }
-            };
-            meanwhile::each_time(Moment::PartSought, deed, || ids(&table))
-        })
-    };
-    looks.recv().expect("it looks");
-    let mut reader = Some(reader);
+    let mut reader = Some(HeldReader::start(&table, Moment::PartSought));
     let deed = move || {
         if let Some(reader) = reader.take() {
-            is_dropped.send(()).expect("somebody waits");
-            let seen = reader.join().expect("no panic").expect("readable");
+            let seen = reader.finish();
             assert!(seen == ["0", "1", "2"] || seen == ["2"], "{seen:?}");
         }
     };
