@@ -377,6 +377,16 @@ impl WriteBatch {
                 }
             }
         }
+        // The log takes a batch of events for one record.
+        if let (Ok(Some(_)), Durability::Interval { events: Some(most), .. }) = (&done, asked)
+            && !rows.is_empty()
+        {
+            let events_count = rows.iter().map(Pending::events_count).sum();
+            if let Err(error) = core.tables.unsynced.note(&core.journal, events_count, most) {
+                rows.iter_mut().for_each(Pending::commit);
+                done = Err(error);
+            }
+        }
         let mut deleted_count = 0;
         match &done {
             Ok(Some(_)) => {

@@ -64,6 +64,7 @@ pub(crate) mod unique;
 #[cfg(test)]
 #[path = "tables/unique_test.rs"]
 mod unique_test;
+mod unsynced;
 mod view;
 mod worker;
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub enum Durability {
     Interval {
         /// At the latest this long after the commit.
         every: Duration,
-        /// Writers wait for a sync once this many records are not synced.
+        /// Writers wait for a sync once this many records are not synced, or this many events of event tables.
         events: Option<u64>,
         /// Writers wait for a sync once this many bytes are not synced.
         bytes: Option<u64>,

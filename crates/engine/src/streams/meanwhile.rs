@@ -61,6 +61,8 @@ pub(crate) enum Moment {
     BatchSought,
     /// That parts are dropped is committed; they are known still.
     PartsDropped,
+    /// Events are encoded as the table's schema has them; the table does not know of them yet.
+    RowsEncoded,
 }
 
 #[cfg(not(test))]

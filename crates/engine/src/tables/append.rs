@@ -5,12 +5,15 @@ use super::{
     deleted::DeletedRows,
     flush::PART_BYTES,
     fresh, keys,
-    shape::Coming,
+    shape::{Coming, Known},
     table::EventTable,
     unique::{AppendReport, Sought},
 };
-use crate::{Commit, Error, Result, WriteBatch};
-use annals_columns::{Batch, ToRow};
+use crate::{
+    Commit, Error, Result, WriteBatch,
+    streams::meanwhile::{self, Moment},
+};
+use annals_columns::{Batch, Schema, ToRow};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// Nor are there more fresh batches than this: each is looked at by itself.
@@ -26,6 +29,8 @@ pub(crate) type Begun = (Vec<u8>, [u8; keys::NUMBERED_BYTES], Pending);
 pub(crate) struct Pending {
     table: EventTable,
     number: u64,
+    /// How many events it has.
+    rows: usize,
     /// The ids of its events, if the table wants each once.
     sought: Option<Sought>,
     is_there: bool,
@@ -38,6 +43,10 @@ impl Pending {
 
     pub(super) fn is_of(&self, table: &EventTable) -> bool {
         self.table.keyspace_id() == table.keyspace_id()
+    }
+
+    pub(crate) fn events_count(&self) -> u64 {
+        self.rows as u64
     }
 
     pub(super) fn number(&self) -> u64 {
@@ -199,22 +208,39 @@ impl EventTable {
         before: &[Pending],
         deletions: &[Deletion],
     ) -> Result<(Option<Begun>, u64)> {
-        let schema = self.schema()?;
-        super::table::check_schema(batch.schema(), &schema)?;
+        loop {
+            let schema = self.schema()?;
+            let begun = self.begin_as(&schema, batch, before, deletions)?;
+            // Nobody would know how to read it if the table had another schema meanwhile, and what came of that is known.
+            if let Some(begun) = begun {
+                return Ok(begun);
+            }
+        }
+    }
+
+    /// The same; `None` if the table has another schema by then.
+    fn begin_as(
+        &self,
+        schema: &Arc<Schema>,
+        batch: &Batch,
+        before: &[Pending],
+        deletions: &[Deletion],
+    ) -> Result<Option<(Option<Begun>, u64)>> {
+        super::table::check_schema(batch.schema(), schema)?;
         let wanted = self.seek_ids(batch, before, deletions)?;
         let (left_out, sought) =
             wanted.map_or_else(Default::default, |wanted| (wanted.left_out, Some(wanted.sought)));
         let rows = batch.len() - left_out.len();
         if rows == 0 {
-            return Ok((None, left_out.len() as u64));
+            return Ok(Some((None, left_out.len() as u64)));
         }
         let mut value = Vec::new();
-        if *batch.schema() == schema && left_out.is_empty() {
+        if batch.schema() == schema && left_out.is_empty() {
             batch.encode(&mut value);
         } else {
             let is_kept = |row: &u32| left_out.binary_search(row).is_err();
             let kept: Vec<u32> = (0..batch.len() as u32).filter(is_kept).collect();
-            fresh::copied(batch, Some(&kept), &schema)?.encode(&mut value);
+            fresh::copied(batch, Some(&kept), schema)?.encode(&mut value);
         }
         let bytes = value.len();
         // It becomes a part, which is one value: as long as that is not too long, nothing keeps it from being flushed.
@@ -224,10 +250,16 @@ impl EventTable {
             return Err(annals_columns::Error::TooLarge { what, size, limit }.into());
         }
         let now_ms = self.now_ms();
-        let number =
-            self.shape().change(|known| known.begin(rows, bytes, now_ms)).ok_or(Error::Stale)?;
-        let pending = Pending { table: self.clone(), number, sought, is_there: false };
-        Ok((Some((value, keys::fresh(number), pending)), left_out.len() as u64))
+        meanwhile::run(Moment::RowsEncoded);
+        let begin = |known: &mut Known| {
+            let is_same = Arc::ptr_eq(&known.schema, schema) || known.schema == *schema;
+            is_same.then(|| known.begin(rows, bytes, now_ms))
+        };
+        let Some(number) = self.shape().change(begin).ok_or(Error::Stale)? else {
+            return Ok(None);
+        };
+        let pending = Pending { table: self.clone(), number, rows, sought, is_there: false };
+        Ok(Some((Some((value, keys::fresh(number), pending)), left_out.len() as u64)))
     }
 }
 

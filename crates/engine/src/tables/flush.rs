@@ -5,8 +5,8 @@ use crate::{
     Durability, Result, WriteBatch,
     streams::meanwhile::{self, Moment},
 };
-use annals_columns::{PartBuilder, PartIdentity, ROWS_MAX};
-use std::sync::Arc;
+use annals_columns::{Batch, PartBuilder, PartIdentity, ROWS_MAX, Schema};
+use std::{collections::BTreeSet, sync::Arc};
 
 /// A part is made of so many rows at most.
 pub(super) const PART_ROWS: usize = if ROWS_MAX < 1 << 20 { ROWS_MAX } else { 1 << 20 };
@@ -50,7 +50,33 @@ impl EventTable {
             report.events_count += done.events_count;
             report.bytes += done.bytes;
         }
+        self.forget_schemas()?;
         Ok(report)
+    }
+
+    /// Removes the former schemas that no batch was written with: parts have their own. Nobody else flushes.
+    fn forget_schemas(&self) -> Result<()> {
+        let known = self.known()?;
+        if known.older.is_empty() {
+            return Ok(());
+        }
+        let mut needed = BTreeSet::new();
+        for one in &known.fresh {
+            // One that is not committed yet may be of any.
+            let Some(hit) = self.space().hit(&keys::fresh(one.number))? else { return Ok(()) };
+            let (at, len) = hit.record.value;
+            needed.insert(Batch::peek(hit.guard.bytes(at, len))?.0);
+        }
+        let is_needed = |schema: &Arc<Schema>| needed.contains(&schema.fingerprint());
+        let mut commit = self.batch_of_commit().durability(Durability::Buffered);
+        for schema in known.older.iter().filter(|schema| !is_needed(schema)) {
+            commit.remove(self.space(), keys::older(schema.fingerprint()))?;
+        }
+        if commit.commit()?.is_some() {
+            let left = known.older.iter().filter(|schema| is_needed(schema)).cloned().collect();
+            self.shape().change(|known| known.older = Arc::new(left));
+        }
+        Ok(())
     }
 
     /// Makes a part of some batches with numbers below `until`; `None` if there are none.

@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn options_round_trip_and_others_are_refused() {
         let options = TableOptions::default();
-        assert_eq!(options.encode(), []);
+        assert!(options.encode().is_empty());
         assert_eq!(TableOptions::decode(&[]), Some(options));
         let options = options.ttl(Duration::from_millis(5));
         let bytes = options.encode();

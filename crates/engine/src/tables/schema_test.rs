@@ -1,6 +1,9 @@
 use super::{tables_test::small, *};
-use crate::{Database, Durability, ErrorKind, Result};
-use annals_columns::{Batch, Schema, Value};
+use crate::{
+    Database, Durability, ErrorKind, Result,
+    streams::meanwhile::{self, Moment},
+};
+use annals_columns::{Batch, Schema, Value, WideEvent};
 use annals_disk::{SimDisk, SimOptions};
 
 #[derive(Schema, Clone, Debug, PartialEq)]
@@ -214,4 +217,65 @@ fn a_power_cut_at_any_operation_leaves_the_schema_before_or_after() -> Result<()
         check(&table, &expected)?;
     }
     Ok(())
+}
+
+#[test]
+fn a_former_schema_is_forgotten_when_no_batch_needs_it() -> Result<()> {
+    let disk = SimDisk::new(SimOptions::seeded(4));
+    let mut db = small(&disk).open("db")?;
+    let older = db.table_of::<Before>("events")?;
+    older.append(&before(0))?;
+    older.flush()?;
+    older.append(&before(1))?;
+    let mut under_way = Batch::of::<Before>();
+    under_way.push(&before(2))?;
+    let mut commit = db.batch();
+    commit.append_rows(&older, &under_way)?;
+    let table = db.table_of::<After>("events")?;
+    let former = keys::older(Before::schema().fingerprint());
+    let has_former = |table: &EventTable| table.space().contains(former);
+    assert!(has_former(&table)?);
+    table.flush()?;
+    assert!(has_former(&table)?, "one is under way");
+    commit.commit()?;
+    check(&table, &[lacking(0), lacking(1), lacking(2)])?;
+    table.append(&after(3))?;
+    table.flush()?;
+    assert!(!has_former(&table)?, "only parts are left, which have their own");
+    for _ in 0..2 {
+        let table = db.table_of::<After>("events")?;
+        let older = db.table_of::<Before>("events")?;
+        check(&table, &[lacking(0), lacking(1), lacking(2), after(3)])?;
+        assert_eq!(older.schema()?, *After::schema());
+        drop((table, older));
+        db.close()?;
+        db = small(&disk).open("db")?;
+    }
+    let older = db.table_of::<Before>("events")?;
+    older.append(&before(4))?;
+    assert!(!has_former(&older)?, "what is appended has the table's schema");
+    check(&older, &[lacking(0), lacking(1), lacking(2), after(3), lacking(4)])
+}
+
+#[test]
+fn events_that_were_encoded_before_the_table_had_more_columns_are_encoded_again() -> Result<()> {
+    let disk = SimDisk::new(SimOptions::seeded(4));
+    let db = small(&disk).open("db")?;
+    let older = db.table_of::<Before>("events")?;
+    let deed = {
+        let db = db.clone();
+        move || {
+            let table = db.table_of::<After>("events").expect("extended");
+            table.flush().expect("flushed");
+        }
+    };
+    meanwhile::each_time(Moment::RowsEncoded, deed, || older.append(&before(0)))?;
+    check(&older, &[lacking(0)])?;
+    drop(older);
+    db.close()?;
+    let db = small(&disk).open("db")?;
+    let table = db.table_of::<After>("events")?;
+    check(&table, &[lacking(0)])?;
+    table.flush()?;
+    check(&table, &[lacking(0)])
 }

@@ -3,7 +3,7 @@
 //! One thread for all tables, which starts when the first table is asked for. It holds what the database is made of and
 //! no handle of it, so it keeps nobody from closing; closing waits for the step that it is in.
 
-use super::table::EventTable;
+use super::{table::EventTable, unsynced::Unsynced};
 use crate::{Error, ErrorKind, KeyspaceKind, Result, catalog::Listed, core::Core, open::Open};
 use annals_journal::Background;
 use parking_lot::{Condvar, Mutex};
@@ -26,6 +26,8 @@ pub(crate) struct Worker {
     wake: Condvar,
     passed: Condvar,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// What of events was appended and is not synced.
+    pub(crate) unsynced: Unsynced,
 }
 
 #[derive(Debug, Default)]
