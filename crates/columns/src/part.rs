@@ -11,6 +11,7 @@
 
 mod builder;
 mod column;
+mod day_sums;
 mod dictionary;
 mod field;
 mod filter;
@@ -31,9 +32,13 @@ mod zones;
 #[cfg(test)]
 mod damage_test;
 #[cfg(test)]
+#[path = "part/day_sums_test.rs"]
+mod day_sums_test;
+#[cfg(test)]
 mod part_test;
 
 pub use builder::PartBuilder;
+pub use day_sums::{DayBuckets, DaySums};
 pub use row_set::RowSet;
 pub use rows::Rows;
 pub use view::{Part, PartHead, PartView, Totals};
@@ -49,7 +54,9 @@ pub(crate) use row_set::{existing, rows_of, select};
 /// Rows of a chunk.
 pub const CHUNK_ROWS: usize = crate::kernels::CHUNK;
 /// The version of the bytes of a part.
-pub const PART_VERSION: u16 = 1;
+pub const PART_VERSION: u16 = 2;
+/// That of parts without sums by day, which are written as ever.
+const PART_VERSION_FIRST: u16 = 1;
 
 /// Chunks of a page.
 const PAGE_CHUNKS: usize = 64;

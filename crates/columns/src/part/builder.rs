@@ -1,7 +1,7 @@
 //! Making a part of batches and of other parts.
 
 use super::{
-    PartIdentity, PartView,
+    PART_VERSION, PART_VERSION_FIRST, PartIdentity, PartView, day_sums,
     frame::Writer,
     image,
     meta::{ColumnMeta, Columns},
@@ -140,8 +140,10 @@ impl PartBuilder {
         let columns = fields
             .map(|(field, column)| self.write_column(field, column, &order, &mut writer))
             .collect();
-        let columns = Columns { schema: Schema::clone(schema), arrival, columns };
-        Ok(writer.finish(&columns.encode()))
+        let day_sums = day_sums::write_all(&self.batch, &order, &mut writer);
+        let version = if day_sums.is_empty() { PART_VERSION_FIRST } else { PART_VERSION };
+        let columns = Columns { schema: Schema::clone(schema), arrival, columns, day_sums };
+        Ok(writer.finish(&columns.encode(), version))
     }
 
     /// The rows in the order of the part.

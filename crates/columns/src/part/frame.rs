@@ -1,6 +1,6 @@
 //! What holds the sections of a part together: header, checksums, directory, footer.
 
-use super::{PART_VERSION, PartIdentity};
+use super::{PART_VERSION, PART_VERSION_FIRST, PartIdentity};
 use crate::{
     Error, Result,
     number::{put_varint, take_u32, take_varint, u16_at, u32_at, u64_at},
@@ -40,13 +40,10 @@ impl Writer {
     pub(super) fn new(identity: PartIdentity, rows: usize) -> Self {
         let mut bytes = vec![0; HEADER_BYTES];
         bytes[..8].copy_from_slice(&MAGIC);
-        bytes[8..10].copy_from_slice(&PART_VERSION.to_le_bytes());
         bytes[10..12].copy_from_slice(&BYTE_ORDER.to_le_bytes());
         bytes[16..24].copy_from_slice(&identity.database_id.to_le_bytes());
         bytes[24..32].copy_from_slice(&identity.number.to_le_bytes());
         bytes[32..36].copy_from_slice(&(rows as u32).to_le_bytes());
-        let sum = crc32c::crc32c(&bytes[..SUM_AT]);
-        bytes[SUM_AT..].copy_from_slice(&sum.to_le_bytes());
         Self { bytes, seed: identity.seed(), sections: Vec::new() }
     }
 
@@ -61,8 +58,11 @@ impl Writer {
         ordinal as u32
     }
 
-    /// The whole part, with what describes its columns.
-    pub(super) fn finish(mut self, columns: &[u8]) -> Vec<u8> {
+    /// The whole part, with what describes its columns, in this version.
+    pub(super) fn finish(mut self, columns: &[u8], version: u16) -> Vec<u8> {
+        self.bytes[8..10].copy_from_slice(&version.to_le_bytes());
+        let sum = crc32c::crc32c(&self.bytes[..SUM_AT]);
+        self.bytes[SUM_AT..HEADER_BYTES].copy_from_slice(&sum.to_le_bytes());
         let offset = self.bytes.len();
         put_varint(self.sections.len() as u64, &mut self.bytes);
         for section in &self.sections {
@@ -145,7 +145,7 @@ fn check_header(bytes: &[u8], expected: PartIdentity) -> Result<usize> {
     if !is_whole {
         return Err(broken());
     }
-    if version != PART_VERSION {
+    if !(PART_VERSION_FIRST..=PART_VERSION).contains(&version) {
         return Err(Error::Version { kind: "part", found: version, expected: PART_VERSION });
     }
     if u16_at(header, 10) != Some(BYTE_ORDER) {

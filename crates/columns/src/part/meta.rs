@@ -1,5 +1,6 @@
 //! What a part says of its columns: where their sections are, and what is true of all rows.
 
+use super::day_sums::DaySumsMeta;
 use crate::{
     Field, Schema,
     number::{put_bytes, put_varint, take_bytes, take_u8, take_u32, take_u64, take_varint},
@@ -74,6 +75,8 @@ pub(super) struct Columns {
     pub(super) arrival: NumberMeta,
     /// Those of the schema.
     pub(super) columns: Vec<ColumnMeta>,
+    /// Sums by day and values; from version 2 on.
+    pub(super) day_sums: Vec<DaySumsMeta>,
 }
 
 impl Columns {
@@ -107,6 +110,10 @@ impl Columns {
                 }
             }
         }
+        if !self.day_sums.is_empty() {
+            put_varint(self.day_sums.len() as u64, &mut out);
+            self.day_sums.iter().for_each(|sums| sums.encode(&mut out));
+        }
         out
     }
 
@@ -123,7 +130,14 @@ impl Columns {
             }
             columns.push(column);
         }
-        rest.is_empty().then_some(Self { schema, arrival, columns })
+        let mut day_sums = Vec::new();
+        // Parts of version 1 end here.
+        if !rest.is_empty() {
+            for _ in 0..take_varint(rest)? {
+                day_sums.push(DaySumsMeta::decode(rest, &schema)?);
+            }
+        }
+        rest.is_empty().then_some(Self { schema, arrival, columns, day_sums })
     }
 }
 

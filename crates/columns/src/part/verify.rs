@@ -1,15 +1,18 @@
 //! Verifying a whole part: checksums, that all can be read, and that what is said of columns is so.
 
 use super::{
-    CHUNK_ROWS, PartView, image,
+    CHUNK_ROWS, PartView,
+    day_sums::{self, DAY_NS, DaySumsMeta},
+    image,
     meta::{ColumnMeta, NumberMeta},
     row_set::{self, RowSet},
     zones::{Sums, Zone},
 };
 use crate::{
-    Error, Result, ValueType,
+    Error, Result, Value, ValueType,
     kernels::{self, CHUNK, Level, Mask},
 };
+use std::collections::BTreeMap;
 
 impl PartView<'_> {
     /// Verifies all of the part and tells what is damaged. Where no checksum fails, all rows are read, and what the part
@@ -47,6 +50,71 @@ impl PartView<'_> {
                 ColumnMeta::Nothing | ColumnMeta::Texts(_) => {}
             }
         }
+        for meta in self.day_sums_metas() {
+            if let Err(damage) = self.verify_day_sums(meta) {
+                on_damage(damage);
+            }
+        }
+    }
+
+    /// Adds up all rows by day and values, and compares.
+    fn verify_day_sums(&self, meta: &DaySumsMeta) -> Result<()> {
+        let sums = self.read_day_sums(meta)?;
+        let fields: Vec<usize> = day_sums::summed(self.schema()).collect();
+        let Some(ts) = self.schema().ts() else {
+            return Err(self.contradicts(meta.section, "events have no time"));
+        };
+        type Found = BTreeMap<(i64, Vec<Option<String>>), (u64, Vec<(u64, i128, f64)>)>;
+        let mut expected: Found = BTreeMap::new();
+        for from in (0..self.rows_count()).step_by(CHUNK_ROWS) {
+            let rows: Vec<u32> =
+                (from..self.rows_count()).take(CHUNK_ROWS).map(|row| row as u32).collect();
+            let taken = self.rows(&rows)?;
+            for at in 0..rows.len() {
+                let day = taken.value(at, ts).as_i64().unwrap_or_default().div_euclid(DAY_NS);
+                let text =
+                    |field: &u32| taken.value(at, *field as usize).as_text().map(str::to_owned);
+                let key = (day, meta.dimensions.iter().map(text).collect());
+                let (events, sums) =
+                    expected.entry(key).or_insert_with(|| (0, vec![(0, 0, 0.0); fields.len()]));
+                *events += 1;
+                for (sum, field) in sums.iter_mut().zip(&fields) {
+                    match taken.value(at, *field) {
+                        Value::I64(number) => sum.1 += i128::from(number),
+                        Value::U64(number) => sum.1 += i128::from(number),
+                        Value::F64(number) => sum.2 += number,
+                        Value::Absent | Value::Text(_) => continue,
+                    }
+                    sum.0 += 1;
+                }
+            }
+        }
+        let mut expected = expected.into_iter();
+        let mut count = 0;
+        let mut is_so = true;
+        for day in sums.days() {
+            let buckets = sums.day(day)?;
+            count += buckets.len();
+            for at in 0..buckets.len() {
+                let Some((key, (events, of_fields))) = expected.next() else {
+                    is_so = false;
+                    break;
+                };
+                is_so &= key.0 == day && buckets.events_count(at) == events;
+                for (place, text) in key.1.iter().enumerate() {
+                    is_so &= buckets.value(at, place)? == text.as_deref();
+                }
+                for (place, (values, sum, float)) in of_fields.into_iter().enumerate() {
+                    let found = buckets.totals(at, place);
+                    let is_float = found.float_sum.to_bits() == float.to_bits();
+                    is_so &= found.count == values && found.sum == sum && is_float;
+                }
+            }
+        }
+        if is_so && expected.next().is_none() && count == sums.buckets_count() {
+            return Ok(());
+        }
+        Err(self.contradicts(meta.section, "it says of a day what is not so"))
     }
 
     fn verify_numbers(&self, meta: &NumberMeta, sums: Sums) -> Result<()> {

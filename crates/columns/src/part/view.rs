@@ -3,6 +3,7 @@
 use super::{
     CHUNK_ROWS, PartIdentity, RowSet, Rows,
     column::NumberColumn,
+    day_sums::DaySumsMeta,
     dictionary::Dictionary,
     filter,
     frame::{self, Section, damaged, sum_of},
@@ -160,6 +161,10 @@ impl<'p> PartView<'p> {
         &self.meta.columns.columns
     }
 
+    pub(super) fn day_sums_metas(&self) -> &'p [DaySumsMeta] {
+        &self.meta.columns.day_sums
+    }
+
     /// The length in bytes of each section, and what it is, for people.
     pub fn sections(&self) -> impl Iterator<Item = (usize, String)> + use<'p> {
         let view = *self;
@@ -262,6 +267,11 @@ impl<'p> PartView<'p> {
             if let Some(kind) = found {
                 return format!("{kind} of `{}`", field.name());
             }
+        }
+        if let Some(sums) = self.day_sums_metas().iter().find(|sums| sums.section == ordinal) {
+            let name = |field: &u32| self.meta.schema.fields()[*field as usize].name();
+            let names: Vec<&str> = sums.dimensions.iter().map(name).collect();
+            return format!("sums by day of `{}`", names.join("`, `"));
         }
         format!("section {ordinal}")
     }

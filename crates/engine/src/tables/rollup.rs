@@ -1,15 +1,17 @@
 //! Sums by UTC day and value, of dimensions that are marked for it.
 //!
-//! Each part has those of its own events, made when they are first asked for and kept for as long as nothing of the part is
-//! deleted; so does each fresh batch. An answer adds up what the few of them say that have the day. What several parts say
-//! of a day together is kept as well, so that a day is added up once.
+//! Most parts have them ([`DaySums`](annals_columns::DaySums)). Of others, of days of which something was deleted, and of
+//! fresh batches they are made when they are first asked for, and kept for as long as nothing of the part is deleted. An
+//! answer adds up what the few of them say that have the day. What several parts say of a day together is kept as
+//! well, so that a day is added up once.
 
 use super::view::TableView;
 use crate::{Error, Result};
-use annals_columns::{Answer, GroupBy, Key, Query, Role, Schema, Totals};
+use annals_columns::{Answer, GroupBy, Key, PartView, Query, Role, RowSet, Schema, Totals};
 use parking_lot::Mutex;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Range,
     sync::Arc,
 };
 
@@ -20,7 +22,8 @@ const DAYS_KEPT: usize = 64;
 
 const NOTHING: Totals = Totals { count: 0, sum: 0, float_sum: 0.0 };
 
-/// What the events of one UTC day come to, by the values of a dimension: absent first, then by the bytes of the values.
+/// What the events of one UTC day come to, by the values of a dimension, or of several: absent first, then by the bytes of
+/// the values, by the first dimension, then by the next.
 ///
 /// ```
 /// # use annals_engine as annals;
@@ -36,12 +39,14 @@ const NOTHING: Totals = Totals { count: 0, sum: 0, float_sum: 0.0 };
 ///     bytes: u32,
 ///     #[dim(rollup)]
 ///     user: String,
+///     #[dim(rollup)]
+///     region: String,
 /// }
 ///
 /// let db = Database::open_in_memory()?;
 /// let requests = db.table_of::<Request>("requests")?;
 /// for (at, bytes, user) in [(1, 500, "ada"), (2, 20, "bob"), (3, 11, "ada")] {
-///     requests.append(&Request::event().at(at).bytes(bytes).user(user))?;
+///     requests.append(&Request::event().at(at).bytes(bytes).user(user).region("eu"))?;
 /// }
 /// let view = requests.view()?;
 /// let day = view.rollup(2, DayRollup::day_of(0))?;
@@ -49,22 +54,31 @@ const NOTHING: Totals = Totals { count: 0, sum: 0, float_sum: 0.0 };
 /// let hers = day.get("ada").expect("there are some");
 /// assert_eq!((hers.events_count, hers.totals[0].sum), (2, 511));
 /// assert_eq!(view.rollup_of(2, 0, "bob")?.expect("one").totals[0].sum, 20);
+///
+/// let by_both = view.rollup_day(0)?;
+/// assert_eq!((by_both.dimensions(), by_both.len()), (&[2, 3][..], 2));
+/// assert_eq!((by_both.value(1, 0), by_both.value(1, 1)), (Some("bob"), Some("eu")));
 /// # Ok::<(), annals::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DayRollup {
     /// The fields that are added up.
     fields: Vec<usize>,
-    values: Vec<Option<Box<str>>>,
+    /// Those by whose values.
+    dimensions: Vec<usize>,
+    /// The values of each dimension, rising.
+    texts: Vec<Vec<Box<str>>>,
+    /// Of each bucket the places of its values, from 1 on; 0: it has none.
+    codes: Vec<u32>,
     counts: Vec<u64>,
-    /// Of each value those of all fields.
+    /// Of each bucket those of all fields.
     totals: Vec<Totals>,
 }
 
 /// What the events of one day and value come to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DayBucket<'r> {
-    /// The value; `None` for events that have none.
+    /// The value, of several dimensions that of the first; `None` for events that have none.
     pub value: Option<&'r str>,
     /// How many events there are.
     pub events_count: u64,
@@ -94,57 +108,133 @@ impl DayRollup {
         &self.fields
     }
 
-    /// How many values there are.
+    /// The dimensions by whose values it is.
+    #[must_use]
+    pub fn dimensions(&self) -> &[usize] {
+        &self.dimensions
+    }
+
+    /// How many buckets there are: values, or combinations of values.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.values.len()
+        self.counts.len()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
+        self.counts.is_empty()
     }
 
-    /// All values.
+    /// All buckets.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = DayBucket<'_>> {
         (0..self.len()).map(|at| self.bucket(at))
     }
 
-    /// What the events with this value come to.
+    /// The value of a dimension, counted among [these](Self::dimensions), of a bucket; `None` for events that have none.
+    ///
+    /// # Panics
+    /// If there is no such bucket or dimension.
+    #[must_use]
+    pub fn value(&self, at: usize, dimension: usize) -> Option<&str> {
+        let code = self.codes_of(at)[dimension];
+        Some(&self.texts[dimension][code.checked_sub(1)? as usize])
+    }
+
+    /// What the events with this value come to, by the values of one dimension.
     #[must_use]
     pub fn get(&self, value: &str) -> Option<DayBucket<'_>> {
-        let at = self.values.binary_search_by(|found| found.as_deref().cmp(&Some(value))).ok()?;
-        Some(self.bucket(at))
+        let [texts] = &self.texts[..] else { return None };
+        let code = texts.binary_search_by(|found| (**found).cmp(value)).ok()? as u32 + 1;
+        Some(self.bucket(self.codes.binary_search(&code).ok()?))
+    }
+
+    fn codes_of(&self, at: usize) -> &[u32] {
+        let count = self.dimensions.len();
+        &self.codes[at * count..][..count]
     }
 
     fn bucket(&self, at: usize) -> DayBucket<'_> {
         let count = self.fields.len();
         DayBucket {
-            value: self.values[at].as_deref(),
+            value: self.value(at, 0),
             events_count: self.counts[at],
             totals: &self.totals[at * count..][..count],
         }
     }
 
-    fn push(&mut self, value: Option<&str>, events_count: u64, totals: &[Totals]) {
-        self.values.push(value.map(Into::into));
-        self.counts.push(events_count);
-        self.totals.extend_from_slice(totals);
+    fn new(fields: &[usize], dimensions: &[usize]) -> Self {
+        let (fields, dimensions) = (fields.to_vec(), dimensions.to_vec());
+        let texts = vec![Vec::new(); dimensions.len()];
+        Self { fields, dimensions, texts, ..Self::default() }
+    }
+
+    /// One of buckets, which are in order and of which each has the values of all dimensions.
+    fn of<'b>(
+        fields: &[usize],
+        dimensions: &[usize],
+        buckets: &[(Vec<Option<&'b str>>, u64)],
+        totals: Vec<Totals>,
+    ) -> Self {
+        let mut rollup = Self { totals, ..Self::new(fields, dimensions) };
+        let mut codes: Vec<HashMap<&'b str, u32>> = Vec::new();
+        for (place, texts) in rollup.texts.iter_mut().enumerate() {
+            let all: BTreeSet<&str> =
+                buckets.iter().filter_map(|(values, _)| values[place]).collect();
+            codes.push((1..).zip(&all).map(|(code, text)| (*text, code)).collect());
+            *texts = all.into_iter().map(Into::into).collect();
+        }
+        for (values, count) in buckets {
+            let code = |(value, codes): (&Option<&str>, &HashMap<&str, u32>)| {
+                value.map_or(0, |value| codes[value])
+            };
+            rollup.codes.extend(values.iter().zip(&codes).map(code));
+            rollup.counts.push(*count);
+        }
+        rollup
     }
 
     /// What several come to together.
-    fn merged(all: &[Arc<Self>], fields: &[usize]) -> Self {
-        let mut sums: BTreeMap<Option<&str>, (u64, Vec<Totals>)> = BTreeMap::new();
-        for bucket in all.iter().flat_map(|day| day.iter()) {
-            let (count, totals) =
-                sums.entry(bucket.value).or_insert_with(|| (0, vec![NOTHING; fields.len()]));
-            *count += bucket.events_count;
-            totals.iter_mut().zip(bucket.totals).for_each(|(to, from)| add(to, from));
+    fn merged(all: &[Arc<Self>], fields: &[usize], dimensions: &[usize]) -> Self {
+        let mut merged = Self::new(fields, dimensions);
+        // Of each of them and each dimension the codes that its own become.
+        let mut codes: Vec<Vec<Vec<u32>>> = vec![Vec::new(); all.len()];
+        for (place, texts) in merged.texts.iter_mut().enumerate() {
+            let union: BTreeSet<&str> =
+                all.iter().flat_map(|one| &one.texts[place]).map(|text| &**text).collect();
+            let union: Vec<&str> = union.into_iter().collect();
+            for (one, codes) in all.iter().zip(&mut codes) {
+                let mut next = 0;
+                let code = |text: &str| {
+                    next += union[next..].partition_point(|found| *found < text);
+                    next as u32 + 1
+                };
+                let own = one.texts[place].iter().map(|text| &**text).map(code);
+                codes.push(std::iter::once(0).chain(own).collect());
+            }
+            *texts = union.into_iter().map(Into::into).collect();
         }
-        let mut merged = Self { fields: fields.to_vec(), ..Self::default() };
-        for (value, (count, totals)) in sums {
-            merged.push(value, count, &totals);
+        let mut buckets: Vec<(Vec<u32>, u32, u32)> = Vec::new();
+        for (number, (one, codes)) in all.iter().zip(&codes).enumerate() {
+            for at in 0..one.len() {
+                let own = one.codes_of(at).iter().zip(codes);
+                let key = own.map(|(code, codes)| codes[*code as usize]).collect();
+                buckets.push((key, number as u32, at as u32));
+            }
+        }
+        buckets.sort_unstable();
+        for same in buckets.chunk_by(|one, other| one.0 == other.0) {
+            let start = merged.totals.len();
+            merged.codes.extend_from_slice(&same[0].0);
+            merged.totals.resize(start + fields.len(), NOTHING);
+            let mut events_count = 0;
+            for (_, number, at) in same {
+                let bucket = all[*number as usize].bucket(*at as usize);
+                events_count += bucket.events_count;
+                let sums = merged.totals[start..].iter_mut();
+                sums.zip(bucket.totals).for_each(|(to, from)| add(to, from));
+            }
+            merged.counts.push(events_count);
         }
         merged
     }
@@ -157,10 +247,16 @@ fn add(to: &mut Totals, from: &Totals) {
     to.float_sum += from.float_sum;
 }
 
-/// What a part or a batch has by day, for each dimension that was asked for: of a schema, by its fingerprint, and a field.
+/// Sums by day of a schema, by its fingerprint, and of dimensions.
+type Asked = (u64, Vec<usize>);
+
+/// What a part or a batch has by day, for what was asked for.
 #[derive(Debug, Default)]
 pub(super) struct Rollups {
-    fields: Mutex<HashMap<(u64, usize), Arc<Days>>>,
+    /// All days, added up here.
+    all: Mutex<HashMap<Asked, Arc<Days>>>,
+    /// Single days, as the part has them.
+    single: Mutex<HashMap<Asked, Days>>,
 }
 
 /// What several have of a day.
@@ -183,7 +279,7 @@ struct MergedDay {
 }
 
 impl MergedDays {
-    fn get(&self, of: &[Arc<DayRollup>], fields: &[usize]) -> Arc<DayRollup> {
+    fn get(&self, of: &[Arc<DayRollup>], question: &Question<'_>) -> Arc<DayRollup> {
         let is_it = |found: &MergedDay| {
             let same = found.of.iter().zip(of).all(|(one, other)| Arc::ptr_eq(one, other));
             same && found.of.len() == of.len()
@@ -197,7 +293,7 @@ impl MergedDays {
                 return day;
             }
         }
-        let day = Arc::new(DayRollup::merged(of, fields));
+        let day = Arc::new(DayRollup::merged(of, &question.fields, &question.dimensions));
         let mut kept = self.kept.lock();
         if kept.len() >= DAYS_KEPT {
             kept.remove(0);
@@ -207,48 +303,147 @@ impl MergedDays {
     }
 }
 
+/// What is asked for: sums of a day by the values of these dimensions.
+struct Question<'s> {
+    schema: &'s Arc<Schema>,
+    dimensions: Vec<usize>,
+    fields: Vec<usize>,
+    day: i64,
+}
+
+impl Question<'_> {
+    fn key(&self) -> Asked {
+        (self.schema.fingerprint(), self.dimensions.clone())
+    }
+
+    /// The first time of the day, and that of the next one; `None`: there is none.
+    fn times(&self) -> (i64, Option<i64>) {
+        let start = i128::from(self.day) * i128::from(DAY_NS);
+        let end = i64::try_from(start + i128::from(DAY_NS)).ok();
+        (i64::try_from(start).unwrap_or(i64::MIN), end)
+    }
+
+    /// The rows of the day in a part.
+    fn rows(&self, part: PartView<'_>) -> Result<Range<u32>> {
+        let (start, end) = self.times();
+        let end = end.map_or(Ok(part.rows_count() as u32), |end| part.first_since(end))?;
+        Ok(part.first_since(start)?..end)
+    }
+}
+
+/// Whether any of these rows is there.
+fn has_any(rows: RowSet<'_>, of: &Range<u32>) -> bool {
+    let chunk = annals_columns::CHUNK_ROWS as u32;
+    let mut chunks = rows.chunks(of.start / chunk, of.end.div_ceil(chunk));
+    chunks.any(|(at, _)| {
+        let from = of.start.max(at * chunk);
+        (from..of.end.min((at + 1) * chunk)).any(|row| rows.contains(row))
+    })
+}
+
 impl Rollups {
+    /// Whether something was added up here that a part has not told.
+    #[cfg(test)]
+    pub(super) fn has_added_up(&self) -> bool {
+        !self.all.lock().is_empty()
+    }
+
+    /// What a part has of a day.
+    fn of_part(
+        &self,
+        question: &Question<'_>,
+        part: PartView<'_>,
+        deleted: Option<RowSet<'_>>,
+    ) -> Result<Option<Arc<DayRollup>>> {
+        let has_own = is_whole(question, part, deleted)?;
+        if has_own {
+            if let Some(days) = self.single.lock().get(&question.key())
+                && let Some(day) = days.get(&question.day)
+            {
+                return Ok(Some(Arc::clone(day)));
+            }
+            if let Some(sums) = part.day_sums(&question.dimensions)? {
+                let day = sums.day(question.day)?;
+                if day.is_empty() {
+                    return Ok(None);
+                }
+                let mut buckets = Vec::with_capacity(day.len());
+                let mut totals = Vec::with_capacity(day.len() * question.fields.len());
+                for at in 0..day.len() {
+                    let values = (0..question.dimensions.len()).map(|place| day.value(at, place));
+                    let values = values.collect::<annals_columns::Result<Vec<_>>>()?;
+                    buckets.push((values, day.events_count(at)));
+                    totals.extend((0..question.fields.len()).map(|field| day.totals(at, field)));
+                }
+                let day = DayRollup::of(&question.fields, &question.dimensions, &buckets, totals);
+                let mut single = self.single.lock();
+                let days = single.entry(question.key()).or_default();
+                return Ok(Some(Arc::clone(days.entry(question.day).or_insert(Arc::new(day)))));
+            }
+        }
+        let days = self.days(question, |answer| answer.add(part, deleted))?;
+        Ok(days.get(&question.day).cloned())
+    }
+
     /// What there is by day, made by `answer` if nobody has asked before.
     fn days(
         &self,
-        schema: &Arc<Schema>,
-        field: usize,
+        question: &Question<'_>,
         answer: impl FnOnce(&mut Answer) -> annals_columns::Result<()>,
     ) -> Result<Arc<Days>> {
-        let key = (schema.fingerprint(), field);
-        if let Some(days) = self.fields.lock().get(&key) {
+        if let Some(days) = self.all.lock().get(&question.key()) {
             return Ok(Arc::clone(days));
         }
-        let fields = summed(schema);
-        let mut query = Query::new(Arc::clone(schema))
-            .group_by(GroupBy::Time { bucket_ns: DAY_NS })
-            .group_by(GroupBy::Field(field));
-        for field in &fields {
+        let Question { schema, dimensions, fields, .. } = question;
+        let mut query =
+            Query::new(Arc::clone(schema)).group_by(GroupBy::Time { bucket_ns: DAY_NS });
+        for dimension in dimensions {
+            query = query.group_by(GroupBy::Field(*dimension));
+        }
+        for field in fields {
             query = query.measure(*field);
         }
         let mut answered = query.answer()?;
         answer(&mut answered)?;
         let mut groups = answered.groups();
         groups.sort_by(|one, other| one.keys.cmp(&other.keys));
-        let mut days: BTreeMap<i64, DayRollup> = BTreeMap::new();
-        for group in groups {
-            let [Key::Time(start), value] = group.keys[..] else { continue };
-            let totals = group.measured.iter().map(|measured| {
+        let mut days = Days::new();
+        let start_of = |key: &Key<'_>| if let Key::Time(start) = key { *start } else { 0 };
+        let day_of = |keys: &[Key<'_>]| DayRollup::day_of(keys.first().map_or(0, start_of));
+        for of_day in groups.chunk_by(|one, other| day_of(&one.keys) == day_of(&other.keys)) {
+            let buckets: Vec<_> = of_day
+                .iter()
+                .map(|group| (group.keys[1..].iter().map(text_of).collect(), group.rows))
+                .collect();
+            let totals = of_day.iter().flat_map(|group| group.measured).map(|measured| {
                 let (count, sum, float_sum) = (measured.count, measured.sum, measured.float_sum);
                 Totals { count, sum, float_sum }
             });
-            let totals: Vec<_> = totals.collect();
-            let day = days.entry(DayRollup::day_of(start));
-            let day =
-                day.or_insert_with(|| DayRollup { fields: fields.clone(), ..DayRollup::default() });
-            let value = if let Key::Text(text) = value { Some(text) } else { None };
-            day.push(value, group.rows, &totals);
+            let day = DayRollup::of(fields, dimensions, &buckets, totals.collect());
+            days.insert(day_of(&of_day[0].keys), Arc::new(day));
         }
-        let days =
-            Arc::new(days.into_iter().map(|(day, rollup)| (day, Arc::new(rollup))).collect());
-        self.fields.lock().insert(key, Arc::clone(&days));
+        let days = Arc::new(days);
+        self.all.lock().insert(question.key(), Arc::clone(&days));
         Ok(days)
     }
+}
+
+/// The value of a group.
+fn text_of<'k>(key: &Key<'k>) -> Option<&'k str> {
+    if let Key::Text(text) = key { Some(text) } else { None }
+}
+
+/// Whether what a part says of the day is so: it is of the same schema, and no row of the day was deleted.
+fn is_whole(
+    question: &Question<'_>,
+    part: PartView<'_>,
+    deleted: Option<RowSet<'_>>,
+) -> Result<bool> {
+    if !Arc::ptr_eq(part.schema(), question.schema) && part.schema() != question.schema {
+        return Ok(false);
+    }
+    let Some(deleted) = deleted else { return Ok(true) };
+    Ok(!has_any(deleted, &question.rows(part)?))
 }
 
 /// The fields that are added up.
@@ -260,74 +455,132 @@ fn summed(schema: &Schema) -> Vec<usize> {
     fields.filter(|(_, field)| is_summed(field.role())).map(|(at, _)| at).collect()
 }
 
+fn is_rolled_up(role: &Role) -> bool {
+    matches!(role, Role::Dimension(kind) if kind.has_rollup())
+}
+
 impl TableView<'_> {
     /// What the events of a UTC day, counted from 1970 on, come to by the values of a dimension that is marked for it
-    /// (`#[dim(rollup)]`): how many there are, and the sums of metrics and counters. Each part is gone through once, when it
-    /// is first asked for since the opening or since something of it was deleted.
+    /// (`#[dim(rollup)]`): how many there are, and the sums of metrics and counters. Parts have them; a part that has
+    /// nearly as many values a day as events, or of which something of the day was deleted or is over, is gone through once,
+    /// when it is first asked for since the opening or since that.
     ///
     /// # Errors
     /// `InvalidInput` if there is no such field, [`Error::NoRollup`] if it is not marked; damage to a part.
     pub fn rollup(&self, field: usize, day: i64) -> Result<Arc<DayRollup>> {
-        let (mut all, fresh) = self.days_of(field, day)?;
-        let fields = summed(self.schema());
-        if all.len() > 1 {
-            all = vec![self.merged_days().get(&all, &fields)];
-        }
-        // What is fresh changes often, and is little.
-        all.extend(fresh);
-        match all.len() {
-            1 => Ok(all.swap_remove(0)),
-            _ => Ok(Arc::new(DayRollup::merged(&all, &fields))),
-        }
+        self.rollup_by(&self.question(field, day)?)
     }
 
-    /// The same of one value; `None` if there are no such events.
+    /// What the events of a UTC day come to by the values of all dimensions that are marked for it: a bucket for each
+    /// combination of values that there are events of. Otherwise as [`rollup`](Self::rollup).
+    ///
+    /// # Errors
+    /// `InvalidInput` if no dimension is marked for it; damage to a part.
+    pub fn rollup_day(&self, day: i64) -> Result<Arc<DayRollup>> {
+        let fields = self.schema().fields().iter().enumerate();
+        let marked = fields.filter(|(_, field)| is_rolled_up(field.role()));
+        let dimensions: Vec<usize> = marked.map(|(at, _)| at).collect();
+        if dimensions.is_empty() {
+            let what = "no dimension is marked for sums by day";
+            return Err(annals_columns::Error::Question { what }.into());
+        }
+        self.rollup_by(&self.question_of(dimensions, day)?)
+    }
+
+    /// The same as [`rollup`](Self::rollup) of one value; `None` if there are no such events.
     ///
     /// # Errors
     /// As [`rollup`](Self::rollup).
     pub fn rollup_of(&self, field: usize, day: i64, value: &str) -> Result<Option<DayTotals>> {
-        let (parts, fresh) = self.days_of(field, day)?;
+        let question = self.question(field, day)?;
         let mut found: Option<DayTotals> = None;
-        for bucket in parts.iter().chain(&fresh).filter_map(|day| day.get(value)) {
-            match &mut found {
-                None => {
-                    let (events_count, totals) = (bucket.events_count, bucket.totals.to_vec());
-                    found = Some(DayTotals { events_count, totals });
+        let mut add_all = |events_count: u64, totals: &mut dyn Iterator<Item = Totals>| {
+            let found = found.get_or_insert_with(|| DayTotals {
+                events_count: 0,
+                totals: vec![NOTHING; question.fields.len()],
+            });
+            found.events_count += events_count;
+            found.totals.iter_mut().zip(totals).for_each(|(to, from)| add(to, &from));
+        };
+        for (rollups, (part, deleted)) in self.parts_of_day(day)? {
+            if is_whole(&question, part, deleted)?
+                && let Some(sums) = part.day_sums(&question.dimensions)?
+            {
+                let day = sums.day(day)?;
+                if let Some(at) = day.find(Some(value)) {
+                    let mut totals = (0..question.fields.len()).map(|field| day.totals(at, field));
+                    add_all(day.events_count(at), &mut totals);
                 }
-                Some(found) => {
-                    found.events_count += bucket.events_count;
-                    found.totals.iter_mut().zip(bucket.totals).for_each(|(to, from)| add(to, from));
-                }
+            } else if let Some(day) = rollups.of_part(&question, part, deleted)?
+                && let Some(bucket) = day.get(value)
+            {
+                add_all(bucket.events_count, &mut bucket.totals.iter().copied());
+            }
+        }
+        for day in self.fresh_of_day(&question)? {
+            if let Some(bucket) = day.get(value) {
+                add_all(bucket.events_count, &mut bucket.totals.iter().copied());
             }
         }
         Ok(found)
     }
 
-    /// What parts and fresh batches have of a day.
-    fn days_of(&self, field: usize, day: i64) -> Result<(DayParts, DayParts)> {
-        let schema = self.schema();
-        let (index, count) = (field, schema.fields().len());
-        let asked = schema.fields().get(field);
+    fn rollup_by(&self, question: &Question<'_>) -> Result<Arc<DayRollup>> {
+        let mut all = DayParts::new();
+        for (rollups, (part, deleted)) in self.parts_of_day(question.day)? {
+            all.extend(rollups.of_part(question, part, deleted)?);
+        }
+        if all.len() > 1 {
+            all = vec![self.merged_days().get(&all, question)];
+        }
+        // What is fresh changes often, and is little.
+        all.extend(self.fresh_of_day(question)?);
+        match all.len() {
+            1 => Ok(all.swap_remove(0)),
+            _ => Ok(Arc::new(DayRollup::merged(&all, &question.fields, &question.dimensions))),
+        }
+    }
+
+    fn question(&self, field: usize, day: i64) -> Result<Question<'_>> {
+        let (index, count) = (field, self.schema().fields().len());
+        let asked = self.schema().fields().get(field);
         let asked = asked.ok_or(annals_columns::Error::NoField { index, count })?;
-        if !matches!(asked.role(), Role::Dimension(kind) if kind.has_rollup()) {
+        if !is_rolled_up(asked.role()) {
             return Err(Error::NoRollup { field: asked.name().to_owned() });
         }
+        self.question_of(vec![field], day)
+    }
+
+    fn question_of(&self, dimensions: Vec<usize>, day: i64) -> Result<Question<'_>> {
+        let schema = self.schema();
         if schema.ts().is_none() {
             return Err(annals_columns::Error::Question { what: "events have no time" }.into());
         }
-        let (mut parts, mut fresh) = (Vec::new(), Vec::new());
-        for (rollups, (part, deleted)) in self.rollups_of_parts().zip(self.parts_with_deleted()) {
-            let (first, last) = part.time_range()?.unwrap_or_default();
+        Ok(Question { schema, dimensions, fields: summed(schema), day })
+    }
+
+    /// The parts that may have events of a day.
+    fn parts_of_day(&self, day: i64) -> Result<Vec<(&Rollups, PartOf<'_>)>> {
+        let mut parts = Vec::new();
+        for (rollups, part) in self.rollups_of_parts().zip(self.parts_with_deleted()) {
+            let (first, last) = part.0.time_range()?.unwrap_or_default();
             if (DayRollup::day_of(first)..=DayRollup::day_of(last)).contains(&day) {
-                let days = rollups.days(schema, field, |answer| answer.add(part, deleted))?;
-                parts.extend(days.get(&day).cloned());
+                parts.push((rollups, part));
             }
         }
+        Ok(parts)
+    }
+
+    /// What fresh batches have of a day.
+    fn fresh_of_day(&self, question: &Question<'_>) -> Result<DayParts> {
+        let mut all = DayParts::new();
         for batch in &self.fresh {
-            let days =
-                batch.rollups.days(schema, field, |answer| answer.add_batch(&batch.batch))?;
-            fresh.extend(days.get(&day).cloned());
+            let days = batch.rollups.days(question, |answer| answer.add_batch(&batch.batch))?;
+            all.extend(days.get(&question.day).cloned());
         }
-        Ok((parts, fresh))
+        Ok(all)
     }
 }
+
+/// A part, and which of its rows were deleted.
+type PartOf<'v> = (PartView<'v>, Option<RowSet<'v>>);

@@ -19,10 +19,12 @@ struct Call {
     took: u32,
     #[dim(rollup)]
     user: Option<String>,
-    #[dim]
+    #[dim(rollup)]
     model: String,
     #[id]
     id: String,
+    #[dim]
+    region: String,
 }
 
 /// Times before 1970, at the ends of days, and at the ends of all times.
@@ -38,36 +40,59 @@ fn call(n: u64) -> Call {
     let user = (!n.is_multiple_of(5)).then(|| format!("user {}", n % 9));
     let cost = (!n.is_multiple_of(4)).then(|| i64::MAX - n as i64);
     let bytes = u64::MAX - n;
-    Call { at, cost, bytes, took: 1, user, model: "m".into(), id: n.to_string() }
+    let model = if (n / 7).is_multiple_of(3) { "large" } else { "" }.to_owned();
+    Call { at, cost, bytes, took: 1, user, model, id: n.to_string(), region: "eu".into() }
 }
 
-/// By value: how many, how many costs and their sum, the sum of bytes.
-type Sums = BTreeMap<Option<String>, (u64, u64, i128, i128)>;
+/// By values: how many, how many costs and their sum, the sum of bytes.
+type Sums = BTreeMap<Vec<Option<String>>, (u64, u64, i128, i128)>;
 
-fn check(table: &EventTable, model: &BTreeMap<u64, Call>) -> Result<()> {
-    let view = table.view()?;
-    let mut expected: BTreeMap<i64, Sums> = BTreeMap::new();
+/// What the events of each day come to by the values that `key` gives.
+fn added_up(
+    model: &BTreeMap<u64, Call>,
+    key: impl Fn(&Call) -> Vec<Option<String>>,
+) -> BTreeMap<i64, Sums> {
+    let mut all: BTreeMap<i64, Sums> = BTreeMap::new();
     for event in model.values() {
-        let day = expected.entry(event.at.div_euclid(DAY)).or_default();
-        let sums = day.entry(event.user.clone()).or_default();
+        let day = all.entry(event.at.div_euclid(DAY)).or_default();
+        let sums = day.entry(key(event)).or_default();
         sums.0 += 1;
         sums.1 += u64::from(event.cost.is_some());
         sums.2 += i128::from(event.cost.unwrap_or_default());
         sums.3 += i128::from(event.bytes);
     }
-    for day in expected.keys().copied().chain([77, -77]).collect::<Vec<_>>() {
+    all
+}
+
+/// Values, and what the events with them come to.
+type Said = (Vec<Option<String>>, (u64, u64, i128, i128));
+
+/// What is said of a day, in the order in which it is said.
+fn said(found: &DayRollup) -> Vec<Said> {
+    assert!(found.is_empty() || *found.fields() == [1, 2]);
+    let bucket = |(at, bucket): (usize, DayBucket<'_>)| {
+        assert_eq!(bucket.totals[1].count, bucket.events_count);
+        assert_eq!(bucket.value, found.value(at, 0));
+        let places = 0..found.dimensions().len();
+        let values = places.map(|place| found.value(at, place).map(str::to_owned)).collect();
+        let sums = (bucket.totals[0].count, bucket.totals[0].sum, bucket.totals[1].sum);
+        (values, (bucket.events_count, sums.0, sums.1, sums.2))
+    };
+    found.iter().enumerate().map(bucket).collect()
+}
+
+fn check(table: &EventTable, model: &BTreeMap<u64, Call>) -> Result<()> {
+    let view = table.view()?;
+    let by_user = added_up(model, |call| vec![call.user.clone()]);
+    let by_both = added_up(model, |call| vec![call.user.clone(), Some(call.model.clone())]);
+    for day in by_user.keys().copied().chain([77, -77]).collect::<Vec<_>>() {
         let found = view.rollup(4, day)?;
-        assert!(found.is_empty() || *found.fields() == [1, 2]);
-        let sums: Sums = found
-            .iter()
-            .map(|bucket| {
-                assert_eq!(bucket.totals[1].count, bucket.events_count);
-                let sums = (bucket.totals[0].count, bucket.totals[0].sum, bucket.totals[1].sum);
-                (bucket.value.map(str::to_owned), (bucket.events_count, sums.0, sums.1, sums.2))
-            })
-            .collect();
-        assert_eq!(sums.len(), found.len());
-        assert_eq!(&sums, expected.get(&day).unwrap_or(&Sums::new()), "day {day}");
+        let of_day = |all: &BTreeMap<i64, Sums>| all.get(&day).cloned().unwrap_or_default();
+        assert!(said(&found).into_iter().eq(of_day(&by_user)), "day {day}");
+        let both = view.rollup_day(day)?;
+        assert_eq!(both.dimensions(), [4, 5]);
+        assert!(said(&both).into_iter().eq(of_day(&by_both)), "day {day}");
+        assert!(both.get("user 1").is_none(), "there is more than one of it");
         for n in 0..10 {
             let user = format!("user {n}");
             let one = view.rollup_of(4, day, &user)?;
@@ -83,6 +108,14 @@ fn check(table: &EventTable, model: &BTreeMap<u64, Call>) -> Result<()> {
 
 #[test]
 fn rollups_are_what_the_events_come_to_whatever_becomes_of_them() -> Result<()> {
+    for events in [20, 150] {
+        check_all(events)?;
+    }
+    Ok(())
+}
+
+/// So many events are appended at a time. Parts of few say nothing of days.
+fn check_all(events: u64) -> Result<()> {
     let disk = SimDisk::new(SimOptions::seeded(5));
     let open = || {
         let builder = Database::builder().segment_bytes(64 << 10).disk(Arc::new(disk.clone()));
@@ -93,13 +126,13 @@ fn rollups_are_what_the_events_come_to_whatever_becomes_of_them() -> Result<()> 
     for round in 0..24u64 {
         let table = db.table_of::<Call>("calls")?;
         let mut batch = Batch::of::<Call>();
-        for n in round * 20..round * 20 + 20 {
+        for n in round * events..round * events + events {
             batch.push(&call(n))?;
             model.insert(n, call(n));
         }
         table.append_batch(&batch)?;
         check(&table, &model)?;
-        let gone = [round * 20 + 7, round * 9, round * 4];
+        let gone = [round * events + 7, round * 9, round * 4];
         table.delete_events(gone.map(|n| n.to_string()))?;
         model.retain(|n, _| !gone.contains(n));
         check(&table, &model)?;
@@ -121,7 +154,77 @@ fn rollups_are_what_the_events_come_to_whatever_becomes_of_them() -> Result<()> 
     }
     let table = db.open_table("calls")?;
     table.flush()?;
+    check(&table, &model)?;
+    let view = table.view()?;
+    let count = |of: &[usize]| {
+        view.parts().filter(|part| part.day_sums(of).is_ok_and(|sums| sums.is_some())).count()
+    };
+    assert!(count(&[4]) > 0);
+    assert_eq!(count(&[4, 5]) > 0, events > 20);
+    Ok(())
+}
+
+/// A part tells what it has; only what was deleted of a day has it gone through.
+#[test]
+fn parts_that_say_it_are_not_gone_through() -> Result<()> {
+    let disk = SimDisk::new(SimOptions::seeded(5));
+    let open = || super::tables_test::small(&disk).open("db");
+    let db = open()?;
+    let table = db.table_of::<Call>("calls")?;
+    let mut model = BTreeMap::new();
+    let mut batch = Batch::of::<Call>();
+    for n in 0..300 {
+        let event = Call { at: (n % 3) as i64 * DAY, ..call(n) };
+        batch.push(&event)?;
+        model.insert(n, event);
+    }
+    table.append_batch(&batch)?;
+    table.flush()?;
+    drop(table);
+    db.close()?;
+    let db = open()?;
+    let table = db.open_table("calls")?;
+    let has_added_up = || -> Result<bool> {
+        Ok(table.view()?.rollups_of_parts().any(super::rollup::Rollups::has_added_up))
+    };
+    check(&table, &model)?;
+    assert!(!has_added_up()?);
+    table.delete_events(["4"])?;
+    model.remove(&4);
+    for (day, is_gone_through) in [(0, false), (2, false), (1, true)] {
+        table.view()?.rollup(4, day)?;
+        table.view()?.rollup_of(4, day, "user 1")?;
+        assert_eq!(has_added_up()?, is_gone_through, "day {day}");
+    }
     check(&table, &model)
+}
+
+#[test]
+fn what_is_over_is_in_no_rollup() -> Result<()> {
+    let disk = SimDisk::new(SimOptions::seeded(5));
+    let day_ms = DAY as u64 / 1_000_000;
+    disk.set_now_ms(10 * day_ms);
+    let db = super::tables_test::small(&disk).open("db")?;
+    let options = TableOptions::default().ttl(std::time::Duration::from_millis(5 * day_ms));
+    let table = db.create_table("calls", <Call as annals_columns::WideEvent>::schema(), options)?;
+    let mut batch = Batch::of::<Call>();
+    let mut model = BTreeMap::new();
+    for n in 0..400 {
+        let event = Call { at: (6 * 20 + n as i64 % 40) * DAY / 20, ..call(n) };
+        batch.push(&event)?;
+        model.insert(n, event);
+    }
+    table.append_batch(&batch)?;
+    for round in 0..60 {
+        if round == 5 {
+            table.flush()?;
+        }
+        let first = (10 * 20 + round - 5 * 20) * DAY / 20;
+        disk.set_now_ms(first as u64 / 1_000_000 + 5 * day_ms);
+        model.retain(|_, event| event.at > first);
+        check(&table, &model)?;
+    }
+    Ok(())
 }
 
 #[test]
@@ -146,7 +249,7 @@ fn what_is_not_marked_has_no_rollup() -> Result<()> {
     let db = Database::open_in_memory()?;
     let table = db.table_of::<Call>("calls")?;
     let view = table.view()?;
-    for field in [0, 1, 5, 6] {
+    for field in [0, 1, 6, 7] {
         assert!(matches!(view.rollup(field, 0), Err(Error::NoRollup { .. })), "{field}");
     }
     assert_eq!(view.rollup(99, 0).unwrap_err().kind(), crate::ErrorKind::InvalidInput);
