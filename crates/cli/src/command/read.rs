@@ -5,10 +5,11 @@ use crate::{
     category,
     failure::{Failure, Result},
     follow,
-    output::{brief, note},
+    output::{Out, brief, note},
     session::Session,
 };
 use annals::{Category, Database, ErrorKind, StreamId};
+use std::ops::Range;
 
 /// Lists the events of a stream.
 #[derive(Debug)]
@@ -43,9 +44,19 @@ impl Command for Read {
         };
         let out = &mut session.out;
         let mut left = self.limit.unwrap_or(u64::MAX);
+        // Backward, the version that comes next.
+        let mut next = self.from.unwrap_or(u64::MAX).min(end.saturating_sub(1));
         while left > 0 {
             if let Some(found) = reader.next() {
-                event::write(out, &found?)?;
+                let found = match found {
+                    Err(error) if self.backward && error.kind() == ErrorKind::Corrupt => {
+                        left -= self.one_by_one(&category, first..next + 1, left, out)?;
+                        return if left == 0 { Ok(()) } else { Err(error.into()) };
+                    }
+                    found => found?,
+                };
+                event::write(out, &found)?;
+                next = found.version().saturating_sub(1);
                 left -= 1;
                 continue;
             }
@@ -85,6 +96,29 @@ impl Read {
             })?;
         }
         Ok(found)
+    }
+
+    /// Events are read some at a time, which the damage of one takes from those behind it as well. Writes those of
+    /// these versions that are read when they are asked for alone, the last first, until one is not; says how many.
+    fn one_by_one(
+        &self,
+        category: &Category,
+        versions: Range<u64>,
+        limit: u64,
+        out: &mut Out,
+    ) -> Result<u64> {
+        let mut count = 0;
+        for version in versions.rev() {
+            let mut reader = category.read(&self.stream)?.from(version);
+            match reader.next() {
+                Some(Ok(found)) if found.version() == version && count < limit => {
+                    event::write(out, &found)?;
+                }
+                _ => break,
+            }
+            count += 1;
+        }
+        Ok(count)
     }
 
     /// A stream without events is not there; one that does not reach as far yet is.
