@@ -281,6 +281,30 @@ fn events_from_before_a_field_was_added_lack_it() {
 }
 
 #[test]
+fn events_without_times_come_in_the_order_in_which_they_were_appended() {
+    let db = Database::open_in_memory().unwrap();
+    let schema = Schema::builder(1).with("n", Role::CounterU32).with("id", Role::Id);
+    let schema = Arc::new(schema.build().unwrap());
+    let table = db.table("events", &schema).unwrap();
+    for numbers in [[7, 3], [5, 1]] {
+        let mut batch = Batch::new(Arc::clone(&schema));
+        for n in numbers {
+            let mut row = batch.row();
+            row.u32(0, n).unwrap();
+            row.text(1, &n.to_string()).unwrap();
+            row.finish().unwrap();
+        }
+        table.append_batch(&batch).unwrap();
+        table.flush().unwrap();
+    }
+    let view = table.view().unwrap();
+    let batches = RecordBatches::new(&view, Scan::new()).rows_a_batch(3);
+    let (_, read) = written(ParquetExport::new(batches));
+    assert_same(&view, &Scan::new(), &read);
+    assert_eq!(read[0].column(0).as_primitive::<UInt32Type>().values(), &[7, 3, 5, 1]);
+}
+
+#[test]
 fn what_goes_wrong_is_told() {
     struct Full(usize);
     impl io::Write for Full {

@@ -282,4 +282,13 @@ fn a_table_that_cannot_be_counted_hides_no_other_keyspace() {
     let listed = common::objects(&String::from_utf8(ended.stdout).unwrap());
     let counts: Vec<_> = listed.iter().map(|row| (&row["name"], &row["records_count"])).collect();
     assert_eq!(counts, [(&json!("calls"), &Value::Null), (&json!("others"), &json!(1))]);
+
+    let line = "{\"time\":\"2015-05-17\",\"n\":1}\n";
+    assert_eq!(place.run_with(&["ingest", "plain", "-"], line.as_bytes()).code, 0);
+    let ended = place.run(&["tables", "--json"]);
+    assert_eq!(ended.code, 3, "{ended:?}");
+    assert!(ended.stderr.contains("the event table `calls`: "), "{ended:?}");
+    let listed = common::objects(&String::from_utf8(ended.stdout).unwrap());
+    let counts: Vec<_> = listed.iter().map(|row| (&row["table"], &row["events_count"])).collect();
+    assert_eq!(counts, [(&json!("calls"), &Value::Null), (&json!("plain"), &json!(1))]);
 }

@@ -5,10 +5,10 @@ use crate::{
     command::Command,
     failure::Result,
     moment,
-    output::{Figure, Form, Table},
+    output::{Figure, Form, Table, brief},
     session::Session,
 };
-use annals::{KeyspaceKind, Scan, TableView, columns::Value};
+use annals::{Database, KeyspaceKind, Scan, TableView, columns::Value};
 
 /// Lists the event tables.
 #[derive(Debug)]
@@ -28,23 +28,19 @@ impl Command for Tables {
             "from",
             "to",
         ]);
+        let mut failed = None;
         for info in db.keyspaces() {
             if info.kind != KeyspaceKind::Table {
                 continue;
             }
-            let table = open(&db, &info.name)?;
-            let view = table.view()?;
             let figures = stats.keyspaces.iter().find(|stats| stats.name == info.name);
-            listed.row(vec![
-                Figure::text_of(&*info.name),
-                Figure::Count(view.len()),
-                Figure::Count(view.parts_count() as u64),
-                Figure::Count(view.fresh_len()),
-                Figure::Count(view.schema().fields().len() as u64),
-                Figure::Bytes(figures.map_or(0, |stats| stats.live_bytes)),
-                end(&view, &Scan::new())?,
-                end(&view, &Scan::new().newest_first())?,
-            ]);
+            let live_bytes = figures.map_or(0, |stats| stats.live_bytes);
+            let row = row(&db, &info.name, live_bytes).unwrap_or_else(|failure| {
+                let name = brief(info.name.as_bytes());
+                failed.get_or_insert(failure.context(&format!("the event table `{name}`")));
+                unread(live_bytes)
+            });
+            listed.row([vec![Figure::text_of(&*info.name)], row].concat());
         }
         if listed.is_empty() {
             // A program sees that nothing came.
@@ -53,8 +49,36 @@ impl Command for Tables {
             }
             return Ok(());
         }
-        session.out.table(&listed)
+        session.out.table(&listed)?;
+        // What could be read of the others is told all the same.
+        failed.map_or(Ok(()), Err)
     }
+}
+
+/// The figures of a table, without its name.
+fn row(db: &Database, name: &str, live_bytes: u64) -> Result<Vec<Figure>> {
+    let table = open(db, name)?;
+    let view = match table.view() {
+        // Nobody has said yet what its events are.
+        Err(annals::Error::NoSchema { .. }) => return Ok(unread(live_bytes)),
+        view => view?,
+    };
+    Ok(vec![
+        Figure::Count(view.len()),
+        Figure::Count(view.parts_count() as u64),
+        Figure::Count(view.fresh_len()),
+        Figure::Count(view.schema().fields().len() as u64),
+        Figure::Bytes(live_bytes),
+        end(&view, &Scan::new())?,
+        end(&view, &Scan::new().newest_first())?,
+    ])
+}
+
+/// The same of a table that cannot be read.
+fn unread(live_bytes: u64) -> Vec<Figure> {
+    let mut row = vec![Figure::Nothing; 7];
+    row[4] = Figure::Bytes(live_bytes);
+    row
 }
 
 /// The time of the first event of a scan.
