@@ -171,7 +171,8 @@ pub(crate) enum CommandArgs {
     DeleteEvents(DeleteEventsArgs),
     /// Write the events of a table to a file or standard output, the oldest first
     ///
-    /// A file has its name only when it is whole; one that is there is not replaced.
+    /// A file is called FILE.partial until it is whole, also if the export is broken off; one that is there is not
+    /// replaced.
     Export(ExportArgs),
     /// Say how long the events of a table live, and what becomes of one whose id is there already
     ///

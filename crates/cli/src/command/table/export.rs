@@ -116,7 +116,8 @@ impl Export {
 
     /// Events done of all that are meant, for who does not see them pass by.
     fn progress(&self, form: Form, view: &TableView<'_>, meant: &Meant) -> Result<Progress> {
-        let wanted = form == Form::Plain || (form == Form::Terminal && self.file.is_some());
+        // Behind a pipe somebody may draw on the terminal.
+        let wanted = form != Form::Json && self.file.is_some();
         let total = if wanted { meant.count(view)? } else { 0 };
         Ok(Progress::counted(total, "events", wanted))
     }
