@@ -8,19 +8,23 @@ use super::{
     distinct::{hash_of_text, number_hash},
     filter::Filter,
     group::Keys,
-    key::{Folding, Interner, PartKeys},
+    interner::Interner,
+    key::{Folding, PartKeys},
     local::{Local, broken},
+    places::Places,
     plan::Plan,
     spread::Spread,
 };
 use crate::{
-    Batch, Error, PartView, Result, RowSet, Schema, ValueType,
+    Batch, Error, Field, PartView, Result, Role, RowSet, Schema, ValueType,
     part::{FieldColumn, image},
 };
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, ops::Range, sync::Arc};
 
 /// By so many things events are grouped at most.
 pub(super) const GROUPS_BY_MAX: usize = 4;
+/// Of so many keys of a part there is an array that has the number of each.
+const KNOWN_MAX: u64 = 1 << 16;
 
 /// A question about what events come to.
 ///
@@ -127,6 +131,31 @@ impl Query {
         self
     }
 
+    /// Whether much of a part is looked at to answer it, as far as the question itself tells: not if sums of what lies
+    /// between two times are asked for, or of the events of one value of a dimension.
+    #[must_use]
+    pub fn looks_at_rows(&self) -> bool {
+        let is_plain = self.by.is_empty() && self.quantiles.is_empty() && self.distinct.is_empty();
+        !is_plain || self.looks_at_rows_for(&self.filter)
+    }
+
+    fn looks_at_rows_for(&self, filter: &Filter) -> bool {
+        let role = |field: &usize| self.schema.fields().get(*field).map(Field::role);
+        match filter {
+            Filter::All => false,
+            Filter::AtLeast(field, _) | Filter::AtMost(field, _) => {
+                Some(*field) != self.schema.ts()
+            }
+            Filter::Eq(field, _) => !matches!(role(field), Some(Role::Dimension(_))),
+            Filter::And(all) => {
+                let is_listed =
+                    |one: &Filter| matches!(one, Filter::Eq(..)) && !self.looks_at_rows_for(one);
+                !all.iter().any(is_listed) && all.iter().any(|one| self.looks_at_rows_for(one))
+            }
+            _ => true,
+        }
+    }
+
     /// What an answer would use of a part, and how much of it: it is made, and thrown away.
     ///
     /// # Errors
@@ -154,7 +183,7 @@ impl Query {
     /// ```
     pub fn explain(&self, part: PartView<'_>, excluded: Option<RowSet<'_>>) -> Result<Explained> {
         let answer = self.clone().answer()?;
-        let (plan, mut local) = answer.begin(part, excluded)?;
+        let (plan, mut local) = answer.begin(part, excluded, &(0..u32::MAX))?;
         let is_totals = answer.is_totals(&plan);
         if is_totals {
             local.add_part();
@@ -197,12 +226,13 @@ impl Query {
         if quantile_types.contains(&ValueType::Text) {
             return Err(Error::Question { what: "strings have no quantiles" });
         }
-        let interners = self.by.iter().map(|_| Interner::default()).collect();
+        let interners = self.by.iter().map(|by| Interner::new(*by)).collect();
+        let places = Places::new(self.by.len());
         let mut answer = Answer {
             query: self,
             value_types,
             interners,
-            places: HashMap::default(),
+            places,
             keys: Vec::new(),
             rows: Vec::new(),
             measured: Vec::new(),
@@ -217,6 +247,46 @@ impl Query {
     }
 }
 
+/// Of the keys of a part the numbers that stand for them in an answer, as far as they are known.
+enum KnownKeys {
+    /// Of each, one more; zero if it is not.
+    Few(Vec<u32>),
+    Many(HashMap<u64, u32, Folding>),
+}
+
+impl KnownKeys {
+    fn new(keys: &PartKeys<'_>) -> Self {
+        let count = keys.count();
+        if count <= KNOWN_MAX {
+            Self::Few(vec![0; count as usize])
+        } else {
+            Self::Many(HashMap::default())
+        }
+    }
+
+    #[inline]
+    fn get_or(&mut self, key: u64, find: impl FnOnce() -> Result<u32>) -> Result<u32> {
+        match self {
+            Self::Few(all) => match all.get_mut(key as usize) {
+                Some(known) if *known > 0 => Ok(*known - 1),
+                known => {
+                    let found = find()?;
+                    known.into_iter().for_each(|known| *known = found.wrapping_add(1));
+                    Ok(found)
+                }
+            },
+            Self::Many(all) => match all.get(&key) {
+                Some(known) => Ok(*known),
+                None => {
+                    let found = find()?;
+                    all.insert(key, found);
+                    Ok(found)
+                }
+            },
+        }
+    }
+}
+
 /// What events come to, so far.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -226,7 +296,7 @@ pub struct Answer {
     /// Keys of what is grouped by.
     interners: Vec<Interner>,
     /// Where the group of some keys is. By one thing it is where the key is.
-    places: HashMap<u128, u32, Folding>,
+    places: Places,
     /// Of each group the numbers of its keys.
     keys: Vec<u128>,
     rows: Vec<u64>,
@@ -246,7 +316,45 @@ impl Answer {
     /// [`Error::SchemaMismatch`], [`Error::Damaged`], or [`Error::TooLarge`] for more groups than can be told apart; the
     /// answer is of no use then.
     pub fn add(&mut self, part: PartView<'_>, excluded: Option<RowSet<'_>>) -> Result<()> {
-        let (plan, mut local) = self.begin(part, excluded)?;
+        self.add_rows(part, excluded, 0..u32::MAX)
+    }
+
+    /// Adds the events of some rows of a part, from the first on and before the second: several threads may each add some
+    /// of one part, and [merge](Self::merge) what these come to.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    ///
+    /// ```
+    /// use annals_columns::{Batch, GroupBy, Part, PartBuilder, PartIdentity, Query, Role, Schema};
+    /// use std::sync::Arc;
+    /// let schema = Schema::builder(1).with("at", Role::Ts).with("status", Role::Status);
+    /// let schema = Arc::new(schema.build()?);
+    /// let mut batch = Batch::new(Arc::clone(&schema));
+    /// for at in 0..1_000 {
+    ///     let mut row = batch.row();
+    ///     row.i64(0, at)?.u16(1, 200)?;
+    ///     row.finish()?;
+    /// }
+    /// let id = PartIdentity { database_id: 7, number: 1 };
+    /// let mut builder = PartBuilder::new(Arc::clone(&schema), id);
+    /// builder.add(&batch, 0)?;
+    /// let part = Part::open(builder.finish()?, id)?;
+    /// let query = Query::new(schema).group_by(GroupBy::Field(1));
+    /// let (mut one, mut other) = (query.clone().answer()?, query.answer()?);
+    /// one.add_rows(part.view(), None, 0..300)?;
+    /// other.add_rows(part.view(), None, 300..1_000)?;
+    /// one.merge(&other)?;
+    /// assert_eq!(one.groups()[0].rows, 1_000);
+    /// # Ok::<(), annals_columns::Error>(())
+    /// ```
+    pub fn add_rows(
+        &mut self,
+        part: PartView<'_>,
+        excluded: Option<RowSet<'_>>,
+        rows: Range<u32>,
+    ) -> Result<()> {
+        let (plan, mut local) = self.begin(part, excluded, &rows)?;
         if self.is_totals(&plan) {
             local.add_part();
         } else {
@@ -261,13 +369,14 @@ impl Answer {
         plan.is_everything() && self.query.by.is_empty() && is_plain
     }
 
-    /// Begins with a part.
+    /// Begins with some rows of a part.
     fn begin<'p>(
         &self,
         part: PartView<'p>,
         excluded: Option<RowSet<'p>>,
+        rows: &Range<u32>,
     ) -> Result<(Plan<'p>, Local<'p>)> {
-        let plan = Plan::new(&self.query.filter, &self.query.schema, part, excluded)?;
+        let plan = Plan::new(&self.query.filter, &self.query.schema, part, excluded)?.within(rows);
         let mapping = plan.mapping();
         let mut keys = Vec::new();
         for by in &self.query.by {
@@ -440,7 +549,7 @@ impl Answer {
     fn place(&mut self, keys: u128) -> usize {
         let next = self.keys.len();
         let place = if self.interners.len() > 1 {
-            *self.places.entry(keys).or_insert(next as u32) as usize
+            self.places.find(keys, next as u32, &self.keys) as usize
         } else {
             keys as usize
         };
@@ -458,8 +567,8 @@ impl Answer {
     /// Takes over what a part came to.
     fn take(&mut self, local: Local<'_>) -> Result<()> {
         // Of each key of the part its number here, once it is known, and the last one that was asked for.
-        let mut known: Vec<(HashMap<u64, u32, Folding>, u64, u32)> =
-            local.keys.iter().map(|_| (HashMap::default(), u64::MAX, u32::MAX)).collect();
+        let mut known: Vec<(KnownKeys, u64, u32)> =
+            local.keys.iter().map(|keys| (KnownKeys::new(keys), u64::MAX, u32::MAX)).collect();
         let mut hashes = vec![Vec::new(); self.query.distinct.len()];
         local.finish(|local, numbers, from, rows| {
             let mut keys = 0;
@@ -472,18 +581,8 @@ impl Answer {
                         let key = local.keys[at].key(*number).ok_or_else(broken)?;
                         Ok::<_, Error>(interner.number_near(next, key))
                     };
-                    *global = if numbers.len() == 1 {
-                        find()?
-                    } else {
-                        match known.get(number) {
-                            Some(found) => *found,
-                            None => {
-                                let found = find()?;
-                                known.insert(*number, found);
-                                found
-                            }
-                        }
-                    };
+                    *global =
+                        if numbers.len() == 1 { find()? } else { known.get_or(*number, find)? };
                     *last = *number;
                 }
                 keys = keys << 32 | u128::from(*global);

@@ -90,10 +90,10 @@ impl<'p> FieldSums<'p> {
         sums
     }
 
-    /// Whether counts of rows and sums can be kept in one number: the count in the lowest bits.
-    pub(super) fn fuses(&self, rows_count: usize) -> bool {
+    /// Whether counts of rows and sums of so many at most can be kept in one number: the count in the lowest bits.
+    pub(super) fn fuses(&self, rows_limit: u64) -> bool {
         self.field.is_some_and(|field| {
-            let sum = field.column.meta().top.checked_mul(rows_count as u64);
+            let sum = field.column.meta().top.checked_mul(rows_limit);
             let is_plain = field.present.is_none() && field.value_type != ValueType::F64;
             let fits = sum.is_some_and(|sum| sum < 1 << (u64::BITS - COUNT_BITS));
             is_plain && fits && !self.has_bounds

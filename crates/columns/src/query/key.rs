@@ -5,10 +5,7 @@ use crate::{
     kernels::Level,
     part::{Dictionary, FieldColumn, NumberField, image, rows_of},
 };
-use std::{
-    collections::HashMap,
-    hash::{BuildHasher, Hasher},
-};
+use std::hash::{BuildHasher, Hasher};
 
 /// By what events are grouped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +33,7 @@ pub enum Key<'a> {
 }
 
 /// The start of the bucket of a time. The first bucket may begin before the first time there is: then that is its start.
-fn bucket_of(ts: i64, bucket_ns: u64) -> i64 {
+pub(super) fn bucket_of(ts: i64, bucket_ns: u64) -> i64 {
     let start = i128::from(ts).div_euclid(bucket_ns.into()) * i128::from(bucket_ns);
     i64::try_from(start).unwrap_or(i64::MIN)
 }
@@ -84,77 +81,6 @@ impl GroupBy {
                 _ => Key::Absent,
             },
         }
-    }
-}
-
-/// Keys of all parts, each with a number.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Interner {
-    keys: Vec<OwnedKey>,
-    texts: HashMap<Box<str>, u32>,
-    numbers: HashMap<(u8, u64), u32, Folding>,
-}
-
-#[derive(Clone, Debug)]
-enum OwnedKey {
-    Absent,
-    Number(u64),
-    Time(i64),
-    Text(Box<str>),
-}
-
-impl OwnedKey {
-    fn get(&self) -> Key<'_> {
-        match self {
-            Self::Absent => Key::Absent,
-            Self::Number(number) => Key::Number(*number),
-            Self::Time(ts) => Key::Time(*ts),
-            Self::Text(text) => Key::Text(text),
-        }
-    }
-}
-
-impl Interner {
-    /// As [`number_of`](Self::number_of), where it may be `guess`: parts have much the same keys in the same order.
-    pub(crate) fn number_near(&mut self, guess: u32, key: Key<'_>) -> u32 {
-        match self.keys.get(guess as usize) {
-            Some(found) if found.get() == key => guess,
-            _ => self.number_of(key),
-        }
-    }
-
-    pub(crate) fn number_of(&mut self, key: Key<'_>) -> u32 {
-        let next = self.keys.len() as u32;
-        let number = match key {
-            Key::Text(text) => match self.texts.get(text) {
-                Some(number) => *number,
-                None => {
-                    self.texts.insert(text.into(), next);
-                    next
-                }
-            },
-            Key::Absent => *self.numbers.entry((0, 0)).or_insert(next),
-            Key::Number(number) => *self.numbers.entry((1, number)).or_insert(next),
-            Key::Time(ts) => *self.numbers.entry((2, ts.cast_unsigned())).or_insert(next),
-        };
-        if number == next {
-            self.keys.push(match key {
-                Key::Absent => OwnedKey::Absent,
-                Key::Number(number) => OwnedKey::Number(number),
-                Key::Time(ts) => OwnedKey::Time(ts),
-                Key::Text(text) => OwnedKey::Text(text.into()),
-            });
-        }
-        number
-    }
-
-    /// Takes in the keys of another; says which number here each of its numbers is.
-    pub(crate) fn take_in(&mut self, other: &Self) -> Vec<u32> {
-        (0..other.keys.len() as u32).map(|number| self.number_of(other.key(number))).collect()
-    }
-
-    pub(crate) fn key(&self, number: u32) -> Key<'_> {
-        self.keys[number as usize].get()
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) struct Local<'p> {
     pub(super) spreads: Vec<Spread<'p>>,
     /// Of each place.
     rows: Vec<u64>,
+    /// Whether a spread counts them instead.
+    is_counted: bool,
     /// Rows of each place and sums of the first column, in one number each.
     fused: Vec<u64>,
     /// Which keys are at which place, where not all have one.
@@ -79,19 +81,19 @@ impl<'p> Local<'p> {
         let columns = columns.into_iter();
         let columns: Vec<_> =
             columns.map(|(field, has_bounds)| FieldSums::new(field, has_bounds, places)).collect();
-        let fuses = columns.first().is_some_and(|column| column.fuses(part.rows_count()));
+        let fuses = columns.first().is_some_and(|column| column.fuses(rows_limit));
+        let spreads: Vec<Spread<'p>> = spreads(places)?;
+        let fuses = fuses && !is_sparse && !keys.is_empty();
+        let is_counted = !fuses && spreads.first().is_some_and(Spread::counts_rows);
         Ok(Self {
             part,
             strides,
             columns,
-            spreads: spreads(places)?,
+            spreads,
+            is_counted,
             seen: Seen::default(),
             rows: vec![0; places],
-            fused: if fuses && !is_sparse && !keys.is_empty() {
-                vec![0; places]
-            } else {
-                Vec::new()
-            },
+            fused: if fuses { vec![0; places] } else { Vec::new() },
             keys,
             sparse: is_sparse.then(Default::default),
             few: Vec::new(),
@@ -219,7 +221,7 @@ impl<'p> Local<'p> {
         match keys {
             ChunkKeys::One(_) => {
                 let place = self.place_of(base) as usize;
-                self.rows[place] += u64::from(rows);
+                self.count(place, rows);
                 if found == Selected::Everything {
                     let is_read = self.spreads.iter().any(Spread::reads);
                     self.seen.sums += usize::from(!is_read);
@@ -244,7 +246,7 @@ impl<'p> Local<'p> {
                     let rows: u32 = run.iter().map(|word| word.count_ones()).sum();
                     if rows > 0 {
                         let place = self.place_of(combined) as usize;
-                        self.rows[place] += u64::from(rows);
+                        self.count(place, rows);
                         runs.push((run, place));
                     }
                     (from, combined) = (end.max(from), combined.wrapping_add(stride));
@@ -253,6 +255,13 @@ impl<'p> Local<'p> {
                 self.add_runs(chunk, &runs, scratch)
             }
             ChunkKeys::Each => self.add_each(chunk, len, mask, scratch),
+        }
+    }
+
+    #[inline(always)]
+    fn count(&mut self, place: usize, rows: u32) {
+        if !self.is_counted {
+            self.rows[place] += u64::from(rows);
         }
     }
 
@@ -312,7 +321,7 @@ impl<'p> Local<'p> {
         let fuses = !self.fused.is_empty();
         if fuses && let Some(first) = self.columns.first() {
             first.add_fused(chunk, &picked, &mut self.fused, scratch)?;
-        } else {
+        } else if !self.is_counted {
             let rows = self.rows.as_mut_slice();
             picked.each(|_, place| {
                 if let Some(count) = rows.get_mut(place) {
@@ -342,7 +351,7 @@ impl<'p> Local<'p> {
             self.seen.reached += rows.len();
         }
         if self.keys.is_empty() {
-            self.rows[0] += rows.len() as u64;
+            self.count(0, rows.len() as u32);
             self.columns.iter_mut().try_for_each(|column| column.add_rows(rows, None))?;
             return self.spreads.iter_mut().try_for_each(|spread| spread.add_rows(rows, None));
         }
@@ -353,9 +362,7 @@ impl<'p> Local<'p> {
             })?;
         }
         let places: Vec<u32> = combined.iter().map(|combined| self.place_of(*combined)).collect();
-        for place in &places {
-            self.rows[*place as usize] += 1;
-        }
+        places.iter().for_each(|place| self.count(*place as usize, 1));
         self.columns.iter_mut().try_for_each(|column| column.add_rows(rows, Some(&places)))?;
         self.spreads.iter_mut().try_for_each(|spread| spread.add_rows(rows, Some(&places)))
     }
@@ -366,12 +373,19 @@ impl<'p> Local<'p> {
         mut each: impl FnMut(&Self, &[u64], usize, u64) -> Result<()>,
     ) -> Result<()> {
         self.add_few()?;
+        self.spreads.iter_mut().for_each(Spread::finish);
         let fused = std::mem::take(&mut self.fused);
         if let Some(first) = self.columns.first_mut() {
             for (place, both) in fused.iter().enumerate().filter(|(_, both)| **both > 0) {
                 self.rows[place] += both & ((1 << COUNT_BITS) - 1);
                 first.add_sum(place, u128::from(both >> COUNT_BITS));
             }
+        }
+        if self.is_counted
+            && let Some(spread) = self.spreads.first()
+        {
+            let rows = self.rows.iter_mut().enumerate();
+            rows.for_each(|(place, rows)| *rows = spread.rows_count(place));
         }
         let mut numbers = vec![0; self.keys.len()];
         if let Some((_, all)) = &self.sparse {

@@ -9,7 +9,7 @@ use crate::{
     CHUNK_ROWS, Mapping, Mask, PartView, Result, RowSet, Schema, ValueType,
     part::{Dictionary, FieldColumn, NumberField, existing, image},
 };
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 /// What a filter means for one part.
 pub(crate) struct Plan<'p> {
@@ -82,9 +82,16 @@ impl<'p> Plan<'p> {
         &self.mapping
     }
 
+    /// The same of the rows from the first on and before the second only.
+    pub(crate) fn within(mut self, rows: &Range<u32>) -> Self {
+        self.rows = (self.rows.0.max(rows.start), self.rows.1.min(rows.end));
+        self
+    }
+
     /// Whether all rows of the part are selected.
     pub(crate) fn is_everything(&self) -> bool {
-        matches!(self.node, Node::Everything) && self.excluded.is_none()
+        let is_whole = self.rows == (0, self.view.rows_count() as u32);
+        matches!(self.node, Node::Everything) && self.excluded.is_none() && is_whole
     }
 
     /// No more rows than that are selected.
@@ -142,9 +149,9 @@ impl<'p> Plan<'p> {
             }
             (None, None) => self.visit_range(visit, &mut scratch),
             _ => {
-                let (from, to) = self.chunks();
-                let mut excluded = self.excluded.map(|set| set.chunks(from, to).peekable());
-                for chunk in from..to {
+                let (first, behind) = self.chunks();
+                let mut excluded = self.excluded.map(|set| set.chunks(first, behind).peekable());
+                for chunk in first..behind {
                     let mut found =
                         self.node.select(chunk as usize, self.view.rows_count(), &mut scratch)?;
                     if let Some(excluded) = &mut excluded
@@ -153,6 +160,8 @@ impl<'p> Plan<'p> {
                         let all = existing(self.view.rows_count(), chunk as usize);
                         found = selected(both(found.mask(all), gone.map(|word| !word)), all);
                     }
+                    // What is asked of other rows may not say itself where those begin and end.
+                    found = in_rows(found, chunk as usize, (from, to), self.view.rows_count());
                     if found != Selected::Nothing {
                         visit.chunk(chunk, found, &mut scratch)?;
                     }
@@ -246,6 +255,16 @@ impl<'p> Plan<'p> {
     pub(crate) fn may_have(&self, chunk: u32) -> bool {
         self.list.is_none_or(|list| list.mask(chunk) != [0; 4])
     }
+}
+
+/// Of what is selected of a chunk the rows from the first on and before the second.
+fn in_rows(found: Selected, chunk: usize, (from, to): (u32, u32), rows_count: usize) -> Selected {
+    let start = chunk * CHUNK_ROWS;
+    if from as usize <= start && start + CHUNK_ROWS <= to as usize {
+        return found;
+    }
+    let all = existing(rows_count, chunk);
+    selected(both(found.mask(all), rows_between(chunk, from, to, all).mask(all)), all)
 }
 
 fn sources_of(node: &Node<'_>, all: &mut Vec<Source>) {

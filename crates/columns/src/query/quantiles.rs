@@ -15,6 +15,9 @@ const FLOAT_SHIFT: u32 = f64::MANTISSA_DIGITS - 1 - BUCKET_BITS;
 const ZERO: u32 = 1 << 13;
 /// So many numbers are sorted rather than divided.
 const SORTED_COUNT: usize = 4_096;
+/// What numbers are divided into where a few of many are looked for.
+const DIVISIONS_BITS: u32 = 12;
+const DIVISIONS: usize = 1 << DIVISIONS_BITS;
 /// Counts of so many buckets are kept for each that has any, or those that have any are listed.
 const DENSE_SHARE: usize = 4;
 
@@ -101,6 +104,8 @@ pub struct Quantiles {
 enum Numbers {
     /// All, by their images, in any order.
     All(Vec<u64>),
+    /// The same of a field whose numbers have 32 bits at most.
+    Narrow(Vec<u32>),
     Sketch(Sketch),
 }
 
@@ -110,6 +115,7 @@ impl PartialEq for Quantiles {
         self.value_type == other.value_type
             && match (&self.numbers, &other.numbers) {
                 (Numbers::All(one), Numbers::All(other)) => sorted(one) == sorted(other),
+                (Numbers::Narrow(one), Numbers::Narrow(other)) => sorted(one) == sorted(other),
                 (Numbers::Sketch(one), Numbers::Sketch(other)) => {
                     (one.min, one.max) == (other.min, other.max) && one.counts().eq(other.counts())
                 }
@@ -118,7 +124,7 @@ impl PartialEq for Quantiles {
     }
 }
 
-fn sorted(all: &[u64]) -> Vec<u64> {
+fn sorted<T: Copy + Ord>(all: &[T]) -> Vec<T> {
     let mut all = all.to_vec();
     all.sort_unstable();
     all
@@ -126,8 +132,11 @@ fn sorted(all: &[u64]) -> Vec<u64> {
 
 impl Quantiles {
     pub(super) fn new(value_type: ValueType, is_exact: bool) -> Self {
-        let numbers =
-            if is_exact { Numbers::All(Vec::new()) } else { Numbers::Sketch(Sketch::default()) };
+        let numbers = match value_type {
+            _ if !is_exact => Numbers::Sketch(Sketch::default()),
+            ValueType::U32 | ValueType::U16 => Numbers::Narrow(Vec::new()),
+            _ => Numbers::All(Vec::new()),
+        };
         Self { value_type, numbers }
     }
 
@@ -135,6 +144,7 @@ impl Quantiles {
     pub(super) fn add(&mut self, image: u64) {
         match &mut self.numbers {
             Numbers::All(all) => all.push(image),
+            Numbers::Narrow(all) => all.push(image as u32),
             Numbers::Sketch(sketch) => {
                 sketch.add(&mut std::iter::once((bucket_of(self.value_type, image), 1)));
                 sketch.widen(image, image);
@@ -144,8 +154,18 @@ impl Quantiles {
 
     /// Adds numbers, given by their images.
     pub(super) fn extend(&mut self, images: impl Iterator<Item = u64>) {
-        if let Numbers::All(all) = &mut self.numbers {
-            all.extend(images);
+        match &mut self.numbers {
+            Numbers::All(all) => all.extend(images),
+            Numbers::Narrow(all) => all.extend(images.map(|image| image as u32)),
+            Numbers::Sketch(_) => images.for_each(|image| self.add(image)),
+        }
+    }
+
+    /// The same of images of 32 bits at most.
+    pub(super) fn extend_narrow(&mut self, images: &[u32]) {
+        match &mut self.numbers {
+            Numbers::Narrow(all) => all.extend_from_slice(images),
+            _ => self.extend(images.iter().map(|image| u64::from(*image))),
         }
     }
 
@@ -164,6 +184,7 @@ impl Quantiles {
     pub(super) fn merge(&mut self, other: &Self) {
         match (&mut self.numbers, &other.numbers) {
             (Numbers::All(ours), Numbers::All(theirs)) => ours.extend_from_slice(theirs),
+            (Numbers::Narrow(ours), Numbers::Narrow(theirs)) => ours.extend_from_slice(theirs),
             (Numbers::Sketch(ours), Numbers::Sketch(theirs)) => {
                 ours.add(&mut theirs.counts());
                 ours.widen(theirs.min, theirs.max);
@@ -177,6 +198,7 @@ impl Quantiles {
     pub fn count(&self) -> u64 {
         match &self.numbers {
             Numbers::All(all) => all.len() as u64,
+            Numbers::Narrow(all) => all.len() as u64,
             Numbers::Sketch(sketch) => sketch.counts().map(|(_, count)| count).sum(),
         }
     }
@@ -184,7 +206,7 @@ impl Quantiles {
     /// Whether quantiles are exact.
     #[must_use]
     pub fn is_exact(&self) -> bool {
-        matches!(self.numbers, Numbers::All(_))
+        !matches!(self.numbers, Numbers::Sketch(_))
     }
 
     /// The quantile of a share from 0 (the lowest) to 1 (the highest); absent if there is no number.
@@ -204,6 +226,7 @@ impl Quantiles {
         let ranks: Vec<u64> = shares.iter().map(rank).collect();
         let images = match &self.numbers {
             Numbers::All(all) => nth_each(all, &ranks),
+            Numbers::Narrow(all) => nth_each(all, &ranks),
             Numbers::Sketch(sketch) => sketch.nth_each(self.value_type, &ranks),
         };
         images.into_iter().map(|image| image::value(self.value_type, image)).collect()
@@ -211,34 +234,52 @@ impl Quantiles {
 }
 
 /// The numbers at some places of an order that is not made.
-fn nth_each(all: &[u64], ranks: &[u64]) -> Vec<u64> {
-    let nth = |some: &mut [u64], rank: usize| *some.select_nth_unstable(rank).1;
+fn nth_each<T: Copy + Ord + Into<u64>>(all: &[T], ranks: &[u64]) -> Vec<u64> {
     if all.len() <= SORTED_COUNT {
         let sorted = sorted(all);
-        return ranks.iter().map(|rank| sorted[*rank as usize]).collect();
+        return ranks.iter().map(|rank| sorted[*rank as usize].into()).collect();
     }
-    let (min, max) =
-        all.iter().fold((u64::MAX, 0), |(min, max), number| (min.min(*number), max.max(*number)));
-    // What is wanted of is in one of so many divisions: only that one is looked at closely.
-    let shift = (u64::BITS - (max - min).leading_zeros()).saturating_sub(12);
-    let division = |number: u64| ((number - min) >> shift) as usize;
-    let mut counts = vec![0usize; 1 << 12];
+    let Some(first) = all.first() else { return Vec::new() };
+    let bounds = all
+        .iter()
+        .fold((*first, *first), |(min, max), number| (min.min(*number), max.max(*number)));
+    let (min, max): (u64, u64) = (bounds.0.into(), bounds.1.into());
+    // What is wanted of is in one of so many divisions: only those are looked at closely.
+    let shift = (u64::BITS - (max - min).leading_zeros()).saturating_sub(DIVISIONS_BITS);
+    let division = |number: T| ((number.into() - min) >> shift) as usize % DIVISIONS;
+    let mut counts = vec![0usize; DIVISIONS];
     all.iter().for_each(|number| counts[division(*number)] += 1);
-    let find = |rank: &u64| {
-        let mut rank = *rank as usize;
-        let mut at = 0;
-        while rank >= counts[at] {
-            rank -= counts[at];
+    let mut rest_of = |rank: &u64| {
+        let (mut rest, mut at) = (*rank as usize, 0);
+        while rest >= counts[at] {
+            rest -= counts[at];
             at += 1;
         }
-        if shift == 0 {
-            return min + at as u64;
-        }
-        let mut some = Vec::with_capacity(counts[at]);
-        some.extend(all.iter().copied().filter(|number| division(*number) == at));
-        nth(&mut some, rank)
+        (at, rest)
     };
-    ranks.iter().map(find).collect()
+    let places: Vec<(usize, usize)> = ranks.iter().map(&mut rest_of).collect();
+    if shift == 0 {
+        return places.iter().map(|(at, _)| min + *at as u64).collect();
+    }
+    // Of each division which of those it is that are looked at; zero: none.
+    let (mut chosen, mut some) = (vec![0u16; DIVISIONS], Vec::new());
+    for (at, _) in &places {
+        if chosen[*at] == 0 {
+            some.push(Vec::with_capacity(counts[*at]));
+            chosen[*at] = some.len() as u16;
+        }
+    }
+    for number in all {
+        let one = chosen[division(*number)];
+        if one > 0 {
+            some[usize::from(one) - 1].push(*number);
+        }
+    }
+    let nth = |(at, rest): &(usize, usize)| {
+        let some = &mut some[usize::from(chosen[*at]) - 1];
+        (*some.select_nth_unstable(*rest).1).into()
+    };
+    places.iter().map(nth).collect()
 }
 
 /// Counts of buckets.
@@ -414,6 +455,11 @@ mod tests {
             sorted.sort_unstable();
             let expected: Vec<u64> = ranks.iter().map(|rank| sorted[*rank as usize]).collect();
             prop_assert_eq!(nth_each(&all, &ranks), expected);
+            let narrow: Vec<u32> = all.iter().map(|number| *number as u32).collect();
+            let mut sorted = narrow.clone();
+            sorted.sort_unstable();
+            let expected: Vec<u64> = ranks.iter().map(|rank| sorted[*rank as usize].into()).collect();
+            prop_assert_eq!(nth_each(&narrow, &ranks), expected);
         }
 
         #[test]

@@ -4,15 +4,17 @@ use super::{
     distinct::{Distinct, hash_of_text, number_hash},
     fields::Picked,
     quantiles::{Quantiles, bucket_of},
-    select::Scratch,
+    select::{Scratch, both},
 };
 use crate::{
-    CHUNK_ROWS, Error, Mask, Result,
-    part::{Dictionary, FieldColumn, NumberField, TextField, rows_of},
+    CHUNK_ROWS, Error, Mask, Result, ValueType, kernels,
+    part::{Dictionary, FieldColumn, NumberField, TextField, existing, rows_of},
 };
 
 /// So many counts of buckets are kept for the places of a part; for more places numbers are kept.
 const COUNTS_MAX: usize = 1 << 20;
+/// Places without a number are looked at one by one if they are no more than that.
+const UNMET_FEW: usize = 4;
 /// So many bits are kept for the places of a part, one for each value; of more, hashes are kept.
 const BITS_MAX: u64 = 1 << 24;
 
@@ -26,23 +28,219 @@ pub(super) struct Spread<'p> {
 enum Kept {
     /// Of quantiles: numbers as the part has them.
     Numbers(Vec<Vec<u64>>),
+    /// The same of a column whose numbers have 32 bits at most, and no sign: as the events have them.
+    Narrow(Listed),
     /// Of sketches: counts of the buckets from the first on, so many for each place, and lowest and highest number.
-    Buckets { first: u32, width: usize, counts: Vec<u32>, bounds: Vec<(u64, u64)> },
+    Buckets(Counted),
     /// Of different values: a bit for each, so many words for each place.
     Bits { width: usize, words: Vec<u64> },
     /// Of different values of which there may be many.
     Hashes(Vec<Distinct>),
 }
 
+/// Numbers of 32 bits, one by one, and in the end those of each place side by side.
+#[derive(Default)]
+struct Listed {
+    numbers: Vec<u32>,
+    /// Of each number.
+    places: Vec<u32>,
+    /// Where the numbers of each place end, once they lie side by side.
+    ends: Vec<u32>,
+}
+
+impl Listed {
+    /// Adds the rows of a chunk whose numbers have been unpacked.
+    fn add_chunk(&mut self, of: Line, picked: &Picked<'_>, numbers: &[u32; CHUNK_ROWS]) {
+        match picked.rows {
+            None => {
+                self.places.extend_from_slice(&picked.places[..picked.len]);
+                self.numbers.extend(numbers[..picked.len].iter().map(|kept| of.image(*kept)));
+            }
+            Some(_) => picked.each(|row, place| self.add(place, of.image(numbers[row]))),
+        }
+    }
+
+    #[inline(always)]
+    fn add(&mut self, place: usize, image: u32) {
+        self.places.push(place as u32);
+        self.numbers.push(image);
+    }
+
+    /// Puts the numbers of each place side by side.
+    fn finish(&mut self, places_count: usize) {
+        let mut ends = vec![0u32; places_count];
+        // In a part that was made up places may be anything.
+        for place in &self.places {
+            if let Some(count) = ends.get_mut(*place as usize) {
+                *count += 1;
+            }
+        }
+        let mut start = 0;
+        for end in &mut ends {
+            (*end, start) = (start, start + *end);
+        }
+        let mut sorted = vec![0; self.numbers.len()];
+        for (place, number) in self.places.iter().zip(&self.numbers) {
+            if let Some(next) = ends.get_mut(*place as usize) {
+                sorted[*next as usize] = *number;
+                *next += 1;
+            }
+        }
+        (self.numbers, self.places, self.ends) = (sorted, Vec::new(), ends);
+    }
+
+    fn of_place(&self, place: usize) -> &[u32] {
+        let end = |place: usize| self.ends.get(place).map_or(0, |end| *end as usize);
+        let start = place.checked_sub(1).map_or(0, end);
+        self.numbers.get(start..end(place)).unwrap_or(&[])
+    }
+}
+
+/// How numbers of 32 bits at most follow from what is kept of them.
+#[derive(Clone, Copy)]
+struct Line {
+    base: u32,
+    step: u32,
+}
+
+impl Line {
+    /// That of a column; `None` if any of its numbers has more bits, or a sign.
+    fn of(field: &NumberField<'_>) -> Option<Self> {
+        let (base, meta) = (field.column.image(0), field.column.meta());
+        let is_whole = matches!(field.value_type, ValueType::U64 | ValueType::U32 | ValueType::U16);
+        let highest = meta.top.checked_mul(meta.step)?.checked_add(base)?;
+        let fits = highest <= u32::MAX.into();
+        (is_whole && fits).then_some(Self { base: base as u32, step: meta.step as u32 })
+    }
+
+    #[inline(always)]
+    fn image(self, kept: u32) -> u32 {
+        self.base.wrapping_add(self.step.wrapping_mul(kept))
+    }
+}
+
+/// Counts of buckets.
+#[derive(Default)]
+struct Counted {
+    first: u32,
+    width: usize,
+    counts: Vec<u32>,
+    bounds: Vec<(u64, u64)>,
+    /// The highest of the lowest numbers, and the lowest of the highest ones: what lies between them changes no bounds of
+    /// places that have any.
+    inner: (u64, u64),
+    /// Places without a number, as far as they are few.
+    unmet: Vec<u32>,
+    /// How numbers become buckets, if all have 32 bits at most and no sign.
+    narrow: Option<kernels::Buckets>,
+}
+
+impl Counted {
+    fn new(field: &NumberField<'_>, first: u32, width: usize) -> Self {
+        let narrow = Line::of(field).map(|Line { base, step }| kernels::Buckets {
+            base,
+            step,
+            first,
+            width: width as u32,
+        });
+        Self { first, width, narrow, ..Self::default() }
+    }
+
+    fn widen(&mut self, place: usize, kept: u64) {
+        // In a part that was made up places may be anything.
+        if let Some(bounds) = self.bounds.get_mut(place) {
+            *bounds = (bounds.0.min(kept), bounds.1.max(kept));
+        }
+    }
+
+    /// Adds a number, given as it is kept and by its bucket.
+    #[inline(always)]
+    fn add(&mut self, place: usize, kept: u64, bucket: u32) {
+        let at = bucket.wrapping_sub(self.first) as usize;
+        if at < self.width
+            && let Some(count) = self.counts.get_mut(place * self.width + at)
+        {
+            *count += 1;
+            self.widen(place, kept);
+        }
+    }
+
+    /// Adds rows of a chunk whose numbers have been unpacked.
+    fn add_chunk(
+        &mut self,
+        of: kernels::Buckets,
+        zone: (u64, u64),
+        picked: &Picked<'_>,
+        scratch: &Scratch,
+    ) {
+        let (mut at, numbers) = ([0; CHUNK_ROWS], &scratch.narrow);
+        kernels::buckets_32(scratch.level, of, numbers, picked.places, &mut at);
+        let counts = self.counts.as_mut_slice();
+        let mut add = |at: u32| {
+            if let Some(count) = counts.get_mut(at as usize) {
+                *count += 1;
+            }
+        };
+        match picked.rows {
+            Some(rows) => rows.iter().for_each(|row| add(at[usize::from(*row)])),
+            None => at[..picked.len].iter().for_each(|at| add(*at)),
+        }
+        // The first number of a place is a new bound, wherever it lies.
+        let is_first = |place: &u32| self.counts_of(*place as usize).iter().any(|count| *count > 0);
+        let (low, high) = self.inner;
+        let are_met = self.unmet.len() <= UNMET_FEW && !self.unmet.iter().any(is_first);
+        if are_met && low <= zone.0 && zone.1 <= high {
+            return;
+        }
+        if let (true, None, Ok(from), Ok(to)) =
+            (are_met, picked.rows, u32::try_from(low), u32::try_from(high.min(u32::MAX.into())))
+        {
+            let inner = if from > to {
+                [0; 4]
+            } else {
+                kernels::in_range_32(scratch.level, numbers, from, to)
+            };
+            let outer = both(inner.map(|word| !word), existing(picked.len, 0));
+            for row in rows_of(0, outer).map(|row| row as usize) {
+                self.widen(picked.places[row] as usize, numbers[row].into());
+            }
+        } else {
+            picked.each(|row, place| self.widen(place, numbers[row].into()));
+        }
+        self.set_inner();
+    }
+
+    fn set_inner(&mut self) {
+        self.inner = (0, u64::MAX);
+        self.unmet.clear();
+        for (place, (min, max)) in (0..).zip(&self.bounds) {
+            if min <= max {
+                self.inner = (self.inner.0.max(*min), self.inner.1.min(*max));
+            } else if self.unmet.len() <= UNMET_FEW {
+                self.unmet.push(place);
+            }
+        }
+    }
+
+    fn counts_of(&self, place: usize) -> &[u32] {
+        self.counts.get(place * self.width..(place + 1) * self.width).unwrap_or(&[])
+    }
+}
+
 impl<'p> Spread<'p> {
     pub(super) fn quantiles(column: FieldColumn<'p>, is_exact: bool, places: usize) -> Self {
         let mut kept = Kept::Numbers(Vec::new());
+        if let FieldColumn::Numbers(field) = &column
+            && Line::of(field).is_some()
+        {
+            kept = Kept::Narrow(Listed::default());
+        }
         if let (FieldColumn::Numbers(field), false) = (&column, is_exact) {
             let bucket = |kept| bucket_of(field.value_type, field.column.image(kept));
             let (first, last) = (bucket(0), bucket(field.column.meta().top));
             let width = last.saturating_sub(first) as usize + 1;
             if places.max(1).saturating_mul(width) <= COUNTS_MAX && places > 0 {
-                kept = Kept::Buckets { first, width, counts: Vec::new(), bounds: Vec::new() };
+                kept = Kept::Buckets(Counted::new(field, first, width));
             }
         }
         Self::new(column, kept, places)
@@ -74,13 +272,41 @@ impl<'p> Spread<'p> {
         self.places = places;
         match &mut self.kept {
             Kept::Numbers(all) => all.resize(places, Vec::new()),
-            Kept::Buckets { width, counts, bounds, .. } => {
-                counts.resize(places * *width, 0);
-                bounds.resize(places, (u64::MAX, 0));
+            Kept::Narrow(_) => {}
+            Kept::Buckets(counted) => {
+                counted.counts.resize(places * counted.width, 0);
+                counted.bounds.resize(places, (u64::MAX, 0));
+                counted.set_inner();
             }
             Kept::Bits { width, words } => words.resize(places * *width, 0),
             Kept::Hashes(all) => all.resize(places, Distinct::default()),
         }
+    }
+
+    /// Whether it counts the rows of each place.
+    pub(super) fn counts_rows(&self) -> bool {
+        let is_whole =
+            matches!(&self.column, FieldColumn::Numbers(field) if field.present.is_none());
+        is_whole && matches!(self.kept, Kept::Buckets(_) | Kept::Narrow(_))
+    }
+
+    /// How many rows of a place were added, if they are counted; once it is [finished](Self::finish).
+    pub(super) fn rows_count(&self, place: usize) -> u64 {
+        match &self.kept {
+            Kept::Narrow(listed) => listed.of_place(place).len() as u64,
+            _ => self.counts_of(place).iter().map(|count| u64::from(*count)).sum(),
+        }
+    }
+
+    /// Nothing more is added.
+    pub(super) fn finish(&mut self) {
+        if let Kept::Narrow(listed) = &mut self.kept {
+            listed.finish(self.places);
+        }
+    }
+
+    fn counts_of(&self, place: usize) -> &[u32] {
+        if let Kept::Buckets(counted) = &self.kept { counted.counts_of(place) } else { &[] }
     }
 
     /// Whether chunks must be read for it.
@@ -121,6 +347,22 @@ impl<'p> Spread<'p> {
             FieldColumn::Nothing => Ok(()),
             FieldColumn::Numbers(field) | FieldColumn::Codes(field, _) => {
                 let (field, strings) = (*field, self.strings());
+                let is_whole = field.present.is_none();
+                if let (true, Some(of), Kept::Narrow(listed)) =
+                    (is_whole, Line::of(&field), &mut self.kept)
+                {
+                    field.column.chunk(chunk)?.decode_32(scratch.level, &mut scratch.narrow);
+                    listed.add_chunk(of, picked, &scratch.narrow);
+                    return Ok(());
+                }
+                if let Kept::Buckets(counted) = &mut self.kept
+                    && let (true, Some(of)) = (is_whole, counted.narrow)
+                {
+                    field.column.chunk(chunk)?.decode_32(scratch.level, &mut scratch.narrow);
+                    let zone = (field.zones.min(chunk), field.zones.max(chunk));
+                    counted.add_chunk(of, zone, picked, scratch);
+                    return Ok(());
+                }
                 self.kept.add(field, strings, ChunkRows { field, chunk, picked, scratch })
             }
             FieldColumn::Texts(texts) => {
@@ -171,9 +413,9 @@ impl<'p> Spread<'p> {
                 to.extend(all[place].iter().map(|kept| image(*kept)));
             }
             Kept::Numbers(all) => all[place].iter().for_each(|kept| to.add(image(*kept))),
-            Kept::Buckets { first, width, counts, bounds } => {
-                let counts = &counts[place * width..][..*width];
-                let some = (*first..).zip(counts).filter(|(_, count)| **count > 0);
+            Kept::Narrow(listed) => to.extend_narrow(listed.of_place(place)),
+            Kept::Buckets(Counted { first, bounds, .. }) => {
+                let some = (*first..).zip(self.counts_of(place)).filter(|(_, count)| **count > 0);
                 let (min, max) = bounds[place];
                 if min <= max {
                     let some = some.map(|(bucket, count)| (bucket, u64::from(*count)));
@@ -210,7 +452,7 @@ impl<'p> Spread<'p> {
                     }
                 }
             }
-            Kept::Numbers(_) | Kept::Buckets { .. } => {}
+            Kept::Numbers(_) | Kept::Narrow(_) | Kept::Buckets(_) => {}
         }
         Ok(())
     }
@@ -243,16 +485,11 @@ impl Kept {
                     numbers.push(kept);
                 }
             }),
-            Self::Buckets { first, width, counts, bounds } => numbers.each(|place, kept| {
-                let bucket = bucket_of(field.value_type, field.column.image(kept));
-                let at = bucket.wrapping_sub(*first) as usize;
-                // In a part that was made up a number may be anything.
-                if let Some(bounds) = bounds.get_mut(place)
-                    && at < *width
-                {
-                    counts[place * *width + at] += 1;
-                    *bounds = (bounds.0.min(kept), bounds.1.max(kept));
-                }
+            Self::Narrow(listed) => numbers.each(|place, kept| {
+                listed.add(place, field.column.image(kept) as u32);
+            }),
+            Self::Buckets(counted) => numbers.each(|place, kept| {
+                counted.add(place, kept, bucket_of(field.value_type, field.column.image(kept)));
             }),
             Self::Bits { width, words } => numbers.each(|place, kept| {
                 let at = (kept / u64::from(u64::BITS)) as usize;

@@ -202,7 +202,8 @@ impl<'v> TableQuery<'v> {
     pub fn run(mut self) -> Result<FoundGroups> {
         let query = self.question()?;
         let parts = self.view.parts_with_deleted();
-        let parts = parts.map(|(part, deleted)| Source::Part(part, deleted));
+        let is_in_pieces = self.limits.threads != 1 && query.looks_at_rows();
+        let parts = parts.flat_map(|(part, deleted)| Source::of_part(part, deleted, is_in_pieces));
         let fresh = self.view.fresh.iter().map(|batch| Source::Fresh(batch));
         let sources: Vec<_> = parts.chain(fresh).collect();
         let answer = adding::answer(&query, &sources, &self.limits, self.view.disk())?;
