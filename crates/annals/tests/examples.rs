@@ -21,6 +21,10 @@ mod crash;
 #[allow(dead_code, reason = "an example's `main` is called by its users")]
 #[path = "../examples/outbox.rs"]
 mod outbox;
+#[cfg(feature = "arrow")]
+#[allow(dead_code, reason = "an example's `main` is called by its users")]
+#[path = "../examples/parquet_export.rs"]
+mod parquet_export;
 #[allow(dead_code, reason = "an example's `main` is called by its users")]
 #[path = "../examples/quickstart.rs"]
 mod quickstart;
@@ -71,6 +75,12 @@ fn counters_runs() -> Outcome {
 #[test]
 fn outbox_runs() -> Outcome {
     in_a_fresh_directory(outbox::run)
+}
+
+#[cfg(feature = "arrow")]
+#[test]
+fn parquet_export_runs() -> Outcome {
+    in_a_fresh_directory(|dir| parquet_export::run(dir).and_then(|()| parquet_export::run(dir)))
 }
 
 #[test]
