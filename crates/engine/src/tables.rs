@@ -33,6 +33,10 @@ mod merge_choice;
 #[cfg(test)]
 #[path = "tables/merge_test.rs"]
 mod merge_test;
+mod opened;
+#[cfg(test)]
+#[path = "tables/opened_test.rs"]
+mod opened_test;
 mod options;
 mod places;
 mod query;

@@ -1,6 +1,6 @@
 //! Making parts of fresh batches, and dropping parts.
 
-use super::{keys, places::PartPlace, table::EventTable};
+use super::{keys, places::PartPlace, shape::Known, table::EventTable};
 use crate::{
     Durability, Result, WriteBatch,
     streams::meanwhile::{self, Moment},
@@ -190,9 +190,12 @@ impl EventTable {
             }
         }
         if !numbers.is_empty() {
-            commit.commit()?;
+            self.shape().change(Known::begin_dropping);
+            let done = commit.commit();
             meanwhile::run(Moment::PartsDropped);
-            self.shape().change(|known| known.remove_parts(&numbers));
+            let gone = if done.is_ok() { numbers.as_slice() } else { &[] };
+            self.shape().change(|known| known.remove_parts(gone));
+            done?;
         }
         Ok(report)
     }

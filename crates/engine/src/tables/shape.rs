@@ -1,16 +1,20 @@
 //! What a table has where, as all its handles know it.
 
 use super::{
-    deleted::DeletedRows, fresh::Fresh, options::TableOptions, places::PartPlace,
+    deleted::DeletedRows, fresh::Fresh, opened::Opened, options::TableOptions, places::PartPlace,
     rollup::MergedDays, unique::Uniqueness,
 };
 use crate::Result;
 use annals_columns::{Batch, Schema};
 use annals_journal::Seq;
+use arc_swap::ArcSwapOption;
 use parking_lot::{Mutex, RwLock};
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -19,6 +23,12 @@ use std::{
 #[derive(Debug, Default)]
 pub(crate) struct Shape {
     known: RwLock<Option<Known>>,
+    /// The generation of what is known, and how many fresh batches are: for views, which then take no lock that others
+    /// take as well. Changed while the lock is held, the generation first.
+    pub(super) generation: AtomicU64,
+    fresh_count: AtomicUsize,
+    /// Parts that were opened.
+    pub(super) last_opened: ArcSwapOption<Opened>,
     /// Held by who reads the keyspace to know it.
     pub(super) loading: Mutex<()>,
     /// Held by who turns batches into parts, drops parts, or deletes events.
@@ -48,8 +58,11 @@ pub(super) struct Known {
     pub(super) parts: Arc<Vec<Arc<PartPlace>>>,
     /// The number of the next fresh batch.
     pub(super) next: u64,
-    /// Changes whenever batches may become a part, or have, or a part is dropped, or events are deleted.
+    /// Changes whenever batches may become a part, or have, or a part is dropped, or events are deleted, or the schema is
+    /// another one.
     pub(super) generation: u64,
+    /// Parts are about to be dropped: whether they are still there is seen in the log only.
+    pub(super) is_dropping: bool,
     /// Of what of the log it is known: what was committed behind this number is not there. Of a copy it is where readers
     /// saw when that was made; a read-only handle, which is told by nobody, knows it as of here.
     pub(super) seq: Seq,
@@ -87,15 +100,38 @@ impl Shape {
     #[cfg(test)]
     pub(super) fn forget(&self) {
         *self.known.write() = None;
+        self.last_opened.store(None);
     }
 
     pub(super) fn set(&self, known: Known) {
-        *self.known.write() = Some(known);
+        let mut now = self.known.write();
+        *now = Some(known);
+        self.tell(now.as_ref());
     }
 
     /// Changes what is known; `None` if nothing is.
     pub(super) fn change<R>(&self, change: impl FnOnce(&mut Known) -> R) -> Option<R> {
-        self.known.write().as_mut().map(change)
+        let mut known = self.known.write();
+        let changed = known.as_mut().map(change);
+        self.tell(known.as_ref());
+        changed
+    }
+
+    /// Says what those want to know who take no lock.
+    fn tell(&self, known: Option<&Known>) {
+        let Some(known) = known else { return };
+        if self.generation.swap(known.generation, Ordering::Release) != known.generation {
+            // What nobody needs any more is not kept until somebody asks.
+            self.last_opened.store(None);
+        }
+        self.fresh_count.store(known.fresh.len(), Ordering::Release);
+    }
+
+    /// Whether nothing is fresh while this generation is known.
+    pub(super) fn has_no_fresh(&self, generation: u64) -> bool {
+        // The generation is looked at last: it was told first.
+        self.fresh_count.load(Ordering::Acquire) == 0
+            && self.generation.load(Ordering::Acquire) == generation
     }
 
     /// Looks at what is known; `None` if nothing is.
@@ -125,6 +161,7 @@ impl Known {
 
     /// The table has another schema, which reads what the one before has written.
     pub(super) fn extend(&mut self, schema: &Arc<Schema>) {
+        self.generation += 1;
         let mut older = Vec::clone(&self.older);
         older.push(std::mem::replace(&mut self.schema, Arc::clone(schema)));
         self.older = Arc::new(older);
@@ -181,9 +218,16 @@ impl Known {
         self.parts = Arc::new(parts);
     }
 
+    /// Parts may go, with nothing in their place.
+    pub(super) fn begin_dropping(&mut self) {
+        self.generation += 1;
+        self.is_dropping = true;
+    }
+
     /// These parts are gone, or did not come.
     pub(super) fn remove_parts(&mut self, numbers: &[u64]) {
         self.generation += 1;
+        self.is_dropping = false;
         let left = self.parts.iter().filter(|place| !numbers.contains(&place.number));
         self.parts = Arc::new(left.cloned().collect());
     }

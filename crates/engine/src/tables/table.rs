@@ -230,6 +230,7 @@ impl EventTable {
             parts: Arc::new(places.collect()),
             // Not 0: so it was not settled yet that nothing is to be merged.
             generation: before.as_ref().map_or(1, |before| before.generation + 1),
+            is_dropping: false,
             seq,
             coming: None,
             fresh_rows: 0,

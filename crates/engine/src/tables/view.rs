@@ -5,7 +5,7 @@ use super::{
     keys,
     lifetime::Lifetime,
     limits::Limits,
-    places::PartPlace,
+    opened::{Opened, OpenedPart},
     query::TableQuery,
     rollup::{MergedDays, Rollups},
     rows::FoundRows,
@@ -14,13 +14,12 @@ use super::{
     table::EventTable,
 };
 use crate::{
-    Guard, Result,
+    Result,
     streams::meanwhile::{self, Moment},
 };
-use annals_columns::{
-    BoundFilter, PartHead, PartView, Query, RowSet, Schema, Totals, Value, ValueType,
-};
+use annals_columns::{BoundFilter, PartView, Query, RowSet, Schema, Totals, Value, ValueType};
 use annals_disk::Disk;
+use annals_journal::SegmentGuard;
 use std::{collections::HashSet, sync::Arc};
 
 /// What a table has at one moment: everything that was appended before it was [made](EventTable::view), in parts and
@@ -56,22 +55,21 @@ use std::{collections::HashSet, sync::Arc};
 /// ```
 #[derive(Debug)]
 pub struct TableView<'t> {
-    schema: Arc<Schema>,
-    parts: Vec<Opened<'t>>,
+    opened: Arc<Opened>,
+    /// Of the segments that have the parts.
+    guards: Vec<SegmentGuard<'t>>,
     pub(super) fresh: Vec<Arc<FreshBatch>>,
     table: &'t EventTable,
 }
 
-/// A part and what holds it.
-#[derive(Debug)]
-struct Opened<'t> {
-    bytes: Guard<'t>,
-    head: Arc<PartHead>,
-    place: Arc<PartPlace>,
-}
-
 impl<'t> TableView<'t> {
     pub(super) fn of(table: &'t EventTable) -> Result<Self> {
+        // Who only reads is told by nobody when something becomes of parts.
+        if !table.is_read_only()
+            && let Some(view) = Self::as_opened(table)?
+        {
+            return Ok(view);
+        }
         loop {
             let mut known = table.known()?;
             meanwhile::run(Moment::TableKnown);
@@ -81,7 +79,7 @@ impl<'t> TableView<'t> {
             {
                 known.delete(coming);
             }
-            let view = Self::as_known(table, &known)?;
+            let view = Self::as_known(table, &known, coming.is_none())?;
             // Where it is told whether that has come may be gone as well.
             let is_told = coming.is_none() || table.generation() == Some(known.generation);
             if let Some(view) = view.filter(|_| is_told) {
@@ -90,50 +88,69 @@ impl<'t> TableView<'t> {
         }
     }
 
-    /// What there is of what is known; `None` if that is out of date.
-    fn as_known(table: &'t EventTable, known: &Known) -> Result<Option<Self>> {
-        let mut parts = Vec::with_capacity(known.parts.len());
-        let (mut replaced, mut merged) = (HashSet::new(), HashSet::new());
+    /// By parts that were opened for a view before; `None` if these are out of date.
+    fn as_opened(table: &'t EventTable) -> Result<Option<Self>> {
+        let (core, keyspace) = table.space().parts();
+        keyspace.check_alive()?;
+        let shape = table.shape();
+        let Some(opened) = shape.opened() else { return Ok(None) };
+        let mut known = None;
+        if !shape.has_no_fresh(opened.generation) {
+            let now = table.known()?;
+            if now.generation != opened.generation {
+                return Ok(None);
+            }
+            known = Some(now);
+        }
+        meanwhile::run(Moment::TableKnown);
+        let Some(guards) = opened.guards(&core.journal) else { return Ok(None) };
+        meanwhile::run(Moment::PartsLookedUp);
+        let mut fresh = Vec::new();
+        if let Some(known) = known {
+            let has_all = Self::add_fresh(table, &known, &opened, &mut fresh)?;
+            if !has_all && table.generation() != Some(known.generation) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Self { opened, guards, fresh, table }))
+    }
+
+    /// What there is of what is known; `None` if that is out of date. Where it is settled, others may have what was opened.
+    fn as_known(table: &'t EventTable, known: &Known, is_settled: bool) -> Result<Option<Self>> {
+        let (mut opened, mut guards) = (Opened::new(known), Vec::new());
+        let mut merged = HashSet::new();
         let mut missed_parts = Vec::new();
         let lowest_fresh = known.fresh.iter().map(|one| one.number).min();
         for place in known.parts.iter() {
-            let opened = Self::open(table, place)?;
+            let hit = table.space().hit(&keys::part(place.number))?;
             meanwhile::run(Moment::PartSought);
-            match opened {
-                Some(opened) => {
-                    let replaces = place.replaces.iter().copied();
-                    replaced.extend(
-                        replaces
-                            .filter(|number| lowest_fresh.is_some_and(|lowest| *number >= lowest)),
-                    );
-                    merged.extend(place.merges.iter().copied());
-                    parts.push((place.number, opened));
-                }
-                None => missed_parts.push(place),
-            }
+            let Some(hit) = hit else {
+                missed_parts.push(place);
+                continue;
+            };
+            let replaces = place.replaces.iter().copied();
+            opened.replaced.extend(
+                replaces.filter(|number| lowest_fresh.is_some_and(|lowest| *number >= lowest)),
+            );
+            merged.extend(place.merges.iter().copied());
+            let head = place.head(table.database_id(), &hit)?;
+            let range = hit.record.value;
+            opened.add((place, head), hit.guard, range, &mut guards);
         }
-        parts.retain(|(number, _)| !merged.contains(number));
+        opened.parts.retain(|part| !merged.contains(&part.place.number));
         missed_parts.retain(|place| !merged.contains(&place.number));
         meanwhile::run(Moment::PartsLookedUp);
         let mut fresh = Vec::with_capacity(known.fresh.len());
+        let has_all = Self::add_fresh(table, known, &opened, &mut fresh)?;
         let is_part_missed = !missed_parts.is_empty();
-        let mut has_missed = is_part_missed;
-        for one in known.fresh.iter().filter(|one| !replaced.contains(&one.number)) {
-            let batch = table.read_fresh(known, one)?;
-            meanwhile::run(Moment::BatchSought);
-            match batch {
-                Some(batch) => fresh.push(batch),
-                None => has_missed = true,
-            }
-        }
         // What was missed is not committed yet, or gone, or became something else. In the last case that is there now.
         // Who only reads knows of nothing that was not committed.
-        if has_missed {
+        if !has_all || is_part_missed {
             if table.is_read_only() {
                 return Ok(None);
             }
             for place in missed_parts {
-                if Self::open(table, place)?.is_some() {
+                if table.space().hit(&keys::part(place.number))?.is_some() {
                     return Ok(None);
                 }
             }
@@ -141,48 +158,46 @@ impl<'t> TableView<'t> {
                 return Ok(None);
             }
             // Parts are dropped together: with one that is gone those may be gone that were found before.
-            for (number, _) in parts.iter().filter(|_| is_part_missed) {
-                if table.space().hit(&keys::part(*number))?.is_none() {
+            for part in opened.parts.iter().filter(|_| is_part_missed) {
+                if table.space().hit(&keys::part(part.place.number))?.is_none() {
                     return Ok(None);
                 }
             }
         }
-        let schema = Arc::clone(&known.schema);
-        let parts = parts.into_iter().map(|(_, opened)| opened).collect();
-        let mut view = Self { schema, parts, fresh, table };
         if let Some(lifetime) = table.lifetime(known) {
-            view.leave_out_over(lifetime)?;
+            leave_out_over(table, lifetime, (&mut opened, &guards), &mut fresh)?;
+            return Ok(Some(Self { opened: Arc::new(opened), guards, fresh, table }));
         }
-        Ok(Some(view))
+        let opened = Arc::new(opened);
+        if is_settled && !is_part_missed && !table.is_read_only() {
+            table.shape().keep(&opened);
+        }
+        Ok(Some(Self { opened, guards, fresh, table }))
     }
 
-    /// Leaves out what is over.
-    fn leave_out_over(&mut self, mut lifetime: Lifetime) -> Result<()> {
-        for mut opened in std::mem::take(&mut self.parts) {
-            let part = opened.head.view(&opened.bytes).expect("of the head's length");
-            if let Some(place) = lifetime.of_part(&opened.place, part)? {
-                opened.place = place;
-                self.parts.push(opened);
+    /// Adds the fresh batches that are known and in none of the parts; `false` if some are not there.
+    fn add_fresh(
+        table: &EventTable,
+        known: &Known,
+        opened: &Opened,
+        fresh: &mut Vec<Arc<FreshBatch>>,
+    ) -> Result<bool> {
+        let mut has_all = true;
+        for one in known.fresh.iter().filter(|one| !opened.replaced.contains(&one.number)) {
+            let batch = table.read_fresh(known, one)?;
+            meanwhile::run(Moment::BatchSought);
+            match batch {
+                Some(batch) => fresh.push(batch),
+                None => has_all = false,
             }
         }
-        for batch in std::mem::take(&mut self.fresh) {
-            self.fresh.extend(lifetime.of_batch(&batch)?);
-        }
-        lifetime.note(self.table.core());
-        Ok(())
-    }
-
-    /// The part at a place, if it is there.
-    fn open(table: &'t EventTable, place: &Arc<PartPlace>) -> Result<Option<Opened<'t>>> {
-        let Some(hit) = table.space().hit(&keys::part(place.number))? else { return Ok(None) };
-        let head = place.head(table.database_id(), &hit)?;
-        Ok(Some(Opened { bytes: hit.into_value(), head, place: Arc::clone(place) }))
+        Ok(has_all)
     }
 
     /// The schema of the events.
     #[must_use]
     pub fn schema(&self) -> &Arc<Schema> {
-        &self.schema
+        &self.opened.schema
     }
 
     /// How many events there are.
@@ -232,17 +247,17 @@ impl<'t> TableView<'t> {
     /// How many parts there are.
     #[must_use]
     pub fn parts_count(&self) -> usize {
-        self.parts.len()
+        self.opened.parts.len()
     }
 
     /// The bytes of all parts.
     pub(super) fn parts_bytes(&self) -> u64 {
-        self.parts.iter().map(|part| part.bytes.len() as u64).sum()
+        self.opened.parts.iter().map(OpenedPart::bytes_count).sum()
     }
 
     /// What the events of the parts come to by day.
     pub(super) fn rollups_of_parts(&self) -> impl Iterator<Item = &Rollups> {
-        self.parts.iter().map(|part| &part.place.rollups)
+        self.opened.parts.iter().map(|part| &part.place.rollups)
     }
 
     /// What several parts come to together by day.
@@ -252,14 +267,12 @@ impl<'t> TableView<'t> {
 
     /// The parts.
     pub(super) fn parts(&self) -> impl ExactSizeIterator<Item = PartView<'_>> {
-        (0..self.parts.len()).map(|at| self.part(at))
+        (0..self.opened.parts.len()).map(|at| self.part(at))
     }
 
     /// A part.
     pub(super) fn part(&self, at: usize) -> PartView<'_> {
-        let part = &self.parts[at];
-        // The head was read from these bytes.
-        part.head.view(&part.bytes).expect("of the head's length")
+        self.opened.parts[at].view(&self.guards)
     }
 
     /// What tells the time.
@@ -306,7 +319,7 @@ impl<'t> TableView<'t> {
     pub(super) fn parts_with_deleted(
         &self,
     ) -> impl ExactSizeIterator<Item = (PartView<'_>, Option<RowSet<'_>>)> {
-        let deleted = self.parts.iter().map(|part| part.place.deleted.as_ref());
+        let deleted = self.opened.parts.iter().map(|part| part.place.deleted.as_ref());
         self.parts().zip(deleted).map(|(part, deleted)| (part, deleted.map(|rows| rows.set())))
     }
 
@@ -340,7 +353,7 @@ impl<'t> TableView<'t> {
             return Ok(Some(FoundRows::of_fresh(self, at, row)));
         }
         let mut newest: Option<(u64, PartView<'_>, u32)> = None;
-        if self.schema.event_id().is_none() {
+        if self.schema().event_id().is_none() {
             return Ok(None);
         }
         for (part, deleted) in self.parts_with_deleted() {
@@ -369,14 +382,14 @@ impl<'t> TableView<'t> {
     /// `InvalidInput` if there is no such field.
     pub fn totals(&self, field: usize) -> Result<Option<Totals>> {
         let mut all = Totals { count: 0, sum: 0, float_sum: 0.0 };
-        let count = self.schema.fields().len();
+        let count = self.schema().fields().len();
         if field >= count {
             return Err(annals_columns::Error::NoField { index: field, count }.into());
         }
         for (part, deleted) in self.parts_with_deleted() {
             // What the part says of itself is about all of its rows and its own fields.
             let totals = match deleted {
-                None if part.schema() == &self.schema => part.totals(field)?,
+                None if part.schema() == self.schema() => part.totals(field)?,
                 deleted => self.totals_without(part, deleted, field)?,
             };
             let Some(totals) = totals else { return Ok(None) };
@@ -396,7 +409,7 @@ impl<'t> TableView<'t> {
                 all.count += 1;
             }
         }
-        let is_text = self.schema.fields()[field].value_type() == ValueType::Text;
+        let is_text = self.schema().fields()[field].value_type() == ValueType::Text;
         Ok((!is_text).then_some(all))
     }
     /// What the numbers of a field of a part come to, without some rows.
@@ -406,10 +419,10 @@ impl<'t> TableView<'t> {
         deleted: Option<RowSet<'_>>,
         field: usize,
     ) -> Result<Option<Totals>> {
-        if self.schema.fields()[field].value_type() == ValueType::Text {
+        if self.schema().fields()[field].value_type() == ValueType::Text {
             return Ok(None);
         }
-        let mut answer = Query::new(Arc::clone(&self.schema)).measure(field).answer()?;
+        let mut answer = Query::new(Arc::clone(self.schema())).measure(field).answer()?;
         answer.add(part, deleted)?;
         let all = answer.groups();
         let measured = all.first().and_then(|group| group.measured.first());
@@ -418,6 +431,26 @@ impl<'t> TableView<'t> {
             Totals { count, sum, float_sum }
         }))
     }
+}
+
+/// Leaves out what is over.
+fn leave_out_over(
+    table: &EventTable,
+    mut lifetime: Lifetime,
+    (opened, guards): (&mut Opened, &[SegmentGuard<'_>]),
+    fresh: &mut Vec<Arc<FreshBatch>>,
+) -> Result<()> {
+    for mut part in std::mem::take(&mut opened.parts) {
+        if let Some(place) = lifetime.of_part(&part.place, part.view(guards))? {
+            part.place = place;
+            opened.parts.push(part);
+        }
+    }
+    for batch in std::mem::take(fresh) {
+        fresh.extend(lifetime.of_batch(&batch)?);
+    }
+    lifetime.note(table.core());
+    Ok(())
 }
 
 impl EventTable {
