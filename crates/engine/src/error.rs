@@ -93,6 +93,18 @@ pub enum Error {
         limit: usize,
     },
 
+    /// A question whose answer takes more memory than it may.
+    #[error(
+        "the answer takes {bytes} bytes or more, and may take {limit}; group by less, filter more, take quantiles by \
+         sketches, or allow more with `memory_max`"
+    )]
+    TooMuchMemory {
+        /// How many there were when it ended, about.
+        bytes: u64,
+        /// How many there may be.
+        limit: u64,
+    },
+
     /// Sums by day of a field for which none are kept.
     #[error("no sums by day are kept for the field `{field}`; mark it as a dimension with rollup")]
     NoRollup {
@@ -550,7 +562,7 @@ impl Error {
             },
             Self::Stale => ErrorKind::Stale,
             Self::Cancelled => ErrorKind::Cancelled,
-            Self::TooManyGroups { .. } => ErrorKind::TooLarge,
+            Self::TooManyGroups { .. } | Self::TooMuchMemory { .. } => ErrorKind::TooLarge,
         }
     }
 

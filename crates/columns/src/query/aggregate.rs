@@ -3,6 +3,8 @@
 //! Of a chunk that is selected as a whole, and whose rows are all in one group, nothing is read: its zones say it. Else
 //! numbers are added up as they are kept, and become values once, when a part is done.
 
+mod memory;
+
 use super::{
     Distinct, Explained, Group, GroupBy, Measured, Quantiles,
     distinct::{hash_of_text, number_hash},

@@ -63,6 +63,8 @@ pub(crate) enum Moment {
     PartsDropped,
     /// Events are encoded as the table's schema has them; the table does not know of them yet.
     RowsEncoded,
+    /// A piece of a part is added to an answer; the next one is not begun.
+    PieceAdded,
 }
 
 #[cfg(not(test))]

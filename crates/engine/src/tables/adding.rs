@@ -5,7 +5,10 @@
 //! takes. So nobody waits for threads for a question that needs none. Parts of many rows are taken a piece at a time.
 
 use super::{fresh::FreshBatch, limits::Limits};
-use crate::Result;
+use crate::{
+    Result,
+    streams::meanwhile::{self, Moment},
+};
 use annals_columns::{Answer, CHUNK_ROWS, PartView, Query, RowSet};
 use annals_disk::Disk;
 use std::{
@@ -149,6 +152,7 @@ impl Work<'_, '_> {
             Source::Part(part, deleted, rows) => answer.add_rows(*part, *deleted, rows.clone())?,
             Source::Fresh(batch) => answer.add_batch(&batch.batch)?,
         }
+        meanwhile::run(Moment::PieceAdded);
         self.limits.check(answer)
     }
 }

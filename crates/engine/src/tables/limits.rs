@@ -53,13 +53,15 @@ impl CancelToken {
 pub(super) struct Limits {
     pub(super) cancel: Option<CancelToken>,
     pub(super) groups_max: usize,
+    /// So many bytes at most for what is kept of groups and numbers.
+    pub(super) memory_max: u64,
     /// So many threads at most; 0: as many as the machine has.
     pub(super) threads: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { cancel: None, groups_max: GROUPS_MAX, threads: 1 }
+        Self { cancel: None, groups_max: GROUPS_MAX, memory_max: u64::MAX, threads: 1 }
     }
 }
 
@@ -71,10 +73,23 @@ impl Limits {
         }
     }
 
+    /// Whether there is more to do between pieces of a part than to go on.
+    pub(super) fn are_asked_for(&self) -> bool {
+        self.threads != 1 || self.cancel.is_some() || self.memory_max < u64::MAX
+    }
+
     pub(super) fn check(&self, answer: &Answer) -> Result<()> {
         self.check_cancelled()?;
         let (groups, limit) = (answer.groups_count(), self.groups_max);
-        if groups > limit { Err(Error::TooManyGroups { groups, limit }) } else { Ok(()) }
+        if groups > limit {
+            return Err(Error::TooManyGroups { groups, limit });
+        }
+        // It takes a look at each group.
+        if self.memory_max == u64::MAX {
+            return Ok(());
+        }
+        let (bytes, limit) = (answer.memory_bytes(), self.memory_max);
+        if bytes > limit { Err(Error::TooMuchMemory { bytes, limit }) } else { Ok(()) }
     }
 
     /// So many threads at most; 0: as many as the machine has.

@@ -173,6 +173,42 @@ impl<'v> TableQuery<'v> {
         self
     }
 
+    /// With so many bytes of memory at most, about, for the groups and for the numbers that exact quantiles are taken of:
+    /// if it would take more it ends with [`Error::TooMuchMemory`](crate::Error::TooMuchMemory), soon after it does; each
+    /// thread counts what it keeps. Default: as many as there are.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ErrorKind};
+    /// use annals_columns::{Batch, Schema};
+    ///
+    /// #[derive(Schema)]
+    /// #[schema(schema_id = 1, crate = annals_columns)]
+    /// struct Request {
+    ///     #[ts]
+    ///     at: i64,
+    ///     #[latency]
+    ///     latency_ms: u32,
+    /// }
+    ///
+    /// let db = Database::open_in_memory()?;
+    /// let requests = db.table_of::<Request>("requests")?;
+    /// let mut batch = Batch::of::<Request>();
+    /// for n in 0..10_000u32 {
+    ///     batch.push(&Request { at: n.into(), latency_ms: n })?;
+    /// }
+    /// requests.append_batch(&batch)?;
+    /// let (view, fields) = (requests.view()?, Request::fields());
+    /// let exact = view.query().quantiles(fields.latency_ms()).memory_max(50_000).run();
+    /// assert_eq!(exact.unwrap_err().kind(), ErrorKind::TooLarge);
+    /// view.query().quantiles_by_sketch(fields.latency_ms()).memory_max(50_000).run()?;
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    pub fn memory_max(mut self, bytes: u64) -> Self {
+        self.limits.memory_max = bytes;
+        self
+    }
+
     /// By so many threads at most, instead of as many as the [database](crate::Builder::query_threads) says; 0: as many
     /// as the machine has. Others help where one takes long; then sums of numbers with fractions are added up in
     /// an order that differs from time to time, which may show in their last digits.
@@ -197,12 +233,12 @@ impl<'v> TableQuery<'v> {
     ///
     /// # Errors
     /// `InvalidInput` if it cannot be asked of these events, with the name of the field; damage to a part, with its
-    /// section and offset; [`Error::Cancelled`](crate::Error::Cancelled) and
-    /// [`Error::TooManyGroups`](crate::Error::TooManyGroups).
+    /// section and offset; [`Error::Cancelled`](crate::Error::Cancelled),
+    /// [`Error::TooManyGroups`](crate::Error::TooManyGroups) and [`Error::TooMuchMemory`](crate::Error::TooMuchMemory).
     pub fn run(mut self) -> Result<FoundGroups> {
         let query = self.question()?;
         let parts = self.view.parts_with_deleted();
-        let is_in_pieces = self.limits.threads != 1 && query.looks_at_rows();
+        let is_in_pieces = query.looks_at_rows() && self.limits.are_asked_for();
         let parts = parts.flat_map(|(part, deleted)| Source::of_part(part, deleted, is_in_pieces));
         let fresh = self.view.fresh.iter().map(|batch| Source::Fresh(batch));
         let sources: Vec<_> = parts.chain(fresh).collect();

@@ -1,11 +1,16 @@
 //! What is asked through the engine is what a model of plain rows says.
 
 use super::*;
-use crate::{Database, Error, ErrorKind, Result};
+use crate::{
+    Database, Error, ErrorKind, Result,
+    streams::meanwhile::{self, Moment},
+};
 use annals_columns::{Batch, Error as ColumnsError, Filter, GroupBy, Key, Schema, WideEvent};
 use annals_disk::{SimDisk, SimOptions};
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
+    rc::Rc,
     sync::Arc,
 };
 
@@ -522,6 +527,19 @@ fn a_question_ends_at_its_limits() -> Result<()> {
         assert!(matches!(error, Error::TooManyGroups { groups: 11, limit: 10 }), "{error}");
         assert_eq!(error.kind(), ErrorKind::TooLarge);
         assert!(error.to_string().contains("`groups_max`"), "{error}");
+        let exact = || query().quantiles(fields.cost());
+        assert_eq!(exact().memory_max(1 << 20).run()?.len(), 11);
+        for (refused, limit) in
+            [(exact().memory_max(3_000).run(), 3_000), (query().memory_max(500).run(), 500)]
+        {
+            let error = refused.map(drop).unwrap_err();
+            assert!(
+                matches!(error, Error::TooMuchMemory { bytes, limit: found } if found == limit && bytes > limit),
+                "{error}"
+            );
+            assert_eq!(error.kind(), ErrorKind::TooLarge);
+            assert!(error.to_string().contains("`memory_max`"), "{error}");
+        }
         let token = CancelToken::new();
         assert_eq!(query().cancelled_by(&token).run()?.len(), 11);
         token.clone().cancel();
@@ -530,5 +548,32 @@ fn a_question_ends_at_its_limits() -> Result<()> {
         let scan = Scan::new().cancelled_by(&token);
         assert!(matches!(view.scan(&scan), Err(Error::Cancelled)));
     }
+    Ok(())
+}
+
+#[test]
+fn a_question_is_called_off_in_the_middle_of_a_part() -> Result<()> {
+    let db = Database::open_in_memory()?;
+    let table = db.table_of::<Request>("requests")?;
+    let mut random = Random(4);
+    let events: Vec<Request> = (0..5_000).map(|n| request(n, &mut random)).collect();
+    table.append_batch(&batch_of(&events)?)?;
+    table.flush()?;
+    let (view, fields) = (table.view()?, Request::fields());
+    assert_eq!(view.parts_count(), 1);
+    let (token, pieces) = (CancelToken::new(), Rc::new(Cell::new(0)));
+    let deed = {
+        let (token, pieces) = (token.clone(), Rc::clone(&pieces));
+        move || {
+            pieces.set(pieces.get() + 1);
+            if pieces.get() == 2 {
+                token.cancel();
+            }
+        }
+    };
+    let query = view.query().threads(1).group_by(fields.user()).cancelled_by(&token);
+    let outcome = meanwhile::each_time(Moment::PieceAdded, deed, || query.run());
+    assert!(matches!(outcome.map(drop), Err(Error::Cancelled)));
+    assert_eq!(pieces.get(), 2, "the other ones were not begun");
     Ok(())
 }

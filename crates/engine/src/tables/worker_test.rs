@@ -36,7 +36,8 @@ fn parts_are_made_and_merged_in_the_background() -> Result<()> {
             eventually("what is fresh becomes a part", || Ok(table.stats()?.fresh_count < 40))?;
         }
     }
-    eventually("parts are merged", || Ok(table.stats()?.parts_count < 12))?;
+    // Without merging there are 20. Parts of two sizes can lie between each other so that 15 of them stay.
+    eventually("parts are merged", || Ok(table.stats()?.parts_count < 16))?;
     check(&table, &model)
 }
 
