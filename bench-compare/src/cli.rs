@@ -10,6 +10,8 @@ use crate::{Result, child, engines, event_engines, table_engines};
 const HELP: &str = "\
 Usage: bench-compare run [OPTIONS]   measure, and write a page with plots into results/
        bench-compare list            name the engines and rows of this build
+       bench-compare check N | A..B  ask event tables of so many seeds, and DuckDB, the same random
+                                     questions; fails at the first answer that differs
 
 Options of run:
   --engines A,B   only these engines (default: all of this build)
@@ -37,6 +39,7 @@ pub(crate) fn run(args: Vec<String>) -> Result<()> {
             list();
             Ok(())
         }
+        Some("check") => check(args.next().as_deref().unwrap_or("100")),
         Some("child") => child::main(args),
         Some("help" | "--help" | "-h") | None => {
             println!("{HELP}");
@@ -44,6 +47,17 @@ pub(crate) fn run(args: Vec<String>) -> Result<()> {
         }
         Some(other) => Err(format!("no command `{other}`\n\n{HELP}").into()),
     }
+}
+
+#[cfg(all(feature = "annals", feature = "duckdb"))]
+fn check(seeds: &str) -> Result<()> {
+    let (from, to) = seeds.split_once("..").unwrap_or(("0", seeds));
+    crate::table_check::run(from.parse()?..to.parse()?)
+}
+
+#[cfg(not(all(feature = "annals", feature = "duckdb")))]
+fn check(_: &str) -> Result<()> {
+    Err("NOT CHECKED: this build lacks the feature `annals` or `duckdb`".into())
 }
 
 fn list() {

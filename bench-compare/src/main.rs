@@ -37,6 +37,8 @@ mod report;
 mod results;
 mod row;
 mod steps;
+#[cfg(all(feature = "annals", feature = "duckdb"))]
+mod table_check;
 mod table_engine;
 mod table_engines;
 mod table_steps;
