@@ -38,7 +38,9 @@ fn number(event: &RecordedEvent<'_>) -> u64 {
 }
 
 fn is_damage<T>(outcome: &Result<T>) -> bool {
-    matches!(outcome, Err(error @ Error::Journal(_)) if error.kind() == ErrorKind::Corrupt)
+    let of_the_log =
+        |error: &Error| matches!(error, Error::Journal(_) | Error::DamagedEvents { .. });
+    outcome.as_ref().is_err_and(|error| of_the_log(error) && error.kind() == ErrorKind::Corrupt)
 }
 
 #[test]
