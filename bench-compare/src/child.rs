@@ -69,6 +69,7 @@ impl Task {
 /// Does the task in `args`.
 pub(crate) fn main(args: impl Iterator<Item = String>) -> Result<()> {
     let task = Task::parse(args)?;
+    memory::warm_up_here()?;
     if task.engine == LIMIT {
         limits::run(&task)?;
     } else {

@@ -75,8 +75,8 @@ pub(crate) fn warm_up(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The same, of memory alone and right before a short time is measured. What it took does not count among the most
-/// that was resident.
+/// The same, of memory alone and in the process that is measured, before it does anything else: what its parent gives
+/// back is not always what it gets. What it took does not count among the most that was resident.
 pub(crate) fn warm_up_here() -> Result<()> {
     drop(std::hint::black_box(touched()));
     Ok(fs::write("/proc/self/clear_refs", "5")?)

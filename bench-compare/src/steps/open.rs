@@ -3,15 +3,14 @@
 
 use std::time::Instant;
 
+use crate::Result;
 use crate::child::Task;
 use crate::data::{is_value, random_key};
 use crate::emit::emit;
 use crate::engine::{Engine, Mode, ReadJob, Reader};
-use crate::{Result, memory};
 
 /// The row is named by what else the task says; `missing` counts what the opened database lacks.
 pub(super) fn run<E: Engine>(task: &Task) -> Result<()> {
-    memory::warm_up_here()?;
     let started = Instant::now();
     let db = E::open(&task.dir, Mode::Buffered)?;
     let mut first = Count { from: task.keys / 2, to: task.keys / 2 + 1, missing: 0 };
