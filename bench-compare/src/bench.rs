@@ -23,6 +23,9 @@ use crate::{Result, packages};
 
 /// Records of a full load.
 const KEYS: u64 = 1_000_000;
+/// Events of larger tables that have pages of their own, and what these are called.
+const LARGER_TABLES: [(u64, &str); 2] =
+    [(10_000_000, "-tables-10m"), (100_000_000, "-tables-100m")];
 /// Overwrites of a full churn.
 const CHURN: u64 = 10_000_000;
 
@@ -148,7 +151,11 @@ impl Plan {
             self.rows.as_ref().is_some_and(named) && self.churn == CHURN
         };
         if self.keys != KEYS {
-            return PARTIAL;
+            let larger = LARGER_TABLES.iter().find(|(events, _)| *events == self.keys);
+            return match (self.stores, larger) {
+                (Stores::Tables, Some((_, suffix))) => suffix,
+                _ => PARTIAL,
+            };
         }
         match (self.stores, self.rows.is_none()) {
             (Stores::KeyValue, true) if self.engines.is_none() => "",
@@ -291,7 +298,7 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
         if !ROWS.iter().any(|row| row.group == *group && plan.wants(row)) {
             continue;
         }
-        if groups::has_limit(*group) {
+        if groups::has_limit(*group, plan.keys) {
             repeat(plan, LIMIT, *group, &mut results);
         }
         for engine in engines.iter().filter(|engine| engine.groups.contains(group)) {
@@ -344,6 +351,9 @@ mod tests {
         assert_eq!(plan(Stores::Tables, None).suffix(), "-tables");
         assert_eq!(plan(Stores::Tables, Some("tables.id")).suffix(), PARTIAL);
         assert_eq!(Plan { keys: 2_000, ..events }.suffix(), PARTIAL);
+        let larger = |stores| Plan { keys: 10_000_000, ..plan(stores, None) }.suffix();
+        assert_eq!(larger(Stores::Tables), "-tables-10m");
+        assert_eq!(larger(Stores::Events), PARTIAL);
         let some = Plan { engines: Some(vec!["fjall".to_owned()]), ..plan(Stores::KeyValue, None) };
         assert_eq!(some.suffix(), PARTIAL);
     }

@@ -28,7 +28,7 @@ Options of run:
   --dir DIR       folder on the disk to measure (default: the folder for temporary files)
 
 A run that leaves out engines or rows, or has other than the default number of keys, is written
-to a page whose name ends in `-partial`. A run of one kind of stores names those that it left out; `--ordered --rows churn` is written to a page whose name ends in `-churn`.";
+to a page whose name ends in `-partial`. A run of one kind of stores names those that it left out; `--ordered --rows churn` is written to a page whose name ends in `-churn`, `--tables` with 10000000 or 100000000 events to one in `-tables-10m` or `-tables-100m`.";
 
 /// Does what the arguments say.
 pub(crate) fn run(args: Vec<String>) -> Result<()> {

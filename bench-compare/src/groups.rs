@@ -13,9 +13,13 @@ use crate::{Result, disk_use};
 use process::{Outcome, finish, kill_when_loaded};
 use scratch::Scratch;
 
-/// Whether a hand-written loop bounds the group.
-pub(crate) const fn has_limit(group: Group) -> bool {
-    !matches!(
+/// Of more events there are no loops by hand: they would not fit in memory as their caller has them.
+const MOST_BY_HAND: u64 = 10_000_000;
+
+/// Whether a hand-written loop bounds the group, with so many records.
+pub(crate) const fn has_limit(group: Group, keys: u64) -> bool {
+    let fits = keys <= MOST_BY_HAND || !matches!(group, Group::TablesAsk);
+    fits && !matches!(
         group,
         Group::OpenClean | Group::OpenKilled | Group::Kill | Group::Churn | Group::EventsStreams
     )
