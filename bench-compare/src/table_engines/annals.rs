@@ -148,7 +148,7 @@ fn of_totals(found: Option<DayTotals>) -> Result<Answer> {
 fn of_rollup(day: &DayRollup) -> Result<Answer> {
     let lines = day.iter().map(|bucket| {
         let user = bucket.value.ok_or("an event without a user")?.to_owned();
-        Ok((user, vec![bucket.events_count.into(), bucket.totals[0].sum]))
+        Ok((user, vec![bucket.events_count.into(), bucket.totals(0).sum]))
     });
     Ok(Answer(lines.collect::<Result<_>>()?).sorted())
 }

@@ -50,8 +50,8 @@ pub use event::derived;
 pub use event::{ToRow, WideEvent};
 pub use kernels::Mask;
 pub use part::{
-    CHUNK_ROWS, DayBuckets, DaySums, PART_VERSION, Part, PartBuilder, PartHead, PartIdentity,
-    PartView, RowSet, Rows, Totals,
+    BucketTotals, CHUNK_ROWS, DayBuckets, DaySums, PART_VERSION, Part, PartBuilder, PartHead,
+    PartIdentity, PartView, RowSet, Rows, Totals,
 };
 pub use query::{
     Answer, BoundFilter, Constant, Distinct, Explained, FieldOf, Filter, Group, GroupBy, Key, Keys,

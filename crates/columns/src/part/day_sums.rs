@@ -8,7 +8,7 @@ mod writing;
 
 pub(super) use writing::write_all;
 
-use super::{PartView, Totals, dictionary::Dictionary, meta::ColumnMeta};
+use super::{BucketTotals, PartView, Totals, dictionary::Dictionary, meta::ColumnMeta};
 use crate::{
     Result, Role, Schema,
     number::{put_varint, take_u8, take_varint},
@@ -277,13 +277,8 @@ impl<'p> DayBuckets<'_, 'p> {
     /// # Errors
     /// [`Error::Damaged`](crate::Error::Damaged).
     pub fn value(&self, at: usize, dimension: usize) -> Result<Option<&'p str>> {
-        let sums = self.sums;
-        let code = sums.keys.get(dimension).map_or(0, |codes| codes.code(self.range.start + at));
-        let Some(code) = code.checked_sub(1) else { return Ok(None) };
-        let dictionary = sums.dictionaries.get(dimension).and_then(Option::as_ref);
-        let text = dictionary.and_then(|dictionary| dictionary.get(code.into()));
-        let damage = || sums.part.contradicts(sums.meta.section, "a code has no string");
-        text.map(Some).ok_or_else(damage)
+        let codes = self.sums.keys.get(dimension);
+        self.text(dimension, codes.map_or(0, |codes| codes.code(self.range.start + at)))
     }
 
     /// The bucket of the first dimension's value, of sums of one dimension.
@@ -302,6 +297,52 @@ impl<'p> DayBuckets<'_, 'p> {
             if codes.code(middle) < code { low = middle + 1 } else { high = middle }
         }
         (low < self.range.end && codes.code(low) == code).then(|| low - self.range.start)
+    }
+
+    /// Of each bucket the place of a dimension's value, counted from 0 on, among all values that the part has of it, which
+    /// have the order of their bytes; one more than that: 0 says that the events have none. All are 0 if there is no such
+    /// dimension.
+    #[must_use]
+    pub fn codes(&self, dimension: usize) -> Vec<u32> {
+        let Some(column) = self.sums.keys.get(dimension) else { return vec![0; self.len()] };
+        let width = column.width;
+        let bytes = column.bytes.get(self.range.start * width..self.range.end * width);
+        let bytes = bytes.unwrap_or_default();
+        match width {
+            1 => bytes.iter().map(|code| u32::from(*code)).collect(),
+            2 => bytes.as_chunks().0.iter().map(|code| u16::from_le_bytes(*code).into()).collect(),
+            _ => bytes.as_chunks().0.iter().map(|code| u32::from_le_bytes(*code)).collect(),
+        }
+    }
+
+    /// The value of a [code](Self::codes) of a dimension; `None` for 0.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`](crate::Error::Damaged).
+    #[inline]
+    pub fn text(&self, dimension: usize, code: u32) -> Result<Option<&'p str>> {
+        let Some(code) = code.checked_sub(1) else { return Ok(None) };
+        let sums = self.sums;
+        let dictionary = sums.dictionaries.get(dimension).and_then(Option::as_ref);
+        let text = dictionary.and_then(|dictionary| dictionary.get(code.into()));
+        let damage = || sums.part.contradicts(sums.meta.section, "a code has no string");
+        text.map(Some).ok_or_else(damage)
+    }
+
+    /// What a metric or counter, counted among those from 0 on in the schema's order, comes to in each bucket.
+    #[must_use]
+    pub fn all_totals(&self, field: usize) -> BucketTotals {
+        let Some(of) = self.sums.sums.get(field) else { return BucketTotals::default() };
+        let (Range { start, end }, width) = (self.range.clone(), of.sums.width);
+        let counts = of.counts.and_then(|counts| counts.get(start..end));
+        let sums = of.sums.bytes.get(start * width..end * width).unwrap_or_default();
+        BucketTotals::copied(counts, sums, width, of.is_float)
+    }
+
+    /// How many events each bucket has.
+    pub fn events_counts(&self) -> impl Iterator<Item = u64> + use<'p> {
+        let counts = self.sums.events.get(self.range.clone()).unwrap_or_default();
+        counts.iter().map(|count| u32::from_le_bytes(*count).into())
     }
 
     /// How many events a bucket has.

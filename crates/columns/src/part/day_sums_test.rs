@@ -90,6 +90,7 @@ fn said(part: PartView<'_>, dimensions: &[usize]) -> Result<Option<Vec<Said>>> {
     let mut all = Vec::new();
     for day in sums.days() {
         let day_of = sums.day(day)?;
+        check_copies(&day_of, dimensions.len())?;
         for at in 0..day_of.len() {
             let value = |place| Ok(day_of.value(at, place)?.map(str::to_owned));
             let key = (day, (0..dimensions.len()).map(value).collect::<Result<_>>()?);
@@ -102,6 +103,28 @@ fn said(part: PartView<'_>, dimensions: &[usize]) -> Result<Option<Vec<Said>>> {
         }
     }
     Ok(Some(all))
+}
+
+/// What is copied at once is what each bucket says.
+fn check_copies(day: &DayBuckets<'_, '_>, dimensions_count: usize) -> Result<()> {
+    let events: Vec<u64> = day.events_counts().collect();
+    assert!(events.iter().copied().eq((0..day.len()).map(|at| day.events_count(at))));
+    for place in 0..dimensions_count {
+        let codes = day.codes(place);
+        assert_eq!(codes.len(), day.len());
+        for (at, code) in codes.into_iter().enumerate() {
+            assert_eq!(day.text(place, code)?, day.value(at, place)?);
+        }
+    }
+    for field in 0..=SUMMED.len() {
+        let all = day.all_totals(field);
+        for (at, events) in events.iter().enumerate().filter(|_| field < SUMMED.len()) {
+            let (found, expected) = (all.get(at, *events), day.totals(at, field));
+            assert_eq!((found.count, found.sum), (expected.count, expected.sum));
+            assert_eq!(found.float_sum.to_bits(), expected.float_sum.to_bits());
+        }
+    }
+    Ok(())
 }
 
 /// Each value of the only dimension is found, and no other one.

@@ -5,247 +5,23 @@
 //! answer adds up what the few of them say that have the day. What several parts say of a day together is kept as
 //! well, so that a day is added up once.
 
+mod day;
+
+pub use day::{DayBucket, DayRollup, DayTotals};
+
+use self::day::{DAY_NS, NOTHING, add};
 use super::view::TableView;
 use crate::{Error, Result};
 use annals_columns::{Answer, GroupBy, Key, PartView, Query, Role, RowSet, Schema, Totals};
 use parking_lot::Mutex;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     ops::Range,
     sync::Arc,
 };
 
-/// Nanoseconds of a day.
-const DAY_NS: u64 = 86_400_000_000_000;
 /// Days of several parts that are kept added up.
 const DAYS_KEPT: usize = 64;
-
-const NOTHING: Totals = Totals { count: 0, sum: 0, float_sum: 0.0 };
-
-/// What the events of one UTC day come to, by the values of a dimension, or of several: absent first, then by the bytes of
-/// the values, by the first dimension, then by the next.
-///
-/// ```
-/// # use annals_engine as annals;
-/// use annals::{Database, DayRollup};
-/// use annals_columns::Schema;
-///
-/// #[derive(Schema)]
-/// #[schema(schema_id = 1, crate = annals_columns)]
-/// struct Request {
-///     #[ts]
-///     at: i64,
-///     #[counter]
-///     bytes: u32,
-///     #[dim(rollup)]
-///     user: String,
-///     #[dim(rollup)]
-///     region: String,
-/// }
-///
-/// let db = Database::open_in_memory()?;
-/// let requests = db.table_of::<Request>("requests")?;
-/// for (at, bytes, user) in [(1, 500, "ada"), (2, 20, "bob"), (3, 11, "ada")] {
-///     requests.append(&Request::event().at(at).bytes(bytes).user(user).region("eu"))?;
-/// }
-/// let view = requests.view()?;
-/// let day = view.rollup(2, DayRollup::day_of(0))?;
-/// assert_eq!(day.len(), 2);
-/// let hers = day.get("ada").expect("there are some");
-/// assert_eq!((hers.events_count, hers.totals[0].sum), (2, 511));
-/// assert_eq!(view.rollup_of(2, 0, "bob")?.expect("one").totals[0].sum, 20);
-///
-/// let by_both = view.rollup_day(0)?;
-/// assert_eq!((by_both.dimensions(), by_both.len()), (&[2, 3][..], 2));
-/// assert_eq!((by_both.value(1, 0), by_both.value(1, 1)), (Some("bob"), Some("eu")));
-/// # Ok::<(), annals::Error>(())
-/// ```
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct DayRollup {
-    /// The fields that are added up.
-    fields: Vec<usize>,
-    /// Those by whose values.
-    dimensions: Vec<usize>,
-    /// The values of each dimension, rising.
-    texts: Vec<Vec<Box<str>>>,
-    /// Of each bucket the places of its values, from 1 on; 0: it has none.
-    codes: Vec<u32>,
-    counts: Vec<u64>,
-    /// Of each bucket those of all fields.
-    totals: Vec<Totals>,
-}
-
-/// What the events of one day and value come to.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct DayBucket<'r> {
-    /// The value, of several dimensions that of the first; `None` for events that have none.
-    pub value: Option<&'r str>,
-    /// How many events there are.
-    pub events_count: u64,
-    /// What each of the [fields](DayRollup::fields) comes to.
-    pub totals: &'r [Totals],
-}
-
-/// What the events of one day and value come to, of a question about one of them.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DayTotals {
-    /// How many events there are.
-    pub events_count: u64,
-    /// What each metric and counter comes to, in the order of the schema.
-    pub totals: Vec<Totals>,
-}
-
-impl DayRollup {
-    /// The day of a time: days since 1970.
-    #[must_use]
-    pub fn day_of(ts: i64) -> i64 {
-        ts.div_euclid(DAY_NS as i64)
-    }
-
-    /// The fields that are added up: metrics and counters, in the order of the schema.
-    #[must_use]
-    pub fn fields(&self) -> &[usize] {
-        &self.fields
-    }
-
-    /// The dimensions by whose values it is.
-    #[must_use]
-    pub fn dimensions(&self) -> &[usize] {
-        &self.dimensions
-    }
-
-    /// How many buckets there are: values, or combinations of values.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.counts.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.counts.is_empty()
-    }
-
-    /// All buckets.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = DayBucket<'_>> {
-        (0..self.len()).map(|at| self.bucket(at))
-    }
-
-    /// The value of a dimension, counted among [these](Self::dimensions), of a bucket; `None` for events that have none.
-    ///
-    /// # Panics
-    /// If there is no such bucket or dimension.
-    #[must_use]
-    pub fn value(&self, at: usize, dimension: usize) -> Option<&str> {
-        let code = self.codes_of(at)[dimension];
-        Some(&self.texts[dimension][code.checked_sub(1)? as usize])
-    }
-
-    /// What the events with this value come to, by the values of one dimension.
-    #[must_use]
-    pub fn get(&self, value: &str) -> Option<DayBucket<'_>> {
-        let [texts] = &self.texts[..] else { return None };
-        let code = texts.binary_search_by(|found| (**found).cmp(value)).ok()? as u32 + 1;
-        Some(self.bucket(self.codes.binary_search(&code).ok()?))
-    }
-
-    fn codes_of(&self, at: usize) -> &[u32] {
-        let count = self.dimensions.len();
-        &self.codes[at * count..][..count]
-    }
-
-    fn bucket(&self, at: usize) -> DayBucket<'_> {
-        let count = self.fields.len();
-        DayBucket {
-            value: self.value(at, 0),
-            events_count: self.counts[at],
-            totals: &self.totals[at * count..][..count],
-        }
-    }
-
-    fn new(fields: &[usize], dimensions: &[usize]) -> Self {
-        let (fields, dimensions) = (fields.to_vec(), dimensions.to_vec());
-        let texts = vec![Vec::new(); dimensions.len()];
-        Self { fields, dimensions, texts, ..Self::default() }
-    }
-
-    /// One of buckets, which are in order and of which each has the values of all dimensions.
-    fn of<'b>(
-        fields: &[usize],
-        dimensions: &[usize],
-        buckets: &[(Vec<Option<&'b str>>, u64)],
-        totals: Vec<Totals>,
-    ) -> Self {
-        let mut rollup = Self { totals, ..Self::new(fields, dimensions) };
-        let mut codes: Vec<HashMap<&'b str, u32>> = Vec::new();
-        for (place, texts) in rollup.texts.iter_mut().enumerate() {
-            let all: BTreeSet<&str> =
-                buckets.iter().filter_map(|(values, _)| values[place]).collect();
-            codes.push((1..).zip(&all).map(|(code, text)| (*text, code)).collect());
-            *texts = all.into_iter().map(Into::into).collect();
-        }
-        for (values, count) in buckets {
-            let code = |(value, codes): (&Option<&str>, &HashMap<&str, u32>)| {
-                value.map_or(0, |value| codes[value])
-            };
-            rollup.codes.extend(values.iter().zip(&codes).map(code));
-            rollup.counts.push(*count);
-        }
-        rollup
-    }
-
-    /// What several come to together.
-    fn merged(all: &[Arc<Self>], fields: &[usize], dimensions: &[usize]) -> Self {
-        let mut merged = Self::new(fields, dimensions);
-        // Of each of them and each dimension the codes that its own become.
-        let mut codes: Vec<Vec<Vec<u32>>> = vec![Vec::new(); all.len()];
-        for (place, texts) in merged.texts.iter_mut().enumerate() {
-            let union: BTreeSet<&str> =
-                all.iter().flat_map(|one| &one.texts[place]).map(|text| &**text).collect();
-            let union: Vec<&str> = union.into_iter().collect();
-            for (one, codes) in all.iter().zip(&mut codes) {
-                let mut next = 0;
-                let code = |text: &str| {
-                    next += union[next..].partition_point(|found| *found < text);
-                    next as u32 + 1
-                };
-                let own = one.texts[place].iter().map(|text| &**text).map(code);
-                codes.push(std::iter::once(0).chain(own).collect());
-            }
-            *texts = union.into_iter().map(Into::into).collect();
-        }
-        let mut buckets: Vec<(Vec<u32>, u32, u32)> = Vec::new();
-        for (number, (one, codes)) in all.iter().zip(&codes).enumerate() {
-            for at in 0..one.len() {
-                let own = one.codes_of(at).iter().zip(codes);
-                let key = own.map(|(code, codes)| codes[*code as usize]).collect();
-                buckets.push((key, number as u32, at as u32));
-            }
-        }
-        buckets.sort_unstable();
-        for same in buckets.chunk_by(|one, other| one.0 == other.0) {
-            let start = merged.totals.len();
-            merged.codes.extend_from_slice(&same[0].0);
-            merged.totals.resize(start + fields.len(), NOTHING);
-            let mut events_count = 0;
-            for (_, number, at) in same {
-                let bucket = all[*number as usize].bucket(*at as usize);
-                events_count += bucket.events_count;
-                let sums = merged.totals[start..].iter_mut();
-                sums.zip(bucket.totals).for_each(|(to, from)| add(to, from));
-            }
-            merged.counts.push(events_count);
-        }
-        merged
-    }
-}
-
-fn add(to: &mut Totals, from: &Totals) {
-    to.count += from.count;
-    // 2^64 events of 64 bits would have to be added first for this to wrap.
-    to.sum = to.sum.wrapping_add(from.sum);
-    to.float_sum += from.float_sum;
-}
 
 /// Sums by day of a schema, by its fingerprint, and of dimensions.
 type Asked = (u64, Vec<usize>);
@@ -293,7 +69,7 @@ impl MergedDays {
                 return day;
             }
         }
-        let day = Arc::new(DayRollup::merged(of, &question.fields, &question.dimensions));
+        let day = Arc::new(question.merged(of));
         let mut kept = self.kept.lock();
         if kept.len() >= DAYS_KEPT {
             kept.remove(0);
@@ -314,6 +90,10 @@ struct Question<'s> {
 impl Question<'_> {
     fn key(&self) -> Asked {
         (self.schema.fingerprint(), self.dimensions.clone())
+    }
+
+    fn merged(&self, all: &[Arc<DayRollup>]) -> DayRollup {
+        DayRollup::merged(self.schema, all, &self.fields, &self.dimensions)
     }
 
     /// The first time of the day, and that of the next one; `None`: there is none.
@@ -367,15 +147,7 @@ impl Rollups {
                 if day.is_empty() {
                     return Ok(None);
                 }
-                let mut buckets = Vec::with_capacity(day.len());
-                let mut totals = Vec::with_capacity(day.len() * question.fields.len());
-                for at in 0..day.len() {
-                    let values = (0..question.dimensions.len()).map(|place| day.value(at, place));
-                    let values = values.collect::<annals_columns::Result<Vec<_>>>()?;
-                    buckets.push((values, day.events_count(at)));
-                    totals.extend((0..question.fields.len()).map(|field| day.totals(at, field)));
-                }
-                let day = DayRollup::of(&question.fields, &question.dimensions, &buckets, totals);
+                let day = DayRollup::of_part(&question.fields, &question.dimensions, &day)?;
                 let mut single = self.single.lock();
                 let days = single.entry(question.key()).or_default();
                 return Ok(Some(Arc::clone(days.entry(question.day).or_insert(Arc::new(day)))));
@@ -419,7 +191,8 @@ impl Rollups {
                 let (count, sum, float_sum) = (measured.count, measured.sum, measured.float_sum);
                 Totals { count, sum, float_sum }
             });
-            let day = DayRollup::of(fields, dimensions, &buckets, totals.collect());
+            let totals: Vec<Totals> = totals.collect();
+            let day = DayRollup::of_buckets(schema, fields, dimensions, &buckets, &totals);
             days.insert(day_of(&of_day[0].keys), Arc::new(day));
         }
         let days = Arc::new(days);
@@ -514,12 +287,12 @@ impl TableView<'_> {
             } else if let Some(day) = rollups.of_part(&question, part, deleted)?
                 && let Some(bucket) = day.get(value)
             {
-                add_all(bucket.events_count, &mut bucket.totals.iter().copied());
+                add_all(bucket.events_count, &mut bucket.all_totals());
             }
         }
         for day in self.fresh_of_day(&question)? {
             if let Some(bucket) = day.get(value) {
-                add_all(bucket.events_count, &mut bucket.totals.iter().copied());
+                add_all(bucket.events_count, &mut bucket.all_totals());
             }
         }
         Ok(found)
@@ -537,7 +310,7 @@ impl TableView<'_> {
         all.extend(self.fresh_of_day(question)?);
         match all.len() {
             1 => Ok(all.swap_remove(0)),
-            _ => Ok(Arc::new(DayRollup::merged(&all, &question.fields, &question.dimensions))),
+            _ => Ok(Arc::new(question.merged(&all))),
         }
     }
 

@@ -124,7 +124,7 @@ impl Rollup {
     /// Adds the rows of a field and a day.
     fn add(&self, to: &mut Table, view: &TableView<'_>, field: usize, day: i64) -> Result<()> {
         let schema = view.schema();
-        let mut row = |value: Option<&str>, events_count: u64, totals: &[Totals]| {
+        let mut row = |value: Option<&str>, events_count: u64, totals: Vec<Totals>| {
             let mut figures = vec![
                 Figure::Text(moment::day_text(day)),
                 Figure::text_of(schema.fields()[field].name()),
@@ -140,12 +140,12 @@ impl Rollup {
         };
         if let Some(value) = &self.value {
             if let Some(found) = view.rollup_of(field, day, value)? {
-                row(Some(value), found.events_count, &found.totals);
+                row(Some(value), found.events_count, found.totals);
             }
             return Ok(());
         }
         for bucket in view.rollup(field, day)?.iter() {
-            row(bucket.value, bucket.events_count, bucket.totals);
+            row(bucket.value, bucket.events_count, bucket.all_totals().collect());
         }
         Ok(())
     }
