@@ -5,11 +5,13 @@
 //! of the processor. Masks, which compilers do not make well, have instructions by name besides, and a twin
 //! without them. Tests hold all of them against each other.
 
+mod ahead;
 mod bucket;
 mod mask;
 mod sum;
 mod unpack;
 
+pub(crate) use ahead::ask_for;
 pub(crate) use bucket::{Buckets, buckets_32};
 pub(crate) use mask::{in_range_32, in_range_64};
 pub(crate) use sum::{add_32, add_64};

@@ -33,6 +33,7 @@ pub use distinct::Distinct;
 pub use explain::{Explained, Source};
 pub use filter::{Constant, Filter};
 pub use group::{Group, Keys, Measured};
+pub(crate) use key::Folding;
 pub use key::{GroupBy, Key};
 pub use named::{FieldOf, ToField, ToGroupBy, ToMeasure, kind};
 pub use quantiles::Quantiles;

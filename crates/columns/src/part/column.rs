@@ -7,7 +7,7 @@ use super::{
     row_set::RowSet,
     zones::{Sums, Zones},
 };
-use crate::Result;
+use crate::{Result, kernels};
 
 /// A column of numbers that is being read.
 ///
@@ -48,26 +48,48 @@ impl<'p> NumberColumn<'p> {
         Ok(self.chunk(row as usize / CHUNK_ROWS)?.get(row as usize % CHUNK_ROWS))
     }
 
-    /// Gives the numbers of some rows, which rise, as they are kept. For few rows of many chunks: nothing is unpacked.
+    /// Gives the numbers of some rows, as they are kept. For few rows of many chunks: nothing is unpacked, and the steps for each
+    /// are so few that several are on their way at once.
     #[inline]
     pub(crate) fn gather(&self, rows: &[u32], mut each: impl FnMut(usize, u64)) -> Result<()> {
         const PAGE_ROWS: usize = PAGE_CHUNKS * CHUNK_ROWS;
-        let mut from = 0;
-        while let Some(first) = rows.get(from) {
-            let page = *first as usize / PAGE_ROWS;
-            let is_there = |row: &u32| *row as usize / PAGE_ROWS == page;
-            let to = from + rows[from..].partition_point(is_there);
-            let ordinal = self.meta.pages.wrapping_add(page as u32);
-            let bytes = self.view.section(ordinal)?;
-            for (at, row) in (from..).zip(&rows[from..to]) {
-                let (chunk, place) = (*row as usize / CHUNK_ROWS, *row as usize % CHUNK_ROWS);
-                let kept =
-                    self.entries.get(chunk).and_then(|entry| numbers::get(entry, bytes, place));
-                each(at, kept.ok_or_else(|| self.makes_no_sense(ordinal))?);
+        let (mut page, mut ordinal, mut bytes) = (usize::MAX, 0, &[][..]);
+        for (at, row) in rows.iter().map(|row| *row as usize).enumerate() {
+            if row / PAGE_ROWS != page {
+                page = row / PAGE_ROWS;
+                ordinal = self.meta.pages.wrapping_add(page as u32);
+                bytes = self.view.section(ordinal)?;
             }
-            from = to;
+            let entry = self.entries.get(row / CHUNK_ROWS);
+            let kept = entry.and_then(|entry| numbers::get(entry, bytes, row % CHUNK_ROWS));
+            each(at, kept.ok_or_else(|| self.makes_no_sense(ordinal))?);
         }
         Ok(())
+    }
+
+    /// Asks for what stands for the chunks of some rows.
+    pub(super) fn ask_for_chunks(&self, rows: &[u32]) {
+        let entries = self.entries.as_flattened();
+        rows.iter().for_each(|row| {
+            kernels::ask_for(entries, *row as usize / CHUNK_ROWS * ENTRY_BYTES);
+        });
+    }
+
+    /// Asks for what [`gather`](Self::gather) will read of some rows.
+    pub(super) fn ask_for(&self, rows: &[u32]) {
+        const PAGE_ROWS: usize = PAGE_CHUNKS * CHUNK_ROWS;
+        let (mut page, mut bytes) = (usize::MAX, &[][..]);
+        for row in rows.iter().map(|row| *row as usize) {
+            if row / PAGE_ROWS != page {
+                page = row / PAGE_ROWS;
+                let ordinal = self.meta.pages.wrapping_add(page as u32);
+                // Who reads it is told what is wrong.
+                bytes = self.view.section(ordinal).unwrap_or_default();
+            }
+            if let Some(entry) = self.entries.get(row / CHUNK_ROWS) {
+                numbers::ask_for(entry, bytes, row % CHUNK_ROWS);
+            }
+        }
     }
 
     #[cold]

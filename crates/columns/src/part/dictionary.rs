@@ -1,8 +1,11 @@
 //! The different strings of a column, in their order: a string's *code* is its place.
 
-use crate::number::u32_at;
+use crate::{number::u32_at, query::Folding};
+use std::collections::HashMap;
 
 const HEAD_BYTES: usize = 8;
+/// So many bytes are looked through for each string that is wanted.
+const WHOLE_BYTES: usize = 16;
 
 /// The different strings of a column.
 #[derive(Clone, Copy, Debug)]
@@ -26,10 +29,19 @@ impl<'p> Dictionary<'p> {
         self.ends.len()
     }
 
+    #[inline]
     fn bytes(&self, code: usize) -> Option<&'p [u8]> {
         let end = |code: usize| Some(u32::from_le_bytes(*self.ends.get(code)?) as usize);
         let start = if code == 0 { 0 } else { end(code - 1)? };
         self.text.get(start..end(code)?)
+    }
+
+    /// All strings, if they are short enough to be looked through for `count` of them: each of these costs less then.
+    pub(crate) fn whole(&self, count: usize) -> Option<Strings<'p>> {
+        if self.text.len() > count.saturating_mul(WHOLE_BYTES) {
+            return None;
+        }
+        Some(Strings { ends: self.ends, text: str::from_utf8(self.text).ok()? })
     }
 
     /// The string of a code.
@@ -74,6 +86,48 @@ impl<'p> Dictionary<'p> {
     }
 }
 
+/// The strings of a dictionary, known to be such.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Strings<'p> {
+    ends: &'p [[u8; 4]],
+    text: &'p str,
+}
+
+impl<'p> Strings<'p> {
+    /// The string of a code.
+    #[inline(always)]
+    pub(crate) fn get(&self, code: u64) -> Option<&'p str> {
+        let code = usize::try_from(code).ok()?;
+        let end = u32::from_le_bytes(*self.ends.get(code)?) as usize;
+        let start = match code.checked_sub(1) {
+            Some(before) => u32::from_le_bytes(*self.ends.get(before)?) as usize,
+            None => 0,
+        };
+        self.text.get(start..end)
+    }
+}
+
+/// The different ones of some strings, in their order, and of each of these its place among them, from 1 on; 0 of what is
+/// none.
+pub(super) fn coded<'t>(all: impl Iterator<Item = Option<&'t str>>) -> (Vec<&'t str>, Vec<u32>) {
+    let (mut met, mut codes) = (HashMap::<&str, u32, Folding>::default(), Vec::new());
+    codes.reserve(all.size_hint().0);
+    for text in all {
+        codes.push(text.map_or(0, |text| {
+            let next = met.len() as u32 + 1;
+            *met.entry(text).or_insert(next)
+        }));
+    }
+    let mut different: Vec<(&str, u32)> = met.into_iter().collect();
+    different.sort_unstable();
+    let mut places = vec![0; different.len() + 1];
+    for (place, (_, code)) in (1..).zip(&different) {
+        places[*code as usize] = place;
+    }
+    codes.iter_mut().for_each(|code| *code = places[*code as usize]);
+    (different.into_iter().map(|(text, _)| text).collect(), codes)
+}
+
 /// Appends a dictionary of these strings, which are in order, each once.
 pub(crate) fn encode(texts: &[&str], out: &mut Vec<u8>) {
     out.extend_from_slice(&(texts.len() as u32).to_le_bytes());
@@ -91,6 +145,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn codes_are_places_in_the_order_of_strings() {
+        let all = [Some("b"), None, Some(""), Some("b"), Some("a\0"), Some("a"), None];
+        let (different, codes) = coded(all.into_iter());
+        assert_eq!(different, ["", "a", "a\0", "b"]);
+        assert_eq!(codes, [4, 0, 1, 4, 3, 2, 0]);
+        assert_eq!(coded([None].into_iter()), (vec![], vec![0]));
+    }
+
+    #[test]
     fn strings_are_found_by_code_by_themselves_and_by_what_they_begin_with() {
         let texts = ["", "a", "ab", "abc", "b", "ba", "\u{e9}"];
         let mut bytes = Vec::new();
@@ -98,7 +161,9 @@ mod tests {
         let dictionary = Dictionary::new(&bytes, 7).expect("a dictionary");
         for (code, text) in (0..).zip(texts) {
             assert_eq!((dictionary.get(code), dictionary.find(text)), (Some(text), Some(code)));
+            assert_eq!(dictionary.whole(1).expect("it is short").get(code), Some(text));
         }
+        assert!(dictionary.whole(0).is_none() && dictionary.whole(1).unwrap().get(7).is_none());
         assert_eq!((dictionary.get(7), dictionary.find("aa")), (None, None));
         for (prefix, expected) in
             [("", (0, 7)), ("a", (1, 4)), ("ab", (2, 4)), ("c", (6, 6)), ("zz", (6, 6))]

@@ -7,6 +7,17 @@ use crate::{Result, kernels::Level};
 const DECODED_ROWS: usize = 24;
 
 impl<'p> PartView<'p> {
+    /// Gives of some rows when they happened and when they came.
+    pub(crate) fn moments(&self, rows: &[u32]) -> Result<Vec<(i64, u64)>> {
+        let mut moments = vec![(0, 0); rows.len()];
+        if let Some(times) = self.times()? {
+            times.gather(rows, |at, kept| moments[at].0 = image::to_i64(times.image(kept)))?;
+        }
+        let arrivals = self.number_column(self.arrivals())?;
+        arrivals.gather(rows, |at, kept| moments[at].1 = arrivals.image(kept))?;
+        Ok(moments)
+    }
+
     /// Gives what tells the times of rows of a chunk, of which `count` will be asked for.
     pub(crate) fn each_time(
         &self,

@@ -224,6 +224,19 @@ pub(crate) fn get(entry: &[u8; ENTRY_BYTES], page: &[u8], at: usize) -> Option<u
     Some(u64_at(entry, 0)?.wrapping_add(packed))
 }
 
+/// Asks for what [`get`] will read.
+#[inline(always)]
+pub(crate) fn ask_for(entry: &[u8; ENTRY_BYTES], page: &[u8], at: usize) {
+    let place = (u32_at(entry, 8).unwrap_or_default() as usize).wrapping_mul(UNIT);
+    let (way, width) = (entry[12], usize::from(entry[13]));
+    if way != FRAME || width > 32 {
+        return kernels::ask_for(page, place);
+    }
+    let from = place.wrapping_add(4 * (at % 8) + at / 8 * width / 32 * 32);
+    kernels::ask_for(page, from);
+    kernels::ask_for(page, from.wrapping_add(32));
+}
+
 #[inline(always)]
 fn run_value(values: &[u8], run: usize, width: usize) -> u64 {
     let mut word = [0; 8];

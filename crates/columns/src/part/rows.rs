@@ -1,16 +1,24 @@
 //! Whole rows of a part.
 
 use super::{
-    CHUNK_ROWS, PAGE_CHUNKS, PartView, image,
+    CHUNK_ROWS, PAGE_CHUNKS, PartView,
+    column::NumberColumn,
+    image,
     meta::{ColumnMeta, DictionaryMeta, NumberMeta, TextMeta},
     numbers::ENTRY_BYTES,
-    texts::{Text, Texts, Unpacked},
+    texts::{self, Texts, Unpacked},
 };
-use crate::{Result, Value, ValueType, kernels::Level};
+use crate::{
+    Result, Value, ValueType,
+    kernels::{self, Level},
+};
 use std::ops::Range;
 
 /// From so many rows of a chunk on all of it is unpacked at once.
 const DECODED_ROWS: usize = 24;
+
+/// With fewer rows a chunk than that on average what is read of one tells nothing of what is read of the next.
+const FEW_ROWS: usize = 4;
 
 /// Some rows of a part. Strings are borrowed from the part where they stand there as they are, and kept here
 /// where they had to be made.
@@ -45,6 +53,7 @@ impl<'p> Rows<'p> {
     ///
     /// # Panics
     /// If there was no such row or there is no such field.
+    #[inline]
     #[must_use]
     pub fn value(&self, at: usize, field: usize) -> Value<'_> {
         assert!(at < self.rows_count, "row {at} of {}", self.rows_count);
@@ -58,77 +67,134 @@ impl<'p> Rows<'p> {
         view.check_rows(rows)?;
         let fields = view.schema().fields();
         let cells = Vec::with_capacity(rows.len() * fields.len());
-        let mut read = Self { rows_count: rows.len(), cells, made: String::new() };
+        let mut read = Reading { view, rows, cells, made: Vec::new() };
+        read.ask_ahead()?;
         for (field, column) in fields.iter().zip(view.columns()) {
             match column {
                 ColumnMeta::Nothing => {
                     read.cells.extend(rows.iter().map(|_| Cell::There(Value::Absent)));
                 }
-                ColumnMeta::Numbers(meta, _) => {
-                    read.numbers(view, meta, field.value_type(), rows)?;
+                ColumnMeta::Numbers(meta, _) => read.numbers(meta, field.value_type())?,
+                ColumnMeta::Codes(meta, dictionary) => read.codes(meta, dictionary)?,
+                ColumnMeta::Texts(meta) => read.texts(meta)?,
+            }
+        }
+        let Reading { cells, made, .. } = read;
+        // Each was looked at when it was made.
+        let made = String::from_utf8(made).map_err(|_| {
+            view.contradicts(view.arrivals().chunks, "strings of a row are no strings together")
+        })?;
+        Ok(Self { rows_count: rows.len(), cells, made })
+    }
+}
+
+/// Rows that are being read, a column after the other.
+struct Reading<'a, 'p> {
+    view: PartView<'p>,
+    rows: &'a [u32],
+    cells: Vec<Cell<'p>>,
+    /// Strings, one behind the other.
+    made: Vec<u8>,
+}
+
+impl<'p> Reading<'_, 'p> {
+    /// Asks for the memory that all columns are read from, if rows are far from each other.
+    fn ask_ahead(&self) -> Result<()> {
+        let chunk_of = |row: &u32| *row as usize / CHUNK_ROWS;
+        let chunks = self.rows.chunk_by(|one, other| chunk_of(one) == chunk_of(other));
+        if chunks.count() * FEW_ROWS < self.rows.len() {
+            return Ok(());
+        }
+        let mut columns = Vec::with_capacity(self.view.columns().len());
+        for column in self.view.columns() {
+            columns.push(match column {
+                ColumnMeta::Numbers(meta, _) | ColumnMeta::Codes(meta, _) => {
+                    Some(self.view.number_column(meta)?)
                 }
-                ColumnMeta::Codes(meta, dictionary) => read.codes(view, meta, dictionary, rows)?,
-                ColumnMeta::Texts(meta) => read.texts(view, meta, rows)?,
-            }
+                ColumnMeta::Nothing | ColumnMeta::Texts(_) => None,
+            });
         }
-        Ok(read)
-    }
-
-    fn numbers(
-        &mut self,
-        view: PartView<'p>,
-        meta: &'p NumberMeta,
-        of: ValueType,
-        rows: &[u32],
-    ) -> Result<()> {
-        let column = view.number_column(meta)?;
-        let start = self.cells.len();
-        let level = Level::best();
-        let mut kept = [0; CHUNK_ROWS];
-        for rows in rows.chunk_by(|one, other| one / CHUNK_ROWS as u32 == other / CHUNK_ROWS as u32)
-        {
-            let Some(first) = rows.first() else { continue };
-            let chunk = column.chunk(*first as usize / CHUNK_ROWS)?;
-            let mut push =
-                |kept| self.cells.push(Cell::There(image::value(of, column.image(kept))));
-            let places = rows.iter().map(|row| *row as usize % CHUNK_ROWS);
-            if rows.len() >= DECODED_ROWS {
-                chunk.decode(level, &mut kept);
-                places.for_each(|at| push(kept[at]));
-            } else {
-                places.for_each(|at| push(chunk.get(at)));
-            }
+        columns.iter().flatten().for_each(|column| column.ask_for_chunks(self.rows));
+        for meta in self.view.columns() {
+            let ColumnMeta::Texts(meta) = meta else { continue };
+            let entries = self.view.section(meta.chunks)?;
+            let ask = |row: &u32| kernels::ask_for(entries, chunk_of(row) * ENTRY_BYTES);
+            self.rows.iter().for_each(ask);
         }
-        self.clear_absent(view, meta.present, rows, start)
-    }
-
-    fn codes(
-        &mut self,
-        view: PartView<'p>,
-        meta: &'p NumberMeta,
-        dictionary: &DictionaryMeta,
-        rows: &[u32],
-    ) -> Result<()> {
-        let start = self.cells.len();
-        self.numbers(view, meta, ValueType::U64, rows)?;
-        let strings = view.dictionary(dictionary)?;
-        for cell in &mut self.cells[start..] {
-            if let Cell::There(Value::U64(code)) = cell {
-                let text = strings.get(*code);
-                let text =
-                    text.ok_or_else(|| view.contradicts(dictionary.texts, "a code has no string"))?;
-                *cell = Cell::There(Value::Text(text));
+        columns.iter().flatten().for_each(|column| column.ask_for(self.rows));
+        for meta in self.view.columns() {
+            let ColumnMeta::Texts(meta) = meta else { continue };
+            let (entries, _) = self.view.section(meta.chunks)?.as_chunks::<ENTRY_BYTES>();
+            for row in self.rows {
+                let (at, count) = (chunk_of(row), self.view.rows_count());
+                if let Some(entry) = entries.get(at) {
+                    let page = self.view.section(page_of(meta, at)).unwrap_or_default();
+                    let count = (count - at * CHUNK_ROWS).min(CHUNK_ROWS);
+                    texts::ask_for(entry, page, count, *row as usize % CHUNK_ROWS);
+                }
             }
         }
         Ok(())
     }
 
-    fn texts(&mut self, view: PartView<'p>, meta: &TextMeta, rows: &[u32]) -> Result<()> {
-        let start = self.cells.len();
+    /// Gives the numbers of all rows, as they are kept.
+    fn each_kept(&self, column: &NumberColumn<'p>, mut each: impl FnMut(u64)) -> Result<()> {
+        let (level, mut kept) = (Level::best(), [0; CHUNK_ROWS]);
+        let chunk_of = |row: &u32| *row as usize / CHUNK_ROWS;
+        // Rows of chunks that have few of them, and that lie behind one another.
+        let (mut from, mut to) = (0, 0);
+        for rows in self.rows.chunk_by(|one, other| chunk_of(one) == chunk_of(other)) {
+            if rows.len() >= DECODED_ROWS
+                && let Some(first) = rows.first()
+            {
+                column.gather(&self.rows[from..to], |_, kept| each(kept))?;
+                column.chunk(chunk_of(first))?.decode(level, &mut kept);
+                rows.iter().for_each(|row| each(kept[*row as usize % CHUNK_ROWS]));
+                from = to + rows.len();
+            }
+            to += rows.len();
+        }
+        column.gather(&self.rows[from..to], |_, kept| each(kept))
+    }
+
+    fn numbers(&mut self, meta: &'p NumberMeta, of: ValueType) -> Result<()> {
+        let (column, start) = (self.view.number_column(meta)?, self.cells.len());
+        let mut cells = std::mem::take(&mut self.cells);
+        let read = self.each_kept(&column, |kept| {
+            cells.push(Cell::There(image::value(of, column.image(kept))));
+        });
+        self.cells = cells;
+        read?;
+        self.clear_absent(meta.present, start)
+    }
+
+    fn codes(&mut self, meta: &'p NumberMeta, dictionary: &DictionaryMeta) -> Result<()> {
+        let (column, start) = (self.view.number_column(meta)?, self.cells.len());
+        let strings = self.view.dictionary(dictionary)?;
+        let whole = strings.whole(self.rows.len());
+        let (mut cells, mut are_there) = (std::mem::take(&mut self.cells), true);
+        let read = self.each_kept(&column, |kept| {
+            let code = column.image(kept);
+            let text = match &whole {
+                Some(whole) => whole.get(code),
+                None => strings.get(code),
+            };
+            are_there &= text.is_some();
+            cells.push(Cell::There(text.map_or(Value::Absent, Value::Text)));
+        });
+        self.cells = cells;
+        read?;
+        if !are_there {
+            return Err(self.view.contradicts(dictionary.texts, "a code has no string"));
+        }
+        self.clear_absent(meta.present, start)
+    }
+
+    fn texts(&mut self, meta: &TextMeta) -> Result<()> {
+        let (view, start) = (self.view, self.cells.len());
         let mut at = usize::MAX;
         let mut chunk: Option<(Texts<'p>, Option<Unpacked>)> = None;
-        let mut out = Vec::new();
-        for row in rows.iter().map(|row| *row as usize) {
+        for row in self.rows.iter().map(|row| *row as usize) {
             if at != row / CHUNK_ROWS {
                 at = row / CHUNK_ROWS;
                 let texts = text_chunk(view, meta, at)?;
@@ -141,35 +207,32 @@ impl<'p> Rows<'p> {
                 chunk = Some((texts, unpacked));
             }
             let Some((texts, unpacked)) = &chunk else { continue };
-            let text = match unpacked {
-                Some(unpacked) => unpacked.get(row % CHUNK_ROWS).map(Text::Made),
-                None => texts.get(row % CHUNK_ROWS, &mut out),
+            let from = self.made.len();
+            let there = match unpacked {
+                Some(unpacked) => unpacked.get(row % CHUNK_ROWS).map(|text| {
+                    self.made.extend_from_slice(text);
+                    None
+                }),
+                None => texts.put(row % CHUNK_ROWS, &mut self.made),
             };
-            let cell = match text {
-                Some(Text::There(bytes)) => {
+            let cell = match there {
+                Some(Some(bytes)) => {
                     str::from_utf8(bytes).ok().map(|text| Cell::There(Value::Text(text)))
                 }
-                Some(Text::Made(bytes)) => str::from_utf8(bytes).ok().map(|text| {
-                    let from = self.made.len();
-                    self.made.push_str(text);
-                    Cell::Made(from..self.made.len())
-                }),
+                Some(None) => {
+                    let made = self.made.get(from..).unwrap_or_default();
+                    str::from_utf8(made).ok().map(|_| Cell::Made(from..self.made.len()))
+                }
                 None => None,
             };
             self.cells.push(cell.ok_or_else(|| broken(view, meta, at))?);
         }
-        self.clear_absent(view, meta.present, rows, start)
+        self.clear_absent(meta.present, start)
     }
 
-    fn clear_absent(
-        &mut self,
-        view: PartView<'p>,
-        present: Option<u32>,
-        rows: &[u32],
-        start: usize,
-    ) -> Result<()> {
-        if let Some(present) = view.row_set(present)? {
-            for (cell, row) in self.cells[start..].iter_mut().zip(rows) {
+    fn clear_absent(&mut self, present: Option<u32>, start: usize) -> Result<()> {
+        if let Some(present) = self.view.row_set(present)? {
+            for (cell, row) in self.cells[start..].iter_mut().zip(self.rows) {
                 if !present.contains(*row) {
                     *cell = Cell::There(Value::Absent);
                 }

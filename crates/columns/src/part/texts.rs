@@ -7,7 +7,8 @@
 use super::numbers::{ENTRY_BYTES, UNIT};
 use crate::{
     bits::Bits,
-    number::{u16_at, u32_at},
+    kernels,
+    number::{u16_at, u32_at, u64_at},
 };
 use std::borrow::Cow;
 
@@ -136,6 +137,28 @@ impl<'p> Letters<'p> {
         let word = u16_at(self.codes, bit / 8)? >> (bit % 8);
         self.alphabet.get(usize::from(word) & ((1 << self.bits) - 1)).copied()
     }
+
+    /// Gives the letters from one on and before another, as many at a time as a word has.
+    #[inline(always)]
+    fn each(&self, range: std::ops::Range<usize>, mut each: impl FnMut(u8)) -> Option<()> {
+        let (mut at, mask) = (range.start, (1 << self.bits) - 1);
+        while at < range.end {
+            let bit = at * self.bits;
+            let Some(word) = u64_at(self.codes, bit / 8) else {
+                each(self.get(at)?);
+                at += 1;
+                continue;
+            };
+            let mut word = word >> (bit % 8);
+            let count = ((64 - bit % 8) / self.bits).min(range.end - at);
+            for _ in 0..count {
+                each(*self.alphabet.get(word as usize & mask)?);
+                word >>= self.bits;
+            }
+            at += count;
+        }
+        Some(())
+    }
 }
 
 fn bits_of(letters_count: usize) -> usize {
@@ -200,34 +223,45 @@ impl<'p> Texts<'p> {
     /// The string of a row; made in `out` where it is not there as it is. Not of compressed chunks.
     #[inline]
     pub(crate) fn get<'o>(&self, at: usize, out: &'o mut Vec<u8>) -> Option<Text<'p, 'o>> {
+        out.clear();
+        Some(match self.put(at, out)? {
+            Some(bytes) => Text::There(bytes),
+            None => Text::Made(out),
+        })
+    }
+
+    /// The string of a row, or nothing if it had to be made: then it was appended to `out`. Not of compressed chunks.
+    #[inline]
+    pub(crate) fn put(&self, at: usize, out: &mut Vec<u8>) -> Option<Option<&'p [u8]>> {
         if at >= self.count {
             return None;
         }
-        out.clear();
         match self.way {
-            Way::Plain(plain) => return plain.get(at).map(Text::There),
+            Way::Plain(plain) => return plain.get(at).map(Some),
             Way::Lz4 { .. } => return None,
             Way::SameLength { template, varying, varying_count, letters } => {
+                let start = out.len();
                 out.extend_from_slice(template);
-                let mut next = at * varying_count;
-                for (n, byte) in varying.iter().enumerate() {
-                    let mut left = *byte;
-                    while left != 0 {
-                        let place = 8 * n + left.trailing_zeros() as usize;
-                        *out.get_mut(place)? = letters.get(next)?;
-                        next += 1;
-                        left &= left - 1;
+                let made = out.get_mut(start..)?;
+                let (mut places, mut first, mut left) = (varying.iter().enumerate(), 0, 0u8);
+                let from = at * varying_count;
+                letters.each(from..from + varying_count, |letter| {
+                    while left == 0 {
+                        let Some((n, byte)) = places.next() else { return };
+                        (first, left) = (8 * n, *byte);
                     }
-                }
+                    if let Some(to) = made.get_mut(first + left.trailing_zeros() as usize) {
+                        *to = letter;
+                    }
+                    left &= left - 1;
+                })?;
             }
             Way::Letters { ends, prefix, letters } => {
                 out.extend_from_slice(prefix);
-                for n in ends.range(at)? {
-                    out.push(letters.get(n)?);
-                }
+                letters.each(ends.range(at)?, |letter| out.push(letter))?;
             }
         }
-        Some(Text::Made(out))
+        Some(None)
     }
 
     /// The string of a row, whatever the way. Slow where the chunk is compressed.
@@ -241,6 +275,18 @@ impl<'p> Texts<'p> {
             Text::Made(bytes) => Cow::Owned(bytes.to_vec()),
         })
     }
+}
+
+/// Asks for what a string of a chunk of `count` strings is read from.
+#[inline]
+pub(crate) fn ask_for(entry: &[u8; ENTRY_BYTES], page: &[u8], count: usize, at: usize) {
+    let number = |at: usize| u32_at(entry, at).unwrap_or_default() as usize;
+    let (len, place) = (number(0), number(8).wrapping_mul(UNIT));
+    kernels::ask_for(page, place);
+    // Where the letters of one length lie is told well enough by how many strings come before.
+    let head = 64.min(len);
+    let letters = (len - head) / count.max(1) * at;
+    kernels::ask_for(page, place.wrapping_add(head).wrapping_add(letters));
 }
 
 /// A string of a chunk.

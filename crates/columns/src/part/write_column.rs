@@ -8,8 +8,8 @@ use super::{
     numbers, row_set, texts,
     zones::{Sums, Zone, ZonesBuilder},
 };
-use crate::kernels::CHUNK;
-use std::collections::{BTreeMap, HashMap};
+use crate::{kernels::CHUNK, query::Folding};
+use std::collections::{BTreeMap, HashSet};
 
 /// The values of a column in the order of the part's rows: of a row without one anything.
 pub(super) struct Sorted<T> {
@@ -178,16 +178,10 @@ pub(super) fn write_codes(
     writer: &mut Writer,
 ) -> (NumberMeta, DictionaryMeta) {
     let is_present = strings.is_present();
-    let present =
-        || strings.values.iter().zip(&is_present).filter(|(_, is)| **is).map(|(text, _)| *text);
-    let mut codes: HashMap<&str, u64> = present().map(|text| (text, 0)).collect();
-    let mut different: Vec<&str> = codes.keys().copied().collect();
-    different.sort_unstable();
-    for (code, text) in (0..).zip(&different) {
-        codes.insert(text, code);
-    }
-    let code_of = |(text, is_present): (&&str, &bool)| if *is_present { codes[text] } else { 0 };
-    let values: Vec<u64> = strings.values.iter().zip(&is_present).map(code_of).collect();
+    let all = strings.values.iter().zip(&is_present);
+    let (different, codes) = dictionary::coded(all.map(|(text, is)| is.then_some(*text)));
+    // A row without a string has any code.
+    let values: Vec<u64> = codes.into_iter().map(|code| code.saturating_sub(1).into()).collect();
     let mut dictionary_bytes = Vec::new();
     dictionary::encode(&different, &mut dictionary_bytes);
     let mut meta = DictionaryMeta {
@@ -218,7 +212,7 @@ pub(super) fn write_codes(
 
 /// Whether strings are so often the same that a dictionary pays: looked at in a part of them.
 pub(super) fn are_few(strings: &Sorted<&str>) -> bool {
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::<&str, Folding>::default();
     let limit = strings.values.len() / 4;
     strings.values.iter().all(|text| {
         seen.insert(*text);

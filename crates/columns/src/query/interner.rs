@@ -7,7 +7,7 @@ use std::collections::HashMap;
 #[derive(Clone, Debug)]
 pub(crate) struct Interner {
     keys: Vec<OwnedKey>,
-    texts: HashMap<Box<str>, u32>,
+    texts: HashMap<Box<str>, u32, Folding>,
     numbers: HashMap<(u8, u64), u32, Folding>,
     times: Option<Times>,
 }
@@ -93,7 +93,7 @@ impl Interner {
             }
             GroupBy::Field(_) => None,
         };
-        let (texts, numbers) = (HashMap::new(), HashMap::default());
+        let (texts, numbers) = (HashMap::default(), HashMap::default());
         Self { keys: Vec::new(), texts, numbers, times }
     }
 

@@ -126,6 +126,8 @@ pub(crate) struct Buckets<'p> {
     lead: u64,
     /// Whether no offset of a time exceeds 64 bits.
     is_narrow: bool,
+    /// Whether the first one begins where it should.
+    is_whole: bool,
 }
 
 impl<'p> Buckets<'p> {
@@ -137,7 +139,9 @@ impl<'p> Buckets<'p> {
         let count = u64::try_from(width / u128::from(bucket_ns) + 1).map_err(|_| too_many())?;
         // What is behind the last number a part may have is never asked for.
         let count = count.checked_add(1).ok_or_else(too_many)?;
-        Ok(Self { times, bucket_ns, first, count, lead, is_narrow: width <= u64::MAX.into() })
+        let is_whole = i128::from(first).rem_euclid(bucket_ns.into()) == 0;
+        let is_narrow = width <= u64::MAX.into();
+        Ok(Self { times, bucket_ns, first, count, lead, is_narrow, is_whole })
     }
 
     /// The number of the bucket of a time as it is kept.
@@ -157,7 +161,8 @@ impl<'p> Buckets<'p> {
         if self.is_narrow
             && let Some(start) = number.checked_mul(self.bucket_ns)
         {
-            return start.saturating_sub(self.lead).div_ceil(step);
+            let kept = start.saturating_sub(self.lead);
+            return if step == 1 { kept } else { kept.div_ceil(step) };
         }
         let start = u128::from(number) * u128::from(self.bucket_ns);
         let kept = start.saturating_sub(self.lead.into());
@@ -166,6 +171,10 @@ impl<'p> Buckets<'p> {
     }
 
     fn key(&self, number: u64) -> i64 {
+        let offset = number.checked_mul(self.bucket_ns).filter(|_| self.is_whole);
+        if let Some(start) = offset.and_then(|offset| self.first.checked_add_unsigned(offset)) {
+            return start;
+        }
         let start = i128::from(self.first) + i128::from(number) * i128::from(self.bucket_ns);
         // The first bucket begins where times do, the next ones where they should.
         let start = bucket_of(i64::try_from(start).unwrap_or(i64::MAX), self.bucket_ns);
@@ -331,7 +340,7 @@ impl<'p> PartKeys<'p> {
     }
 }
 
-/// A hash of numbers: two multiplications of all bits, from a start that nobody knows outside.
+/// A hash of numbers and of texts: multiplications of all bits, from a start that nobody knows outside.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Folding(u64);
 
@@ -354,23 +363,34 @@ pub(crate) struct Folded(u64);
 
 impl Hasher for Folded {
     fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64((*byte).into()));
+        let (words, rest) = bytes.as_chunks::<8>();
+        words.iter().for_each(|word| self.write_u64(u64::from_le_bytes(*word)));
+        if !rest.is_empty() {
+            // With their count, else zeroes behind a text would change nothing.
+            let mut word = [0; 8];
+            word[..rest.len()].copy_from_slice(rest);
+            word[7] = rest.len() as u8;
+            self.write_u64(u64::from_le_bytes(word));
+        }
     }
 
     fn write_u8(&mut self, number: u8) {
         self.0 = self.0.wrapping_add(number.into());
     }
 
+    #[inline]
     fn write_u64(&mut self, number: u64) {
         let product = u128::from(self.0 ^ number) * 0xf39c_c060_5ced_c835;
         self.0 = (product >> 64) as u64 ^ product as u64;
     }
 
+    #[inline]
     fn write_u128(&mut self, number: u128) {
         self.write_u64(number as u64);
         self.write_u64((number >> 64) as u64);
     }
 
+    #[inline]
     fn finish(&self) -> u64 {
         self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32)
     }

@@ -45,6 +45,7 @@ pub(super) struct Local<'p> {
     few: Vec<u32>,
     places: Box<[u32; CHUNK_ROWS]>,
     ends: Vec<u16>,
+    runs: Vec<(Mask, usize)>,
     pub(super) seen: Seen,
 }
 
@@ -99,6 +100,7 @@ impl<'p> Local<'p> {
             few: Vec::new(),
             places: Box::new([0; CHUNK_ROWS]),
             ends: Vec::new(),
+            runs: Vec::new(),
         })
     }
 
@@ -140,7 +142,13 @@ impl<'p> Local<'p> {
         let mut is_each = false;
         for at in 0..self.keys.len() {
             let (key, stride) = (&self.keys[at], self.strides[at]);
-            if self.sparse.is_none()
+            if self.sparse.is_none() && !is_each && stride == 1 {
+                // Numbers are places.
+                if key.narrow(chunk, scratch.level, &mut self.places)?.is_some() {
+                    is_each = true;
+                    continue;
+                }
+            } else if self.sparse.is_none()
                 && key.narrow(chunk, scratch.level, &mut scratch.narrow)?.is_some()
             {
                 let stride = stride as u32;
@@ -155,7 +163,8 @@ impl<'p> Local<'p> {
                 is_each = true;
                 continue;
             }
-            let mut ends = Vec::new();
+            let is_first = runs.is_none();
+            let mut ends = if is_first { std::mem::take(&mut self.ends) } else { Vec::new() };
             match key.numbers(chunk, len, scratch.level, &mut ends, &mut scratch.wide)? {
                 ChunkKeys::One(number) => {
                     let number = number.min(key.count() - 1);
@@ -163,14 +172,13 @@ impl<'p> Local<'p> {
                 }
                 ChunkKeys::Runs(number) if runs.is_none() => {
                     base = base.wrapping_add(number.wrapping_mul(stride));
-                    self.ends = ends;
                     runs = Some(stride);
                 }
                 ChunkKeys::Runs(number) => {
                     let all = combined.get_or_insert_with(|| Box::new([0; CHUNK_ROWS]));
                     base = base.wrapping_add(number.wrapping_mul(stride));
-                    for end in ends {
-                        let rows = all.get_mut(usize::from(end)..).unwrap_or(&mut []);
+                    for end in &ends {
+                        let rows = all.get_mut(usize::from(*end)..).unwrap_or(&mut []);
                         rows.iter_mut().for_each(|to| *to = to.wrapping_add(stride));
                     }
                 }
@@ -180,6 +188,9 @@ impl<'p> Local<'p> {
                         *to = to.wrapping_add(number.wrapping_mul(stride));
                     }
                 }
+            }
+            if is_first {
+                self.ends = ends;
             }
         }
         if !is_each && combined.is_none() {
@@ -235,7 +246,8 @@ impl<'p> Local<'p> {
             }
             ChunkKeys::Runs(stride) => {
                 let ends = std::mem::take(&mut self.ends);
-                let mut runs: Vec<(Mask, usize)> = Vec::with_capacity(ends.len() + 1);
+                let mut runs = std::mem::take(&mut self.runs);
+                runs.clear();
                 let (mut from, mut combined) = (0, base);
                 for end in ends.iter().map(|end| usize::from(*end)).chain([len]) {
                     let mut run = [0; 4];
@@ -252,7 +264,9 @@ impl<'p> Local<'p> {
                     (from, combined) = (end.max(from), combined.wrapping_add(stride));
                 }
                 self.ends = ends;
-                self.add_runs(chunk, &runs, scratch)
+                let added = self.add_runs(chunk, &runs, scratch);
+                self.runs = runs;
+                added
             }
             ChunkKeys::Each => self.add_each(chunk, len, mask, scratch),
         }

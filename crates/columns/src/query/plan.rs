@@ -139,13 +139,8 @@ impl<'p> Plan<'p> {
             return Ok(());
         }
         match (self.list, &self.rest) {
-            (Some(list), rest) if list.len() <= self.view.rows_count() / LISTED_SHARE => {
-                let mut rows = Vec::with_capacity(list.len());
-                list.rows_between(from, to, &mut rows);
-                if rest.is_some() || self.excluded.is_some() {
-                    rows = self.filtered(&rows, &mut scratch)?;
-                }
-                visit.rows(&rows)
+            (Some(list), _) if is_short(list, self.view) => {
+                visit.rows(&self.listed_between(list, from, to, &mut scratch)?)
             }
             (None, None) => self.visit_range(visit, &mut scratch),
             _ => {
@@ -169,6 +164,27 @@ impl<'p> Plan<'p> {
                 Ok(())
             }
         }
+    }
+
+    /// The list to go through row by row, if there is one that is short for the part.
+    pub(crate) fn short_list(&self) -> Option<RowSet<'p>> {
+        self.list.filter(|list| is_short(*list, self.view))
+    }
+
+    /// The rows of the list, from the first on and before the second, that are selected.
+    pub(crate) fn listed_between(
+        &self,
+        list: RowSet<'p>,
+        from: u32,
+        to: u32,
+        scratch: &mut Scratch,
+    ) -> Result<Vec<u32>> {
+        let mut rows = Vec::with_capacity(list.len().min((to - from) as usize));
+        list.rows_between(from.max(self.rows.0), to.min(self.rows.1), &mut rows);
+        if self.rest.is_none() && self.excluded.is_none() {
+            return Ok(rows);
+        }
+        self.filtered(&rows, scratch)
     }
 
     /// Of rows of a list those that are selected.
@@ -255,6 +271,10 @@ impl<'p> Plan<'p> {
     pub(crate) fn may_have(&self, chunk: u32) -> bool {
         self.list.is_none_or(|list| list.mask(chunk) != [0; 4])
     }
+}
+
+fn is_short(list: RowSet<'_>, view: PartView<'_>) -> bool {
+    list.len() <= view.rows_count() / LISTED_SHARE
 }
 
 /// Of what is selected of a chunk the rows from the first on and before the second.

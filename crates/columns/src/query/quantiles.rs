@@ -169,14 +169,10 @@ impl Quantiles {
         }
     }
 
-    /// Adds counts of buckets, which rise, and the bounds of what they count.
-    pub(super) fn add_counts(
-        &mut self,
-        mut counts: impl Iterator<Item = (u32, u64)>,
-        (min, max): (u64, u64),
-    ) {
+    /// Adds counts of all buckets from the first on, and the bounds of what they count.
+    pub(super) fn add_all_counts(&mut self, first: u32, counts: &[u32], (min, max): (u64, u64)) {
         if let Numbers::Sketch(sketch) = &mut self.numbers {
-            sketch.add(&mut counts);
+            sketch.add_all(first, counts);
             sketch.widen(min, max);
         }
     }
@@ -186,7 +182,10 @@ impl Quantiles {
             (Numbers::All(ours), Numbers::All(theirs)) => ours.extend_from_slice(theirs),
             (Numbers::Narrow(ours), Numbers::Narrow(theirs)) => ours.extend_from_slice(theirs),
             (Numbers::Sketch(ours), Numbers::Sketch(theirs)) => {
-                ours.add(&mut theirs.counts());
+                match &theirs.counts {
+                    Counts::Dense(first, dense) => ours.add_all(*first, dense),
+                    Counts::Sparse(sparse) => ours.add(&mut sparse.iter().copied()),
+                }
                 ours.widen(theirs.min, theirs.max);
             }
             _ => debug_assert!(false, "the questions were compared before"),
@@ -199,7 +198,10 @@ impl Quantiles {
         match &self.numbers {
             Numbers::All(all) => all.len() as u64,
             Numbers::Narrow(all) => all.len() as u64,
-            Numbers::Sketch(sketch) => sketch.counts().map(|(_, count)| count).sum(),
+            Numbers::Sketch(sketch) => match &sketch.counts {
+                Counts::Sparse(sparse) => sparse.iter().map(|(_, count)| count).sum(),
+                Counts::Dense(_, dense) => dense.iter().sum(),
+            },
         }
     }
 
@@ -319,6 +321,27 @@ impl Sketch {
         sparse.iter().copied().chain(dense)
     }
 
+    /// Adds counts of all buckets from the first on.
+    fn add_all<T: Copy + Default + PartialEq + Into<u64>>(&mut self, first: u32, counts: &[T]) {
+        let has_any = |count: &T| *count != T::default();
+        let Some(from) = counts.iter().position(has_any) else { return };
+        let end = counts.iter().rposition(has_any).map_or(from, |last| last + 1);
+        let (first, counts) = (first + from as u32, &counts[from..end]);
+        let Counts::Dense(start, dense) = &mut self.counts else {
+            let some = (first..).zip(counts).filter(|(_, count)| has_any(count));
+            return self.add(&mut some.map(|(bucket, count)| (bucket, (*count).into())));
+        };
+        if first < *start {
+            drop(dense.splice(..0, std::iter::repeat_n(0, (*start - first) as usize)));
+            *start = first;
+        }
+        let at = (first - *start) as usize;
+        if dense.len() < at + counts.len() {
+            dense.resize(at + counts.len(), 0);
+        }
+        dense[at..].iter_mut().zip(counts).for_each(|(to, count)| *to += (*count).into());
+    }
+
     /// Adds counts of buckets, which rise.
     fn add(&mut self, counts: &mut dyn Iterator<Item = (u32, u64)>) {
         match &mut self.counts {
@@ -367,11 +390,19 @@ impl Sketch {
     fn nth_each(&self, value_type: ValueType, ranks: &[u64]) -> Vec<u64> {
         let find = |rank: &u64| {
             let mut below = 0;
-            let found = self.counts().find(|(_, count)| {
+            let mut reaches = |count: u64| {
                 below += count;
                 below > *rank
-            });
-            let image = found.map_or(self.max, |(bucket, _)| image_of_bucket(value_type, bucket));
+            };
+            let bucket = match &self.counts {
+                Counts::Sparse(sparse) => {
+                    sparse.iter().find(|(_, count)| reaches(*count)).map(|(bucket, _)| *bucket)
+                }
+                Counts::Dense(first, dense) => {
+                    dense.iter().position(|count| reaches(*count)).map(|at| first + at as u32)
+                }
+            };
+            let image = bucket.map_or(self.max, |bucket| image_of_bucket(value_type, bucket));
             image.clamp(self.min, self.max.max(self.min))
         };
         ranks.iter().map(find).collect()

@@ -186,7 +186,8 @@ impl Counted {
             None => at[..picked.len].iter().for_each(|at| add(*at)),
         }
         // The first number of a place is a new bound, wherever it lies.
-        let is_first = |place: &u32| self.counts_of(*place as usize).iter().any(|count| *count > 0);
+        let places = &picked.places[..picked.len];
+        let is_first = |place: &u32| places.iter().fold(false, |is_any, at| is_any | (at == place));
         let (low, high) = self.inner;
         let are_met = self.unmet.len() <= UNMET_FEW && !self.unmet.iter().any(is_first);
         if are_met && low <= zone.0 && zone.1 <= high {
@@ -415,11 +416,9 @@ impl<'p> Spread<'p> {
             Kept::Numbers(all) => all[place].iter().for_each(|kept| to.add(image(*kept))),
             Kept::Narrow(listed) => to.extend_narrow(listed.of_place(place)),
             Kept::Buckets(Counted { first, bounds, .. }) => {
-                let some = (*first..).zip(self.counts_of(place)).filter(|(_, count)| **count > 0);
                 let (min, max) = bounds[place];
                 if min <= max {
-                    let some = some.map(|(bucket, count)| (bucket, u64::from(*count)));
-                    to.add_counts(some, (image(min), image(max)));
+                    to.add_all_counts(*first, self.counts_of(place), (image(min), image(max)));
                 }
             }
             Kept::Bits { .. } | Kept::Hashes(_) => {}

@@ -7,10 +7,13 @@ use super::{
     select::{Scratch, Selected},
 };
 use crate::{
-    PartView, Result, RowSet, Schema,
+    CHUNK_ROWS, PartView, Result, RowSet, Schema,
     part::{existing, rows_of},
 };
 use std::sync::Arc;
+
+/// Of a list as many rows are taken at a time as have about so many that are listed.
+const LISTED_ROWS: usize = 128;
 
 /// Goes through the events of a part that a filter means, in the order of all, or from the newest on. Nothing is read
 /// before the first is asked for, and then a chunk at a time.
@@ -57,6 +60,8 @@ struct Going<'p> {
     rows: (u32, u32),
     /// The chunk at which to go on; backwards the one behind it.
     chunk: u32,
+    /// A short list that is gone through instead of chunks, and so many rows of the part at a time.
+    list: Option<(RowSet<'p>, u32)>,
     /// What is left of the chunk before, the next one last.
     found: Vec<(u32, Position)>,
 }
@@ -141,13 +146,45 @@ impl<'a, 'p> Walk<'a, 'p> {
             false => first.max(from / size),
         };
         let (scratch, found) = (Scratch::new(), Vec::new());
-        Ok(Box::new(Going { plan, scratch, rows: (from, to), chunk, found }))
+        let list = plan.short_list().map(|list| {
+            let stretch = LISTED_ROWS * self.part.rows_count() / list.len().max(1);
+            (list, (stretch.max(CHUNK_ROWS).next_multiple_of(CHUNK_ROWS)) as u32)
+        });
+        Ok(Box::new(Going { plan, scratch, rows: (from, to), chunk, list, found }))
     }
 }
 
-impl Going<'_> {
+impl<'p> Going<'p> {
+    /// Finds what the next stretch of rows has of a list; `false` if there is no other one.
+    fn next_listed(&mut self, list: RowSet<'p>, stretch: u32, is_back: bool) -> Result<bool> {
+        let (from, to) = self.rows;
+        if from >= to {
+            return Ok(false);
+        }
+        // Whole chunks, since some filters look at all of a chunk.
+        let between = if is_back {
+            let start = (to - 1) / stretch * stretch;
+            (from.max(start), to)
+        } else {
+            let end = (from / stretch + 1).saturating_mul(stretch);
+            (from, to.min(end))
+        };
+        self.rows = if is_back { (from, between.0) } else { (between.1, to) };
+        let rows = self.plan.listed_between(list, between.0, between.1, &mut self.scratch)?;
+        let moments = self.plan.view().moments(&rows)?;
+        let found = rows.into_iter().zip(moments);
+        self.found.extend(found.map(|(row, (ts, arrival))| (row, Position { ts, arrival })));
+        if !is_back {
+            self.found.reverse();
+        }
+        Ok(true)
+    }
+
     /// Finds what the next chunk has; `false` if there is no other chunk.
     fn next_chunk(&mut self, is_back: bool) -> Result<bool> {
+        if let Some((list, stretch)) = self.list {
+            return self.next_listed(list, stretch, is_back);
+        }
         let (first, end) = self.plan.chunks();
         let chunk = match is_back {
             true if self.chunk <= first => return Ok(false),

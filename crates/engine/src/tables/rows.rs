@@ -103,6 +103,7 @@ impl<'v> FoundRows<'v> {
     ///
     /// # Panics
     /// If there is no such event or field.
+    #[inline]
     #[must_use]
     pub fn value(&self, at: usize, field: usize) -> Value<'_> {
         let (source, row) = self.rows[at];

@@ -4,7 +4,8 @@ use super::{DAY_NS, DaySumsMeta, SumMeta, rolled_up, summed};
 use crate::{
     Batch,
     batch::{Column, Values},
-    part::frame::Writer,
+    part::{dictionary, frame::Writer},
+    query::Folding,
 };
 use std::collections::HashMap;
 
@@ -29,15 +30,9 @@ impl Codes {
     fn of(column: &Column) -> Option<Self> {
         let Values::Text(texts) = &column.values else { return None };
         let is_there = |row: usize| column.present.as_ref().is_none_or(|present| present.get(row));
-        let there = || (0..texts.len()).filter(|row| is_there(*row));
-        let mut codes: HashMap<&str, u32> = there().map(|row| (texts.get(row), 0)).collect();
-        let mut different: Vec<&str> = codes.keys().copied().collect();
-        different.sort_unstable();
-        for (code, text) in (1..).zip(&different) {
-            codes.insert(text, code);
-        }
-        let code = |row| if is_there(row) { codes[texts.get(row)] } else { 0 };
-        Some(Self { codes: (0..texts.len()).map(code).collect(), count: different.len() as u32 })
+        let all = (0..texts.len()).map(|row| is_there(row).then(|| texts.get(row)));
+        let (different, codes) = dictionary::coded(all);
+        Some(Self { codes, count: different.len() as u32 })
     }
 
     /// Bits of a code.
@@ -103,7 +98,7 @@ impl Table {
         let limit = order.len() / ROWS_MIN;
         let day_of = |row: &u32| times[*row as usize].div_euclid(DAY_NS);
         for rows in order.chunk_by(|one, other| day_of(one) == day_of(other)) {
-            let mut buckets: HashMap<u128, (u32, Vec<Sum>)> = HashMap::new();
+            let mut buckets: HashMap<u128, (u32, Vec<Sum>), Folding> = HashMap::default();
             for row in rows.iter().map(|row| *row as usize) {
                 let key = codes
                     .iter()
