@@ -138,15 +138,20 @@ impl Region {
     #[must_use]
     #[allow(unsafe_code, reason = "the one place where mapped bytes become a slice")]
     pub fn read(&self, offset: usize, len: usize) -> &[u8] {
-        assert!(
-            offset <= self.len && len <= self.len - offset,
-            "read of {len} bytes at {offset} leaves a region of {} bytes",
-            self.len
-        );
+        if offset > self.len || len > self.len - offset {
+            self.is_left(offset, len);
+        }
         // SAFETY: in bounds by the check above; alive as long as `self` by the constructors'
         // contract; not written meanwhile by this process, by the module's rule. What another process
         // may be writing is believed only once its checksum was right, see there.
         unsafe { std::slice::from_raw_parts(self.base.as_ptr().add(offset), len) }
+    }
+
+    /// Apart from [`read`](Self::read): to format numbers, they would have to be in memory there in any case.
+    #[cold]
+    #[inline(never)]
+    fn is_left(&self, offset: usize, len: usize) -> ! {
+        panic!("read of {len} bytes at {offset} leaves a region of {} bytes", self.len)
     }
 
     /// Writes `bytes` at `offset`. The range must not be published yet, and no two threads may

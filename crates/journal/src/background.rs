@@ -129,7 +129,11 @@ impl Signals {
     #[cold]
     pub(crate) fn ask_for_pages(&self, populated_to: usize) {
         let step = populated_to as u64;
-        if self.pages_asked_at.swap(step, Ordering::Relaxed) != step {
+        // Looked at first: while pages are being made, every commit comes here, and a swap waits for all that the
+        // commit has stored.
+        if self.pages_asked_at.load(Ordering::Relaxed) != step
+            && self.pages_asked_at.swap(step, Ordering::Relaxed) != step
+        {
             self.asked.lock().pages = true;
             self.space_wake.notify_one();
         }

@@ -172,6 +172,12 @@ impl Journal {
         self.shared.segments.prefetch(address);
     }
 
+    /// The same for a record whose value will be read.
+    #[inline]
+    pub fn prefetch_value(&self, address: Address) {
+        self.shared.segments.prefetch_value(address);
+    }
+
     /// Where the log ends: the position behind the last frame.
     #[must_use]
     pub fn end(&self) -> Position {

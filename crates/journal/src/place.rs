@@ -130,6 +130,16 @@ impl<T> Place<T> {
         prefetch(at.wrapping_add(64));
     }
 
+    /// The same, and of a record that is to be read as a whole what comes next: where the value ends is known only
+    /// when the first bytes are there, and who asks for its last line then waits a second time.
+    #[inline]
+    pub(crate) fn prefetch_value(&self, offset: u32) {
+        let at = self.base.load(Ordering::Relaxed).wrapping_add(offset as usize);
+        prefetch(at);
+        prefetch(at.wrapping_add(64));
+        prefetch(at.wrapping_add(128));
+    }
+
     /// Whether no guard is left. Asked after the object was hidden: from then on nobody gets a guard any
     /// more. A count taken early may include guards that are gone when the next one is taken, never the
     /// other way round, because those abroad are counted last; so zero is really zero.

@@ -213,6 +213,7 @@ pub(crate) fn padding(len: usize, align: usize) -> &'static [u8] {
 }
 
 /// The first step of the checksum: over all bytes behind the prefix, padding included.
+#[inline]
 pub(crate) fn body_checksum(record: &[u8]) -> u32 {
     checksum::of(&record[PREFIX_BYTES..])
 }
@@ -224,12 +225,14 @@ pub(crate) fn body_checksum_of(head: &[u8], value: &[u8], padding: &[u8]) -> u32
 }
 
 /// The second step: binds the body to its segment and sequence number.
+#[inline]
 pub(crate) fn bind_checksum(seed: u32, body: u32, delta: u32) -> u32 {
     let both = u64::from(delta) << 32 | u64::from(body);
     checksum::append(seed, &both.to_le_bytes())
 }
 
 /// Fills in what is known only when a record gets its place.
+#[inline]
 pub(crate) fn finish(record: &mut [u8], body: u32, seed: u32, delta: u32) -> u32 {
     let checksum = bind_checksum(seed, body, delta);
     record[0..4].copy_from_slice(&checksum.to_le_bytes());
@@ -359,17 +362,47 @@ pub(crate) fn plain<'a>(
     if space >= 0x80 || (plain | head) & 0x80_8000 != 0 || plain ^ (head & 0xff_ffff) != 0 {
         return None;
     }
-    // Without a branch: which of the two shapes it has cannot be predicted.
-    let long = (head >> 31) & 1;
-    let value_len = ((head >> 24) & 0x7f) | ((head >> 32) & 0xff & long.wrapping_neg()) << 7;
+    // The processor guesses which of the two shapes it is, and so asks for the value before the head is there, and
+    // goes on to the next look-up; if where the value is were computed from the head, all that looks at the value
+    // would stand in its way.
+    if head & 0x8000_0000 == 0 {
+        let value_len = (head >> 24) as usize & 0x7f;
+        plain_parts(bytes, PREFIX_BYTES + 4, value_len, prefix, key)
+    } else {
+        plain_long(bytes, prefix, head, key)
+    }
+}
+
+/// [`plain`] of a value that takes two bytes to tell its length. Not a part of it: the compiler would make one of
+/// the two again.
+#[inline(never)]
+fn plain_long<'a>(
+    bytes: &'a [u8],
+    prefix: u64,
+    head: u64,
+    key: &[u8],
+) -> Option<Option<(u32, &'a [u8])>> {
+    let value_len = (head >> 24) & 0x7f | ((head >> 32) & 0xff) << 7;
     if value_len >= 1 << 14 {
         return None;
     }
-    let key_at = PREFIX_BYTES + 4 + long as usize;
-    let value_at = key_at + key.len();
-    let end = value_at + value_len as usize;
-    let record = bytes.get(..end.next_multiple_of(RECORD_ALIGN))?;
-    let (its_key, value) = (record.get(key_at..value_at)?, record.get(value_at..end)?);
+    plain_parts(bytes, PREFIX_BYTES + 5, value_len as usize, prefix, key)
+}
+
+/// Number and value of a plain record, if its key is this one.
+#[inline(always)]
+fn plain_parts<'a>(
+    bytes: &'a [u8],
+    key_at: usize,
+    value_len: usize,
+    prefix: u64,
+    key: &[u8],
+) -> Option<Option<(u32, &'a [u8])>> {
+    if (key_at + key.len() + value_len).next_multiple_of(RECORD_ALIGN) > bytes.len() {
+        return None;
+    }
+    let (its_key, rest) = bytes.get(key_at..)?.split_at_checked(key.len())?;
+    let value = rest.get(..value_len)?;
     Some(is_same(its_key, key).then_some(((prefix >> 32) as u32, value)))
 }
 
@@ -379,17 +412,19 @@ fn is_same(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }
-    if a.len() <= 4 {
-        return a.iter().zip(b).fold(0, |all, (a, b)| all | (a ^ b)) == 0;
-    }
     let ends = |key: &[u8]| {
         let (first, last) = (key.first_chunk::<8>()?, key.last_chunk::<8>()?);
         Some((u64::from_le_bytes(*first), u64::from_le_bytes(*last)))
     };
-    match (a.len() <= 16).then(|| ends(a).zip(ends(b))).flatten() {
-        Some((a, b)) => (a.0 ^ b.0) | (a.1 ^ b.1) == 0,
-        None => a == b,
+    if a.len() <= 16
+        && let Some((a, b)) = ends(a).zip(ends(b))
+    {
+        return (a.0 ^ b.0) | (a.1 ^ b.1) == 0;
     }
+    if a.len() <= 4 {
+        return a.iter().zip(b).fold(0, |all, (a, b)| all | (a ^ b)) == 0;
+    }
+    a == b
 }
 
 /// A parsed record with its length on disk.

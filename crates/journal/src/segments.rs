@@ -367,6 +367,14 @@ impl Segments {
         }
     }
 
+    /// The same of a record whose value will be read.
+    #[inline]
+    pub(crate) fn prefetch_value(&self, address: Address) {
+        if let Some(place) = self.place(address.slot) {
+            place.prefetch_value(address.offset);
+        }
+    }
+
     /// One glance at the record at `address`, by a thread whose [seat](chair::seat) is known.
     #[inline(always)]
     #[allow(unsafe_code, reason = "a guard of a slice of the segment that it guards")]
@@ -379,7 +387,7 @@ impl Segments {
     ) -> Glance<'_> {
         let Some(place) = self.place(address.slot) else { return Glance::Unsure };
         // What comes before the first byte is needed takes a while; the bytes can be on their way.
-        place.prefetch(address.offset);
+        place.prefetch_value(address.offset);
         let Some(guard) = self.guard_at(place, seat) else { return Glance::Unsure };
         match guard.segment.glance(address.offset as usize, space, key) {
             Plain::This { seq, value } => {

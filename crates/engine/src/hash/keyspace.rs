@@ -1,8 +1,8 @@
 //! The handle of a hash keyspace.
 
 use super::{
-    Guard, HashView, Hit, Iter, Sight, hash_key,
-    table::{Approach, Lead, Slot, Straight},
+    Guard, Hit, Iter, Sight, hash_key,
+    table::{Approach, Seen, Slot, Straight},
 };
 use crate::{
     CasOutcome, Commit, Error, Result, Snapshot, WriteOptions,
@@ -12,7 +12,7 @@ use crate::{
     open::Open,
     writing::until_first,
 };
-use annals_journal::{Address, Kind, Pin, Seq, pin};
+use annals_journal::{Address, Kind, Seq, pin};
 use std::sync::{
     Arc,
     atomic::{Ordering, fence},
@@ -174,6 +174,12 @@ impl HashKeyspace {
         self.get_hashed(core, hash_key(core.hash_seed, key), key)
     }
 
+    /// [`get_hashed`](Self::get_hashed), once for all types of keys.
+    #[inline(never)]
+    fn get_known<'a>(&'a self, core: &'a Core, hash: u64, key: &[u8]) -> Result<Option<Guard<'a>>> {
+        self.get_hashed(core, hash, key)
+    }
+
     /// Between one look-up's wait for memory and the next one's should be as few instructions as
     /// possible, so that the processor reaches the next one while it waits. What few look-ups need is
     /// elsewhere, and so are its variables, which would push those that all need out of registers.
@@ -192,7 +198,15 @@ impl HashKeyspace {
         let pin = pin();
         let view = self.keyspace.view.read(&pin);
         match view.table.find_straight(hash) {
-            Straight::Found(lead) => return self.get_behind(lead, (core, view, &pin), hash, key),
+            Straight::Found(lead) => {
+                let seen = lead.look(|slot| core.glance_behind(slot, &pin, self.keyspace.id, key));
+                fence(Ordering::Acquire);
+                if let Seen::Key(value) = seen
+                    && self.keyspace.shows(view, &pin)
+                {
+                    return Ok(Some(value));
+                }
+            }
             Straight::Absent => {
                 // What was found comes before this in any case.
                 fence(Ordering::Acquire);
@@ -203,30 +217,6 @@ impl HashKeyspace {
             Straight::Unsure => {}
         }
         drop(pin);
-        self.get_slowly(hash, key)
-    }
-
-    /// The value that a lead leads to.
-    #[inline(never)]
-    fn get_behind<'a>(
-        &'a self,
-        lead: Lead<'_>,
-        (core, view, pin): (&'a Core, &HashView, &Pin),
-        hash: u64,
-        key: &[u8],
-    ) -> Result<Option<Guard<'a>>> {
-        let found = lead.follow(
-            #[inline(always)]
-            |slot| core.glance_behind(slot, pin, self.keyspace.id, key),
-        );
-        fence(Ordering::Acquire);
-        if self.keyspace.shows(view, pin) {
-            match found {
-                Straight::Found(value) => return Ok(Some(value)),
-                Straight::Absent => return Ok(None),
-                Straight::Unsure => {}
-            }
-        }
         self.get_slowly(hash, key)
     }
 
@@ -267,11 +257,13 @@ impl HashKeyspace {
                     *place = view.table.approach(*hash);
                 }
                 for address in places[..keys.len()].iter().filter_map(|place| place.candidate()) {
-                    core.journal.prefetch(Address::unpack(address));
+                    core.journal.prefetch_value(Address::unpack(address));
                 }
             }
+            // Each look-up's own pin costs next to nothing beside this one.
+            let _pin = pin();
             for (key, hash) in keys.iter().zip(&hashes) {
-                found.push(self.get_hashed(core, *hash, key.as_ref())?);
+                found.push(self.get_known(core, *hash, key.as_ref())?);
             }
         }
         Ok(found)

@@ -54,7 +54,9 @@ enum Candidate<'a> {
 impl Core {
     /// The value of `key` that a slot leads to, as far as one glance tells: whether it is one that
     /// everybody sees.
-    #[inline(always)]
+    ///
+    /// Not a part of the search in the table: what it needs would push that out of registers.
+    #[inline(never)]
     pub(super) fn glance_behind(
         &self,
         slot: Slot,

@@ -243,7 +243,7 @@ impl Table {
 
     /// Searches for a key as far as a straight way leads, which it does for nearly all searches: to the first
     /// bucket with a slot that may be the key's, or to where the search ends without one. What is found is to be
-    /// [followed](Lead::follow).
+    /// [looked behind](Lead::look).
     ///
     /// A search waits for memory most of the time. The fewer instructions it takes, and the fewer of them depend
     /// on what was loaded, the more of the next search the processor does while it waits for this one; which is why

@@ -1,7 +1,9 @@
 //! The lead: a bucket with a slot that may be the key's, on the straight way of a search.
 //!
 //! The way has two parts. Up to the first such bucket, or to where the search ends without one, nothing is read but
-//! the table: that is all of it for most keys that are not there, and short. Behind it are records of the log.
+//! the table: that is all of it for most keys that are not there, and short. Behind it is a record of the log, nearly
+//! always the key's. Who finds another key's there has left the straight way: to go on from here would have to keep
+//! at hand what nearly no search needs.
 
 use std::sync::atomic::{Ordering, fence};
 
@@ -70,33 +72,22 @@ impl<'t> Lead<'t> {
         Straight::Found(())
     }
 
-    /// Looks behind one slot after the other, to the end of the search. `look` may be called with any address,
-    /// also with one that was never put here: what it says is validated afterwards.
+    /// Looks behind the first slot that may be the key's; `Other` says that it is not, and that the search has to
+    /// go on. `look` may be called with any address, also with one that was never put here: what it says is
+    /// validated afterwards.
     #[inline(always)]
-    pub(crate) fn follow<R>(mut self, mut look: impl FnMut(Slot) -> Seen<R>) -> Straight<R> {
-        loop {
-            match self.go_on() {
-                Straight::Found(()) => {}
-                Straight::Absent => return Straight::Absent,
-                Straight::Unsure => return Straight::Unsure,
-            }
-            let place = self.agreeing.trailing_zeros() as usize;
-            self.agreeing &= self.agreeing - 1;
-            let raw = self.bucket.word(place);
-            // What the slot leads to is visible from here on.
-            fence(Ordering::Acquire);
-            let Some(slot) = Slot::from_raw(raw) else { continue };
-            let seen = look(slot);
-            // If it is in place still, it was this table's, and what it leads to was not recycled meanwhile. That
-            // holds for a refusal too: a key that was relocated must not be missed.
-            if !self.view.is_current() || self.bucket.word(place) != raw {
-                return Straight::Unsure;
-            }
-            match seen {
-                Seen::Key(found) => return Straight::Found(found),
-                Seen::Other => {}
-                Seen::Unsure => return Straight::Unsure,
-            }
+    pub(crate) fn look<R>(self, look: impl FnOnce(Slot) -> Seen<R>) -> Seen<R> {
+        let place = self.agreeing.trailing_zeros() as usize;
+        let raw = self.bucket.word(place);
+        // What the slot leads to is visible from here on.
+        fence(Ordering::Acquire);
+        let Some(slot) = Slot::from_raw(raw) else { return Seen::Unsure };
+        let seen = look(slot);
+        // If it is in place still, it was this table's, and what it leads to was not recycled meanwhile. That
+        // holds for a refusal too: a key that was relocated must not be missed.
+        if !self.view.is_current() || self.bucket.word(place) != raw {
+            return Seen::Unsure;
         }
+        seen
     }
 }

@@ -109,14 +109,19 @@ impl Model {
     }
 }
 
-/// A straight search that is followed to its end.
+/// A straight search, with the look behind what it found.
 pub(super) fn straight<R>(
     table: &Table,
     hash: u64,
     mut matches: impl FnMut(Slot) -> Option<R>,
 ) -> Straight<R> {
     match table.find_straight(hash) {
-        Straight::Found(lead) => lead.follow(|slot| matches(slot).map_or(Seen::Other, Seen::Key)),
+        Straight::Found(lead) => {
+            match lead.look(|slot| matches(slot).map_or(Seen::Other, Seen::Key)) {
+                Seen::Key(found) => Straight::Found(found),
+                Seen::Other | Seen::Unsure => Straight::Unsure,
+            }
+        }
         Straight::Absent => Straight::Absent,
         Straight::Unsure => Straight::Unsure,
     }
