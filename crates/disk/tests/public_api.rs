@@ -3,7 +3,7 @@
 #![allow(unused_imports, reason = "that the paths exist is the test")]
 
 use annals_disk::{
-    Access, Backing, Disk, DiskError, Entry, Fault, File, Holder, Lock, LockMode, MemoryDisk,
+    Access, Backing, Disk, DiskError, Entry, Fault, File, Holder, Kept, Lock, LockMode, MemoryDisk,
     Operation, RealDisk, Region, Result, SimDisk, SimOptions, Via, WriteMode,
 };
 
@@ -15,6 +15,7 @@ fn what_is_shared_between_threads_may_be() {
     shared::<dyn Lock>();
     shared::<dyn Backing>();
     shared::<Region>();
+    shared::<Kept<Region>>();
     shared::<DiskError>();
     shared::<RealDisk>();
     shared::<MemoryDisk>();

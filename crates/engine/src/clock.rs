@@ -22,6 +22,11 @@ impl Clock {
     /// Milliseconds since 1970.
     pub(crate) fn now_ms(&self) -> u64 {
         let now = self.disk.now_ms();
+        // Most of the time it is the same millisecond still, and nobody has to be told.
+        let latest = self.latest_ms.load(Ordering::Relaxed);
+        if now <= latest {
+            return latest;
+        }
         self.latest_ms.fetch_max(now, Ordering::Relaxed).max(now)
     }
 

@@ -21,10 +21,12 @@ mod builder;
 mod layout;
 mod search;
 mod stretch;
+mod strip;
 
 pub(crate) use builder::{BlockBuilder, encode_one, shared};
 pub(crate) use layout::{Layout, Row};
 pub(crate) use stretch::Wanted;
+pub(crate) use strip::Strip;
 
 /// Bytes of a tail that stand in the column of digests.
 const DIGEST_BYTES: usize = 4;

@@ -21,6 +21,7 @@ mod filter;
 #[doc(hidden)]
 pub mod fuzzing;
 mod holds;
+mod key_copy;
 mod key_range;
 mod levels;
 mod load;
@@ -48,6 +49,7 @@ mod table_info;
 mod test_run;
 mod traffic;
 mod tree;
+mod tree_cursor;
 mod version;
 mod view;
 mod visible;
@@ -61,6 +63,7 @@ pub use entry::{Entry, EntryKind};
 pub use error::{Error, Result};
 pub use files::FileName;
 pub use holds::Hold;
+pub use key_copy::{KeyCopy, behind_prefix};
 pub use key_range::KeyRange;
 pub use levels::{LEVELS, Levels, ShapeError};
 pub use manifest::{
@@ -86,6 +89,7 @@ pub use table::{
 pub use table_info::TableInfo;
 pub use traffic::TreeTraffic;
 pub use tree::{Record, Tree};
-pub use view::{LOOKS_AHEAD, TreeCursor, View, behind_prefix};
+pub use tree_cursor::TreeCursor;
+pub use view::{LOOKS_AHEAD, View};
 pub use visible::{AsOf, Visible};
 pub use work::Work;

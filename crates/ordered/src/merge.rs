@@ -50,6 +50,12 @@ impl<C: Cursor> Merge<C> {
         &self.runs
     }
 
+    /// The run that has the entry of the merge, to go through entries that [`stretch`](Cursor::stretch) has
+    /// counted, and no further.
+    pub(crate) fn top_mut(&mut self) -> Option<&mut C> {
+        Some(&mut self.runs[self.top?])
+    }
+
     /// The run as one that has an entry, if it has one.
     #[inline]
     fn head(&self, run: usize) -> Option<Head> {

@@ -43,8 +43,9 @@ pub(crate) fn word_of(key: &[u8]) -> u64 {
     u64::from_be_bytes(padded)
 }
 
+/// The highest number of so many bytes; at most eight.
 #[inline(always)]
-fn low_bytes(width: usize) -> u64 {
+pub(crate) fn low_bytes(width: usize) -> u64 {
     u64::MAX.checked_shr(64 - 8 * (width.min(8) as u32)).unwrap_or(0)
 }
 

@@ -26,6 +26,15 @@ impl Source {
         }
     }
 
+    /// The cursor of the table that it stands in.
+    pub(crate) fn open_table(&mut self) -> Option<&mut TableCursor<Used>> {
+        match self {
+            Self::Table(cursor) => Some(cursor),
+            Self::Level(level) => level.open.as_mut(),
+            Self::Memory(_) | Self::Lost(_) => None,
+        }
+    }
+
     /// A cursor over the tables `window` of a sorted level.
     pub(crate) fn level(
         files: &Arc<[Arc<TableFile>]>,
@@ -121,7 +130,11 @@ impl Cursor for LevelCursor {
 
     fn seek(&mut self, key: &[u8], seq: u64) -> Result<()> {
         let tables = &self.files[self.window.clone()];
-        let at = tables.partition_point(|file| file.info.range.ends_before(key));
+        // Most cursors begin in the first one.
+        let at = match tables.first() {
+            Some(first) if !first.info.range.ends_before(key) => 0,
+            _ => tables.partition_point(|file| file.info.range.ends_before(key)),
+        };
         let at = self.window.start + at;
         if at == self.window.end {
             self.open = None;

@@ -8,7 +8,7 @@
 //! for the newest.
 
 use crate::{BlockCache, Error, FileName, Removals, Result, Table, TableIdentity, TableInfo};
-use annals_disk::Disk;
+use annals_disk::{Disk, Kept};
 use parking_lot::Mutex;
 use std::{
     io::ErrorKind,
@@ -194,6 +194,11 @@ impl Used {
     /// [`Error::KeysLost`].
     pub(crate) fn of(file: &Arc<TableFile>) -> Result<Self> {
         file.table().map(|_| Self(Arc::clone(file)))
+    }
+
+    /// Bytes of the table, which keep it in use by themselves.
+    pub(crate) fn keep(&self, find: impl for<'a> FnOnce(&'a Table) -> &'a [u8]) -> Kept<TableFile> {
+        Kept::of(Arc::clone(&self.0), |file| file.table.as_ref().map_or(&[][..], find))
     }
 }
 

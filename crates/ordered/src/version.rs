@@ -19,6 +19,8 @@ pub(crate) struct Version {
     windows: [Windows; LEVELS],
     /// The deepest level that has tables.
     deepest: Option<usize>,
+    /// The levels behind the first that have tables: every look-up goes through them.
+    filled: Box<[usize]>,
     /// Versions of keys in all tables, removals included.
     pub(crate) entries: u64,
     /// How many of them are removals.
@@ -70,6 +72,7 @@ impl Version {
         };
         Self {
             deepest: levels.deepest(),
+            filled: (1..LEVELS).filter(|level| !levels.level(*level).is_empty()).collect(),
             levels: Arc::clone(levels),
             files,
             windows,
@@ -98,11 +101,21 @@ impl Version {
         let key = Worded::new(key);
         let is_in = move |at: &usize| self.windows[0].contain(self.levels.level(0), *at, key);
         let newest = (0..self.files[0].len()).filter(is_in).map(|at| &self.files[0][at]);
-        let deeper = (1..LEVELS).filter_map(move |level| {
+        let deeper = self.filled.iter().filter_map(move |&level| {
             let at = self.windows[level].find(self.levels.level(level), key)?;
             Some(&self.files[level][at])
         });
         newest.chain(deeper).map(|file| &**file)
+    }
+
+    /// How many sorted runs they are.
+    pub(crate) fn runs(&self) -> usize {
+        self.files[0].len() + self.filled.len()
+    }
+
+    /// How many tables of a sorted level end before `key`.
+    pub(crate) fn start_of(&self, level: usize, key: &[u8]) -> usize {
+        self.windows[level].start(self.levels.level(level), Worded::new(key))
     }
 
     /// Of the deepest level that has tables, where most keys are, the file that may know `key`.

@@ -5,7 +5,8 @@
 
 use crate::{
     AsOf, Entry, EntryKind, KeyRange, LEVELS, Memtable, Merge, Reading, Removals, Result, Salvage,
-    Sought, Visible, source::Source, table_file::TableFile, version::Version,
+    Sought, TreeCursor, Visible, behind_prefix, source::Source, table_file::TableFile,
+    version::Version,
 };
 use std::sync::Arc;
 
@@ -164,7 +165,8 @@ impl View {
         as_of: AsOf,
         may_have: impl Fn(&TableFile) -> Result<bool, E>,
     ) -> Result<TreeCursor, E> {
-        let mut runs = Vec::with_capacity(1 + self.sealed.len() + LEVELS);
+        // No more than there are: they are large, and most scans have one or two.
+        let mut runs = Vec::with_capacity(1 + self.sealed.len() + self.version.runs());
         let mut removals = Vec::new();
         let sealed = self.sealed.iter().map(|sealed| &sealed.memtable);
         for memtable in std::iter::once(&self.active).chain(sealed) {
@@ -194,7 +196,10 @@ impl View {
                 }
                 continue;
             }
-            let start = files.partition_point(|file| file.info.range.ends_before(from));
+            if files.is_empty() {
+                continue;
+            }
+            let start = self.version.start_of(level, from);
             let end = to.map_or(files.len(), |to| {
                 start + files[start..].partition_point(|file| *file.info.range.first < *to)
             });
@@ -205,7 +210,7 @@ impl View {
             runs.push(Source::level(files, window, Reading::Usual));
         }
         let seen = Visible::new(Merge::new(runs), Removals::union(&removals), as_of, from, to);
-        Ok(TreeCursor { seen })
+        Ok(TreeCursor::new(seen))
     }
 
     /// The highest sequence number in memory; 0 if there is none.
@@ -252,82 +257,3 @@ impl View {
 
 /// An error that cannot be.
 enum Never {}
-
-/// The first key behind all that begin with `prefix`; `None` if there is none.
-#[must_use]
-pub fn behind_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
-    let last = prefix.iter().rposition(|byte| *byte < 0xff)?;
-    let mut behind = prefix[..=last].to_vec();
-    behind[last] += 1;
-    Some(behind)
-}
-
-/// A place among the keys of a tree, as somebody sees it. It keeps what it reads from, also when
-/// compactions replace it.
-#[derive(Debug)]
-pub struct TreeCursor {
-    seen: Visible<Merge<Source>>,
-}
-
-/// All moves fail if a table is damaged where they lead; the cursor stands outside then.
-#[allow(clippy::missing_errors_doc, reason = "said once for all")]
-impl TreeCursor {
-    /// The key at the place with the version that is seen, a put or a pointer; `None` outside.
-    #[inline]
-    #[must_use]
-    pub fn entry(&self) -> Option<Entry<'_>> {
-        self.seen.entry()
-    }
-
-    /// Goes to the first key.
-    pub fn to_first(&mut self) -> Result<()> {
-        self.seen.to_first()
-    }
-
-    /// Goes to the last key.
-    pub fn to_last(&mut self) -> Result<()> {
-        self.seen.to_last()
-    }
-
-    /// Goes to the first key at or behind `key`.
-    pub fn seek(&mut self, key: &[u8]) -> Result<()> {
-        self.seen.seek(key)
-    }
-
-    /// Goes to the last key at or before `key`.
-    pub fn seek_back(&mut self, key: &[u8]) -> Result<()> {
-        self.seen.seek_back(key)
-    }
-
-    /// Goes one key on.
-    #[inline]
-    pub fn advance(&mut self) -> Result<()> {
-        self.seen.advance()
-    }
-
-    /// Goes one key on, if it is known already which entry that is, and that it never expires. `false`:
-    /// the place is the same as before, and [`advance`](Self::advance) finds the next one.
-    #[inline]
-    pub fn follow(&mut self) -> bool {
-        self.seen.follow()
-    }
-
-    /// Goes one key back.
-    #[inline]
-    pub fn retreat(&mut self) -> Result<()> {
-        self.seen.retreat()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_behind_a_prefix() {
-        assert_eq!(behind_prefix(b"ab"), Some(b"ac".to_vec()));
-        assert_eq!(behind_prefix(b"a\xff\xff"), Some(b"b".to_vec()));
-        assert_eq!(behind_prefix(b"\xff"), None);
-        assert_eq!(behind_prefix(b""), None);
-    }
-}

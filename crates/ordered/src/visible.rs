@@ -1,6 +1,6 @@
 //! What a reader sees of all versions.
 
-use crate::{Cursor, Entry, EntryKind, Removals, Result};
+use crate::{Cursor, Entry, EntryKind, KeyCopy, Removals, Result};
 
 /// So many versions that a reader does not see are stepped over; beyond, a search is cheaper.
 const STEPS: usize = 8;
@@ -24,13 +24,13 @@ pub struct Visible<C> {
     as_of: AsOf,
     removals: Removals,
     removed: Around,
-    from: Vec<u8>,
-    to: Option<Vec<u8>>,
+    from: KeyCopy,
+    to: Option<KeyCopy>,
     stand: Stand,
     /// So many entries behind the place are plain: seen, if their keys are new.
     ahead: usize,
     /// The key of the entry, while the way is back.
-    key: Vec<u8>,
+    key: KeyCopy,
     /// The value of the entry, while the way is back.
     value: Vec<u8>,
 }
@@ -69,11 +69,11 @@ impl<C: Cursor> Visible<C> {
             as_of,
             removals,
             removed: Around::default(),
-            from: from.to_vec(),
-            to: to.map(<[u8]>::to_vec),
+            from: from.into(),
+            to: to.map(KeyCopy::from),
             stand: Stand::Outside,
             ahead: 0,
-            key: Vec::new(),
+            key: KeyCopy::default(),
             value: Vec::new(),
         }
     }
@@ -89,6 +89,26 @@ impl<C: Cursor> Visible<C> {
                 Some(Entry { key: &self.key, seq, kind, expires_ms, value: &self.value })
             }
         }
+    }
+
+    /// The cursor below, and how many entries behind the place are plain: so many the caller may go through
+    /// there by itself. If it has, it says [`went_on`](Self::went_on) before it looks here again.
+    pub(crate) fn ahead(&mut self) -> (&mut C, usize) {
+        (&mut self.all, self.ahead)
+    }
+
+    /// Has `go` bring the cursor below to the last of the plain entries that the caller has gone through, and
+    /// takes that as the place.
+    ///
+    /// # Errors
+    /// What `go` reports: the place is outside then.
+    pub(crate) fn went_on(&mut self, go: impl FnOnce(&mut C) -> Result<()>) -> Result<()> {
+        self.ahead = 0;
+        let gone = go(&mut self.all);
+        if gone.is_err() {
+            self.leave();
+        }
+        gone
     }
 
     fn leave(&mut self) {
@@ -214,7 +234,7 @@ impl<C: Cursor> Visible<C> {
                 unseen += 1;
                 if unseen > STEPS {
                     unseen = 0;
-                    copy(&mut self.key, entry.key);
+                    self.key.set(entry.key);
                     self.all.seek(&self.key, self.as_of.seq)?;
                 } else {
                     self.all.advance()?;
@@ -238,10 +258,10 @@ impl<C: Cursor> Visible<C> {
     #[inline]
     fn leave_key(&mut self) -> Result<()> {
         let Some(entry) = self.all.entry() else { return Ok(()) };
-        copy(&mut self.key, entry.key);
+        self.key.set(entry.key);
         for _ in 0..STEPS {
             self.all.advance()?;
-            if self.all.entry().is_none_or(|entry| entry.key != self.key) {
+            if self.all.entry().is_none_or(|entry| *entry.key != *self.key) {
                 return Ok(());
             }
         }
@@ -251,7 +271,7 @@ impl<C: Cursor> Visible<C> {
     /// Goes past all versions of the key that was kept.
     fn seek_behind_key(&mut self) -> Result<()> {
         self.all.seek(&self.key, 0)?;
-        while self.all.entry().is_some_and(|entry| entry.key == self.key) {
+        while self.all.entry().is_some_and(|entry| *entry.key == *self.key) {
             self.all.advance()?;
         }
         Ok(())
@@ -276,9 +296,9 @@ impl<C: Cursor> Visible<C> {
             if unseen > STEPS {
                 unseen = 0;
                 // What is left of this key is newer.
-                copy(&mut self.key, entry.key);
+                self.key.set(entry.key);
                 self.all.seek_back(&self.key, u64::MAX)?;
-                if self.all.entry().is_some_and(|entry| entry.key == self.key) {
+                if self.all.entry().is_some_and(|entry| *entry.key == *self.key) {
                     self.all.retreat()?;
                 }
             } else {
@@ -295,8 +315,8 @@ impl<C: Cursor> Visible<C> {
         let mut steps = 0;
         while let Some(entry) = self.all.entry() {
             if newest.is_none() {
-                copy(&mut self.key, entry.key);
-            } else if entry.seq > self.as_of.seq || entry.key != self.key {
+                self.key.set(entry.key);
+            } else if entry.seq > self.as_of.seq || *entry.key != *self.key {
                 break;
             }
             copy(&mut self.value, entry.value);

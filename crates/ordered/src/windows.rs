@@ -45,15 +45,22 @@ impl Windows {
             || (first <= key.word && key.word <= last && tables[at].range.contains(key.key))
     }
 
-    /// The place of the one table of a sorted level, whose `tables` these are, that may know a key.
+    /// How many of the tables of a sorted level, whose `tables` these are, end before a key.
     #[inline]
-    pub(crate) fn find(&self, tables: &[Arc<TableInfo>], key: Worded<'_>) -> Option<usize> {
+    pub(crate) fn start(&self, tables: &[Arc<TableInfo>], key: Worded<'_>) -> usize {
         let mut at = self.0.partition_point(|window| window.last < key.word);
         while self.0.get(at).is_some_and(|window| window.last == key.word)
             && tables[at].range.ends_before(key.key)
         {
             at += 1;
         }
+        at
+    }
+
+    /// The place of the one table of a sorted level, whose `tables` these are, that may know a key.
+    #[inline]
+    pub(crate) fn find(&self, tables: &[Arc<TableInfo>], key: Worded<'_>) -> Option<usize> {
+        let at = self.start(tables, key);
         (at < self.0.len() && self.contain(tables, at, key)).then_some(at)
     }
 }
@@ -89,6 +96,8 @@ mod tests {
             for key in keys.iter().chain(&ends) {
                 let worded = Worded::new(key);
                 prop_assert_eq!(windows.find(levels.level(1), worded), levels.find(1, key));
+                let before = levels.level(1).iter().filter(|info| info.range.ends_before(key));
+                prop_assert_eq!(windows.start(levels.level(1), worded), before.count());
                 for (at, info) in levels.level(1).iter().enumerate() {
                     let contains = windows.contain(levels.level(1), at, worded);
                     prop_assert_eq!(contains, info.range.contains(key));

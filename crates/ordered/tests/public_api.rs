@@ -5,7 +5,7 @@
 
 use annals_ordered::{
     Admission, AsOf, Backlog, BlockCache, CacheStats, Compression, Cursor, Damage, Edit, Entry,
-    EntryKind, Error, FileName, Hold, KEY_BYTES_MAX, KeyRange, LEVELS, LevelStats, Levels,
+    EntryKind, Error, FileName, Hold, KEY_BYTES_MAX, KeyCopy, KeyRange, LEVELS, LevelStats, Levels,
     MANIFEST_VERSION, Manifest, ManifestPlace, ManifestRead, ManifestRoot, Memtable,
     MemtableWriter, Merge, Pause, Pressure, RangeRemoval, Record, Removals, Result, Salvage,
     ShapeError, State, Store, StoreConfig, StoreStats, Style, Table, TableInfo, TableOptions,

@@ -212,7 +212,7 @@ impl OrderedKeyspace {
     /// # Errors
     /// [`Error::KeyspaceDropped`].
     pub fn iter(&self) -> Result<Range> {
-        self.walk(Span::Between(Vec::new(), None))
+        self.walk(Span::between(Bound::Unbounded, Bound::Unbounded))
     }
 
     /// The records whose keys are in `range`, in the order of their keys, as they are now.
@@ -229,7 +229,7 @@ impl OrderedKeyspace {
     /// # Errors
     /// [`Error::KeyspaceDropped`].
     pub fn prefix(&self, prefix: impl AsRef<[u8]>) -> Result<Range> {
-        self.walk(Span::Prefix(prefix.as_ref().to_vec()))
+        self.walk(Span::Prefix(prefix.as_ref().into()))
     }
 
     /// The first key with its value.
@@ -289,7 +289,7 @@ impl OrderedKeyspace {
             Span::Between(from, None) if from.is_empty() => None,
             Span::Between(from, None) | Span::Prefix(from) => {
                 let last = self.last()?.map(|entry| entry.key().to_vec());
-                let Some(last) = last.filter(|last| *last >= from) else { return Ok(()) };
+                let Some(last) = last.filter(|last| **last >= *from) else { return Ok(()) };
                 Some(KeyRange::closed(&from, &last))
             }
         };

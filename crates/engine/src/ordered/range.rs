@@ -3,27 +3,27 @@
 use super::{OrderedEntry, Value, log_value::Body};
 use crate::{Result, Snapshot, core::Core, open::Open};
 use annals_journal::HeldValue;
-use annals_ordered::{AsOf, Entry, TreeCursor, View, behind_prefix};
+use annals_ordered::{AsOf, Entry, EntryKind, KeyCopy, TreeCursor, View, behind_prefix};
 use std::{fmt, ops::Bound, sync::Arc};
 
 /// Which keys are walked through: from the first one on, up to, and without, the second one.
 #[derive(Clone, Debug)]
 pub(super) enum Span {
-    Between(Vec<u8>, Option<Vec<u8>>),
-    Prefix(Vec<u8>),
+    Between(KeyCopy, Option<KeyCopy>),
+    Prefix(KeyCopy),
 }
 
 impl Span {
     /// The keys between two bounds.
     pub(super) fn between(from: Bound<&[u8]>, to: Bound<&[u8]>) -> Self {
         let from = match from {
-            Bound::Included(key) => key.to_vec(),
+            Bound::Included(key) => key.into(),
             Bound::Excluded(key) => behind(key),
-            Bound::Unbounded => Vec::new(),
+            Bound::Unbounded => KeyCopy::default(),
         };
         let to = match to {
             Bound::Included(key) => Some(behind(key)),
-            Bound::Excluded(key) => Some(key.to_vec()),
+            Bound::Excluded(key) => Some(key.into()),
             Bound::Unbounded => None,
         };
         Self::Between(from, to)
@@ -31,11 +31,8 @@ impl Span {
 }
 
 /// The first key behind `key`.
-pub(super) fn behind(key: &[u8]) -> Vec<u8> {
-    let mut behind = Vec::with_capacity(key.len() + 1);
-    behind.extend_from_slice(key);
-    behind.push(0);
-    behind
+pub(super) fn behind(key: &[u8]) -> KeyCopy {
+    KeyCopy::with_last(key, 0)
 }
 
 /// What keeps open what a walk reads.
@@ -77,8 +74,9 @@ pub struct Range {
     span: Span,
     seq: u64,
     now_ms: u64,
-    front: Option<TreeCursor>,
-    back: Option<TreeCursor>,
+    /// Behind pointers: a walk is handed on more than once before it begins.
+    front: Option<Box<TreeCursor>>,
+    back: Option<Box<TreeCursor>>,
     is_over: bool,
     /// The value that was shown last, if it is in the log.
     in_log: Option<HeldValue>,
@@ -96,13 +94,13 @@ impl Range {
         Self { keeper, view, span, seq, now_ms, front, back, is_over: false, in_log }
     }
 
-    fn cursor(&self) -> Result<TreeCursor> {
+    fn cursor(&self) -> Result<Box<TreeCursor>> {
         // What is over is told apart here: that somebody was told so has to be noted.
         let as_of = AsOf { seq: self.seq, now_ms: 0 };
-        Ok(match &self.span {
+        Ok(Box::new(match &self.span {
             Span::Between(from, to) => self.view.cursor(from, to.as_deref(), as_of),
             Span::Prefix(prefix) => self.view.prefix_cursor(prefix, as_of)?,
-        })
+        }))
     }
 
     /// Goes one record on from the front if the cursor knows already which one that is, and it is one
@@ -110,7 +108,9 @@ impl Range {
     #[inline]
     fn follow(&mut self) -> bool {
         // What the other end has taken has to be looked at.
-        !self.is_over && self.back.is_none() && self.front.as_mut().is_some_and(TreeCursor::follow)
+        !self.is_over
+            && self.back.is_none()
+            && self.front.as_mut().is_some_and(|front| front.follow())
     }
 
     /// Goes one record on from the front; false at the end.
@@ -137,7 +137,7 @@ impl Range {
         };
         while let Some(entry) = front.entry() {
             let taken = |back: &TreeCursor| back.entry().is_some_and(|last| last.key <= entry.key);
-            if self.back.as_ref().is_some_and(taken) {
+            if self.back.as_deref().is_some_and(taken) {
                 break;
             }
             if !is_past(&self.keeper, entry.expires_ms, self.now_ms) {
@@ -173,7 +173,7 @@ impl Range {
         while let Some(entry) = back.entry() {
             let taken =
                 |front: &TreeCursor| front.entry().is_some_and(|first| entry.key <= first.key);
-            if self.front.as_ref().is_some_and(taken) {
+            if self.front.as_deref().is_some_and(taken) {
                 break;
             }
             if !is_past(&self.keeper, entry.expires_ms, self.now_ms) {
@@ -190,11 +190,23 @@ impl Range {
     /// Damage to a table or the log: `Corrupt` with file and offset.
     #[inline]
     pub fn next_entry(&mut self) -> Result<Option<(&[u8], &[u8])>> {
+        // Nearly all entries of a long walk, and little enough to become part of the caller's loop.
+        if !self.is_over
+            && self.back.is_none()
+            && self.front.as_mut().is_some_and(|front| front.follow_put())
+        {
+            return Ok(self.front.as_deref().map(TreeCursor::put));
+        }
+        self.next_entry_looking()
+    }
+
+    #[inline(never)]
+    fn next_entry_looking(&mut self) -> Result<Option<(&[u8], &[u8])>> {
         if !self.follow() && !self.step()? {
             return Ok(None);
         }
-        let entry = self.front.as_ref().and_then(TreeCursor::entry);
-        show(entry, self.keeper.core(), &mut self.in_log, &mut self.is_over)
+        let entry = self.front.as_deref().and_then(TreeCursor::entry);
+        show(entry, &self.keeper, &mut self.in_log, &mut self.is_over)
     }
 
     /// The next key from the front. A value in the log is not looked at.
@@ -203,7 +215,7 @@ impl Range {
         if !self.follow() && !self.step()? {
             return Ok(None);
         }
-        Ok(self.front.as_ref().and_then(TreeCursor::entry).map(|entry| entry.key))
+        Ok(self.front.as_deref().and_then(TreeCursor::entry).map(|entry| entry.key))
     }
 
     /// The next record from the end, where it lies.
@@ -214,22 +226,22 @@ impl Range {
         if !self.step_back()? {
             return Ok(None);
         }
-        let entry = self.back.as_ref().and_then(TreeCursor::entry);
-        show(entry, self.keeper.core(), &mut self.in_log, &mut self.is_over)
+        let entry = self.back.as_deref().and_then(TreeCursor::entry);
+        show(entry, &self.keeper, &mut self.in_log, &mut self.is_over)
     }
 
     fn next_key_back(&mut self) -> Result<Option<&[u8]>> {
         if !self.step_back()? {
             return Ok(None);
         }
-        Ok(self.back.as_ref().and_then(TreeCursor::entry).map(|entry| entry.key))
+        Ok(self.back.as_deref().and_then(TreeCursor::entry).map(|entry| entry.key))
     }
 
     /// A copy of an entry; the walk has ended if that cannot be made.
     #[inline]
     fn copy(&mut self, is_back: bool) -> Option<Result<OrderedEntry>> {
         let cursor = if is_back { &self.back } else { &self.front };
-        let entry = cursor.as_ref().and_then(TreeCursor::entry)?;
+        let entry = cursor.as_deref().and_then(TreeCursor::entry)?;
         let copied = self.keeper.core().body(&entry);
         let copied = copied.map(|body| OrderedEntry::of_body(entry.key, body));
         self.is_over = copied.is_err();
@@ -247,11 +259,24 @@ impl Range {
 #[inline]
 fn show<'a>(
     entry: Option<Entry<'a>>,
-    core: &Core,
+    keeper: &Keeper,
     in_log: &'a mut Option<HeldValue>,
     is_over: &mut bool,
 ) -> Result<Option<(&'a [u8], &'a [u8])>> {
     let Some(entry) = entry else { return Ok(None) };
+    if entry.kind != EntryKind::Pointer {
+        return Ok(Some((entry.key, entry.value)));
+    }
+    show_in_log(entry, keeper.core(), in_log, is_over)
+}
+
+#[cold]
+fn show_in_log<'a>(
+    entry: Entry<'a>,
+    core: &Core,
+    in_log: &'a mut Option<HeldValue>,
+    is_over: &mut bool,
+) -> Result<Option<(&'a [u8], &'a [u8])>> {
     match core.body(&entry) {
         Ok(Body::Tree(value)) => Ok(Some((entry.key, value))),
         Ok(Body::Log(value)) => Ok(Some((entry.key, &**in_log.insert(value)))),
@@ -311,7 +336,7 @@ impl DoubleEndedIterator for Keys {
 }
 
 /// The first key behind all that `span` has; `None` if it has all to the last key.
-pub(super) fn end_of(span: &Span) -> Option<Vec<u8>> {
+pub(super) fn end_of(span: &Span) -> Option<KeyCopy> {
     match span {
         Span::Between(_, to) => to.clone(),
         Span::Prefix(prefix) => behind_prefix(prefix),

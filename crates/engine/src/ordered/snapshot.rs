@@ -7,7 +7,10 @@ use super::{
 };
 use crate::{KeyspaceKind, Result, Snapshot};
 use annals_ordered::{Entry, Tree, View};
-use std::{ops::RangeBounds, sync::Arc};
+use std::{
+    ops::{Bound, RangeBounds},
+    sync::Arc,
+};
 
 /// An ordered keyspace as a [`Snapshot`] sees it.
 ///
@@ -91,7 +94,7 @@ impl OrderedSnapshot {
     /// # Errors
     /// None today.
     pub fn iter(&self) -> Result<Range> {
-        Ok(self.walk(Span::Between(Vec::new(), None)))
+        Ok(self.walk(Span::between(Bound::Unbounded, Bound::Unbounded)))
     }
 
     /// The records whose keys are in `range`, in the order of their keys.
@@ -108,7 +111,7 @@ impl OrderedSnapshot {
     /// # Errors
     /// None today.
     pub fn prefix(&self, prefix: impl AsRef<[u8]>) -> Result<Range> {
-        Ok(self.walk(Span::Prefix(prefix.as_ref().to_vec())))
+        Ok(self.walk(Span::Prefix(prefix.as_ref().into())))
     }
 
     /// The first key with its value.

@@ -11,20 +11,20 @@ use crate::{
     writing::until_first,
 };
 use annals_journal::{KEY_BYTES_MAX, Kind};
-use annals_ordered::{AsOf, Entry, Tree};
+use annals_ordered::{AsOf, Entry, KeyCopy, Tree};
 use std::{
     ops::{Bound, RangeBounds},
     sync::Arc,
 };
 
 /// The first key of a range, and the first one behind it.
-type Ends = (Vec<u8>, Option<Vec<u8>>);
+type Ends = (KeyCopy, Option<KeyCopy>);
 
 /// The first key of a range and the first one behind it, `None` if there is no end. `None` if no key can
 /// be in it.
 pub(crate) fn ends_of(from: Bound<&[u8]>, to: Bound<&[u8]>) -> Result<Option<Ends>> {
     let Span::Between(from, to) = Span::between(from, to) else { return Ok(None) };
-    if to.as_ref().is_some_and(|to| *to <= from) {
+    if to.as_ref().is_some_and(|to| **to <= *from) {
         return Ok(None);
     }
     check_key(&from)?;
@@ -152,10 +152,10 @@ impl OrderedKeyspace {
     /// As [`insert`](Self::insert).
     pub fn remove_prefix(&self, prefix: impl AsRef<[u8]>) -> Result<Option<Commit>> {
         let prefix = prefix.as_ref();
-        self.remove_between(prefix, end_of(&Span::Prefix(prefix.to_vec())))
+        self.remove_between(prefix, end_of(&Span::Prefix(prefix.into())))
     }
 
-    fn remove_between(&self, from: &[u8], to: Option<Vec<u8>>) -> Result<Option<Commit>> {
+    fn remove_between(&self, from: &[u8], to: Option<KeyCopy>) -> Result<Option<Commit>> {
         let options = WriteOptions::default();
         if let Some(to) = to {
             return self.write(Kind::RemoveRange, from, &to, options, |_| Ok(true));

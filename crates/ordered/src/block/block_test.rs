@@ -120,6 +120,44 @@ fn check_stretches(entries: &[Owned], seq: u64) {
     }
 }
 
+/// Goes through the block with strips from every entry on.
+fn check_strips(entries: &[Owned]) {
+    let block = encode(entries);
+    let layout = Layout::of(&block).expect("a block");
+    let first = &entries[0];
+    let is_even = entries.iter().all(|one| {
+        one.key.len() == first.key.len() && one.kind == first.kind && one.expires_ms.is_none()
+    });
+    // Numbers that are so far apart may not fit, for all that is known beforehand.
+    let is_wide = entries.iter().any(|one| one.seq >= 1 << 56);
+    let mut strip = Strip::default();
+    for at in 0..entries.len() {
+        let left = layout.stretch(&block, at, Wanted { seq: None, end: None });
+        let mut key = layout.prefix(&block).to_vec();
+        let row = layout.read(&block, at, &mut key).expect("an entry");
+        if !strip.place(&layout, at, &row, &mut key, left) {
+            assert!(!strip.step(&block) && (!is_even || is_wide), "{at}");
+            continue;
+        }
+        assert!(is_even);
+        let mut here = at;
+        assert_eq!(strip.entry(&block), Some(entries[here].entry()));
+        while strip.step(&block) {
+            here += 1;
+            let entry = &entries[here];
+            assert_eq!((strip.at(), strip.entry(&block)), (here, Some(entry.entry())));
+            assert_eq!(strip.put(&block), (&*entry.key, &*entry.value));
+            assert_eq!(strip.has_puts(), entry.kind == EntryKind::Put);
+        }
+        // It ends in front of another version of the same key.
+        let is_new = |at: &usize| entries[at + 1].key != entries[*at].key;
+        let expected = (at..at + left).take_while(is_new).count();
+        assert_eq!(here, at + expected, "from {at} with {left} ahead");
+        assert!(!strip.step(&block));
+        assert_eq!((strip.at(), strip.entry(&block)), (here, Some(entries[here].entry())));
+    }
+}
+
 fn keys() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         prop::collection::vec(any::<u8>(), 0..12),
@@ -164,6 +202,24 @@ proptest! {
         let entries = sorted(entries);
         check(&entries);
         check_stretches(&entries, entries[entries.len() / 2].seq);
+        check_strips(&entries);
+    }
+
+    #[test]
+    fn strips_of_keys_that_are_equally_long(
+        len in prop::sample::select(vec![0, 3, 4, 7, 8, 11, 12, 13, 19, 20, 21, 40]),
+        places in prop::collection::vec((0usize..40, 0u8..3, 0u64..3, 0usize..3), 1..60),
+        kind in prop_oneof![4 => Just(EntryKind::Put), 1 => kinds()],
+        is_even in any::<bool>(),
+    ) {
+        let entries = places.into_iter().map(|(place, byte, seq, value)| {
+            let mut key = vec![7; len];
+            if let Some(place) = place.checked_rem(len) {
+                key[place] = byte;
+            }
+            Owned { kind, ..put(&key, seq, &[byte; 9][..if is_even { 9 } else { value }]) }
+        });
+        check_strips(&sorted(entries.collect()));
     }
 
     #[test]
@@ -265,11 +321,16 @@ fn look_at_all(block: &[u8]) {
     for at in 0..layout.count() + 2 {
         let mut key = layout.prefix(block).to_vec();
         if let Some(row) = layout.read(block, at, &mut key) {
-            assert!(block.get(row.value).is_some());
+            assert!(block.get(row.value.clone()).is_some());
             let _ = layout.search(block, &key, row.seq);
             let _ = layout.stretch(block, at, Wanted { seq: Some(9), end: Some(&key) });
             let _ = layout.stretch(block, at, Wanted { seq: None, end: None });
             let _ = layout.has_new_key(block, at, &key);
+            let mut strip = Strip::default();
+            if strip.place(&layout, at, &row, &mut key, 9) {
+                while strip.step(block) && strip.entry(block).is_some() {}
+                strip.leave(&mut key);
+            }
             let _ = layout.ends_with_key(block, &key);
         }
     }

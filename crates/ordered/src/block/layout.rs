@@ -4,7 +4,7 @@ use super::{DIGEST_BYTES, HEAD_BYTES, Lengths, code};
 use crate::{
     EntryKind,
     near::approach,
-    number::{u16_at, u32_at, u64_at, uint_at},
+    number::{low_bytes, u16_at, u32_at, u64_at, uint_at},
 };
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ use std::ops::Range;
 const APPROACHED_BYTES: usize = 256;
 
 /// Where the columns of a block are, as byte offsets in it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Layout {
     // All columns begin less than 2^22 bytes into a block. Narrow, for layouts are handed around.
     count: u32,
@@ -148,6 +148,22 @@ impl Layout {
         }
     }
 
+    /// How long the tails are, if they are known to be equally long.
+    pub(super) fn tail_len_of_all(&self) -> Option<usize> {
+        (self.modes & 3 == 0).then_some(self.tail_len as usize)
+    }
+
+    /// The first bytes of the tail of an entry that has so many.
+    #[inline(always)]
+    pub(super) fn digest(&self, block: &[u8], at: usize) -> Option<[u8; DIGEST_BYTES]> {
+        Some(u32_at(block, self.digests as usize + DIGEST_BYTES * at)?.to_be_bytes())
+    }
+
+    /// Whether all entries have a number, whatever their column says.
+    pub(super) fn seqs_fit(&self) -> bool {
+        self.seq_base.checked_add(low_bytes(self.seq_width.into())).is_some()
+    }
+
     /// The sequence number of an entry.
     #[inline(always)]
     pub(crate) fn seq(&self, block: &[u8], at: usize) -> Option<u64> {
@@ -170,6 +186,11 @@ impl Layout {
     #[inline(always)]
     pub(super) fn code_of_all(&self) -> u8 {
         self.modes >> 5
+    }
+
+    /// Whether what it says of all entries is of which kind they are, and that they never expire.
+    pub(super) fn has_one_kind(&self) -> bool {
+        self.modes & 0x10 == 0 && self.code_of_all() & code::EXPIRES == 0
     }
 
     #[inline(always)]
@@ -203,6 +224,22 @@ impl Layout {
         let data = self.data as usize;
         let range = data.checked_add(start)?..data.checked_add(end)?;
         (range.start <= range.end && range.end <= block.len()).then_some(range)
+    }
+
+    /// How many bytes each entry has, as far as all are known to have as many; else 0.
+    pub(super) fn stride_of_all(&self) -> usize {
+        if (self.modes >> 2) & 3 == 0 { self.stride as usize } else { 0 }
+    }
+
+    /// Where the value of an entry ends, that of the one before it ends at `end`.
+    #[inline(always)]
+    pub(super) fn end_behind(&self, block: &[u8], at: usize, end: usize) -> Option<usize> {
+        let told = match (self.modes >> 2) & 3 {
+            0 => return end.checked_add(self.stride as usize),
+            1 => usize::from(u16_at(block, self.ends as usize + 2 * at)?),
+            _ => u32_at(block, self.ends as usize + 4 * at)? as usize,
+        };
+        told.checked_add(self.data as usize)
     }
 
     /// Brings rest and value of an entry closer to the processor, as far as they are short.

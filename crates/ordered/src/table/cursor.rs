@@ -3,8 +3,10 @@
 use super::{Found, Reading, Table, blocks::Body, handle::Child, reader::Node};
 use crate::{
     Cursor, Entry, Result,
-    block::{Layout, Row, Wanted},
+    block::{Layout, Row, Strip, Wanted},
+    table_file::{TableFile, Used},
 };
+use annals_disk::Kept;
 use std::ops::Deref;
 
 /// A place in a table. Keeps the table, however it is given: an `Arc<Table>` or a reference.
@@ -195,6 +197,30 @@ impl<T: Deref<Target = Table>> TableCursor<T> {
 
     fn count(&self) -> usize {
         self.block.as_ref().map_or(0, |(_, layout)| layout.count())
+    }
+}
+
+impl TableCursor<Used> {
+    /// Puts a strip to the place, behind which `left` plain entries are known to be, and returns the bytes
+    /// that it goes through. `None` if the block cannot be gone through so. Until the strip is
+    /// [left](Self::leave_strip) or the cursor is sent elsewhere, it is not to be looked at.
+    pub(crate) fn strip(&mut self, left: usize, strip: &mut Strip) -> Option<Kept<TableFile>> {
+        let (Some(row), Some((Body::Mapped(span), layout))) = (&self.row, &self.block) else {
+            return None;
+        };
+        let span = *span;
+        strip
+            .place(layout, self.at, row, &mut self.key, left)
+            .then(|| self.table.keep(move |table| table.blocks.mapped(span)))
+    }
+
+    /// Comes to the place of the strip that it was left for.
+    pub(crate) fn leave_strip(&mut self, strip: &mut Strip) -> Result<()> {
+        strip.leave(&mut self.key);
+        let Some((body, layout)) = &self.block else { return Ok(()) };
+        self.row = layout.row(self.table.blocks.bytes(body), strip.at());
+        self.at = strip.at();
+        if self.row.is_some() { Ok(()) } else { Err(self.contradicts()) }
     }
 }
 
