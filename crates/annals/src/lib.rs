@@ -70,7 +70,7 @@ pub use annals_engine::{
     NewEvent, Parked, PersistentInfo, PersistentOptions, PersistentSubscription, Projection,
     Projector, RecordedEvent, Replayed, Retention, STREAM_ID_BYTES_MAX, StartAt, Strategy,
     StreamId, StreamInfo, StreamMark, StreamReader, Streams, Subscription, Ticket, TypedBatch,
-    TypedBatchEvents, TypedEvent, VerifiedChain, Work,
+    TypedBatchEvents, TypedEvent, VerifiedChain, Watcher, Work,
 };
 pub use annals_events::{Event, EventField};
 

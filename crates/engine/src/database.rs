@@ -2,7 +2,8 @@
 
 use crate::{
     Builder, Category, Changes, Error, Events, HashKeyspace, KeyspaceKind, KeyspaceOptions,
-    OrderedKeyspace, RecordedEvent, Result, Snapshot, Subscription, TreeOptions, WriteBatch,
+    OrderedKeyspace, RecordedEvent, Result, Snapshot, Subscription, TreeOptions, Watcher,
+    WriteBatch,
     catalog::{Change, Keyspace, check_name},
     loading,
     open::Open,
@@ -352,6 +353,12 @@ impl Database {
     /// In a read-only handle, what following the writer fails with.
     pub fn wait_for(&self, seq: Seq, timeout: Duration) -> Result<bool> {
         wait_for(&self.core, seq, timeout)
+    }
+
+    /// Tells when readers see what was written, to threads and to tasks.
+    #[must_use]
+    pub fn watcher(&self) -> Watcher {
+        Watcher::new(&self.core)
     }
 
     pub(crate) fn find_keyspace(&self, name: &str) -> Result<Arc<Keyspace>> {

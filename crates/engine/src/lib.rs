@@ -82,7 +82,7 @@ pub use streams::{
     PersistentInfo, PersistentOptions, PersistentSubscription, Projection, Projector,
     RecordedEvent, Replayed, Retention, STREAM_ID_BYTES_MAX, StartAt, Strategy, StreamId,
     StreamInfo, StreamMark, StreamReader, Streams, Subscription, Ticket, TypedBatch,
-    TypedBatchEvents, TypedEvent, VerifiedChain, Work,
+    TypedBatchEvents, TypedEvent, VerifiedChain, Watcher, Work,
 };
 
 // Event tables.

@@ -21,6 +21,7 @@ mod id;
 mod label;
 mod left;
 mod lifecycle;
+mod look_again;
 mod mark;
 pub(crate) mod meanwhile;
 mod moving;
@@ -50,6 +51,7 @@ mod typed;
 mod typed_batch;
 mod types;
 mod verify_chain;
+mod watcher;
 mod work;
 
 pub use aggregate::{Aggregate, Aggregates, Loaded};
@@ -83,12 +85,13 @@ pub use reader::StreamReader;
 pub use scan::Events;
 pub(crate) use signposts::Signposts;
 pub use subscription::Subscription;
-pub(crate) use subscription::wait_for;
 pub use typed::{EventsOf, Streams, TypedEvent};
 pub use typed_batch::{TypedBatch, TypedBatchEvents};
 pub(crate) use types::EventTypes;
 pub use verify_chain::VerifiedChain;
 pub(crate) use verify_chain::verify_chains;
+pub use watcher::Watcher;
+pub(crate) use watcher::wait_for;
 pub use work::Work;
 
 /// Appends what an event has beside its data to `out`, with room for hashes if its category is chained.

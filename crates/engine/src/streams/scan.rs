@@ -145,8 +145,9 @@ impl<'a> Events<'a> {
         self.core
     }
 
-    /// Reads no further than this.
-    pub(crate) fn end_at(mut self, until: Seq) -> Self {
+    /// Reads no further than the event with this number.
+    #[must_use]
+    pub fn end_at(mut self, until: Seq) -> Self {
         self.until = self.until.min(until);
         self
     }

@@ -8,6 +8,7 @@ use super::{
     cursor::Cursor,
     event::CategoryRef,
     filter::Filter,
+    look_again::look_again,
     meanwhile::{self, Moment},
 };
 use crate::{Error, Result, catalog::Keyspace, core::Core, open::Open};
@@ -86,7 +87,7 @@ struct Tail<'a> {
 }
 
 /// A read-only handle looks so often for what the writer did: nobody tells it.
-const POLL: Duration = Duration::from_millis(2);
+pub(super) const POLL: Duration = Duration::from_millis(2);
 /// One wait for the log is no longer than this: a database that is closed is noticed.
 const WAIT: Duration = Duration::from_secs(1);
 
@@ -331,8 +332,8 @@ impl<'a> Subscription<'a> {
 
     /// The next event; `None` if the database was closed. To be awaited in a task of any runtime.
     ///
-    /// In a read-only handle nobody tells when the writer has done something: the task is woken again at
-    /// once, and so looks all the time.
+    /// In a read-only handle nobody tells when the writer has done something: the task is woken again after two
+    /// milliseconds, by a thread that all such tasks share.
     ///
     /// # Errors
     /// As [`try_next`](Self::try_next).
@@ -353,7 +354,7 @@ impl<'a> Subscription<'a> {
                 other => return Poll::Ready(other),
             }
             if this.core.read_only {
-                context.waker().wake_by_ref();
+                look_again(context.waker());
                 return Poll::Pending;
             }
             if !this.core.journal.watch_beyond(this.read_to(end), context.waker()) {
@@ -365,15 +366,15 @@ impl<'a> Subscription<'a> {
 
 /// Until when somebody waits, by the clock of the disk, in nanoseconds.
 #[derive(Clone, Copy)]
-struct Deadline(u64);
+pub(super) struct Deadline(u64);
 
 impl Deadline {
-    fn after(core: &Core, timeout: Duration) -> Self {
+    pub(super) fn after(core: &Core, timeout: Duration) -> Self {
         let timeout_ns = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
         Self(core.journal.disk().monotonic_ns().saturating_add(timeout_ns))
     }
 
-    fn left(self, core: &Core) -> Duration {
+    pub(super) fn left(self, core: &Core) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(core.journal.disk().monotonic_ns()))
     }
 }
@@ -436,28 +437,5 @@ impl std::fmt::Debug for Subscription<'_> {
             .field("filter", &self.filter)
             .field("has_backlog", &self.backlog.is_some())
             .finish_non_exhaustive()
-    }
-}
-
-/// Waits until readers see everything up to `seq`.
-pub(crate) fn wait_for(open: &Arc<Open>, seq: Seq, timeout: Duration) -> Result<bool> {
-    let deadline = Deadline::after(open.core(), timeout);
-    loop {
-        open.follow_if_read_only()?;
-        let core = open.core();
-        let end = core.journal.end();
-        if core.visible_seq() >= seq {
-            return Ok(true);
-        }
-        let left = deadline.left(core);
-        if left.is_zero() || core.journal.is_closed() {
-            return Ok(false);
-        }
-        if core.read_only {
-            std::thread::sleep(left.min(POLL));
-        } else {
-            // A commit that is not shown yet may stand in front of the end.
-            let _ = core.journal.wait_beyond(end, left.min(Duration::from_millis(10)));
-        }
     }
 }

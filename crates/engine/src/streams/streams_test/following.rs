@@ -130,6 +130,79 @@ fn a_task_is_woken() -> Result<()> {
     })
 }
 
+/// Reads from a place of its own and waits when nothing is there, also what was there before the database was opened,
+/// and in a handle that nobody tells of anything.
+#[test]
+fn who_reads_from_a_place_and_waits_sees_each_event_once() -> Result<()> {
+    const BEFORE: u64 = 50;
+    const ALL: u64 = 150;
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("db");
+    let append = |category: &Category, from, to| -> Result<()> {
+        for n in from..to {
+            category.append(7u64, &NewEvent::bytes("n", &u64::to_le_bytes(n)), Any)?;
+        }
+        Ok(())
+    };
+    let db = Database::open(&path)?;
+    append(&db.category("orders")?, 0, BEFORE)?;
+    db.close()?;
+    let db = Database::open(&path)?;
+    let reader = Database::builder().read_only(true).open(&path)?;
+    let hour = Duration::from_secs(3600);
+    let follow = |handle: &Database, in_task: bool| -> Result<()> {
+        let (category, watcher) = (handle.open_category("orders")?, handle.watcher());
+        let (mut next, mut seen) = (Seq::ZERO, 0);
+        while seen < ALL {
+            let until = watcher.seq()?;
+            for event in category.read_all(next)?.end_at(until) {
+                assert_eq!(event?.version(), seen);
+                seen += 1;
+            }
+            next = until.plus(1);
+            if seen < ALL {
+                let is_there = match in_task {
+                    true => block_on(watcher.wait_for_async(next))?,
+                    false => watcher.wait_for(next, hour)?,
+                };
+                assert!(is_there, "it is open");
+            }
+        }
+        Ok(())
+    };
+    let follow = &follow;
+    std::thread::scope(|scope| {
+        let handles = [(&db, false), (&db, true), (&reader, false), (&reader, true)];
+        let followers = handles.map(|(handle, in_task)| {
+            let handle = handle.clone();
+            scope.spawn(move || follow(&handle, in_task))
+        });
+        let category = db.category("orders")?;
+        for from in (BEFORE..ALL).step_by(10) {
+            append(&category, from, from + 10)?;
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        for follower in followers {
+            follower.join().expect("no panic")?;
+        }
+        // What never comes.
+        let watcher = db.watcher();
+        assert!(!watcher.wait_for(Seq(u64::MAX), Duration::from_millis(1))?);
+        let waiting = [true, false].map(|in_task| {
+            let watcher = watcher.clone();
+            scope.spawn(move || match in_task {
+                true => block_on(watcher.wait_for_async(Seq(u64::MAX))),
+                false => watcher.wait_for(Seq(u64::MAX), hour),
+            })
+        });
+        db.close()?;
+        for waits in waiting {
+            assert!(!waits.join().expect("no panic")?, "closed");
+        }
+        Ok(())
+    })
+}
+
 /// The smallest runtime there is.
 fn block_on<F: Future>(work: F) -> F::Output {
     struct Unpark(std::thread::Thread);
