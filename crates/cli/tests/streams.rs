@@ -637,6 +637,9 @@ fn a_stream_is_truncated_deleted_archived_and_kept_in_bounds() {
     }
     let read = || versions(&place.json(&["read", "orders", "7"]));
     let logged = || place.json(&["log"]).len();
+    place
+        .run(&["stream", "truncate", "orders", "7", "11"])
+        .fails(2, "its next event gets version 10");
     let told = place.ok(&["stream", "truncate", "orders", "7", "4"]);
     assert_eq!(told, "6 events, versions 4 to 9\n");
     assert_eq!((read(), logged()), ((4..10).collect(), 6));

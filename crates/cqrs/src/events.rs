@@ -71,11 +71,13 @@ impl AnnalsEventRepository {
         events.map(|event| serialized(&event.map_err(persistence)?)).collect()
     }
 
-    /// Writes events and a snapshot that has all of them, if nobody else has written since.
+    /// Writes events and a snapshot that has all of them, if nobody else has written since; and if the stream
+    /// is in this life, where that is known.
     pub(crate) fn write<A: Aggregate>(
         &self,
         events: &[SerializedEvent],
         snapshot: Option<(String, Value, usize)>,
+        life_version: Option<u64>,
     ) -> Result<(), PersistenceError> {
         let mut batch = self.db.batch();
         if let Some(first) = events.first() {
@@ -97,6 +99,10 @@ impl AnnalsEventRepository {
             batch
                 .append(&category, first.aggregate_id.as_str(), &appended, expected)
                 .map_err(persistence)?;
+            if let Some(life_version) = life_version {
+                let expected = batch.expect_life(&category, &*first.aggregate_id, life_version);
+                expected.map_err(persistence)?;
+            }
         }
         if let Some((aggregate_id, aggregate, number)) = snapshot {
             let sequence = match events.last() {
@@ -143,7 +149,7 @@ impl PersistedEventRepository for AnnalsEventRepository {
         events: &[SerializedEvent],
         snapshot_update: Option<(String, Value, usize)>,
     ) -> Result<(), PersistenceError> {
-        self.write::<A>(events, snapshot_update)
+        self.write::<A>(events, snapshot_update, None)
     }
 
     async fn stream_events<A: Aggregate>(

@@ -108,5 +108,5 @@ mod views;
 
 pub use events::AnnalsEventRepository;
 pub use framework::{AnnalsCqrs, annals_aggregate_cqrs, annals_cqrs, annals_snapshot_cqrs};
-pub use store::AnnalsEventStore;
+pub use store::{AnnalsAggregateContext, AnnalsEventStore};
 pub use views::AnnalsViewRepository;

@@ -3,7 +3,7 @@
 use crate::{AnnalsEventRepository, error::persistence};
 use annals_engine::{Error, StreamInfo};
 use cqrs_es::{
-    Aggregate, AggregateError, EventEnvelope, EventStore,
+    Aggregate, AggregateContext, AggregateError, EventEnvelope, EventStore,
     persist::{
         EventStoreAggregateContext, EventUpcaster, PersistedEventRepository, PersistenceError,
         SerializedEvent,
@@ -17,6 +17,29 @@ pub struct AnnalsEventStore<A> {
     snapshot_size: Option<NonZeroUsize>,
     upcasters: Vec<Box<dyn EventUpcaster>>,
     aggregates: PhantomData<fn() -> A>,
+}
+
+/// An aggregate as it was loaded. Nothing but the framework needs one.
+pub struct AnnalsAggregateContext<A: Aggregate> {
+    loaded: EventStoreAggregateContext<A>,
+    /// The first version of the life that its stream was in.
+    life_version: u64,
+}
+
+impl<A: Aggregate> AggregateContext<A> for AnnalsAggregateContext<A> {
+    fn aggregate(&mut self) -> &mut A {
+        &mut self.loaded.aggregate
+    }
+}
+
+impl<A: Aggregate> fmt::Debug for AnnalsAggregateContext<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnnalsAggregateContext")
+            .field("aggregate_id", &self.loaded.aggregate_id)
+            .field("current_sequence", &self.loaded.current_sequence)
+            .field("life_version", &self.life_version)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<A: Aggregate> AnnalsEventStore<A> {
@@ -111,7 +134,7 @@ fn in_front<A: Aggregate>(aggregate_id: &str) -> EventStoreAggregateContext<A> {
 }
 
 impl<A: Aggregate> EventStore<A> for AnnalsEventStore<A> {
-    type AC = EventStoreAggregateContext<A>;
+    type AC = AnnalsAggregateContext<A>;
 
     async fn load_events(
         &self,
@@ -123,7 +146,7 @@ impl<A: Aggregate> EventStore<A> for AnnalsEventStore<A> {
     async fn load_aggregate(
         &self,
         aggregate_id: &str,
-    ) -> Result<EventStoreAggregateContext<A>, AggregateError<A::Error>> {
+    ) -> Result<AnnalsAggregateContext<A>, AggregateError<A::Error>> {
         loop {
             let (mut context, info) = self.begin_in(aggregate_id).await?;
             let from = match context.current_sequence {
@@ -140,19 +163,21 @@ impl<A: Aggregate> EventStore<A> for AnnalsEventStore<A> {
                 continue;
             }
             events.into_iter().for_each(|event| context.aggregate.apply(event.payload));
-            return Ok(context);
+            let life_version = info.life_version;
+            return Ok(AnnalsAggregateContext { loaded: context, life_version });
         }
     }
 
     async fn commit(
         &self,
         events: Vec<A::Event>,
-        context: EventStoreAggregateContext<A>,
+        context: AnnalsAggregateContext<A>,
         metadata: HashMap<String, String>,
     ) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
         if events.is_empty() {
             return Ok(Vec::new());
         }
+        let AnnalsAggregateContext { loaded: context, life_version } = context;
         let (aggregate_id, before) = (context.aggregate_id, context.current_sequence);
         let committed: Vec<EventEnvelope<A>> = (before + 1..)
             .zip(events)
@@ -174,7 +199,8 @@ impl<A: Aggregate> EventStore<A> for AnnalsEventStore<A> {
         } else {
             None
         };
-        self.events.write::<A>(&serialized, snapshot)?;
+        // By its number alone an event could follow one of a life that is over.
+        self.events.write::<A>(&serialized, snapshot, Some(life_version))?;
         Ok(committed)
     }
 }

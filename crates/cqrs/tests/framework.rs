@@ -3,13 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use annals_cqrs::{
-    AnnalsCqrs, AnnalsEventRepository, AnnalsViewRepository, annals_aggregate_cqrs, annals_cqrs,
-    annals_snapshot_cqrs,
+    AnnalsCqrs, AnnalsEventRepository, AnnalsEventStore, AnnalsViewRepository,
+    annals_aggregate_cqrs, annals_cqrs, annals_snapshot_cqrs,
 };
 use annals_engine::{Database, EventFormat, ExpectedVersion, NewEvent};
 use async_trait::async_trait;
 use cqrs_es::{
-    Aggregate, AggregateError, DomainEvent, EventEnvelope, Query, View,
+    Aggregate, AggregateError, DomainEvent, EventEnvelope, EventStore, Query, View,
     event_sink::EventSink,
     persist::{
         GenericQuery, PersistedEventRepository, PersistenceError, QueryReplay, SerializedEvent,
@@ -291,6 +291,33 @@ async fn a_stream_that_was_deleted_begins_anew_and_one_that_was_truncated_needs_
     let plain = annals_cqrs::<Account>(db, vec![], ());
     let incomplete = plain.execute("bob", Command::Deposit(1, 1)).await.unwrap_err();
     assert!(matches!(incomplete, AggregateError::UnexpectedError(_)), "{incomplete}");
+}
+
+/// Numbers go on over a deletion, so by those alone what was decided by the old events would begin the new life.
+#[tokio::test]
+async fn what_was_decided_before_a_stream_was_deleted_is_a_conflict() {
+    let db = Database::open_in_memory().unwrap();
+    let store = AnnalsEventStore::<Account>::new(AnnalsEventRepository::new(db.clone()));
+    let withdraw = || vec![AccountEvent::Withdrawn { cents: 7 }];
+    for (id, is_there) in [("ada", true), ("bob", false)] {
+        let cqrs = annals_cqrs::<Account>(db.clone(), vec![], ());
+        if is_there {
+            cqrs.execute(id, Command::Deposit(7, 1)).await.unwrap();
+        }
+        let context = store.load_aggregate(id).await.unwrap();
+        if !is_there {
+            cqrs.execute(id, Command::Deposit(7, 1)).await.unwrap();
+        }
+        db.open_category(Account::TYPE).unwrap().delete(id).unwrap();
+        let refused = store.commit(withdraw(), context, HashMap::new()).await.unwrap_err();
+        assert!(matches!(refused, AggregateError::AggregateConflict), "{refused}");
+        assert_eq!(state(&db, id).await, Account::default());
+        // Decided by what is there now.
+        let context = store.load_aggregate(id).await.unwrap();
+        let deposit = vec![AccountEvent::Deposited { cents: 3 }];
+        store.commit(deposit, context, HashMap::new()).await.unwrap();
+        assert_eq!(state(&db, id).await.cents, 3);
+    }
 }
 
 #[tokio::test]

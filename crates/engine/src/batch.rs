@@ -8,7 +8,7 @@ use crate::{
     open::Open,
     ordered::ends_of,
     streams::{
-        Append, Category, ExpectedVersion, NewEvent, NewEvents, Plan, StreamId,
+        Append, Category, ExpectedVersion, NewEvent, NewEvents, Plan, StreamId, StreamKey,
         meanwhile::{self, Moment},
     },
     tables::{
@@ -127,6 +127,8 @@ pub struct WriteBatch {
     frame: FrameBuilder<'static>,
     targets: BatchTargets,
     plan: Plan,
+    /// Streams that have to be in these lives when it is committed.
+    lives: Vec<(Category, StreamKey, u64)>,
     /// Batches of events that it has for tables.
     rows: Vec<Pending>,
     /// Events of tables that it deletes, by the tables' numbers.
@@ -149,8 +151,9 @@ pub(crate) struct Counted {
 impl WriteBatch {
     pub(crate) fn new(core: Arc<Open>) -> Self {
         let (frame, targets, plan) = (take_frame(), BatchTargets::default(), Plan::default());
-        let (rows, deletions) = (Vec::new(), Vec::new());
-        Self { core, frame, targets, plan, rows, deletions, ignored_count: 0, durability: None }
+        let (lives, rows, deletions) = (Vec::new(), Vec::new(), Vec::new());
+        let (ignored_count, durability) = (0, None);
+        Self { core, frame, targets, plan, lives, rows, deletions, ignored_count, durability }
     }
 
     /// Sets the durability of this commit, instead of the database's.
@@ -250,6 +253,49 @@ impl WriteBatch {
         self.append_all(category, &id.into(), events, expected)
     }
 
+    /// Will be committed only if the stream `id` of `category` is then in the life that begins with `life_version`,
+    /// as [`StreamInfo::life_version`](crate::StreamInfo) told it. An expected version does not tell: those of a
+    /// stream that was deleted go on, so what was decided by its old events could begin its new life. Says
+    /// nothing of a batch without writes.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, Error, ExpectedVersion, NewEvent};
+    /// let db = Database::open_in_memory()?;
+    /// let (carts, added) = (db.category("carts")?, [NewEvent::bytes("added", b"")]);
+    /// carts.append_many("ada", &added, ExpectedVersion::Any)?;
+    /// let info = carts.info("ada")?;
+    /// carts.delete("ada")?;
+    /// let mut batch = db.batch();
+    /// batch.append(&carts, "ada", &added, ExpectedVersion::Exact(0))?;
+    /// batch.expect_life(&carts, "ada", info.life_version)?;
+    /// assert!(matches!(batch.commit(), Err(Error::LifeConflict { found: 1, .. })));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::StreamIdTooLong`], [`Error::ForeignKeyspace`]. [`commit`](Self::commit) tells
+    /// [`Error::LifeConflict`].
+    pub fn expect_life<'s>(
+        &mut self,
+        category: &Category,
+        id: impl Into<StreamId<'s>>,
+        life_version: u64,
+    ) -> Result<()> {
+        self.check_category(category)?;
+        let key = Category::key_of(&id.into())?;
+        self.lives.push((category.clone(), key, life_version));
+        Ok(())
+    }
+
+    fn check_category(&self, category: &Category) -> Result<()> {
+        let (open, keyspace) = category.parts();
+        match Arc::ptr_eq(open, &self.core) {
+            true => Ok(()),
+            false => Err(Error::ForeignKeyspace { name: keyspace.name.clone() }),
+        }
+    }
+
     pub(crate) fn append_all<E: NewEvents + ?Sized>(
         &mut self,
         category: &Category,
@@ -257,10 +303,8 @@ impl WriteBatch {
         events: &E,
         expected: ExpectedVersion,
     ) -> Result<()> {
-        let (open, keyspace) = category.parts();
-        if !Arc::ptr_eq(open, &self.core) {
-            return Err(Error::ForeignKeyspace { name: keyspace.name.clone() });
-        }
+        self.check_category(category)?;
+        let keyspace = category.parts().1;
         let (key, types) = category.prepare(id, events)?;
         let hash = hash_key(self.core.hash_seed, key.bytes());
         let append =
@@ -313,8 +357,8 @@ impl WriteBatch {
     /// Does all writes at once. `None` for an empty batch.
     ///
     /// # Errors
-    /// [`Error::VersionConflict`] if a stream is not as expected any more, [`Error::KeyspaceDropped`] if a
-    /// keyspace is gone, no space, or a poisoned database; nothing
+    /// [`Error::VersionConflict`] or [`Error::LifeConflict`] if a stream is not as expected any more,
+    /// [`Error::KeyspaceDropped`] if a keyspace is gone, no space, or a poisoned database; nothing
     /// was written then. An error from waiting for durability (a failed sync) leaves the outcome
     /// open until the database is opened again.
     pub fn commit(self) -> Result<Option<Commit>> {
@@ -360,11 +404,15 @@ impl WriteBatch {
         if self.is_empty() {
             return Ok(Counted { commit: None, deleted_count: 0, ignored_count });
         }
-        let Self { core, frame, targets, plan, rows, durability, .. } = &mut self;
+        let Self { core, frame, targets, plan, lives, rows, durability, .. } = &mut self;
+        let are_alive = || {
+            lives.iter().try_for_each(|(category, key, life)| category.check_life(key, *life))?;
+            precondition()
+        };
         let asked = durability.unwrap_or(core.journal.config().durability);
         // Others need not wait for the device to append to those tables.
         let during = if alone.is_some() { Some(Durability::Buffered) } else { *durability };
-        let mut done = core.commit_planned(frame, targets, plan, during, |_| precondition());
+        let mut done = core.commit_planned(frame, targets, plan, during, |_| are_alive());
         if !deleting.is_empty() {
             meanwhile::run(Moment::RowsDeleted);
         }

@@ -203,6 +203,38 @@ pub enum Error {
         found: Option<u64>,
     },
 
+    /// A stream was deleted since what is to be written was decided. Nothing was written.
+    #[error(
+        "the stream `{stream}` of `{category}` was expected to be in the life that begins with version {expected}, and it was \
+         deleted since: its life begins with version {found} now; read it and decide again"
+    )]
+    LifeConflict {
+        /// The category.
+        category: String,
+        /// The stream.
+        stream: String,
+        /// The first version of the life that was expected.
+        expected: u64,
+        /// The first version of the life that it is in.
+        found: u64,
+    },
+
+    /// A version that a stream does not have. Nothing was changed.
+    #[error(
+        "the stream `{stream}` of `{category}` cannot be truncated before version {version}: its next event gets version \
+         {next}; to give up all that it has, truncate it before that one or delete it"
+    )]
+    BeyondEnd {
+        /// The category.
+        category: String,
+        /// The stream.
+        stream: String,
+        /// The version that was asked for.
+        version: u64,
+        /// The version that its next event gets.
+        next: u64,
+    },
+
     /// An aggregate whose state cannot be told: events that it is made of were given up, and no snapshot has what
     /// they came to.
     #[error(
@@ -539,6 +571,7 @@ impl Error {
             | Self::DuplicateId { .. }
             | Self::NoRollup { .. }
             | Self::AggregateIncomplete { .. }
+            | Self::BeyondEnd { .. }
             | Self::EventTypes { .. }
             | Self::SubscriptionDiffers { .. }
             | Self::Refused(_)
@@ -546,9 +579,10 @@ impl Error {
             | Self::OptionOfStreams { .. }
             | Self::StreamIdTooLong { .. }
             | Self::Backup { .. } => ErrorKind::InvalidInput,
-            Self::Conflict { .. } | Self::VersionConflict { .. } | Self::StreamClosed { .. } => {
-                ErrorKind::Conflict
-            }
+            Self::Conflict { .. }
+            | Self::VersionConflict { .. }
+            | Self::LifeConflict { .. }
+            | Self::StreamClosed { .. } => ErrorKind::Conflict,
             Self::DamagedEvents { .. }
             | Self::Checkpoint { .. }
             | Self::BrokenChain { .. }
@@ -570,7 +604,12 @@ impl Error {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(self.kind(), ErrorKind::Conflict | ErrorKind::Full | ErrorKind::Locked)
-            && !matches!(self, Self::VersionConflict { .. } | Self::StreamClosed { .. })
+            && !matches!(
+                self,
+                Self::VersionConflict { .. }
+                    | Self::LifeConflict { .. }
+                    | Self::StreamClosed { .. }
+            )
     }
 
     pub(crate) fn disk(error: annals_disk::DiskError) -> Self {

@@ -2,7 +2,7 @@
 
 use super::{
     Category, Retention, StreamId,
-    id::StreamKey,
+    id::{StreamKey, id_of_key},
     mark::{COUNTED_AT_ONCE, Mark},
 };
 use crate::{Error, Result};
@@ -59,12 +59,19 @@ impl Category {
     /// that is left. Takes a step for each few thousand events that are given up.
     ///
     /// # Errors
-    /// [`Error::StreamIdTooLong`], [`Error::KeyspaceDropped`], damage, or those of writing.
+    /// [`Error::BeyondEnd`] for a version that even the next event would not have: what was counted wrong is not to
+    /// empty a stream. [`Error::StreamIdTooLong`], [`Error::KeyspaceDropped`], damage, or those of writing.
     pub fn truncate_before<'s>(&self, id: impl Into<StreamId<'s>>, version: u64) -> Result<u64> {
         let key = Self::key_of(&id.into())?;
         let mut first = 0;
         self.change_mark(&key, |mark, newest| {
-            first = mark.first.max(version.min(end_of(newest)));
+            let next = end_of(newest);
+            if version > next {
+                let stream = id_of_key(key.bytes()).map_or_else(String::new, |id| id.to_string());
+                let category = self.name().to_owned();
+                return Err(Error::BeyondEnd { category, stream, version, next });
+            }
+            first = mark.first.max(version);
             Ok(counted(&Mark { first, ..*mark }, newest))
         })?;
         self.count_out(&key)?;
@@ -135,7 +142,21 @@ impl Category {
     /// # Errors
     /// As [`get`](Self::get).
     pub fn info<'s>(&self, id: impl Into<StreamId<'s>>) -> Result<StreamInfo> {
-        self.with_key(&Self::key_of(&id.into())?, |core, category, stream| {
+        self.info_of(&Self::key_of(&id.into())?)
+    }
+
+    /// Whether a stream is in the life that begins with this version.
+    pub(crate) fn check_life(&self, key: &StreamKey, expected: u64) -> Result<()> {
+        let found = self.info_of(key)?.life_version;
+        if found == expected {
+            return Ok(());
+        }
+        let stream = id_of_key(key.bytes()).map_or_else(String::new, |id| id.to_string());
+        Err(Error::LifeConflict { category: self.name().to_owned(), stream, expected, found })
+    }
+
+    fn info_of(&self, key: &StreamKey) -> Result<StreamInfo> {
+        self.with_key(key, |core, category, stream| {
             let ends = core.ends(category, stream)?;
             let mark = core.mark_of(stream)?.unwrap_or_default();
             let Some((last, first_version)) = ends else {
