@@ -51,8 +51,13 @@ use std::{
 /// ```
 #[derive(Default)]
 pub struct Scratch {
+    /// One pointer for all: there is a scratch with each event that is got, and most hold nothing.
+    held: OnceLock<Box<Held>>,
+}
+
+struct Held {
     /// What most scratches that hold anything hold.
-    first: OnceLock<Box<AlignedVec>>,
+    first: AlignedVec,
     more: OnceLock<Box<Shelves>>,
 }
 
@@ -70,7 +75,7 @@ impl Scratch {
     /// ```
     #[must_use]
     pub const fn new() -> Self {
-        Self { first: OnceLock::new(), more: OnceLock::new() }
+        Self { held: OnceLock::new() }
     }
 
     /// Keeps `buffer` and lends its bytes for as long as the scratch lives. Constant time, one or two
@@ -84,10 +89,13 @@ impl Scratch {
     /// ```
     pub fn keep(&self, buffer: EventBuf) -> &[u8] {
         let mut bytes = Some(buffer.bytes);
-        let first = self.first.get_or_init(|| Box::new(bytes.take().unwrap_or_default()));
-        let Some(bytes) = bytes else { return first.as_slice() };
+        let held = self.held.get_or_init(|| {
+            let first = bytes.take().unwrap_or_default();
+            Box::new(Held { first, more: OnceLock::new() })
+        });
+        let Some(bytes) = bytes else { return held.first.as_slice() };
 
-        let more = self.more.get_or_init(Box::default);
+        let more = held.more.get_or_init(Box::default);
         // Whoever adds to it gets a number of its own; the slot itself orders its bytes.
         let number = more.taken.fetch_add(1, Ordering::Relaxed) + 1;
         let shelf = number.ilog2() as usize;
@@ -106,8 +114,8 @@ impl Scratch {
     /// ```
     #[must_use]
     pub fn count(&self) -> usize {
-        let more = self.more.get().map_or(0, |more| more.taken.load(Ordering::Relaxed));
-        usize::from(self.first.get().is_some()) + more
+        let Some(held) = self.held.get() else { return 0 };
+        1 + held.more.get().map_or(0, |more| more.taken.load(Ordering::Relaxed))
     }
 
     /// Forgets what it holds, and gives its memory back: for loops that read one event after the other.

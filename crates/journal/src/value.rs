@@ -29,7 +29,7 @@ impl<'a> SegmentGuard<'a> {
     ///
     /// # Panics
     /// If the range is not inside what is published of the segment.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     #[allow(unsafe_code, reason = "a guard of a slice of this guard's own")]
     pub fn into_value(self, range: (u32, u32)) -> ValueGuard<'a> {

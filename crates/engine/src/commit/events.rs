@@ -117,7 +117,12 @@ impl Core {
             let placed = Placed { address, len, seq, hash, kind, space, key, expires_ms };
             let data_len = event.data.len() as u32;
             let read = Read { label: Label { extra: &[], ..label }, data_len };
-            view.change(self).append(&placed, &read, event.ids.event);
+            let (mut changing, id) = (view.change(self), event.ids.event);
+            match label.before {
+                Before::At(newest) => changing.append_behind(&placed, newest, &read, id),
+                _ => changing.append(&placed, &read, id),
+            }
+            drop(changing);
             meanwhile::run(Moment::EventPlaced);
             self.show(seq);
             (appended, version)

@@ -185,6 +185,19 @@ impl Changing<'_> {
         self.append_run(placed, before, read, id);
     }
 
+    /// The same under the writer lock where the stream was just looked up, and its newest event is at `newest`: the
+    /// table need not be asked again whose record that is.
+    pub(crate) fn append_behind(
+        &mut self,
+        placed: &Placed<'_>,
+        newest: Address,
+        read: &Read,
+        id: Option<u128>,
+    ) {
+        debug_assert_eq!(read.label.address_before(placed.address), Some(newest));
+        self.append_to(placed, Some(newest), read, id, leads_to(newest));
+    }
+
     /// The same for the last one of several events of the stream, in front of the first of which is, as that
     /// says, the event at `before`.
     pub(crate) fn append_run(
@@ -194,9 +207,22 @@ impl Changing<'_> {
         read: &Read,
         id: Option<u128>,
     ) {
-        let Placed { address, hash, space, key, .. } = *placed;
-        let core = self.core;
+        let (core, Placed { space, key, .. }) = (self.core, *placed);
         let matches = |slot: Slot| core.same_key(slot, space, key).is_some();
+        self.append_to(placed, before, read, id, matches);
+    }
+
+    /// The same; `matches` tells the slot of the stream.
+    #[inline]
+    fn append_to(
+        &mut self,
+        placed: &Placed<'_>,
+        before: Option<Address>,
+        read: &Read,
+        id: Option<u128>,
+        matches: impl Fn(Slot) -> bool,
+    ) {
+        let (core, Placed { address, hash, .. }) = (self.core, *placed);
         // A follower comes across events that say where a compaction has moved the one before them that it
         // knows nothing of.
         let moving = core.read_only.then(|| self.view.chains().begin_move());

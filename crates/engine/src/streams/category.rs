@@ -9,9 +9,10 @@ use super::{
     hash_chain::check_built,
     id::{NumberKey, StreamKey, id_of_key},
     meanwhile::{self, Moment},
-    nearby::{event_in_next_frame, event_nearby},
+    nearby::{Near, event_in_next_frame, event_nearby},
     new_events::NewEvents,
     plan::{Append, Plan},
+    types::KnownTypes,
 };
 use crate::{
     Error, KeyspaceOptions, Result, WriteOptions,
@@ -170,17 +171,36 @@ impl Category {
         expected: ExpectedVersion,
         durability: Option<Durability>,
     ) -> Result<Appended> {
-        let (key, types) = self.prepare(id, events)?;
+        if events.count() != 1 {
+            let (key, types) = self.prepare(id, events)?;
+            return self.append_prepared(&key, events, &types, expected, durability);
+        }
+        // What most appends are needs no list.
+        let key = self.prepare_key(id, 1)?;
+        let known = self.keyspace.types.known();
+        let number = events.with(0, |event| type_number(&known, None, event))?;
+        drop(known);
+        self.append_prepared(&key, events, &[number], expected, durability)
+    }
+
+    fn append_prepared<E: NewEvents + ?Sized>(
+        &self,
+        key: &StreamKey,
+        events: &E,
+        types: &[Option<u32>],
+        expected: ExpectedVersion,
+        durability: Option<Durability>,
+    ) -> Result<Appended> {
         let hash = hash_key(self.core.hash_seed, key.bytes());
         loop {
-            if let Some(there) = self.appended_before(&key, hash, events)? {
+            if let Some(there) = self.appended_before(key, hash, events)? {
                 self.make_durable(durability)?;
                 return Ok(there);
             }
             meanwhile::run(Moment::EventSought);
             // `None`: they were there, and may have been given up since.
             if let Some(appended) =
-                self.append_now((&key, hash), events, &types, expected, durability)?
+                self.append_now((key, hash), events, types, expected, durability)?
             {
                 return Ok(appended);
             }
@@ -300,30 +320,26 @@ impl Category {
         id: &StreamId<'_>,
         events: &E,
     ) -> Result<(StreamKey, Vec<Option<u32>>)> {
-        let key = key_of(id)?;
-        if events.count() == 0 {
-            return Err(Error::NoEvents);
-        }
-        self.keyspace.check_alive()?;
-        check_built(&self.keyspace.name, self.keyspace.is_chained())?;
+        let key = self.prepare_key(id, events.count())?;
         let mut types: Vec<Option<u32>> = Vec::with_capacity(events.count());
         let known = self.keyspace.types.known();
         let mut last = None;
         for index in 0..events.count() {
-            let number = |event: &NewEvent<'_>| {
-                check_size(event)?;
-                let (name, version) = (event.type_name, event.type_version);
-                let number = last.filter(|last| known.is(*last, name, version));
-                let number = number.or_else(|| known.number(name, version));
-                if number.is_none() {
-                    check_name_of(name, OF_TYPE)?;
-                }
-                Ok::<_, Error>(number)
-            };
-            last = events.with(index, number)?;
+            last = events.with(index, |event| type_number(&known, last, event))?;
             types.push(last);
         }
         Ok((key, types))
+    }
+
+    /// The key of a stream to which so many events are to be appended.
+    fn prepare_key(&self, id: &StreamId<'_>, count: usize) -> Result<StreamKey> {
+        let key = key_of(id)?;
+        if count == 0 {
+            return Err(Error::NoEvents);
+        }
+        self.keyspace.check_alive()?;
+        check_built(&self.keyspace.name, self.keyspace.is_chained())?;
+        Ok(key)
     }
 
     /// Gives an event type a number.
@@ -468,21 +484,22 @@ impl Category {
         if self.core.read_only {
             return Ok(None);
         }
-        let (pin, core) = (pin(), self.core.core());
+        let (core, space) = (self.core.core(), self.keyspace.id);
+        let Some(near) = Near::find(core, space, key, version) else { return Ok(None) };
+        let (pin, hash) = (pin(), near.hash);
         self.keyspace.check_alive()?;
-        let hash = hash_key(self.core.hash_seed, key);
-        let (view, space) = (self.keyspace.view.read(&pin), self.keyspace.id);
+        let view = self.keyspace.view.read(&pin);
         let stream = Stream { view, space, hash, key };
         if core.limits_of(&self.keyspace, &stream)?.is_some() {
             return Ok(None);
         }
         let category = || CategoryRef::borrowed(&self.keyspace);
-        if let Some((guard, found)) = event_nearby(core, &stream, version)
+        if let Some((guard, found)) = event_nearby(core, &stream, version, &near)
             && found.seq <= core.visible_seq()
         {
             return Ok(Some(make(RecordedEvent::new(category(), guard, &found))));
         }
-        if let Some((guard, found)) = event_in_next_frame(core, &stream, version)
+        if let Some((guard, found)) = event_in_next_frame(core, &stream, version, &near)
             && found.seq <= core.visible_seq()
         {
             return Ok(Some(make(RecordedEvent::new(category(), guard, &found))));
@@ -658,7 +675,21 @@ fn key_at(core: &Core, address: Address) -> Result<Option<StreamKey>> {
     Ok(id_of_key(record.key).and_then(|id| StreamKey::of(&id)))
 }
 
+/// The number of an event's type, which may be that of the one before it; `None` if the category does not know it.
+#[inline]
+fn type_number(known: &KnownTypes, last: Option<u32>, event: &NewEvent<'_>) -> Result<Option<u32>> {
+    check_size(event)?;
+    let (name, version) = (event.type_name, event.type_version);
+    let number = last.filter(|last| known.is(*last, name, version));
+    let number = number.or_else(|| known.number(name, version));
+    if number.is_none() {
+        check_name_of(name, OF_TYPE)?;
+    }
+    Ok(number)
+}
+
 /// An event's data and all that stands behind them are one value.
+#[inline]
 fn check_size(event: &NewEvent<'_>) -> Result<()> {
     let bytes = event.value_bytes_max();
     if bytes > VALUE_BYTES_MAX {

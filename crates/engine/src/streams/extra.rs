@@ -31,10 +31,15 @@ pub(crate) fn bytes_of(pairs: impl Iterator<Item = usize>) -> usize {
 }
 
 /// Appends ids, hashes and pairs; nothing if there are none.
+#[inline]
 pub(crate) fn encode(ids: &Ids, link: Option<&Link>, pairs: &[(&str, &str)], out: &mut Vec<u8>) {
-    if link.is_none() && pairs.is_empty() && *ids == Ids::default() {
-        return;
+    let has_ids = ids.event.is_some() || ids.correlation.is_some() || ids.causation.is_some();
+    if link.is_some() || !pairs.is_empty() || has_ids {
+        encode_some(ids, link, pairs, out);
     }
+}
+
+fn encode_some(ids: &Ids, link: Option<&Link>, pairs: &[(&str, &str)], out: &mut Vec<u8>) {
     let all =
         [(HAS_ID, ids.event), (HAS_CORRELATION, ids.correlation), (HAS_CAUSATION, ids.causation)];
     let there = all.iter().filter(|(_, id)| id.is_some()).fold(0, |there, (flag, _)| there | flag);

@@ -6,7 +6,7 @@ use super::{
     extra,
     label::Label,
     meanwhile::{self, Moment},
-    nearby::{Nearby, begin_stretch, event_in_next_frame, event_nearby},
+    nearby::{Near, Nearby, begin_stretch, event_in_next_frame, event_nearby},
 };
 use crate::{
     Error, Result,
@@ -64,6 +64,7 @@ const WHAT_CHAIN: &str = "the event before this one is not where it should be";
 
 impl Core {
     /// The newest event of a stream, published or not.
+    #[inline]
     pub(crate) fn newest_event(&self, stream: &Stream<'_>) -> Result<Option<Event<'_>>> {
         let Stream { view, space, hash, key } = *stream;
         self.newest(view, space, hash, key)?.map(read).transpose()
@@ -327,8 +328,10 @@ impl Core {
         stream: &Stream<'_>,
         version: u64,
     ) -> Result<Option<(SegmentGuard<'c>, Found)>> {
-        let nearby = event_nearby(self, stream, version);
-        if let Some(found) = nearby.or_else(|| event_in_next_frame(self, stream, version)) {
+        if let Some(near) = Near::find(self, stream.space, stream.key, version)
+            && let Some(found) = event_nearby(self, stream, version, &near)
+                .or_else(|| event_in_next_frame(self, stream, version, &near))
+        {
             return Ok(Some(found));
         }
         if let Some((guard, record, read)) = self.walk_to(stream, version) {
@@ -460,6 +463,7 @@ impl Core {
 }
 
 /// Reads the label of an event that was found.
+#[inline(always)]
 fn read(hit: Hit<'_>) -> Result<Event<'_>> {
     let value = hit.guard.bytes(hit.record.value.0, hit.record.value.1);
     match Read::of(value) {

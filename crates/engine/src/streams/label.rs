@@ -54,6 +54,7 @@ pub(crate) struct Label<'a> {
 
 impl<'a> Label<'a> {
     /// Appends the label to the data of its event.
+    #[inline]
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.reserve(self.extra.len() + LABEL_BYTES_MAX + WORD_BYTES);
         out.extend_from_slice(self.extra);

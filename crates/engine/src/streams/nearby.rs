@@ -11,7 +11,7 @@ use super::{
     find::Stream,
     stretch::Stretch,
 };
-use crate::core::Core;
+use crate::{core::Core, hash::hash_key};
 use annals_journal::{Address, Match, SegmentGuard};
 use std::cell::RefCell;
 
@@ -22,6 +22,9 @@ pub(crate) struct Nearby {
     core: u64,
     space: u32,
     hash: u64,
+    /// The stream's key, if it is not longer than that: who gets many events of a stream is spared its hash.
+    key: [u8; KEY_BYTES],
+    key_len: u32,
     span: u64,
     slot: u32,
     /// The segment's number: what is in the slot later has another one.
@@ -32,6 +35,8 @@ pub(crate) struct Nearby {
     stretch: Stretch,
 }
 
+/// Longer keys are told by their hashes. That of a UUID is not longer.
+const KEY_BYTES: usize = 24;
 /// A stretch has so many spans at most: what leads to it is looked up once for all of them.
 const STRETCH_SPANS: u64 = 16;
 
@@ -44,6 +49,8 @@ impl Nearby {
         core: 0,
         space: 0,
         hash: 0,
+        key: [0; KEY_BYTES],
+        key_len: u32::MAX,
         span: 0,
         slot: 0,
         generation: 0,
@@ -54,7 +61,12 @@ impl Nearby {
     /// What will be remembered of the span with this version.
     pub(crate) fn new(core: &Core, stream: &Stream<'_>, version: u64) -> Self {
         let (space, hash, span) = (stream.space, stream.hash, version / SPAN);
-        Self { core: core.number, space, hash, span, ..Self::NOTHING }
+        let mut nearby = Self { core: core.number, space, hash, span, ..Self::NOTHING };
+        if let Some(key) = nearby.key.get_mut(..stream.key.len()) {
+            key.copy_from_slice(stream.key);
+            nearby.key_len = stream.key.len() as u32;
+        }
+        nearby
     }
 
     /// Notes where an event is that a walk came by.
@@ -81,12 +93,22 @@ impl Nearby {
         self.hash == stream.hash && self.space == stream.space && self.core == core.number
     }
 
-    /// Where the event of this version may be, if that is known, and whether it is the next one of the stretch.
+    /// The stream's hash, if this is of the stream with this key.
     #[inline(always)]
-    fn place_of(&self, core: &Core, stream: &Stream<'_>, version: u64) -> Option<(u32, bool)> {
-        if !self.is_of(core, stream) {
+    fn hash_of(&self, core: &Core, space: u32, key: &[u8]) -> Option<u64> {
+        if self.space != space || self.core != core.number {
             return None;
         }
+        if key.len() > KEY_BYTES {
+            return Some(hash_key(core.hash_seed, key)).filter(|hash| *hash == self.hash);
+        }
+        let is_it = self.key_len as usize == key.len() && is_same(&self.key[..key.len()], key);
+        is_it.then_some(self.hash)
+    }
+
+    /// Where the event of this version may be, if that is known, and whether it is the next one of the stretch.
+    #[inline(always)]
+    fn place_of(&self, version: u64) -> Option<(u32, bool)> {
         let is_next = self.stretch.version() == version && !self.stretch.is_read();
         let offset = if is_next { self.stretch.offset() } else { self.offset_of(version)? };
         Some((offset, is_next))
@@ -98,8 +120,42 @@ impl Nearby {
     }
 }
 
-/// The event of this version, if this thread came by it, or it is right behind the last one in the same frame. It may
-/// have been moved since; it is the same.
+/// Whether two keys of the same length are the same, byte by byte: most are a few bytes long.
+#[inline(always)]
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    one.iter().zip(other).all(|(one, other)| one == other)
+}
+
+/// Where an event may be, as the thread remembers it.
+#[derive(Clone, Copy)]
+pub(crate) struct Near {
+    /// The hash of its stream.
+    pub(crate) hash: u64,
+    slot: u32,
+    generation: u32,
+    offset: u32,
+    /// Whether it is the next one of the stretch.
+    is_next: bool,
+}
+
+impl Near {
+    /// The place of the event of this version of the stream with this key, if this thread came by it, or it may be
+    /// right behind the last one.
+    #[inline(always)]
+    pub(crate) fn find(core: &Core, space: u32, key: &[u8], version: u64) -> Option<Self> {
+        let look = |kept: &RefCell<Nearby>| {
+            let kept = kept.try_borrow().ok()?;
+            let hash = kept.hash_of(core, space, key)?;
+            let (offset, is_next) = kept.place_of(version)?;
+            let Nearby { slot, generation, .. } = *kept;
+            Some(Self { hash, slot, generation, offset, is_next })
+        };
+        NEARBY.try_with(look).ok()?
+    }
+}
+
+/// The event of this version, if it is there, or right behind the last one in the same frame. It may have been moved
+/// since; it is the same.
 ///
 /// What it finds goes through no memory on the way out: whoever gets many in a row would wait for that longer than
 /// for all else.
@@ -108,13 +164,9 @@ pub(crate) fn event_nearby<'c>(
     core: &'c Core,
     stream: &Stream<'_>,
     version: u64,
+    near: &Near,
 ) -> Option<(SegmentGuard<'c>, Found)> {
-    let place = |kept: &RefCell<Nearby>| {
-        let kept = kept.try_borrow().ok()?;
-        let (offset, is_next) = kept.place_of(core, stream, version)?;
-        Some((kept.slot, kept.generation, offset, is_next))
-    };
-    let (slot, generation, offset, is_next) = NEARBY.try_with(place).ok()??;
+    let Near { slot, generation, offset, is_next, .. } = *near;
     core.journal.prefetch(Address { slot, offset: offset.saturating_add(AHEAD_BYTES) });
     let guard = core.journal.guard(slot)?;
     if guard.generation() != generation {
@@ -142,10 +194,16 @@ pub(crate) fn event_in_next_frame<'c>(
     core: &'c Core,
     stream: &Stream<'_>,
     version: u64,
+    near: &Near,
 ) -> Option<(SegmentGuard<'c>, Found)> {
+    if !near.is_next {
+        return None;
+    }
     let look = |kept: &RefCell<Nearby>| {
         let mut kept = kept.try_borrow_mut().ok()?;
-        kept.place_of(core, stream, version).filter(|(_, is_next)| *is_next)?;
+        if !kept.is_of(core, stream) || !kept.place_of(version)?.1 {
+            return None;
+        }
         let guard = core.journal.guard(kept.slot)?;
         if guard.generation() != kept.generation {
             return None;

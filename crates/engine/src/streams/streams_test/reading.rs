@@ -108,3 +108,44 @@ fn nothing_is_lost_by_reopening_compaction_and_a_lost_checkpoint() -> Result<()>
     }
     Ok(())
 }
+
+/// A thread remembers by its key which stream it was in: of keys that are alike, and too long to be kept, none is taken
+/// for another.
+#[test]
+fn events_are_got_in_turn_from_streams_with_ids_of_any_length() -> Result<()> {
+    const EVENTS: u64 = 40;
+    let db = Database::open_in_memory()?;
+    let categories = [db.category("orders")?, db.category("carts")?];
+    let mut ids: Vec<StreamId<'static>> = vec![0u64.into(), 1u64.into(), 256u64.into()];
+    ids.extend([u64::MAX.into(), StreamId::Uuid(7 << 64), StreamId::Uuid(8 << 64)]);
+    for len in [1, 2, 21, 22, 23, 24, 25, 26, 60] {
+        ids.extend(["x", "y"].map(|end| format!("{}{end}", "x".repeat(len)).into()));
+    }
+    let data = |category: usize, id: usize, version: u64| {
+        [category as u64, id as u64, version].map(u64::to_le_bytes).concat()
+    };
+    for (at, category) in categories.iter().enumerate() {
+        for (index, id) in ids.iter().enumerate() {
+            let all: Vec<_> = (0..EVENTS).map(|version| data(at, index, version)).collect();
+            let all: Vec<_> = all.iter().map(|data| NewEvent::bytes("n", data)).collect();
+            category.append_many(id, &all, Any)?;
+        }
+    }
+    let check = |at: usize, index: usize, version: u64| -> Result<()> {
+        let event = categories[at].get(&ids[index], version)?.expect("it was appended");
+        assert_eq!(data_of(&event), data(at, index, version), "{} {version}", ids[index]);
+        Ok(())
+    };
+    // Each stream from its beginning, and then the next event of all in turn.
+    for index in 0..ids.len() {
+        for version in 0..EVENTS {
+            check(0, index, version)?;
+            check(1, index, version)?;
+        }
+        (0..EVENTS).try_for_each(|version| check(index % 2, index, version))?;
+    }
+    for version in 0..EVENTS {
+        (0..ids.len()).try_for_each(|index| check(version as usize % 2, index, version))?;
+    }
+    Ok(())
+}
