@@ -10,6 +10,8 @@ pub(crate) struct Interner {
     texts: HashMap<Box<str>, u32, Folding>,
     numbers: HashMap<(u8, u64), u32, Folding>,
     times: Option<Times>,
+    /// Bytes of all texts.
+    text_bytes: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -94,7 +96,7 @@ impl Interner {
             GroupBy::Field(_) => None,
         };
         let (texts, numbers) = (HashMap::default(), HashMap::default());
-        Self { keys: Vec::new(), texts, numbers, times }
+        Self { keys: Vec::new(), texts, numbers, times, text_bytes: 0 }
     }
 
     /// The number of a bucket of time that has none yet becomes `next`.
@@ -132,6 +134,7 @@ impl Interner {
                 Some(number) => *number,
                 None => {
                     self.texts.insert(text.into(), next);
+                    self.text_bytes += text.len();
                     next
                 }
             },
@@ -148,6 +151,11 @@ impl Interner {
             });
         }
         number
+    }
+
+    /// About how many bytes its keys take: a text is kept twice, and found by one of them.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.keys.len() * 2 * size_of::<OwnedKey>() + 2 * self.text_bytes
     }
 
     /// Takes in the keys of another; says which number here each of its numbers is.

@@ -1,6 +1,6 @@
 //! What an answer takes of memory.
 
-use super::Answer;
+use super::{Answer, Interner};
 
 /// What it takes to find a group by its keys, about.
 const FINDING_BYTES: usize = 64;
@@ -10,7 +10,7 @@ const NUMBER_BYTES: u64 = 8;
 const SKETCH_BYTES: u64 = 16 << 10;
 
 impl Answer {
-    /// About how many bytes it takes so far: its groups, and the numbers that exact quantiles are taken of. Takes a look
+    /// About how many bytes it takes so far: its groups and their keys, and the numbers that exact quantiles are taken of. Takes a look
     /// at each group if there are quantiles or counts of different values.
     ///
     /// ```
@@ -35,7 +35,8 @@ impl Answer {
             + size_of_val(&self.measured[..])
             + size_of_val(&self.quantiles[..])
             + size_of_val(&self.distinct[..]);
-        let mut all = groups as u64;
+        let keys: usize = self.interners.iter().map(Interner::memory_bytes).sum();
+        let mut all = (groups + keys) as u64;
         let asked = &self.query.quantiles;
         let rows = self.rows.iter().flat_map(|rows| asked.iter().map(move |of| (*rows, of)));
         for (quantiles, (rows, (_, is_exact))) in self.quantiles.iter().zip(rows) {
@@ -51,5 +52,33 @@ impl Answer {
             };
         }
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Batch, Dimension, GroupBy, Query, Result, Role, Schema};
+    use std::sync::Arc;
+
+    #[test]
+    fn the_texts_of_keys_count() -> Result<()> {
+        let user = Role::Dimension(Dimension::Plain);
+        let schema = Arc::new(Schema::builder(1).with("user", user).build()?);
+        let memory = |len: usize| {
+            let mut batch = Batch::new(Arc::clone(&schema));
+            for n in 0..100 {
+                let mut row = batch.row();
+                row.text(0, &format!("{n:0len$}"))?;
+                row.finish()?;
+            }
+            let query = Query::new(Arc::clone(&schema)).group_by(GroupBy::Field(0));
+            let (mut answer, mut whole) = (query.clone().answer()?, query.answer()?);
+            answer.add_batch(&batch)?;
+            whole.merge(&answer)?;
+            assert_eq!(whole.memory_bytes(), answer.memory_bytes());
+            Ok(answer.memory_bytes())
+        };
+        assert!(memory(5_003)? - memory(3)? >= 100 * 5_000);
+        Ok(())
     }
 }
