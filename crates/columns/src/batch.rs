@@ -40,15 +40,7 @@ pub struct Batch {
     schema: Arc<Schema>,
     rows: usize,
     columns: Vec<Column>,
-    /// When it has so many rows there is room made for many more.
-    roomy_rows: usize,
 }
-
-/// A batch gets room when it has so many rows, and each time for so many times as many: its many columns would else grow by
-/// small steps of their own.
-const ROOMY_ROWS: usize = 8;
-const ROOMY_TIMES: usize = 8;
-const ROOMY_ROWS_MAX: usize = 512;
 
 impl PartialEq for Batch {
     fn eq(&self, other: &Self) -> bool {
@@ -73,7 +65,7 @@ impl Batch {
     #[must_use]
     pub fn new(schema: Arc<Schema>) -> Self {
         let columns = schema.fields().iter().map(Column::new).collect();
-        Self { schema, rows: 0, columns, roomy_rows: ROOMY_ROWS }
+        Self { schema, rows: 0, columns }
     }
 
     /// What its events are.
@@ -180,16 +172,6 @@ impl Batch {
 
     pub(crate) fn columns(&self) -> &[Column] {
         &self.columns
-    }
-
-    #[cold]
-    fn make_room(&mut self) {
-        self.roomy_rows = self.rows.saturating_mul(ROOMY_TIMES);
-        let more = self.roomy_rows.min(ROWS_MAX).saturating_sub(self.rows);
-        // What is large already grows by halves, as other things do.
-        if self.roomy_rows <= ROOMY_ROWS_MAX {
-            self.columns.iter_mut().for_each(|column| column.reserve(more));
-        }
     }
 
     /// Drops what an event that is not finished has.

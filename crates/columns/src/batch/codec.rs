@@ -21,10 +21,6 @@ const SOME_PRESENT: u8 = 1;
 impl Batch {
     /// Appends the batch as bytes.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        // Growing would copy a batch several times over. It would end with a power of two as well: allocators that learn what
-        // to keep from the sizes that they see keep enough then for the next batch.
-        let bytes_max = 16 + self.columns.iter().map(Column::bytes_max).sum::<usize>();
-        out.reserve(bytes_max.next_power_of_two());
         out.push(BATCH_VERSION);
         out.extend_from_slice(&self.schema.fingerprint().to_le_bytes());
         out.extend_from_slice(&(self.rows as u32).to_le_bytes());
@@ -104,7 +100,7 @@ impl Batch {
         if !rest.is_empty() {
             return Err("something follows it".into());
         }
-        Ok(Self { schema: Arc::clone(schema), rows, columns, roomy_rows: usize::MAX })
+        Ok(Self { schema: Arc::clone(schema), rows, columns })
     }
 }
 

@@ -42,12 +42,10 @@ impl Texts {
         (start as usize == text.len()).then_some(Self { text, ends })
     }
 
-    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.ends.len()
     }
 
-    #[inline]
     pub(crate) fn bytes_count(&self) -> usize {
         self.text.len()
     }
@@ -57,7 +55,6 @@ impl Texts {
     }
 
     /// The string is short enough, and so are all together: the caller has checked it.
-    #[inline]
     pub(crate) fn push(&mut self, text: &str) {
         self.text.push_str(text);
         self.ends.push(self.text.len() as u32);
@@ -66,13 +63,6 @@ impl Texts {
     pub(crate) fn get(&self, at: usize) -> &str {
         let start = if at == 0 { 0 } else { self.ends[at - 1] as usize };
         &self.text[start..self.ends[at] as usize]
-    }
-
-    /// Makes room for so many strings, as long as those that are there.
-    fn reserve(&mut self, count: usize) {
-        let bytes = self.text.len() / self.ends.len().max(1) * count;
-        self.text.reserve(bytes);
-        self.ends.reserve(count);
     }
 
     /// Lengths in bytes.
@@ -102,7 +92,6 @@ impl Column {
         Self { values, present: field.is_optional().then(Bits::default) }
     }
 
-    #[inline]
     pub(crate) fn len(&self) -> usize {
         match &self.values {
             Values::I64(values) => values.len(),
@@ -112,31 +101,6 @@ impl Column {
             Values::U16(values) => values.len(),
             Values::Text(texts) => texts.len(),
         }
-    }
-
-    /// Makes room for so many rows, if their strings are as long as those that are there.
-    pub(crate) fn reserve(&mut self, count: usize) {
-        match &mut self.values {
-            Values::I64(values) => values.reserve(count),
-            Values::F64(values) => values.reserve(count),
-            Values::U64(values) => values.reserve(count),
-            Values::U32(values) => values.reserve(count),
-            Values::U16(values) => values.reserve(count),
-            Values::Text(texts) => texts.reserve(count),
-        }
-    }
-
-    /// No more bytes than that are written down of it.
-    pub(crate) fn bytes_max(&self) -> usize {
-        let values = match &self.values {
-            Values::I64(values) => size_of_val(&values[..]),
-            Values::F64(values) => size_of_val(&values[..]),
-            Values::U64(values) => size_of_val(&values[..]),
-            Values::U32(values) => size_of_val(&values[..]),
-            Values::U16(values) => size_of_val(&values[..]),
-            Values::Text(texts) => 16 + texts.bytes_count() + size_of_val(&texts.ends[..]),
-        };
-        values + self.present.as_ref().map_or(0, |_| self.len().div_ceil(8)) + 1
     }
 
     pub(crate) fn is_present(&self, row: usize) -> bool {

@@ -162,9 +162,6 @@ impl<'b> RowBuilder<'b> {
             }
         }
         self.batch.rows += 1;
-        if rows + 1 == self.batch.roomy_rows {
-            self.batch.make_room();
-        }
         Ok(())
     }
 
