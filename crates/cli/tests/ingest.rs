@@ -208,6 +208,58 @@ fn a_line_longer_than_any_event_is_kept_whole_and_the_next_one_taken() {
 }
 
 #[test]
+fn numbers_that_become_text_keep_their_digits() {
+    let place = Place::new();
+    let schema = place.file(
+        "schema.json",
+        r#"{"fields":[{"name":"time","role":"ts"},{"name":"id","role":"id"},{"name":"kind","role":"dimension"},
+            {"name":"note","role":"label"},{"name":"cost","role":"metric","type":"f64"},{"name":"n","role":"counter"}]}"#,
+    );
+    let written = [
+        "340282366920938463463374607431768211455",
+        "340282366920938463463374607431768211454",
+        "18446744073709551616",
+        "18446744073709551617",
+        "1.10",
+        "1.1",
+        "1.0",
+        "-0",
+        "1e400",
+    ];
+    let line = |digits: &str, cost: &str, n: &str| {
+        let time = "\"time\":\"2015-01-01T00:00:00Z\"";
+        format!(
+            "{{{time},\"id\":{digits},\"kind\":{digits},\"note\":{digits},\"cost\":{cost},\"n\":{n}}}\n"
+        )
+    };
+    let lines: String = written.iter().map(|digits| line(digits, "1.5", "1")).collect();
+    let args = ["ids", "--schema", schema.to_str().unwrap(), "--duplicates", "ignore"];
+    let report = ingest(&place, &args, &lines);
+    assert_eq!((&report["events_count"], &report["ignored_count"]), (&json!(9), &json!(0)));
+    let events = exported(&place, "ids");
+    for name in ["id", "kind", "note"] {
+        let found: Vec<&str> = events.iter().map(|event| event[name].as_str().unwrap()).collect();
+        assert_eq!(found, written, "{name}");
+    }
+
+    // What a field of numbers cannot hold is refused as it is written.
+    let lines = line("1", "1e400", "1")
+        + &line("2", "1", "18446744073709551616")
+        + &line("3", "1", "-99999999999999999999")
+        + &line("4", "1", "1.50");
+    let ended = place.run_with(&["--json", "ingest", "ids", "-"], lines.as_bytes());
+    assert_eq!(ended.code, 0, "{ended:?}");
+    for said in [
+        "line 1: the field `cost` was given `1e400`, which is no number of 64 bits",
+        "line 2: the field `n` was given `18446744073709551616`",
+        "line 3: the field `n` was given `-99999999999999999999`",
+        "line 4: the field `n` was given `1.50`",
+    ] {
+        assert!(ended.stderr.contains(said), "{said}: {ended:?}");
+    }
+}
+
+#[test]
 fn values_without_a_field_are_counted() {
     let place = Place::new();
     ingest(&place, &["t"], "{\"at\":1431857103,\"a\":\"x\"}\n");

@@ -22,7 +22,8 @@ pub(crate) enum Given<'a> {
     Loose(Cow<'a, [u8]>),
     U64(u64),
     I64(i64),
-    F64(f64),
+    /// A number that is neither, by its digits: a float in their place would make one text of different ids.
+    Number(&'a str),
     Bool(bool),
     /// A list or an object, as it is written.
     Json(&'a str),

@@ -37,18 +37,18 @@ pub(super) fn parse(line: &[u8], is_combined: bool) -> Result<Vec<Cell<'_>>, Str
 
 /// Method, path and protocol; of a request that is no such thing all of it is the path.
 fn push_request<'a>(cells: &mut Vec<Cell<'a>>, request: Cow<'a, [u8]>) {
-    if let Cow::Borrowed(request) = request {
-        let (first, last) = (find(request, b' '), request.iter().rposition(|byte| *byte == b' '));
-        if let (Some(first), Some(last)) = (first, last)
-            && first < last
-            && request[last + 1..].starts_with(b"HTTP/")
-        {
-            cells.push(text("method", request[..first].into()));
-            cells.push(text("path", request[first + 1..last].into()));
-            cells.push(text("protocol", request[last + 1..].into()));
-            return;
-        }
-        return cells.push(text("path", request.into()));
+    let (first, last) = (find(&request, b' '), request.iter().rposition(|byte| *byte == b' '));
+    if let (Some(first), Some(last)) = (first, last)
+        && first < last
+        && request[last + 1..].starts_with(b"HTTP/")
+    {
+        let piece = |from: usize, to: usize| match &request {
+            Cow::Borrowed(request) => Cow::Borrowed(&request[from..to]),
+            Cow::Owned(request) => Cow::Owned(request[from..to].to_vec()),
+        };
+        cells.push(text("method", piece(0, first)));
+        cells.push(text("path", piece(first + 1, last)));
+        return cells.push(text("protocol", piece(last + 1, request.len())));
     }
     cells.push(text("path", request));
 }
@@ -149,6 +149,19 @@ mod tests {
         let cells: Vec<(&str, &str)> =
             cells.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         assert_eq!(cells, wanted);
+    }
+
+    #[test]
+    fn a_request_with_escapes_is_one() {
+        for (request, path) in [
+            (r#"GET /q\"x HTTP/1.0"#, "/q\"x"),
+            (r"GET /q\x22 HTTP/1.0", r"/q\x22"),
+            (r"GET /a\tb \\ HTTP/1.0", r"/a\tb \"),
+        ] {
+            let line = format!(r#"::1 - - [17/May/2015:10:05:03 +0000] "{request}" 400 0 "-" "-""#);
+            let cells = ["method", "path", "protocol"].map(|name| value(&line, name));
+            assert_eq!(cells, ["GET", path, "HTTP/1.0"]);
+        }
     }
 
     #[test]

@@ -143,7 +143,11 @@ fn give(
             row.i64(field, number)
         }
         Role::MetricF64 => {
-            row.f64(field, fraction(value).ok_or_else(|| wrong(name, value, "no number"))?)
+            let what = match value {
+                Given::Number(_) => "no number of 64 bits",
+                _ => "no number",
+            };
+            row.f64(field, fraction(value).ok_or_else(|| wrong(name, value, what))?)
         }
         Role::CounterU64 => row.u64(field, unsigned(name, value, u64::MAX)?),
         Role::CounterU32 | Role::Latency | Role::LatencyDetail => {
@@ -164,7 +168,7 @@ fn give(
                 let _ = match other {
                     Given::U64(number) => write!(texts, "{number}"),
                     Given::I64(number) => write!(texts, "{number}"),
-                    Given::F64(number) => write!(texts, "{number}"),
+                    Given::Number(digits) => write!(texts, "{digits}"),
                     Given::Bool(is_set) => write!(texts, "{is_set}"),
                     Given::Json(json) => write!(texts, "{json}"),
                     Given::Nothing | Given::Text(_) | Given::Loose(_) => Ok(()),
@@ -188,7 +192,7 @@ fn wrong(name: &str, value: &Given<'_>, what: &str) -> String {
         }
         Given::U64(number) => format!("`{number}`"),
         Given::I64(number) => format!("`{number}`"),
-        Given::F64(number) => format!("`{number}`"),
+        Given::Number(digits) => format!("`{}`", crate::output::brief(digits.as_bytes())),
         Given::Bool(is_set) => format!("`{is_set}`"),
         Given::Json(json) => format!("`{}`", crate::output::brief(json.as_bytes())),
     };
@@ -207,7 +211,7 @@ pub(super) fn time(value: &Given<'_>) -> Option<i64> {
     match value {
         Given::U64(number) => moment::of_number((*number).try_into().ok()?),
         Given::I64(number) => moment::of_number(*number),
-        Given::F64(number) => moment::of_seconds(*number),
+        Given::Number(digits) => moment::of_seconds(digits.parse().ok()?),
         value => moment::parse(written(value)?),
     }
 }
@@ -217,9 +221,10 @@ pub(super) fn whole(value: &Given<'_>) -> Option<i128> {
     match value {
         Given::U64(number) => Some((*number).into()),
         Given::I64(number) => Some((*number).into()),
-        Given::F64(number) => {
-            (number.fract() == 0.0 && number.abs() < 9e15).then_some(*number as i128)
-        }
+        Given::Number(digits) => digits.parse().ok().or_else(|| {
+            let number: f64 = digits.parse().ok()?;
+            (number.fract() == 0.0 && number.abs() < 9e15).then_some(number as i128)
+        }),
         value => written(value)?.parse().ok(),
     }
 }
@@ -229,9 +234,16 @@ pub(super) fn fraction(value: &Given<'_>) -> Option<f64> {
     match value {
         Given::U64(number) => Some(*number as f64),
         Given::I64(number) => Some(*number as f64),
-        Given::F64(number) => Some(*number),
-        value => written(value)?.parse().ok(),
+        Given::Number(digits) => in_range(digits),
+        value => in_range(written(value)?),
     }
+}
+
+/// A number in 64 bits; digits that come to more than it can be are none.
+fn in_range(text: &str) -> Option<f64> {
+    let number: f64 = text.parse().ok()?;
+    let has_digits = || text.bytes().any(|byte| byte.is_ascii_digit());
+    (!number.is_infinite() || !has_digits()).then_some(number)
 }
 
 fn unsigned(name: &str, value: &Given<'_>, max: u64) -> Result<u64, String> {
@@ -330,7 +342,7 @@ mod tests {
         assert_eq!(row[5], Value::U64(1));
         let listed = fill(&[
             at,
-            ("status", Given::F64(200.0)),
+            ("status", Given::Number("200.0")),
             ("flags", Given::Json("[\"cached\"]")),
             ("secure", loose("1")),
         ]);
@@ -359,6 +371,14 @@ mod tests {
             ),
             (vec![at.clone(), ("status", loose("\u{fffd}")), ("status", loose("1"))], "`status`"),
             (vec![at.clone(), ("flags", loose("secure,gone"))], "`flags`"),
+            (
+                vec![at.clone(), ("status", Given::U64(200)), ("cost", Given::Number("-1.0e400"))],
+                "`cost` was given `-1.0e400`, which is no number of 64 bits",
+            ),
+            (
+                vec![at.clone(), ("status", Given::Number("99999999999999999999"))],
+                "`99999999999999999999`",
+            ),
             (vec![at.clone(), ("secure", loose("maybe"))], "`secure`"),
             (vec![at.clone(), ("status", loose("1")), ("status", loose("1"))], "twice"),
         ] {
@@ -391,9 +411,10 @@ mod tests {
         #[test]
         fn no_values_are_too_much(name in "at|status|cost|bytes|user|flags|secure|x", bytes: Vec<u8>, number: f64, whole: i64, bits: u64) {
             let json = String::from_utf8_lossy(&bytes).into_owned();
+            let digits = format!("{number:e}");
             for value in [
                 Given::Nothing, Given::Text(bytes.clone().into()), Given::Loose(bytes.into()),
-                Given::F64(number), Given::I64(whole), Given::U64(bits), Given::Json(&json),
+                Given::Number(&digits), Given::I64(whole), Given::U64(bits), Given::Json(&json),
             ] {
                 let _ = fill(&[(&name, value)]);
             }

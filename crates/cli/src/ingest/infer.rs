@@ -157,7 +157,7 @@ impl Seen {
             Given::Nothing => return,
             Given::Loose(bytes) if bytes.is_empty() => return,
             Given::Text(bytes) | Given::Loose(bytes) => bytes,
-            Given::Json(json) => json.as_bytes(),
+            Given::Json(json) | Given::Number(json) => json.as_bytes(),
             _ => &[],
         };
         self.count += 1;
@@ -168,7 +168,6 @@ impl Seen {
             match value {
                 Given::U64(number) => number.hash(&mut hasher),
                 Given::I64(number) => number.hash(&mut hasher),
-                Given::F64(number) => number.to_bits().hash(&mut hasher),
                 Given::Bool(is_set) => is_set.hash(&mut hasher),
                 _ => {}
             }
@@ -178,18 +177,35 @@ impl Seen {
         self.times = self.times && time(value).is_some();
         self.bools = self.bools && told_bool(value).is_some();
         let is_number = match value {
-            Given::U64(_) | Given::I64(_) | Given::F64(_) => true,
+            Given::U64(_) | Given::I64(_) | Given::Number(_) => true,
             Given::Loose(bytes) => is_plain_number(bytes),
             _ => false,
         };
         self.untyped &= !matches!(value, Given::Text(_) | Given::Json(_));
         self.fractions = self.fractions && is_number && fraction(value).is_some();
-        let number = if self.wholes && is_number { whole(value) } else { None };
+        let number = if self.wholes && is_number { bounded(value) } else { None };
         self.wholes = number.is_some();
         if let Some(number) = number {
             (self.min, self.max) = (self.min.min(number), self.max.max(number));
         }
     }
+}
+
+/// The whole number that a value is; one of more digits than that has counts as the highest or the lowest.
+fn bounded(value: &Given<'_>) -> Option<i128> {
+    let digits = match value {
+        Given::Number(digits) => digits.as_bytes(),
+        Given::Loose(bytes) => bytes.trim_ascii(),
+        _ => b"",
+    };
+    whole(value).or_else(|| {
+        let (is_below, digits) = match digits.strip_prefix(b"-") {
+            Some(digits) => (true, digits),
+            None => (false, digits),
+        };
+        let is_whole = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+        is_whole.then_some(if is_below { i128::MIN } else { i128::MAX })
+    })
 }
 
 /// Whether bytes are written as numbers are: with a zero in front they are a code, such as that of a place.
@@ -269,6 +285,8 @@ impl Choice<'_> {
             {
                 has_metric = true;
                 Role::MetricI64
+            } else if seen.wholes {
+                self.string(name, "a number beyond 64 bits")
             } else if seen.fractions {
                 has_metric = true;
                 Role::MetricF64
@@ -431,6 +449,16 @@ mod tests {
         let (fields, notes) = shown(Format::Csv, "a,b\nx,1");
         assert_eq!(fields, "a: dimension; b: counter u32");
         assert!(notes[0].contains("no field is a time"), "{notes:?}");
+    }
+
+    #[test]
+    fn numbers_that_no_field_holds_stay_as_they_are_written() {
+        let large = "9".repeat(60);
+        let lines = format!("{{\"a\":{large},\"b\":-{large},\"id\":1{large}}}\n");
+        let (fields, notes) = shown(Format::Ndjson, &lines);
+        assert_eq!(fields, "a: label; b: label; id: id");
+        assert!(notes[0].contains("`a` is a number beyond 64 bits"), "{notes:?}");
+        assert_eq!(shown(Format::Csv, &format!("a,b\n{large},-{large}")).0, "a: label; b: label");
     }
 
     #[test]

@@ -108,7 +108,7 @@ impl<'de> Visitor<'de> for Fields<'_, 'de, '_> {
                 Some(b't') => Given::Bool(true),
                 Some(b'f') => Given::Bool(false),
                 Some(b'{' | b'[') => Given::Json(json),
-                _ => number(json).map_err(Error::custom)?,
+                _ => number(json),
             };
             self.cells.push(Cell::new(name, value));
         }
@@ -116,14 +116,15 @@ impl<'de> Visitor<'de> for Fields<'_, 'de, '_> {
     }
 }
 
-fn number<'a>(json: &str) -> Result<Given<'a>, serde_json::Error> {
+fn number(json: &str) -> Given<'_> {
     if let Ok(number) = json.parse::<u64>() {
-        return Ok(Given::U64(number));
+        return Given::U64(number);
     }
-    if let Ok(number) = json.parse::<i64>() {
-        return Ok(Given::I64(number));
+    match json.parse::<i64>() {
+        // As a number it would lose its sign.
+        Ok(number) if number != 0 => Given::I64(number),
+        _ => Given::Number(json),
     }
-    serde_json::from_str::<f64>(json).map(Given::F64)
 }
 
 /// A string, borrowed where it has nothing escaped.
@@ -174,7 +175,7 @@ mod tests {
             ("a", Given::Text(b"x\n".into())),
             ("b", Given::U64(1)),
             ("c", Given::I64(-1)),
-            ("d", Given::F64(1.5)),
+            ("d", Given::Number("1.5")),
             ("e", Given::Bool(true)),
             ("f", Given::Nothing),
             ("g.h.i", Given::U64(7)),
@@ -183,7 +184,10 @@ mod tests {
         assert_eq!(cells, wanted.map(|(name, value)| Cell::new(name, value)));
         let large = parse(br#"{"a":18446744073709551615,"b":18446744073709551616}"#).unwrap();
         assert_eq!(large[0].value, Given::U64(u64::MAX));
-        assert_eq!(large[1].value, Given::F64(18_446_744_073_709_551_616.0));
+        assert_eq!(large[1].value, Given::Number("18446744073709551616"));
+        let digits = parse(br#"{"a":-0,"b":1.10,"c":1e400}"#).unwrap();
+        let digits: Vec<_> = digits.into_iter().map(|cell| cell.value).collect();
+        assert_eq!(digits, [Given::Number("-0"), Given::Number("1.10"), Given::Number("1e400")]);
     }
 
     #[test]
