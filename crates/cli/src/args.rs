@@ -11,7 +11,7 @@ pub(crate) use tables::{
     OptionsArgs, QueryArgs, RecentArgs, RollupArgs, TableEventArgs, TableOptionsArgs, WhichArgs,
 };
 
-use crate::{failure::Failure, units};
+use crate::{failure::Failure, output::tell, units};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::{ffi::OsString, num::NonZeroU64, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -512,7 +512,7 @@ pub(crate) fn parse() -> Result<CommandLine, ExitCode> {
             return Failure::usage(message).report(true);
         }
         if error.kind() == clap::error::ErrorKind::MissingSubcommand {
-            eprintln!("{}", CommandLine::command().render_help());
+            tell(CommandLine::command().render_help());
             return ExitCode::from(2);
         }
         // A help text that cannot be written has nobody left to tell.

@@ -3,6 +3,7 @@
 //! The exit codes are a promise to scripts: 0 ok, 1 not found, 2 usage, 3 corrupt, 4 locked,
 //! 5 anything else. The kind is finer than the code and is what `--json` shows.
 
+use crate::output::tell;
 use annals::ErrorKind;
 use std::{fmt, io, path::Path, process::ExitCode};
 
@@ -131,9 +132,9 @@ impl Failure {
                 let object = serde_json::json!({
                     "error": self.message, "kind": self.kind_name(), "exit_code": self.code(),
                 });
-                eprintln!("{object}");
+                tell(object);
             } else {
-                eprintln!("annals: {}", self.message);
+                tell(format_args!("annals: {}", self.message));
             }
         }
         ExitCode::from(self.code())

@@ -4,6 +4,9 @@
 //! form), which works on a [`session`] and speaks through [`output`]. Everything goes through the
 //! public interface of the `annals` crate.
 
+// They panic where nobody reads: what is said goes through `output`.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod args;
 mod category;
 mod chart;

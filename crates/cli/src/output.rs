@@ -48,6 +48,14 @@ impl Form {
     }
 }
 
+/// A line on standard error: the one way there. Whether anybody reads it changes nothing about what the command
+/// does: a load must not break off, nor an exit code change, because a reader went or a disk is full.
+pub(crate) fn tell(text: impl fmt::Display) {
+    // In one piece: lines of several processes that share it stay whole.
+    let line = format!("{text}\n");
+    let _ = io::stderr().lock().write_all(line.as_bytes());
+}
+
 /// What is worth knowing and neither a result nor a failure, on standard error. `name` and `number` are
 /// what a program should look at.
 pub(crate) fn note(form: Form, text: &str, name: &str, number: u64) {
@@ -57,9 +65,9 @@ pub(crate) fn note(form: Form, text: &str, name: &str, number: u64) {
             let mut object = Object::open(&mut line);
             object.value("note", text).value(name, number);
             object.close();
-            eprintln!("{}", String::from_utf8_lossy(&line));
+            tell(String::from_utf8_lossy(&line));
         }
-        Form::Terminal | Form::Plain => eprintln!("annals: {text}"),
+        Form::Terminal | Form::Plain => tell(format_args!("annals: {text}")),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::{
     failure::{Failure, Result},
+    output,
     random::Random,
 };
 use std::{
@@ -42,7 +43,8 @@ impl Drop for Scratch {
         if !self.keep
             && let Err(error) = fs::remove_dir_all(&self.path)
         {
-            eprintln!("annals: could not remove {}: {error}", self.path.display());
+            let path = self.path.display();
+            output::tell(format_args!("annals: could not remove {path}: {error}"));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     failure::{Failure, Kind, Result},
-    output::{Form, Out, note},
+    output::{Form, Out, note, tell},
 };
 use annals::{Database, Durability, ErrorKind};
 use std::{
@@ -41,7 +41,7 @@ impl Session {
         let is_new = self.settings.is_empty();
         let db = self.settings.open(true)?;
         if is_new && io::stderr().is_terminal() {
-            eprintln!("annals: made a new database in {}", self.settings.data.display());
+            tell(format_args!("annals: made a new database in {}", self.settings.data.display()));
         }
         Ok(db)
     }

@@ -5,7 +5,7 @@ use crate::{
     category,
     failure::Result,
     keyspace,
-    output::{Figure, Form, Report, Table, brief},
+    output::{Figure, Form, Report, Table, brief, tell},
     session::Session,
 };
 use annals::{Category, Database, KeyspaceKind, KeyspaceOptions, columns::Schema};
@@ -54,7 +54,7 @@ impl Command for KeyspaceList {
         if table.is_empty() {
             // A program sees that nothing came.
             if session.form() != Form::Json {
-                eprintln!("annals: the database has no keyspaces");
+                tell("annals: the database has no keyspaces");
             }
             return Ok(());
         }

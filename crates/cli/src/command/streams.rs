@@ -4,7 +4,7 @@ use super::{Command, event};
 use crate::{
     category,
     failure::{Failure, Result},
-    output::{Figure, Form, Out, Table},
+    output::{Figure, Form, Out, Table, tell as tell_aside},
     session::Session,
 };
 use annals::{Category, Error, KeyspaceKind, StreamId};
@@ -42,7 +42,7 @@ impl Command for Streams {
         if table.is_empty() {
             // A program sees that nothing came.
             if session.form() != Form::Json && limit > 0 {
-                eprintln!("annals: the database has no categories of streams");
+                tell_aside("annals: the database has no categories of streams");
             }
             return Ok(());
         }

@@ -13,7 +13,7 @@ use crate::{
         separator_of, show_schema,
     },
     input::Input,
-    output::{Form, Progress, Report, note, printable},
+    output::{Form, Progress, Report, note, printable, tell},
     session::Session,
     units,
 };
@@ -187,13 +187,13 @@ impl Ingest {
             }
             return;
         }
-        eprintln!(
+        tell(format_args!(
             "annals: the lines are {}; the schema is (save it, change it, and give it back with --schema)\n{}",
             format.name(),
             show_schema(&inferred.schema)
-        );
+        ));
         for text in &inferred.notes {
-            eprintln!("annals: {text}");
+            tell(format_args!("annals: {text}"));
         }
     }
 }

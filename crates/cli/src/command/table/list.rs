@@ -5,7 +5,7 @@ use crate::{
     command::Command,
     failure::Result,
     moment,
-    output::{Figure, Form, Table, brief},
+    output::{Figure, Form, Table, brief, tell},
     session::Session,
 };
 use annals::{Database, KeyspaceKind, Scan, TableView, columns::Value};
@@ -45,7 +45,7 @@ impl Command for Tables {
         if listed.is_empty() {
             // A program sees that nothing came.
             if session.form() != Form::Json {
-                eprintln!("annals: the database has no event tables");
+                tell("annals: the database has no event tables");
             }
             return Ok(());
         }
