@@ -48,8 +48,33 @@ fn unknown(db: &Database, name: &str) -> Failure {
     keyspace::unknown_of(db, name, "category of streams", of_streams)
 }
 
-/// A stream as it is written: a number, a UUID, or a text. What is no number as numbers are written (with a
-/// zero in front, or too large) is a text: no stream has two names.
+/// In front of a text on the command line that would be read as something else.
+const TEXT: &str = "text:";
+
+/// A stream as it is named on the command line: a number, a UUID, or a text, with `text:` in front of one that
+/// reads like the others.
+pub(crate) fn named_stream(name: &str) -> StreamId<'static> {
+    match name.strip_prefix(TEXT) {
+        Some(text) => StreamId::from(text.to_owned()),
+        None => stream_id(name),
+    }
+}
+
+/// The name of a stream for people: [`named_stream`] reads it back as the same stream.
+pub(crate) fn stream_name(id: &StreamId<'_>) -> String {
+    match id {
+        StreamId::Text(text) if needs_kind(id) || text.starts_with(TEXT) => format!("{TEXT}{text}"),
+        _ => id.to_string(),
+    }
+}
+
+/// Whether the stream is named by a text that reads like a number or a UUID.
+pub(crate) fn needs_kind(id: &StreamId<'_>) -> bool {
+    matches!(id, StreamId::Text(text) if !matches!(stream_id(text), StreamId::Text(_)))
+}
+
+/// A stream as it is written where nothing says its kind: a number, a UUID, or a text. What is no number as numbers
+/// are written (with a zero in front, or too large) is a text: no stream has two names.
 pub(crate) fn stream_id(text: &str) -> StreamId<'static> {
     match text.parse::<u64>() {
         Ok(number) if number.to_string() == text => StreamId::Number(number),
@@ -128,6 +153,21 @@ mod tests {
         }
         let dashed = "123e4567e-89b-12d3-a456-426614174000";
         assert_eq!((parse_uuid(dashed), parse_uuid("é".repeat(18).as_str())), (None, None));
+    }
+
+    #[test]
+    fn texts_that_read_like_numbers_have_names_of_their_own() {
+        let uuid = "123e4567-e89b-12d3-a456-426614174000";
+        for (text, name) in [("7", "text:7"), ("ada", "ada"), ("text:7", "text:text:7"), ("", "")] {
+            let id = StreamId::from(text);
+            assert_eq!((&*stream_name(&id), named_stream(name)), (name, id));
+        }
+        assert_eq!(named_stream("text:ada"), StreamId::from("ada"));
+        for name in ["7", uuid, &format!("text:{uuid}"), "text:", "007"] {
+            let id = named_stream(name);
+            assert_eq!(named_stream(&stream_name(&id)), id, "{name}");
+        }
+        assert!(needs_kind(&StreamId::from(uuid)) && !needs_kind(&StreamId::Number(7)));
     }
 
     #[test]

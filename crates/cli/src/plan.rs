@@ -6,7 +6,7 @@ use crate::{
         FormatArg, KeyspaceCommand, KindArg, QueryArgs, ScanArgs, StreamArg, StreamCommand,
         TableOptionsArgs, WhichArgs,
     },
-    category::stream_id,
+    category::named_stream,
     command::{self, Command},
     failure::{Failure, Result},
     ingest::Format,
@@ -97,7 +97,7 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
             progress_json: put.progress_json,
         }),
         CommandArgs::Append(append) => Box::new(command::Append {
-            stream: stream_id(&append.stream.id),
+            stream: named_stream(&append.stream.id),
             category: append.stream.category,
             json: value(append.data_json),
             type_name: append.type_name,
@@ -109,7 +109,7 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
             expected: append.expected_version,
         }),
         CommandArgs::Read(read) => Box::new(command::Read {
-            stream: stream_id(&read.stream.id),
+            stream: named_stream(&read.stream.id),
             category: read.stream.category,
             from: read.from,
             backward: read.backward,
@@ -293,10 +293,10 @@ fn stream_command(args: StreamCommand) -> Box<dyn Command> {
             (stream, Keep(Retention { max_count: count, max_age: age }))
         }
         StreamCommand::Verify { stream: StreamArg { category, id }, head } => {
-            return Box::new(command::StreamVerify { category, stream: stream_id(&id), head });
+            return Box::new(command::StreamVerify { category, stream: named_stream(&id), head });
         }
     };
-    Box::new(command::Stream { stream: stream_id(&stream.id), category: stream.category, deed })
+    Box::new(command::Stream { stream: named_stream(&stream.id), category: stream.category, deed })
 }
 
 fn scan(args: ScanArgs, with_values: bool) -> Result<command::Scan> {

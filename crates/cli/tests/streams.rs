@@ -105,6 +105,58 @@ fn streams_have_one_name_each() {
     assert!(category.exists(u64::MAX).unwrap() && category.exists((1u64 << 53) + 1).unwrap());
 }
 
+/// A number and the text that reads the same are two streams: everywhere in the command, and in a copy that is made
+/// by way of JSON.
+#[test]
+fn numbers_and_texts_that_read_the_same_stay_apart() {
+    let place = Place::new();
+    let names = ["7", "text:7", "9007199254740993", "text:9007199254740993"];
+    let names = names.into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let names =
+        [names, vec![UUID.to_owned(), format!("text:{UUID}"), "text:text:7".into()]].concat();
+    for (at, name) in names.iter().enumerate() {
+        for _ in 0..=at {
+            place.ok(&["append", "c", name, "1"]);
+        }
+    }
+    let check = |place: &Place| {
+        for (at, name) in names.iter().enumerate() {
+            assert_eq!(place.json(&["read", "c", name]).len(), at + 1, "{name}");
+            let info = place.ok(&["stream", "info", "c", name]);
+            assert!(info.starts_with(&format!("{} event", at + 1)), "{name}: {info}");
+        }
+        let db = Database::open_read_only(place.data()).unwrap();
+        let category = db.open_category("c").unwrap();
+        for text in ["7", "9007199254740993", UUID, "text:7"] {
+            assert!(category.exists(text).unwrap(), "{text}");
+        }
+        assert!(category.exists(7u64).unwrap() && category.exists((1u64 << 53) + 1).unwrap());
+        assert_eq!(category.streams_count().unwrap(), names.len() as u64);
+    };
+    check(&place);
+    // A listing has the names by which the streams are read.
+    let listed = place.ok(&["streams", "c"]);
+    for (at, name) in names.iter().enumerate() {
+        assert!(listed.contains(&format!("{name}\t{}\n", at + 1)), "{name}: {listed}");
+    }
+    assert!(place.ok(&["log", "--limit", "3"]).contains("\tc\ttext:7\t1\t"));
+    let told = place.json(&["streams", "c"]);
+    let kinds = told.iter().filter(|told| told["stream_kind"] == "text");
+    assert_eq!(kinds.count(), 3, "only what reads like something else needs a kind: {told:?}");
+
+    let copy = Place::new();
+    copy.run_with(&["import-events", "-"], place.ok(&["log", "--json"]).as_bytes()).ok();
+    check(&copy);
+    // What says no kind is read as ever.
+    let line =
+        |id: &str| format!("{{\"category\":\"old\",\"stream\":{id},\"type\":\"t\",\"data\":1}}\n");
+    let old = line("\"7\"") + &line("7") + &line("\"text:7\"") + &line("\"9007199254740993\"");
+    copy.run_with(&["import-events", "-"], old.as_bytes()).ok();
+    assert_eq!(copy.json(&["read", "old", "7"]).len(), 2);
+    assert_eq!(copy.json(&["read", "old", "text:text:7"]).len(), 1);
+    assert_eq!(copy.json(&["read", "old", "9007199254740993"]).len(), 1);
+}
+
 #[test]
 fn an_append_is_refused_where_the_stream_is_not_as_expected() {
     let place = Place::new();

@@ -13,7 +13,7 @@ pub(crate) struct StreamArg {
     #[arg(value_name = "STREAM")]
     pub(crate) category: String,
     /// The stream in it: a number below 2^64, a UUID, or else a text. What is no number as it is
-    /// written, such as 007, is a text
+    /// written, such as 007, is a text; text:7 is the text 7
     pub(crate) id: String,
 }
 

@@ -1,7 +1,7 @@
 //! Events as commands show them.
 
 use crate::{
-    category::uuid,
+    category::{needs_kind, stream_name, uuid},
     failure::Result,
     output::{Form, Object, Out, compact_json},
     units,
@@ -20,7 +20,7 @@ pub(super) fn write(out: &mut Out, event: &RecordedEvent<'_>) -> Result<()> {
     out.raw(format!("{seq}\t{time}\t").as_bytes())?;
     out.data(event.category().as_bytes())?;
     out.raw(b"\t")?;
-    out.data(event.stream().to_string().as_bytes())?;
+    out.data(stream_name(&event.stream()).as_bytes())?;
     out.raw(format!("\t{}\t", event.version()).as_bytes())?;
     let event_type = event.event_type();
     out.data(event_type.name.as_bytes())?;
@@ -60,12 +60,16 @@ fn fill(object: &mut Object<'_>, event: &RecordedEvent<'_>, json: Option<&[u8]>)
 /// Up to here whatever reads JSON has each number as it is written.
 const NUMBER_MAX: u64 = 1 << 53;
 
-/// The field of a stream: numbers are numbers, unless they are so large that many readers would round them.
+/// The field of a stream: numbers are numbers, unless they are so large that many readers would round them. A text
+/// that reads like a number or a UUID is told apart by a field of its own.
 pub(super) fn stream(object: &mut Object<'_>, id: &StreamId<'_>) {
     match id {
         StreamId::Number(number) if *number <= NUMBER_MAX => object.value("stream", number),
         other => object.value("stream", other.to_string()),
     };
+    if needs_kind(id) {
+        object.value("stream_kind", "text");
+    }
 }
 
 /// The name of how data are to be read.

@@ -31,7 +31,7 @@ impl Command for Read {
         if !self.follow {
             self.tell_of_nothing(session, end)?;
             if first == end {
-                let id = self.stream.to_string();
+                let id = category::stream_name(&self.stream);
                 let (name, id) = (&self.category, brief(id.as_bytes()));
                 let what = format!("the stream `{id}` of `{name}` has no events left");
                 return Err(Failure::not_found(what));
@@ -125,7 +125,7 @@ impl Read {
     fn tell_of_nothing(&self, session: &Session, end: u64) -> Result<()> {
         match (end.checked_sub(1), self.from) {
             (None, _) => {
-                let (name, id) = (&self.category, self.stream.to_string());
+                let (name, id) = (&self.category, category::stream_name(&self.stream));
                 let id = brief(id.as_bytes());
                 Err(Failure::not_found(format!("the category `{name}` has no stream `{id}`")))
             }

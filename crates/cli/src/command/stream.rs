@@ -41,7 +41,8 @@ impl Command for Stream {
         let info = category.info(&stream)?;
         let is_unheard_of = info.next_version == 0 && !info.is_tombstone && !info.is_archived;
         if is_unheard_of && !matches!(deed, StreamDeed::Tombstone) {
-            return Err(Failure::not_found(format!("`{name}` never had a stream `{stream}`")));
+            let id = category::stream_name(&stream);
+            return Err(Failure::not_found(format!("`{name}` never had a stream `{id}`")));
         }
         act(&category, &stream, deed)?;
         let info = category.info(&stream)?;

@@ -23,7 +23,7 @@ impl Command for StreamVerify {
         let category = category::open(&db, &self.category)?;
         let checked = category.verify_chain(&self.stream, self.head)?;
         let Some(head) = checked.head else {
-            let (name, id) = (&self.category, self.stream.to_string());
+            let (name, id) = (&self.category, category::stream_name(&self.stream));
             let id = brief(id.as_bytes());
             return Err(Failure::not_found(format!("the category `{name}` has no stream `{id}`")));
         };

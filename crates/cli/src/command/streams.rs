@@ -2,7 +2,7 @@
 
 use super::{Command, event};
 use crate::{
-    category,
+    category::{self, stream_name},
     failure::{Failure, Result},
     output::{Figure, Form, Out, Table, tell as tell_aside},
     session::Session,
@@ -59,7 +59,7 @@ fn tell(out: &mut Out, category: &str, id: &StreamId<'_>, events_count: u64) -> 
             object.value("events_count", events_count);
         });
     }
-    out.data(id.to_string().as_bytes())?;
+    out.data(stream_name(id).as_bytes())?;
     out.line(&format!("\t{events_count}"))
 }
 

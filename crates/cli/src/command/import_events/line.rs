@@ -21,6 +21,7 @@ use std::{borrow::Cow, collections::BTreeMap, fmt};
 pub(super) struct EventLine<'a> {
     pub(super) category: String,
     stream: Id,
+    stream_kind: Option<StreamKind>,
     #[serde(rename = "type")]
     type_name: String,
     #[serde(default, borrow, deserialize_with = "raw")]
@@ -50,6 +51,15 @@ pub(super) struct EventLine<'a> {
 enum Id {
     Number(u64),
     Text(String),
+}
+
+/// How the name of a stream is to be taken.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum StreamKind {
+    Number,
+    Uuid,
+    Text,
 }
 
 /// A UUID.
@@ -118,15 +128,36 @@ impl<'a> EventLine<'a> {
             let at = if at > 0 { format!(", at byte {at}") } else { String::new() };
             Failure::usage(format!("no event: {}{text}{at}", field.unwrap_or_default()))
         })?;
+        read.check_stream()?;
         read.data().map(drop)?;
         read.expected().map(drop)?;
         Ok(read)
     }
 
     pub(super) fn stream(&self) -> StreamId<'static> {
-        match &self.stream {
-            Id::Number(number) => StreamId::Number(*number),
-            Id::Text(text) => stream_id(text),
+        match (&self.stream, self.stream_kind) {
+            (Id::Number(number), _) => StreamId::Number(*number),
+            (Id::Text(text), Some(StreamKind::Text)) => StreamId::from(text.clone()),
+            (Id::Text(text), _) => stream_id(text),
+        }
+    }
+
+    /// Whether the stream is of the kind that is said.
+    fn check_stream(&self) -> Result<()> {
+        let Some(kind) = self.stream_kind else { return Ok(()) };
+        match (kind, self.stream()) {
+            (StreamKind::Number, StreamId::Number(_))
+            | (StreamKind::Uuid, StreamId::Uuid(_))
+            | (StreamKind::Text, StreamId::Text(_)) => Ok(()),
+            (kind, id) => Err(Failure::usage(format!(
+                "no event: the stream `{:.64}` is not of the kind that `stream_kind` says: {}",
+                id.to_string(),
+                match kind {
+                    StreamKind::Number => "a number from 0 to 2^64 - 1",
+                    StreamKind::Uuid => "a UUID",
+                    StreamKind::Text => "a text, in quotes",
+                }
+            ))),
         }
     }
 
@@ -231,6 +262,9 @@ mod tests {
             (r#","data":1,"expectedVersion":0"#, "unknown field `expectedVersion`"),
             (r#","data":1,"expected_version":"first""#, "any, none or exists"),
             (r#","data":1,"expected_version":-1"#, "the field `expected_version`: a number from 0"),
+            (r#","data":1,"stream_kind":"text""#, "is not of the kind that `stream_kind` says"),
+            (r#","data":1,"stream_kind":"uuid""#, "says: a UUID"),
+            (r#","data":1,"stream_kind":"name""#, "the field `stream_kind`: unknown variant"),
             (r#","data":1,"id":"7""#, "the field `id`: `7` is no UUID"),
             (r#","data":1 , "id" : "7" ,"correlation":8"#, "the field `id`: `7` is no UUID"),
             (r#","data":1,"correlation":7,"id":"7""#, "the field `correlation`: invalid type"),
