@@ -14,6 +14,8 @@ pub(crate) struct Filter {
     pub(crate) stream: Option<StreamKey>,
     /// None: of all types.
     pub(crate) type_names: Vec<String>,
+    /// Those of streams that are archived are wanted too.
+    pub(crate) with_archived: bool,
     /// Types that were asked for, by category and number, and whether they are wanted.
     known: Vec<(u32, u32, bool)>,
 }
@@ -22,6 +24,11 @@ impl Filter {
     /// Events of a category, or of one stream in it.
     pub(crate) fn of(space: u32, stream: Option<StreamKey>) -> Self {
         Self { space: Some(space), stream, ..Self::default() }
+    }
+
+    /// Events of a category or of all, also those of streams that are archived.
+    pub(crate) fn with_archived(space: Option<u32>) -> Self {
+        Self { space, with_archived: true, ..Self::default() }
     }
 
     /// The classes of events that may be wanted, if the index helps to find them.

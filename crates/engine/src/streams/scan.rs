@@ -252,7 +252,7 @@ impl<'a> Events<'a> {
         let (Some(category), Some(running)) = (self.last.get(), &self.running) else {
             return Ok(false);
         };
-        let is_of_one = self.filter.stream.is_some();
+        let is_of_one = self.filter.stream.is_some() || self.filter.with_archived;
         meanwhile::run(Moment::EventScanned);
         match self.core.is_shown(category, running.guard(), &met.record, &met.read, is_of_one) {
             // It was dropped since.

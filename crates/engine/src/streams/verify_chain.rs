@@ -1,7 +1,8 @@
 //! Checking streams whose events carry hashes.
 
 use super::{
-    Category, ChainHead, Event, EventHash, RecordedEvent, StreamId,
+    Category, ChainHead, Event, EventHash, Events, RecordedEvent, StreamId,
+    filter::Filter,
     id::{StreamKey, id_of_key},
 };
 use crate::{Database, Error, ErrorKind, Result, VerifyReport, hash::hash_key};
@@ -286,7 +287,9 @@ pub(crate) fn verify_chains(db: &Database, report: &mut VerifyReport) -> Result<
         return Ok(());
     }
     let mut in_log: HashMap<&str, u64> = HashMap::new();
-    for event in db.read_all(Seq::ZERO)?.end_at(until) {
+    // Also those of archived streams, which are counted above: as many that are in no stream would hide behind them.
+    let all = Filter::with_archived(None);
+    for event in Events::of(&db.core, Seq::ZERO, all, None)?.end_at(until) {
         let event = match event {
             // What cannot be read was told before, and nothing can be counted.
             Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(()),
@@ -311,7 +314,9 @@ fn find_stranger(
     until: Seq,
     report: &mut VerifyReport,
 ) -> Result<()> {
-    for event in category.read_all(Seq::ZERO)?.end_at(until) {
+    let (open, keyspace) = category.parts();
+    let all = Filter::with_archived(Some(keyspace.id));
+    for event in Events::of(open, Seq::ZERO, all, Some(keyspace))?.end_at(until) {
         let event = event?;
         let (id, version) = (event.stream(), event.version());
         let in_stream = category.get(&id, version)?.map(|event| event.seq());

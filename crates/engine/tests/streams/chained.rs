@@ -453,6 +453,24 @@ fn an_inserted_event_shows() {
 #[test]
 fn an_event_that_is_in_the_log_alone_shows() {
     let (dir, _) = sample();
+    show_what_is_in_the_log_alone(&dir);
+}
+
+/// The archived stream has as many events as are put in.
+#[test]
+fn an_event_that_is_in_the_log_alone_shows_beside_an_archived_stream() {
+    let (dir, _) = sample();
+    let db = open(dir.path());
+    let audit = db.open_category("audit").unwrap();
+    audit.append("zed", &NewEvent::bytes("noted", b"old"), ExpectedVersion::Any).unwrap();
+    audit.archive("zed").unwrap();
+    drop(audit);
+    db.close().unwrap();
+    assert!(verify(dir.path()).is_intact());
+    show_what_is_in_the_log_alone(&dir);
+}
+
+fn show_what_is_in_the_log_alone(dir: &TempDir) {
     let space = |place: &Place| std::fs::read(&place.file).unwrap()[place.space];
     let audit_id = space(&place(dir.path(), "ada event 3"));
     let inserted = place(dir.path(), "free event 7");
