@@ -12,10 +12,10 @@ impl Seq {
     /// The number before the first record.
     pub const ZERO: Self = Self(0);
 
-    /// The number `count` records later.
+    /// The number `count` records later; the highest one if there is none.
     #[must_use]
     pub fn plus(self, count: u64) -> Self {
-        Self(self.0 + count)
+        Self(self.0.saturating_add(count))
     }
 }
 
@@ -110,6 +110,12 @@ impl fmt::Display for Position {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn there_is_no_number_behind_the_highest() {
+        assert_eq!(Seq(u64::MAX - 1).plus(1), Seq(u64::MAX));
+        assert_eq!(Seq(u64::MAX).plus(7), Seq(u64::MAX));
+    }
 
     #[test]
     fn addresses_survive_packing() {

@@ -482,3 +482,21 @@ fn events_that_come_more_slowly_than_they_expire_give_their_space_back() -> Resu
     assert!(bytes < 50 * 60 * 250 / 5, "{bytes} bytes");
     Ok(())
 }
+
+/// Whoever sets it at each start must not make the log longer by that.
+#[test]
+fn a_retention_that_is_there_is_not_written_again() {
+    let db = Database::open_in_memory().unwrap();
+    let carts = db.category("carts").unwrap();
+    for retention in [
+        Retention::default().max_count(u64::MAX),
+        Retention::default().max_age(Duration::MAX),
+        Retention::default().max_age(Duration::from_micros(1_500)),
+        Retention::default().max_count(3),
+    ] {
+        carts.set_retention("ada", retention).unwrap();
+        let last = db.last_seq();
+        carts.set_retention("ada", retention).unwrap();
+        assert_eq!(db.last_seq(), last, "{retention:?}");
+    }
+}
