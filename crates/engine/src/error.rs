@@ -239,7 +239,8 @@ pub enum Error {
     /// they came to.
     #[error(
         "the aggregate `{stream}` cannot be loaded: of its stream only events from version {first} on are left, and no \
-         snapshot has what came before; save one before truncating"
+         snapshot has what came before; save one before events are given up, or delete the stream: the next event \
+         begins it anew"
     )]
     AggregateIncomplete {
         /// The stream.

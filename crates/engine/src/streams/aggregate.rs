@@ -129,7 +129,8 @@ impl<A: Aggregate> Aggregates<A> {
     ///
     /// # Errors
     /// Those of reading, and [`Error::Event`] if an event cannot be read; [`Error::AggregateIncomplete`] if events
-    /// that were given up are missing, and no snapshot has what they came to.
+    /// that were given up are missing, by truncating or by their age or number, and no snapshot has what they came
+    /// to: [deleting](Category::delete) the stream begins a new life.
     pub fn load<'s>(&self, id: impl Into<StreamId<'s>>) -> Result<Loaded<A>> {
         self.load_by(&id.into())
     }
@@ -159,7 +160,8 @@ impl<A: Aggregate> Aggregates<A> {
             && (info.life_version == 0 || saved_count > info.life_version);
         let (mut state, saved_count) =
             if is_known { (state, saved_count) } else { (A::default(), 0) };
-        if !is_known && info.exists() && info.first_version > info.life_version {
+        // Also if none are left: what a command decided on an empty state would be appended behind them.
+        if !is_known && info.first_version > info.life_version {
             let (first, stream) = (info.first_version, id.to_string());
             return Err(Error::AggregateIncomplete { stream, first });
         }
@@ -198,7 +200,8 @@ impl<A: Aggregate> Aggregates<A> {
             if events.is_empty() {
                 return Ok(loaded);
             }
-            let expected = match loaded.events_count.checked_sub(1) {
+            // By its number, also of a stream whose events are all given up: others may have come and gone meanwhile.
+            let expected = match life.next.checked_sub(1) {
                 Some(last) => ExpectedVersion::Exact(last),
                 None => ExpectedVersion::NoStream,
             };

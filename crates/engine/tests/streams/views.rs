@@ -4,10 +4,10 @@
 use annals_disk::{SimDisk, SimOptions};
 use annals_engine::{
     Aggregate, Aggregates, Background, Category, Database, Error, ExpectedVersion, HashKeyspace,
-    NewEvent, Projection, Projector, RecordedEvent, Result, Seq, Work,
+    KeyspaceOptions, NewEvent, Projection, Projector, RecordedEvent, Result, Retention, Seq, Work,
 };
 use annals_events::Event;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// Numbers of a stream, summed.
 struct Sums(HashKeyspace);
@@ -319,5 +319,49 @@ fn an_aggregate_that_was_deleted_begins_anew_and_one_that_was_truncated_goes_on(
     category.tombstone(3u64)?;
     let refused = accounts.execute(3u64, deposit(1)).unwrap_err();
     assert!(matches!(refused, Error::StreamClosed { is_tombstone: true, .. }), "{refused}");
+    Ok(())
+}
+
+/// A command on it would be decided on an empty state, and its events would keep it from being loaded ever again.
+#[test]
+fn an_aggregate_of_which_nothing_is_left_takes_no_command_until_it_is_deleted() -> Result<()> {
+    let db = Database::builder().background(Background::Manual).open_in_memory()?;
+    let accounts = Aggregates::<Account>::new(&db, "accounts")?;
+    let category = accounts.streams().category().clone();
+    let deposit = |cents| move |_: &Account| Ok(vec![AccountEvent::Deposited { cents }]);
+    let short = KeyspaceOptions::default().ttl(Duration::from_millis(1));
+    db.create_category("brief", short)?;
+    let brief = Aggregates::<Account>::new(&db, "brief")?;
+    for _ in 0..3 {
+        for id in ["truncated", "old", "many"] {
+            accounts.execute(id, deposit(5))?;
+        }
+    }
+    brief.streams().append("ada", &AccountEvent::Deposited { cents: 5 })?;
+    category.truncate_before("truncated", 3)?;
+    category.set_retention("old", Retention::default().max_age(Duration::from_millis(1)))?;
+    category.set_retention("many", Retention::default().max_count(0))?;
+    while category.exists("old")? || brief.streams().exists("ada")? {
+        std::thread::yield_now();
+    }
+    for (of, id, count) in [
+        (&accounts, "truncated", 3),
+        (&accounts, "old", 3),
+        (&accounts, "many", 3),
+        (&brief, "ada", 1),
+    ] {
+        for refused in [of.load(id), of.execute(id, deposit(7))] {
+            let refused = refused.map(|loaded| loaded.events_count).unwrap_err();
+            assert!(
+                matches!(refused, Error::AggregateIncomplete { first, .. } if first == count),
+                "{id}: {refused}"
+            );
+        }
+        assert_eq!(of.streams().len(id)?, count, "{id}");
+    }
+    // Which begins a new life.
+    category.delete("truncated")?;
+    assert_eq!(accounts.execute("truncated", deposit(7))?.state.cents, 7);
+    assert_eq!(accounts.execute("truncated", deposit(1))?.state.cents, 8);
     Ok(())
 }
