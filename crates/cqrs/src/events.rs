@@ -80,8 +80,8 @@ impl AnnalsEventRepository {
         life_version: Option<u64>,
     ) -> Result<(), PersistenceError> {
         let mut batch = self.db.batch();
+        let category = self.db.category(A::TYPE).map_err(persistence)?;
         if let Some(first) = events.first() {
-            let category = self.db.category(A::TYPE).map_err(persistence)?;
             let data = events.iter().map(|event| serde_json::to_string(&event.payload));
             let data = data.collect::<Result<Vec<_>, _>>()?;
             let mut appended = Vec::with_capacity(events.len());
@@ -107,14 +107,10 @@ impl AnnalsEventRepository {
         if let Some((aggregate_id, aggregate, number)) = snapshot {
             let sequence = match events.last() {
                 Some(last) => last.sequence,
-                None => {
-                    let category = self.category::<A>()?;
-                    let len = category.map(|category| category.len(aggregate_id.as_str()));
-                    len.transpose().map_err(persistence)?.unwrap_or(0) as usize
-                }
+                None => category.len(aggregate_id.as_str()).map_err(persistence)? as usize,
             };
             let kept = snapshot::keyspace(&self.db, A::TYPE)?;
-            let stored = snapshot::encode(aggregate, sequence, number)?;
+            let stored = snapshot::encode(&category, aggregate, sequence, number)?;
             batch.insert(&kept, aggregate_id, stored).map_err(persistence)?;
         }
         batch.commit().map(drop).map_err(persistence)
@@ -141,7 +137,8 @@ impl PersistedEventRepository for AnnalsEventRepository {
         &self,
         aggregate_id: &str,
     ) -> Result<Option<SerializedSnapshot>, PersistenceError> {
-        snapshot::load(&self.db, A::TYPE, aggregate_id)
+        let Some(category) = self.category::<A>()? else { return Ok(None) };
+        snapshot::load(&self.db, &category, A::TYPE, aggregate_id)
     }
 
     async fn persist<A: Aggregate>(

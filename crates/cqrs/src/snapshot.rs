@@ -1,7 +1,7 @@
 //! Snapshots of aggregates: the state after so many events.
 
 use crate::error::persistence;
-use annals_engine::{Database, Error, HashKeyspace};
+use annals_engine::{Category, Database, Error, HashKeyspace};
 use cqrs_es::persist::{PersistenceError, SerializedSnapshot};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,6 +11,9 @@ const SUFFIX: &str = ".cqrs-snapshots";
 /// A snapshot as it is stored.
 #[derive(Serialize, Deserialize)]
 struct Stored {
+    /// The number of the category that has the events; a later one of the same name has others. None: it was not
+    /// noted, and may be either.
+    category: Option<u32>,
     aggregate: Value,
     current_sequence: usize,
     current_snapshot: usize,
@@ -24,9 +27,10 @@ pub(crate) fn keyspace(
     db.hash_keyspace(&format!("{aggregate_type}{SUFFIX}")).map_err(persistence)
 }
 
-/// The snapshot of an aggregate, if there is one.
+/// The snapshot of an aggregate whose events are in this category, if there is one.
 pub(crate) fn load(
     db: &Database,
+    category: &Category,
     aggregate_type: &str,
     aggregate_id: &str,
 ) -> Result<Option<SerializedSnapshot>, PersistenceError> {
@@ -35,16 +39,22 @@ pub(crate) fn load(
         kept => kept.map_err(persistence)?,
     };
     let Some(stored) = kept.get(aggregate_id).map_err(persistence)? else { return Ok(None) };
-    let Stored { aggregate, current_sequence, current_snapshot } = serde_json::from_slice(&stored)?;
+    let stored: Stored = serde_json::from_slice(&stored)?;
+    let Stored { category: of_category, aggregate, current_sequence, current_snapshot } = stored;
+    if of_category != Some(category.id()) {
+        return Ok(None);
+    }
     let aggregate_id = aggregate_id.to_owned();
     Ok(Some(SerializedSnapshot { aggregate_id, aggregate, current_sequence, current_snapshot }))
 }
 
 /// A snapshot as it is stored.
 pub(crate) fn encode(
+    category: &Category,
     aggregate: Value,
     current_sequence: usize,
     current_snapshot: usize,
 ) -> Result<Vec<u8>, PersistenceError> {
-    Ok(serde_json::to_vec(&Stored { aggregate, current_sequence, current_snapshot })?)
+    let category = Some(category.id());
+    Ok(serde_json::to_vec(&Stored { category, aggregate, current_sequence, current_snapshot })?)
 }

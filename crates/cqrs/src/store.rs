@@ -114,7 +114,8 @@ impl<A: Aggregate> AnnalsEventStore<A> {
         if is_known {
             return Ok((saved, info));
         }
-        if info.exists() && info.first_version > info.life_version {
+        // Also if none are left: what a command decided on an empty state would be appended behind them.
+        if info.first_version > info.life_version {
             let (first, stream) = (info.first_version, aggregate_id.to_owned());
             return Err(persistence(Error::AggregateIncomplete { stream, first }).into());
         }

@@ -386,3 +386,36 @@ async fn events_are_replayed_to_a_query_in_their_order() {
     let error = cqrs.execute("bob", Command::Deposit(1, 1)).await.unwrap_err();
     assert!(matches!(error, AggregateError::DeserializationError(_)), "{error}");
 }
+
+#[tokio::test]
+async fn a_snapshot_is_none_of_a_category_that_was_dropped_and_made_again() {
+    let db = Database::open_in_memory().unwrap();
+    annals_aggregate_cqrs::<Account>(db.clone(), vec![], ())
+        .execute("ada", Command::Deposit(100, 4))
+        .await
+        .unwrap();
+    db.drop_keyspace("account").unwrap();
+    let plain = annals_cqrs::<Account>(db.clone(), vec![], ());
+    plain.execute("ada", Command::Deposit(1, 5)).await.unwrap();
+    assert_eq!(state(&db, "ada").await, Account { cents: 5, events_count: 5 });
+    let cqrs = annals_snapshot_cqrs::<Account>(db.clone(), vec![], 100, ());
+    let refused = cqrs.execute("ada", Command::Withdraw(300)).await;
+    assert!(refused.is_err(), "300 cents of 5 were withdrawn");
+    cqrs.execute("ada", Command::Withdraw(5)).await.unwrap();
+}
+
+/// A command on it would be decided on an empty state, and its events would keep it from being loaded ever again.
+#[tokio::test]
+async fn an_aggregate_whose_events_were_given_up_takes_no_command_until_it_is_deleted() {
+    let db = Database::open_in_memory().unwrap();
+    let cqrs = annals_cqrs::<Account>(db.clone(), vec![], ());
+    cqrs.execute("ada", Command::Deposit(1, 3)).await.unwrap();
+    let category = db.open_category("account").unwrap();
+    category.truncate_before("ada", 3).unwrap();
+    let refused = cqrs.execute("ada", Command::Deposit(1, 1)).await.unwrap_err();
+    assert!(refused.to_string().contains("delete the stream"), "{refused}");
+    category.delete("ada").unwrap();
+    cqrs.execute("ada", Command::Deposit(7, 1)).await.unwrap();
+    assert_eq!(state(&db, "ada").await, Account { cents: 7, events_count: 1 });
+    cqrs.execute("ada", Command::Withdraw(7)).await.unwrap();
+}

@@ -108,6 +108,21 @@ impl Category {
         &self.keyspace.name
     }
 
+    /// Its number, by which it is told from others that have or had its name: none is used twice.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let first = db.category("orders")?.id();
+    /// db.drop_keyspace("orders")?;
+    /// assert_ne!(db.category("orders")?.id(), first);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.keyspace.id
+    }
+
     /// The options it was created with.
     #[must_use]
     pub fn options(&self) -> KeyspaceOptions {
