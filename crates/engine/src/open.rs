@@ -5,7 +5,12 @@
 //! appended to a chain that only grows. References into an older state stay valid; its segments and
 //! tables are let go as soon as no snapshot of it is left.
 
-use crate::{Builder, Error, Result, Snapshot, core::Core, loading, streams::Registry};
+use crate::{
+    Builder, Error, Result, Snapshot,
+    core::Core,
+    loading,
+    streams::{Registry, Resets},
+};
 use std::{
     ops::Deref,
     sync::{Arc, OnceLock, atomic::Ordering},
@@ -21,6 +26,8 @@ pub(crate) struct Open {
     is_beside: bool,
     /// Those that are open.
     pub(crate) subscriptions: Registry,
+    /// Projections that are emptied just now.
+    pub(crate) resets: Resets,
 }
 
 #[derive(Debug)]
@@ -42,7 +49,8 @@ impl Open {
     pub(crate) fn new(core: Arc<Core>, builder: Builder) -> Self {
         let subscriptions = Registry::default();
         let first = State { core, next: OnceLock::new() };
-        Self { first, builder, is_beside: false, subscriptions }
+        let resets = Resets::default();
+        Self { first, builder, is_beside: false, subscriptions, resets }
     }
 
     /// The same state for work in the background, of a database that is open for writing: it neither keeps the

@@ -6,7 +6,8 @@
 use super::{RecordedEvent, Subscription, Work};
 use crate::{Database, Error, HashKeyspace, Result};
 use annals_journal::Seq;
-use std::time::Duration;
+use parking_lot::Mutex;
+use std::{collections::BTreeSet, time::Duration};
 
 /// The keyspace in which it says how far each projection has come.
 const PROGRESS_NAME: &str = "annals.projections";
@@ -74,6 +75,8 @@ pub struct Projector<'a, P> {
     progress: HashKeyspace,
     /// What is kept of how far it has come, as this one wrote it last.
     told: Option<Vec<u8>>,
+    /// How often it was begun anew when this one began.
+    round: u64,
     events: Subscription<'a>,
     work: Work,
 }
@@ -86,22 +89,13 @@ impl<'a, P: Projection> Projector<'a, P> {
     pub fn new(db: &'a Database, name: &str, mut projection: P) -> Result<Self> {
         let progress = db.hash_keyspace(PROGRESS_NAME)?;
         let mut told = progress.get(name)?.map(|told| told.to_vec());
-        let (state, next) = match &told {
-            Some(told) => told_progress(told).ok_or_else(|| {
-                let what = "what is kept of how far the projection has come cannot be read";
-                Error::Refused(format!("`{name}`: {what}; rebuild it"))
-            })?,
-            None => (STATE_RUNNING, Seq::ZERO),
-        };
-        if state == STATE_RESETTING {
-            projection.reset(db)?;
-            progress.insert(name, progress_of(STATE_RUNNING, Seq::ZERO))?;
-            told = Some(progress_of(STATE_RUNNING, Seq::ZERO).to_vec());
+        let mut known = known_progress(name, told.as_deref())?;
+        if known.state == STATE_RESETTING {
+            (known, told) = reset(db, name, &progress, &mut projection)?;
         }
-        let next = if state == STATE_RESETTING { Seq::ZERO } else { next };
-        let events = db.subscribe(next)?;
-        let (name, work) = (name.to_owned(), Work::new());
-        Ok(Self { db, name, projection, progress, told, events, work })
+        let events = db.subscribe(known.next)?;
+        let (name, work, round) = (name.to_owned(), Work::new(), known.round);
+        Ok(Self { db, name, projection, progress, told, round, events, work })
     }
 
     /// The projection.
@@ -172,7 +166,8 @@ impl<'a, P: Projection> Projector<'a, P> {
         if handled_count > 0 {
             let mut batch = self.db.batch();
             self.work.drain_into(&mut batch)?;
-            let progress = progress_of(STATE_RUNNING, self.position());
+            let next = self.position();
+            let progress = Progress { state: STATE_RUNNING, next, round: self.round }.encode();
             batch.insert(&self.progress, &self.name, progress)?;
             // Events that another one of this name has handled must not count twice.
             let is_alone = || Ok(self.progress.get(&self.name)?.as_deref() == self.told.as_deref());
@@ -215,16 +210,16 @@ impl<'a, P: Projection> Projector<'a, P> {
         Ok(())
     }
 
-    /// Empties what the projection keeps, and begins anew with the first event.
+    /// Empties what the projection keeps, and begins anew with the first event. Whoever else runs a projection of
+    /// this name is refused from now on.
     ///
     /// # Errors
     /// What emptying fails with; the next [`new`](Self::new) of this name does it again then.
+    /// [`Error::Refused`] while another one of this name is emptying.
     pub fn rebuild(&mut self) -> Result<()> {
         self.work.clear();
-        self.progress.insert(&self.name, progress_of(STATE_RESETTING, Seq::ZERO))?;
-        self.projection.reset(self.db)?;
-        self.progress.insert(&self.name, progress_of(STATE_RUNNING, Seq::ZERO))?;
-        self.told = Some(progress_of(STATE_RUNNING, Seq::ZERO).to_vec());
+        let (known, told) = reset(self.db, &self.name, &self.progress, &mut self.projection)?;
+        (self.round, self.told) = (known.round, told);
         self.events = self.db.subscribe(Seq::ZERO)?;
         Ok(())
     }
@@ -239,14 +234,87 @@ impl<P> std::fmt::Debug for Projector<'_, P> {
     }
 }
 
-fn progress_of(state: u8, next: Seq) -> [u8; 9] {
-    let mut told = [state; 9];
-    told[1..].copy_from_slice(&next.0.to_le_bytes());
-    told
+/// Empties what a projection keeps. Returns how far it has come then, also as it is kept.
+fn reset(
+    db: &Database,
+    name: &str,
+    progress: &HashKeyspace,
+    projection: &mut impl Projection,
+) -> Result<(Progress, Option<Vec<u8>>)> {
+    // Else another one could find it empty and write to it, and this one would empty it once more.
+    let Some(_resetting) = Resetting::begin(&db.core.resets, name) else {
+        let what = "another projector of this name is emptying it";
+        return Err(Error::Refused(format!("`{name}`: {what}; try again when it has")));
+    };
+    let told = progress.get(name)?;
+    // What cannot be read is what rebuilding is told to mend.
+    let round = told.and_then(|told| Progress::decode(&told)).map_or(0, |known| known.round);
+    let round = round.wrapping_add(1);
+    let begun = Progress { state: STATE_RESETTING, next: Seq::ZERO, round };
+    progress.insert(name, begun.encode())?;
+    projection.reset(db)?;
+    let known = Progress { state: STATE_RUNNING, ..begun };
+    progress.insert(name, known.encode())?;
+    Ok((known, Some(known.encode().to_vec())))
 }
 
-fn told_progress(told: &[u8]) -> Option<(u8, Seq)> {
-    let (state, next) = told.split_first()?;
-    let next = Seq(u64::from_le_bytes(next.try_into().ok()?));
-    (*state <= STATE_RESETTING).then_some((*state, next))
+/// How far a projection has come.
+#[derive(Clone, Copy)]
+struct Progress {
+    state: u8,
+    next: Seq,
+    /// How often it was begun anew: who began before that may stand at the same number and have read what is no more.
+    round: u64,
+}
+
+impl Progress {
+    fn encode(self) -> [u8; 17] {
+        let mut told = [self.state; 17];
+        told[1..9].copy_from_slice(&self.next.0.to_le_bytes());
+        told[9..].copy_from_slice(&self.round.to_le_bytes());
+        told
+    }
+
+    fn decode(told: &[u8]) -> Option<Self> {
+        let (state, rest) = told.split_first()?;
+        let (next, round) = rest.split_first_chunk::<8>()?;
+        // Who wrote none had none.
+        let round: [u8; 8] = if round.is_empty() { [0; 8] } else { round.try_into().ok()? };
+        let (next, round) = (Seq(u64::from_le_bytes(*next)), u64::from_le_bytes(round));
+        (*state <= STATE_RESETTING).then_some(Self { state: *state, next, round })
+    }
+}
+
+fn known_progress(name: &str, told: Option<&[u8]>) -> Result<Progress> {
+    let Some(told) = told else {
+        return Ok(Progress { state: STATE_RUNNING, next: Seq::ZERO, round: 0 });
+    };
+    Progress::decode(told).ok_or_else(|| {
+        let what = "what is kept of how far the projection has come cannot be read";
+        Error::Refused(format!("`{name}`: {what}; rebuild it"))
+    })
+}
+
+/// The names of projections that are emptied just now.
+pub(crate) type Resets = Mutex<BTreeSet<String>>;
+
+/// That a projection is emptied, for as long as this lives.
+struct Resetting<'a> {
+    resets: &'a Resets,
+    name: &'a str,
+}
+
+impl<'a> Resetting<'a> {
+    /// `None` if it is emptied already.
+    fn begin(resets: &'a Resets, name: &'a str) -> Option<Self> {
+        let is_first = resets.lock().insert(name.to_owned());
+        // Not made where it is not the first: it would end what the other one holds.
+        is_first.then(|| Self { resets, name })
+    }
+}
+
+impl Drop for Resetting<'_> {
+    fn drop(&mut self) {
+        self.resets.lock().remove(self.name);
+    }
 }

@@ -365,3 +365,73 @@ fn an_aggregate_of_which_nothing_is_left_takes_no_command_until_it_is_deleted() 
     assert_eq!(accounts.execute("truncated", deposit(1))?.state.cents, 8);
     Ok(())
 }
+
+/// Counts events, and lets others do something while it is emptied.
+struct Counts<'a> {
+    counts: HashKeyspace,
+    meanwhile: Option<Box<dyn FnOnce() + 'a>>,
+}
+
+impl Projection for Counts<'_> {
+    fn handle(&mut self, _: &RecordedEvent<'_>, work: &mut Work) -> Result<()> {
+        let before = work.get(&self.counts, "n")?.map_or(0, |count| count[0]);
+        work.insert(&self.counts, "n", [before + 1]);
+        Ok(())
+    }
+
+    fn reset(&mut self, _: &Database) -> Result<()> {
+        self.counts.clear()?;
+        if let Some(meanwhile) = self.meanwhile.take() {
+            meanwhile();
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn events_count_once_when_another_projector_begins_while_one_is_rebuilt() -> Result<()> {
+    let db = Database::open_in_memory()?;
+    let clicks = db.category("clicks")?;
+    for _ in 0..3 {
+        clicks.append("ada", &NewEvent::bytes("click", b""), ExpectedVersion::Any)?;
+    }
+    let counts = db.hash_keyspace("counts")?;
+    let plain = || Counts { counts: counts.clone(), meanwhile: None };
+    let count = || Ok::<_, Error>(counts.get("n")?.map_or(0, |count| count[0]));
+    let mut earlier = Projector::new(&db, "counts", plain())?;
+    let meanwhile = || {
+        let refused = Projector::new(&db, "counts", plain()).map(drop).unwrap_err();
+        assert!(matches!(refused, Error::Refused(_)), "{refused}");
+        let refused = earlier.rebuild().unwrap_err();
+        assert!(matches!(refused, Error::Refused(_)), "{refused}");
+        let refused = earlier.catch_up().unwrap_err();
+        assert!(matches!(refused, Error::Refused(_)), "{refused}");
+    };
+    let counting = Counts { counts: counts.clone(), meanwhile: Some(Box::new(meanwhile)) };
+    let mut projector = Projector::new(&db, "counts", counting)?;
+    assert_eq!(projector.catch_up()?, 3);
+    projector.rebuild()?;
+    assert_eq!((count()?, projector.catch_up()?, count()?), (0, 3, 3));
+    assert_eq!(Projector::new(&db, "counts", plain())?.catch_up()?, 0);
+    Ok(())
+}
+
+/// It may have read what was there before.
+#[test]
+fn who_began_before_a_rebuild_is_refused_at_the_same_number_too() -> Result<()> {
+    let db = Database::open_in_memory()?;
+    let clicks = db.category("clicks")?;
+    clicks.append("ada", &NewEvent::bytes("click", b""), ExpectedVersion::Any)?;
+    let counts = db.hash_keyspace("counts")?;
+    let plain = || Counts { counts: counts.clone(), meanwhile: None };
+    let mut first = Projector::new(&db, "counts", plain())?;
+    first.rebuild()?;
+    let mut second = Projector::new(&db, "counts", plain())?;
+    second.rebuild()?;
+    assert_eq!(first.position(), second.position());
+    let refused = first.catch_up().unwrap_err();
+    assert!(matches!(refused, Error::Refused(_)), "{refused}");
+    assert_eq!(second.catch_up()?, 1);
+    assert_eq!(counts.get("n")?.as_deref(), Some(&[1][..]));
+    Ok(())
+}
