@@ -151,14 +151,14 @@ pub(crate) enum CommandArgs {
     /// Say what events of a table come to: how many there are, and sums, averages and bounds of their numbers, in groups
     ///
     /// An expression compares fields with values (=, !=, <, <=, >, >=, in (a, b), starts with, is absent, is present),
-    /// also negated by `not`, and joins that by `and`, `or` and brackets. Flags are `set` or `unset`, or stand by their
-    /// names. Strings with blanks stand in quotes. docs/query-language.md has all of it.
+    /// also negated by `not`, and joins that by `and`, `or` and brackets. A flag stands by its name
+    /// (`cached`, `cached = false`) or behind its field (`flags set cached`, `flags unset cached`). Strings with blanks stand in quotes. docs/query-language.md has all of it.
     Query(QueryArgs),
     /// List what the events of each UTC day come to, by the values of dimensions that are marked for it: how many there are,
     /// and the sums of metrics and counters
     ///
     /// Sums by day are kept for dimensions with "rollup": true in the schema file (docs/schema-file.md).
-    /// `annals query TABLE --bucket 1d --group-by FIELD` makes them of any.
+    /// `annals query TABLE --bucket 1d --group-by FIELD` makes them of any dimension.
     Rollup(RollupArgs),
     /// List the newest events of a table, the newest first
     Recent(RecentArgs),

@@ -141,7 +141,7 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
             options: table_options(ingest.options),
             manner: command::IngestManner {
                 batch: ingest.batch.get(),
-                from_line: ingest.from_line.get(),
+                from_line: ingest.from_line.map(std::num::NonZeroU64::get),
                 is_strict: ingest.strict,
                 shows_schema: ingest.show_schema,
                 progress_json: ingest.progress_json,

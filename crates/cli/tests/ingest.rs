@@ -260,6 +260,101 @@ fn numbers_that_become_text_keep_their_digits() {
 }
 
 #[test]
+fn input_without_lines_is_no_failure() {
+    let place = Place::new();
+    for round in 0..2 {
+        for (input, format) in [
+            ("", "auto"),
+            ("", "ndjson"),
+            ("", "csv"),
+            ("", "combined"),
+            ("", "common"),
+            ("", "syslog"),
+            ("at,n\n", "auto"),
+            ("at,n\n", "csv"),
+        ] {
+            let args = ["--json", "ingest", "t", "-", "--format", format];
+            let ended = place.run_with(&args, input.as_bytes());
+            assert_eq!(ended.code, 0, "{format}: {ended:?}");
+            assert!(ended.stderr.contains("there is nothing in the input"), "{format}: {ended:?}");
+            let told = objects(std::str::from_utf8(&ended.stdout).unwrap());
+            assert_eq!(told[0]["events_count"], 0, "{format}: {told:?}");
+            assert_eq!(place.data().exists(), round == 1, "no table of nothing");
+        }
+        ingest(&place, &["t"], "at,n\n1431857103,1\n");
+    }
+}
+
+#[test]
+fn a_bad_line_does_not_make_events_timeless() {
+    let place = Place::new();
+    let line = |n: u32| {
+        let time = if n == 77 { "\"oops\"".to_owned() } else { (1_431_857_103 + n).to_string() };
+        format!("{{\"time\":{time},\"n\":{n}}}\n")
+    };
+    let report = ingest(&place, &["t"], (0..100).map(line).collect::<String>());
+    assert_eq!((&report["events_count"], &report["rejected_count"]), (&json!(99), &json!(1)));
+    assert_eq!(fs::read_to_string(place.path("t.rejected")).unwrap(), line(77));
+    assert_eq!(exported(&place, "t")[0]["time"], "2015-05-17T10:05:03Z");
+}
+
+#[test]
+fn flags_come_back_from_an_export_without_a_schema() {
+    let place = Place::new();
+    let line =
+        |n: u32| format!("{{\"time\":{},\"even\":{}}}\n", 1_431_857_103 + n, n.is_multiple_of(2));
+    ingest(&place, &["t"], (0..10).map(line).collect::<String>());
+    let text = place.ok(&["export", "t"]);
+    ingest(&place, &["again"], &text);
+    assert_eq!(place.ok(&["export", "again"]), text);
+    assert_eq!(place.json(&["query", "again", "--where", "even"])[0]["events_count"], 5);
+}
+
+#[test]
+fn events_that_are_over_are_told() {
+    let place = Place::new();
+    let line = |n: u32| format!("{{\"time\":{},\"n\":{n}}}\n", 1_431_857_103 + n);
+    let lines: String = (0..5).map(line).collect();
+    ingest(&place, &["t"], &lines);
+    let ended = place.run(&["--json", "options", "t", "--ttl", "30d"]);
+    let told = objects(std::str::from_utf8(&ended.stdout).unwrap()).remove(0);
+    assert_eq!((&told["events_over_count"], &told["events_left_count"]), (&json!(5), &json!(0)));
+    for args in [&["t"][..], &["new", "--ttl", "30d"]] {
+        assert_eq!(ingest(&place, args, &lines)["events_over_count"], 5, "{args:?}");
+    }
+}
+
+/// A load may be killed behind a commit that it has not told of.
+#[test]
+fn lines_of_a_commit_that_nobody_was_told_of_come_once() {
+    let place = Place::new();
+    let line = |n: u32| format!("{{\"time\":{},\"n\":{n}}}\n", 1_431_857_103 + n);
+    let lines: String = (0..10).map(line).collect();
+    let count = || exported(&place, "t").len();
+    let stored: String = (0..6).map(line).collect();
+    ingest(&place, &["t", "--batch", "2"], stored);
+    let go_on = |from: &str, lines: &str| {
+        let args = ["--json", "ingest", "t", "-", "--from-line", from];
+        let ended = place.run_with(&args, lines.as_bytes());
+        assert_eq!(ended.code, 0, "{ended:?}");
+        ended.stderr
+    };
+    // Whoever goes on was told of the first commits only.
+    let told = go_on("5", &lines);
+    assert!(told.contains("the lines up to 6 are stored already"), "{told}");
+    assert_eq!(count(), 10);
+    go_on("1", &lines);
+    assert_eq!(count(), 10, "all was there");
+    // Another input is another load, though it is as long.
+    let other: String = (0..10).map(|n| line(n + n / 9)).collect();
+    let told = go_on("8", &other);
+    assert_eq!((count(), told.as_str()), (13, ""));
+    // Nobody asked to go on.
+    ingest(&place, &["t"], &lines);
+    assert_eq!(count(), 23);
+}
+
+#[test]
 fn values_without_a_field_are_counted() {
     let place = Place::new();
     ingest(&place, &["t"], "{\"at\":1431857103,\"a\":\"x\"}\n");
@@ -274,8 +369,7 @@ fn values_without_a_field_are_counted() {
 fn nothing_comes_to_be_of_what_is_refused() {
     let place = Place::new();
     for (args, input, said) in [
-        (&["ingest", "t", "-"][..], &b""[..], "nothing in the input"),
-        (&["ingest", "t", "-"], b"no format\nthat is known\n", "--format"),
+        (&["ingest", "t", "-"][..], &b"no format\nthat is known\n"[..], "--format"),
         (&["ingest", "t", "-", "--format", "ndjson"], b"x\ny\n", "no line is ndjson"),
         (&["ingest", "t", "missing.log"], b"", "there is no file"),
         (&["ingest", "t", "-", "--schema", "missing.json"], b"", "there is no file missing.json"),

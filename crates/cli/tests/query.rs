@@ -172,6 +172,7 @@ fn quantiles_and_different_values_are_exact() {
             json!({
                 "status": status, "events_count": of.len(), "p50_bytes": quantile(of, 50),
                 "p99_bytes": quantile(of, 99), "distinct_path": distinct(of),
+                "distinct_path_estimated": false,
             })
         })
         .collect();
@@ -185,7 +186,12 @@ fn quantiles_and_different_values_are_exact() {
     );
     assert_eq!((&first["distinct_client"], &first["distinct_bytes"]), (&json!(10), &json!(31)));
     let none = query(&place, &["--since", "now", "--p50", "bytes", "--distinct", "path"]);
-    assert_eq!(none, [json!({"events_count": 0, "p50_bytes": null, "distinct_path": 0})]);
+    assert_eq!(
+        none,
+        [
+            json!({"events_count": 0, "p50_bytes": null, "distinct_path": 0, "distinct_path_estimated": false})
+        ]
+    );
 }
 
 #[test]
@@ -207,6 +213,8 @@ fn percentiles_by_sketch_are_near_and_many_different_values_are_estimated() {
     let args = ["query", "numbers", "--distinct", "n,small"];
     let told = &place.json(&args)[0];
     assert_eq!(told["distinct_small"], 200);
+    let estimated = (&told["distinct_n_estimated"], &told["distinct_small_estimated"]);
+    assert_eq!(estimated, (&json!(true), &json!(false)));
     assert!(told["distinct_n"].as_u64().unwrap().abs_diff(9_000) < 450, "{told}");
     let shown = place.ok(&args);
     let last = shown.lines().last().unwrap();
@@ -278,9 +286,9 @@ fn what_cannot_be_asked_is_told() {
         (&["--where", "status = 1 and"], "the name of a field should stand here"),
         (&["--sum", "path"], "`path` is dimension, which has no sum"),
         (&["--p50", "path"], "`path` is dimension, which has no p50"),
-        (&["--avg", "time"], "`time` is ts, which has no avg"),
+        (&["--avg", "time"], "`time` is ts, which has no avg; --bucket and --where"),
         (&["--sum", "gone"], "`gone` is no field"),
-        (&["--group-by", "time"], "grouped by dimensions"),
+        (&["--group-by", "time"], "--bucket 1d"),
         (&["--group-by", "path,status,client,method", "--bucket", "1m"], "four"),
         (&["--since", "soon"], "--since: `soon` is no time"),
         (&["--plot", "--json"], "contradict"),

@@ -27,9 +27,11 @@ pub(crate) struct IngestArgs {
     /// The first line that cannot be taken ends it; the batches before it stay
     #[arg(long)]
     pub(crate) strict: bool,
-    /// Pass over the lines before this one, counted from 1: where a load that broke off goes on
-    #[arg(long, value_name = "N", default_value = "1")]
-    pub(crate) from_line: NonZeroU64,
+    /// Pass over the lines before this one, counted from 1: where a load that broke off goes on. The table keeps with each
+    /// commit how far it is: lines that the last load has stored of the same input are passed over as well, and that is
+    /// told; so 1 goes on too. Without this option all lines are loaded, also once more
+    #[arg(long, value_name = "N")]
+    pub(crate) from_line: Option<NonZeroU64>,
     /// Events a commit; fewer if their lines come to more than 16 MiB
     #[arg(long, value_name = "N", default_value = "4096")]
     pub(crate) batch: NonZeroU64,

@@ -22,6 +22,13 @@ const FEW_VALUES: usize = 20;
 /// More different values are not told apart.
 const DISTINCT_MAX: usize = 1 << 16;
 
+/// A field named as a time is one if all but one in so many values are.
+const NEARLY_ALL: u64 = 20;
+/// So many values that are no times are looked at, however few there were before.
+const NO_TIMES_MAX: u64 = 20;
+/// The field in which exports list the flags of an event.
+const FLAGS_NAME: &str = "flags";
+
 const TIME_NAMES: [&str; 14] = [
     "ts",
     "time",
@@ -73,8 +80,13 @@ struct Seen {
     count: u64,
     distinct: HashSet<u64>,
     bytes_max: usize,
+    /// How many are times, and how many are not.
+    times_count: u64,
+    no_times_count: u64,
+    /// Whether all values are lists of names, and those.
+    lists: bool,
+    listed: Vec<String>,
     /// Whether all values are such.
-    times: bool,
     bools: bool,
     wholes: bool,
     fractions: bool,
@@ -140,7 +152,10 @@ impl Default for Seen {
             count: 0,
             distinct: HashSet::new(),
             bytes_max: 0,
-            times: true,
+            times_count: 0,
+            no_times_count: 0,
+            lists: true,
+            listed: Vec::new(),
             bools: true,
             wholes: true,
             fractions: true,
@@ -174,7 +189,13 @@ impl Seen {
             self.distinct.insert(hasher.finish());
         }
         // Once something is told, it need not be looked for any more.
-        self.times = self.times && time(value).is_some();
+        if self.no_times_count <= NO_TIMES_MAX || self.no_times_count * NEARLY_ALL <= self.count {
+            match time(value) {
+                Some(_) => self.times_count += 1,
+                None => self.no_times_count += 1,
+            }
+        }
+        self.lists = self.lists && self.list(value);
         self.bools = self.bools && told_bool(value).is_some();
         let is_number = match value {
             Given::U64(_) | Given::I64(_) | Given::Number(_) => true,
@@ -188,6 +209,23 @@ impl Seen {
         if let Some(number) = number {
             (self.min, self.max) = (self.min.min(number), self.max.max(number));
         }
+    }
+}
+
+impl Seen {
+    /// Whether a value is a list of names that flags may have; notes them.
+    fn list(&mut self, value: &Given<'_>) -> bool {
+        let Given::Json(json) = value else { return false };
+        let Ok(names) = serde_json::from_str::<Vec<String>>(json) else { return false };
+        for name in names {
+            if !self.listed.contains(&name) {
+                if self.listed.len() >= FLAGS_MAX || field_name(&name) != name {
+                    return false;
+                }
+                self.listed.push(name);
+            }
+        }
+        true
     }
 }
 
@@ -237,15 +275,28 @@ impl Choice<'_> {
             names.iter().find(fitting).cloned()
         };
         let is_always = |seen: &Seen| seen.count == lines_count;
-        let is_time = |seen: &Seen| seen.times && seen.count > 0 && is_always(seen);
-        // By its name, or else the first that is written as a time.
-        let ts = of_names(&TIME_NAMES, &is_time).or_else(|| {
+        let is_time = |seen: &Seen| seen.times_count == lines_count && lines_count > 0;
+        let is_nearly = |seen: &Seen| {
+            (lines_count - seen.times_count.min(lines_count)) * NEARLY_ALL <= lines_count
+                && seen.times_count > 0
+        };
+        // By its name, where a few bad lines do not make all events timeless; or else the first that is written as a time.
+        let named = of_names(&TIME_NAMES, &is_time).or_else(|| of_names(&TIME_NAMES, &is_nearly));
+        let ts = named.or_else(|| {
             let fits = |name: &&String| {
                 let seen = &all_seen[*name];
                 is_time(seen) && !seen.fractions
             };
             names.iter().find(fits).cloned()
         });
+        if let Some(name) = &ts {
+            let others = lines_count - all_seen[name].times_count.min(lines_count);
+            if others > 0 {
+                self.notes.push(format!(
+                    "`{name}` is no time on {others} of the {lines_count} lines that were looked at: such lines are not taken"
+                ));
+            }
+        }
         let is_unique = |seen: &Seen| seen.distinct.len() as u64 == seen.count && is_always(seen);
         let is_id = |seen: &Seen| is_unique(seen) && (seen.wholes || !seen.fractions);
         let id = of_names(&ID_NAMES, &is_id).filter(|id| Some(id) != ts.as_ref());
@@ -254,10 +305,14 @@ impl Choice<'_> {
         let is_latency = |seen: &Seen| seen.wholes && seen.min >= 0 && seen.max < COUNTER_U32_BELOW;
         let latency = of_names(&LATENCY_NAMES, &is_latency);
         let mut chosen: Vec<(String, Role, bool)> = Vec::new();
-        let mut flags = Vec::new();
+        let mut flags = self.listed();
+        let has_list = !flags.is_empty();
         let mut has_metric = false;
         for name in names {
             let seen = &all_seen[name];
+            if has_list && name == FLAGS_NAME {
+                continue;
+            }
             if let Some((role, is_optional)) = self.format.role_of(name) {
                 chosen.push((name.clone(), role, is_optional));
                 continue;
@@ -299,7 +354,7 @@ impl Choice<'_> {
             let is_optional = role != Role::Ts && !is_always(seen);
             chosen.push((name.clone(), role, is_optional));
         }
-        self.add_flags(&mut chosen, flags);
+        self.add_flags(&mut chosen, flags, has_list);
         self.fit(&mut chosen);
         let ts_first = |(_, role, _): &(String, Role, bool)| *role != Role::Ts;
         chosen.sort_by_key(ts_first);
@@ -333,13 +388,27 @@ impl Choice<'_> {
         }
     }
 
+    /// The flags that exports list by their names.
+    fn listed(&self) -> Vec<String> {
+        let seen =
+            self.seen.get(FLAGS_NAME).filter(|seen| seen.lists && self.format == Format::Ndjson);
+        let is_other = |name: &String| self.seen.contains_key(name);
+        let listed = seen.map(|seen| seen.listed.clone()).unwrap_or_default();
+        if listed.iter().any(is_other) { Vec::new() } else { listed }
+    }
+
     /// What is true or false becomes bits of one field.
-    fn add_flags(&self, chosen: &mut Vec<(String, Role, bool)>, flags: Vec<String>) {
+    fn add_flags(
+        &self,
+        chosen: &mut Vec<(String, Role, bool)>,
+        flags: Vec<String>,
+        has_list: bool,
+    ) {
         if flags.is_empty() {
             return;
         }
-        let mut name = "flags".to_owned();
-        while self.seen.contains_key(&name) {
+        let mut name = FLAGS_NAME.to_owned();
+        while !has_list && self.seen.contains_key(&name) {
             name.push('_');
         }
         chosen.push((name, Role::Flags(flags), false));
@@ -449,6 +518,34 @@ mod tests {
         let (fields, notes) = shown(Format::Csv, "a,b\nx,1");
         assert_eq!(fields, "a: dimension; b: counter u32");
         assert!(notes[0].contains("no field is a time"), "{notes:?}");
+    }
+
+    #[test]
+    fn a_bad_line_leaves_the_time_a_time() {
+        let line = |n: u32, time: &str| {
+            format!("{{\"time\":{time},\"n\":{n},\"late\":\"2015-05-17T10:05:03Z\"}}\n")
+        };
+        let of = |bad: u32| {
+            let lines = (0..100).map(|n| line(n, if n < bad { "\"oops\"" } else { "1431857103" }));
+            shown(Format::Ndjson, &lines.collect::<String>())
+        };
+        let (fields, notes) = of(5);
+        assert!(fields.starts_with("time: ts; "), "{fields}");
+        assert!(notes[0].starts_with("`time` is no time on 5 of the 100 lines"), "{notes:?}");
+        assert!(of(6).0.starts_with("late: ts; "), "{}", of(6).0);
+    }
+
+    #[test]
+    fn listed_flags_are_flags() {
+        let (fields, _) = shown(
+            Format::Ndjson,
+            "{\"flags\":[],\"ok\":true}\n{\"flags\":[\"even\",\"hot\"],\"ok\":false}",
+        );
+        assert_eq!(fields, "flags: flags (even, hot, ok)");
+        for other in ["[1]", "\"even\"", "[\"a b\"]", "[\"n\"]"] {
+            let (fields, _) = shown(Format::Ndjson, &format!("{{\"n\":1,\"flags\":{other}}}"));
+            assert!(fields.ends_with("flags: dimension"), "{fields}");
+        }
     }
 
     #[test]

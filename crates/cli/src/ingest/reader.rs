@@ -72,6 +72,11 @@ impl<R: BufRead> Reader<R> {
         Ok(())
     }
 
+    /// Whether there is nothing behind what was looked at.
+    pub(crate) fn is_at_end(&mut self) -> io::Result<bool> {
+        Ok(!self.is_cut && self.input.fill_buf()?.is_empty())
+    }
+
     /// The lines that were looked at.
     pub(crate) fn looked_at(&self) -> impl Iterator<Item = &[u8]> + Clone {
         self.ahead.iter().map(Vec::as_slice).filter(|line| !is_blank(line))
@@ -97,6 +102,12 @@ impl<R: BufRead> Reader<R> {
     /// From now on quotes hold lines together.
     pub(crate) fn quoted(&mut self, separator: u8) {
         self.separator = Some(separator);
+    }
+
+    /// The same with the number of its last line.
+    pub(crate) fn next_with_line(&mut self) -> io::Result<Option<(Record<'_>, u64)>> {
+        let Some(Record { number, is_cut, .. }) = self.next()? else { return Ok(None) };
+        Ok(Some((Record { number, bytes: &self.record, is_cut }, self.number)))
     }
 
     /// The next record that is not blank; `None` at the end.

@@ -88,14 +88,14 @@ impl Drop for Pending {
 
 impl EventTable {
     /// Appends one event. Who has many appends them [together](Self::append_batch), which costs far less for each.
+    /// `None` if its id is there already and the table [ignores](crate::Duplicates::Ignore) it then: nothing was written.
     ///
     /// # Errors
-    /// As [`append_batch`](Self::append_batch), and if a field is missing or too long; [`Error::NoEvents`] if its id is there
-    /// already and the table [ignores](crate::Duplicates::Ignore) it then.
-    pub fn append<R: ToRow>(&self, event: &R) -> Result<Commit> {
+    /// As [`append_batch`](Self::append_batch), and if a field is missing or too long.
+    pub fn append<R: ToRow>(&self, event: &R) -> Result<Option<Commit>> {
         let mut batch = Batch::of::<R::Event>();
         batch.push(event)?;
-        self.append_batch(&batch)?.ok_or(Error::NoEvents)
+        self.append_batch(&batch)
     }
 
     /// Appends events, in any order of their times: all of them or none, in one commit. `None` for an empty batch. What
@@ -148,8 +148,54 @@ impl EventTable {
     /// # Errors
     /// As [`append_batch`](Self::append_batch).
     pub fn append_batch_counted(&self, batch: &Batch) -> Result<AppendReport> {
+        self.append_and(batch, None)
+    }
+
+    /// The same, and keeps in the same commit how far whoever appends has come: bytes that mean something to it, in
+    /// place of those that the table had. So who goes on after a crash knows exactly what is there. The mark is kept also
+    /// if the batch is empty or all of it is left out.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::Database;
+    /// use annals_columns::{Batch, Schema};
+    ///
+    /// #[derive(Schema)]
+    /// #[schema(schema_id = 1, crate = annals_columns)]
+    /// struct Request {
+    ///     #[ts]
+    ///     at: i64,
+    /// }
+    ///
+    /// let db = Database::open_in_memory()?;
+    /// let requests = db.table_of::<Request>("requests")?;
+    /// let mut events = Batch::of::<Request>();
+    /// events.push(&Request { at: 10 })?;
+    /// requests.append_batch_marked(&events, b"line 1")?;
+    /// assert_eq!(requests.mark()?.as_deref(), Some(&b"line 1"[..]));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`append_batch`](Self::append_batch), and if the mark is longer than a value can be.
+    pub fn append_batch_marked(&self, batch: &Batch, mark: &[u8]) -> Result<AppendReport> {
+        self.append_and(batch, Some(mark))
+    }
+
+    /// The [mark](Self::append_batch_marked) that was kept last; `None` if there never was one. One look-up.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn mark(&self) -> Result<Option<Vec<u8>>> {
+        Ok(self.space().get(keys::MARK)?.map(|mark| mark.to_vec()))
+    }
+
+    fn append_and(&self, batch: &Batch, mark: Option<&[u8]>) -> Result<AppendReport> {
         let mut commit = self.batch_of_commit();
         commit.append_rows(self, batch)?;
+        if let Some(mark) = mark {
+            commit.insert(self.space(), keys::MARK, mark)?;
+        }
         let done = commit.commit_counted(|| Ok(true))?;
         let ignored_count = done.ignored_count;
         let appended_count = batch.len() as u64 - ignored_count;

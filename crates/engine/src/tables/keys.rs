@@ -4,6 +4,8 @@
 pub(super) const SCHEMA: &[u8] = b"s";
 /// Of the options.
 pub(super) const OPTIONS: &[u8] = b"t";
+/// Of the mark of whoever appends.
+pub(super) const MARK: &[u8] = b"m";
 const FRESH: u8 = b'f';
 const PART: u8 = b'p';
 const DELETED_FRESH: u8 = b'e';
@@ -17,6 +19,7 @@ pub(super) const NUMBERED_BYTES: usize = 9;
 pub(super) enum Key {
     Schema,
     Options,
+    Mark,
     /// A schema that the table had before, by its fingerprint.
     Older(u64),
     Fresh(u64),
@@ -35,6 +38,9 @@ impl Key {
         }
         if bytes == OPTIONS {
             return Some(Self::Options);
+        }
+        if bytes == MARK {
+            return Some(Self::Mark);
         }
         let (letter, number) = bytes.split_first()?;
         let number = u64::from_be_bytes(number.try_into().ok()?);
@@ -88,6 +94,7 @@ mod tests {
     fn keys_come_back() {
         assert_eq!(Key::decode(SCHEMA), Some(Key::Schema));
         assert_eq!(Key::decode(OPTIONS), Some(Key::Options));
+        assert_eq!(Key::decode(MARK), Some(Key::Mark));
         assert_eq!(Key::decode(&fresh(7)), Some(Key::Fresh(7)));
         assert_eq!(Key::decode(&part(u64::MAX)), Some(Key::Part(u64::MAX)));
         assert_eq!(Key::decode(&deleted_fresh(3)), Some(Key::DeletedFresh(3)));

@@ -198,6 +198,8 @@ impl EventTable {
                     let foreign = || Error::ForeignRecord { name: self.name().to_owned() };
                     options = TableOptions::decode(entry.value()).ok_or_else(foreign)?;
                 }
+                // Asked for when it is wanted.
+                Some(Key::Mark) => {}
                 Some(Key::Older(_)) => older.push(Arc::new(Schema::decode(entry.value())?)),
                 Some(Key::Fresh(number)) => {
                     let (_, rows) = Batch::peek(entry.value())?;

@@ -48,7 +48,7 @@ fn an_id_is_there_once_wherever_the_first_one_is() -> Result<()> {
         for old in (10..=fresh).step_by(10) {
             let again = batch_of(&[request(fresh + 2, 3), request(old + 1, 9)])?;
             assert!(is_refused(table.append_batch(&again), &(old + 1).to_string()));
-            assert!(is_refused(table.append(&request(old, 9)).map(Some), &old.to_string()));
+            assert!(is_refused(table.append(&request(old, 9)), &old.to_string()));
         }
         let twice = batch_of(&[request(fresh + 3, 3), request(4, 3), request(fresh + 3, 3)])?;
         assert!(is_refused(table.append_batch(&twice), &(fresh + 3).to_string()), "in one batch");
@@ -91,7 +91,9 @@ fn what_is_there_is_left_out_and_the_rest_is_appended() -> Result<()> {
     let report = table.append_batch_counted(&batch_of(&mixed)?)?;
     assert_eq!(report, AppendReport { commit: None, appended_count: 0, ignored_count: 5 });
     assert_eq!(table.append_batch(&batch_of(&mixed)?)?, None);
-    assert!(matches!(table.append(&request(1, 1)), Err(Error::NoEvents)));
+    assert_eq!(table.append(&request(1, 1))?, None);
+    let report = table.append_batch_marked(&batch_of(&mixed)?, b"7")?;
+    assert_eq!((report.ignored_count, table.mark()?.as_deref()), (5, Some(&b"7"[..])));
     assert_eq!(table.stats()?.batches_count, 1, "no empty batch is written");
     table.flush()?;
     assert_eq!(all(&table)?, expected);
@@ -110,13 +112,13 @@ fn what_is_deleted_or_over_is_not_there() -> Result<()> {
         if is_flushed {
             table.flush()?;
         }
-        assert!(is_refused(table.append(&request(2, 3)).map(Some), "2"));
+        assert!(is_refused(table.append(&request(2, 3)), "2"));
         table.delete_events(["2"])?;
         table.append(&request(2, 6_000_000_000))?;
-        assert!(is_refused(table.append(&request(2, 3)).map(Some), "2"));
+        assert!(is_refused(table.append(&request(2, 3)), "2"));
         let options = once(Duplicates::Refuse).ttl(Duration::from_millis(10));
         table.set_options(options)?;
-        assert!(is_refused(table.append(&old).map(Some), "1"), "flushed: {is_flushed}");
+        assert!(is_refused(table.append(&old), "1"), "flushed: {is_flushed}");
         disk.advance_ms(10);
         table.append(&request(1, 7_000_000_000))?;
         assert_eq!(ids(&table)?, ["2", "1"]);

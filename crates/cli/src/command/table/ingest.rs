@@ -9,7 +9,7 @@ use crate::{
     command::Command,
     failure::{Failure, Kind, Result},
     ingest::{
-        Filler, Format, Inference, Inferred, Parser, Reader, Record, Rejects, read_schema,
+        Filler, Format, Inference, Inferred, Mark, Parser, Reader, Record, Rejects, read_schema,
         separator_of, show_schema,
     },
     input::Input,
@@ -22,6 +22,7 @@ use annals::{
     columns::{Batch, Schema},
 };
 use std::{
+    collections::VecDeque,
     io::{self, BufRead},
     path::{Path, PathBuf},
     sync::Arc,
@@ -36,6 +37,8 @@ const LOOK_LINES_FORMAT: usize = 20;
 const BATCH_BYTES_MAX: u64 = 16 << 20;
 /// A load of so many events makes a part of what is in none yet; parts of fewer are not worth having.
 const PART_EVENTS_MIN: u64 = 4_096;
+/// So many bytes of lines are read ahead to tell whether they are stored already.
+const AHEAD_BYTES_MAX: u64 = 64 << 20;
 /// So many lines that could not be taken are named one by one.
 const NAMED_MAX: u64 = 10;
 
@@ -57,14 +60,26 @@ pub(crate) struct Ingest {
 pub(crate) struct Manner {
     /// Events a commit.
     pub(crate) batch: u64,
-    /// The first line that is taken.
-    pub(crate) from_line: u64,
+    /// The first line that is taken, of a load that goes on.
+    pub(crate) from_line: Option<u64>,
     /// Whether the first line that cannot be taken ends it.
     pub(crate) is_strict: bool,
     /// Whether the schema is shown, and nothing stored.
     pub(crate) shows_schema: bool,
     /// Whether each commit is acknowledged on standard output.
     pub(crate) progress_json: bool,
+}
+
+const NOTHING: &str = "there is nothing in the input; nothing was stored";
+
+/// A record that was read ahead.
+#[derive(Debug)]
+struct Held {
+    number: u64,
+    /// Its last line.
+    line: u64,
+    bytes: Vec<u8>,
+    is_cut: bool,
 }
 
 type Lines = Reader<Box<dyn BufRead>>;
@@ -91,12 +106,28 @@ impl Command for Ingest {
         if self.format.is_none() || known.is_none() {
             lines.look(look, LOOK_BYTES).map_err(|error| unreadable(&error))?;
         }
+        let is_at_end = |lines: &mut Lines| lines.is_at_end().map_err(|error| unreadable(&error));
+        if self.format.is_none()
+            && lines.looked_at().next().is_none()
+            && is_at_end(&mut lines)?
+            && !self.manner.shows_schema
+        {
+            return self.nothing(session);
+        }
         let format = self.format(&mut lines, look)?;
         let mut parser = begin(&mut lines, format, now_ns())?;
         let schema = match known {
             Some(schema) => given.unwrap_or(schema),
             None => {
-                let inferred = inferred(&lines, &mut parser, format)?;
+                let Some(inferred) = inferred(&lines, &mut parser, format)? else {
+                    if is_at_end(&mut lines)? && !self.manner.shows_schema {
+                        return self.nothing(session);
+                    }
+                    return Err(Failure::usage(format!(
+                        "no line is {}: there is nothing to look at; name a schema with --schema; nothing was stored",
+                        format.name()
+                    )));
+                };
                 self.tell_schema(session, format, &inferred);
                 Arc::new(inferred.schema)
             }
@@ -110,6 +141,7 @@ impl Command for Ingest {
         };
         let table = db.table(&self.table, &schema);
         let table = table.map_err(|error| refused(&db, &self.table, error))?;
+        let before_count = table.view()?.len();
         let set = table.options().map_err(Failure::from);
         if let Err(failure) = set.and_then(|before| self.options.set(&table, before)) {
             if there.is_none() {
@@ -130,7 +162,9 @@ impl Command for Ingest {
             rejected: 0,
             acked: 0,
             ignored: 0,
+            behind: Mark::default(),
             acked_line: 0,
+            held: VecDeque::new(),
             bar: Progress::bytes(total_bytes, wanted),
             clock: Stopwatch::start(),
         };
@@ -141,12 +175,29 @@ impl Command for Ingest {
         }
         let mut report = outcome?;
         report.text_field("format", format.name());
+        if table.options()?.ttl.is_some() {
+            let count =
+                (before_count + load.acked - load.ignored).saturating_sub(table.view()?.len());
+            report.count("events_over_count", count);
+            tell_over(session.form(), count);
+        }
         db.close()?;
         if self.manner.progress_json { Ok(()) } else { session.out.report(&report) }
     }
 }
 
 impl Ingest {
+    /// Tells that there were no lines: whoever loads logs by a clock has such as well.
+    fn nothing(&self, session: &mut Session) -> Result<()> {
+        note(session.form(), NOTHING, "events_count", 0);
+        if self.manner.progress_json {
+            return Ok(());
+        }
+        let mut report = Report::default();
+        report.count("events_count", 0).count("ignored_count", 0).count("rejected_count", 0);
+        session.out.report(&report)
+    }
+
     /// Where lines go that cannot be taken.
     fn rejects(&self) -> PathBuf {
         // A table may have any name; a file's has no slash in it.
@@ -236,21 +287,21 @@ fn begin(lines: &mut Lines, format: Format, now_ns: i64) -> Result<Parser> {
     Parser::new(format, &heading, now_ns).map_err(failed)
 }
 
-/// The schema of the lines that were looked at.
-fn inferred(lines: &Lines, parser: &mut Parser, format: Format) -> Result<Inferred> {
+/// The schema of the lines that were looked at, if there are any.
+fn inferred(lines: &Lines, parser: &mut Parser, format: Format) -> Result<Option<Inferred>> {
     let (mut inference, mut failed) = (Inference::new(format), None);
     lines.records_looked_at(|record| match parser.parse(record) {
         Ok(cells) => inference.add(&cells),
         Err(what) => failed = failed.take().or(Some(what)),
     });
     if inference.lines_count() == 0 {
-        let what = failed.unwrap_or_else(|| "there is nothing in the input".to_owned());
+        let Some(what) = failed else { return Ok(None) };
         return Err(Failure::usage(format!(
             "no line is {}: {what}; name another format with --format; nothing was stored",
             format.name()
         )));
     }
-    inference.schema().map_err(|what| {
+    inference.schema().map(Some).map_err(|what| {
         Failure::usage(format!(
             "no schema comes of these lines: {what}; write one, and name it with --schema"
         ))
@@ -272,6 +323,9 @@ struct Load<'t> {
     /// Events that are stored, and the last line that is behind us with them.
     acked: u64,
     acked_line: u64,
+    /// What was taken or passed over so far.
+    behind: Mark,
+    held: VecDeque<Held>,
     /// Those of them that were stored before.
     ignored: u64,
     bar: Progress,
@@ -280,6 +334,7 @@ struct Load<'t> {
 
 impl Load<'_> {
     fn run(&mut self, session: &mut Session) -> Result<Report> {
+        self.pass_over_stored(session.form())?;
         loop {
             match self.take_line(session.form()) {
                 Ok(false) => break,
@@ -300,13 +355,60 @@ impl Load<'_> {
         Ok(self.report())
     }
 
+    /// Passes over lines that the last load of the table has stored: it may have been killed before it could tell so.
+    fn pass_over_stored(&mut self, form: Form) -> Result<()> {
+        let Some(from) = self.manner.from_line else { return Ok(()) };
+        let stored = self.table.mark()?.as_deref().and_then(Mark::decode);
+        let Some(stored) = stored.filter(|stored| stored.line >= from) else { return Ok(()) };
+        let (mut behind, mut bytes_ahead) = (self.behind, 0);
+        while behind.line < stored.line {
+            let read = self.lines.next_with_line().map_err(|error| unreadable(&error))?;
+            let Some((record, line)) = read else { return Ok(()) };
+            behind.pass(record, line);
+            let Record { number, bytes, is_cut } = record;
+            if number < from {
+                self.behind = behind;
+                continue;
+            }
+            bytes_ahead += bytes.len() as u64;
+            self.held.push_back(Held { number, line, bytes: bytes.to_vec(), is_cut });
+            // What is behind a piece of a line is read when that is taken.
+            if is_cut || bytes_ahead > AHEAD_BYTES_MAX {
+                let text = format!(
+                    "the last load of this table came to line {}; whether that was of this input cannot be told, so lines \
+                     from {from} on may be stored twice",
+                    stored.line
+                );
+                note(form, &text, "line", stored.line);
+                return Ok(());
+            }
+        }
+        if behind == stored {
+            self.held.clear();
+            self.behind = behind;
+            self.acked_line = behind.line;
+            let text =
+                format!("the lines up to {} are stored already: going on behind them", behind.line);
+            note(form, &text, "line", behind.line);
+        }
+        Ok(())
+    }
+
     /// Puts the next line into the batch, or aside; false at the end.
     fn take_line(&mut self, form: Form) -> Result<bool> {
-        let Some(record) = self.lines.next().map_err(|error| unreadable(&error))? else {
-            return Ok(false);
+        let held = self.held.pop_front();
+        let (record, line) = match &held {
+            Some(Held { number, line, bytes, is_cut }) => {
+                (Record { number: *number, bytes, is_cut: *is_cut }, *line)
+            }
+            None => match self.lines.next_with_line().map_err(|error| unreadable(&error))? {
+                Some(read) => read,
+                None => return Ok(false),
+            },
         };
+        self.behind.pass(record, line);
         let Record { number, bytes, is_cut } = record;
-        if number < self.manner.from_line {
+        if number < self.manner.from_line.unwrap_or(1) {
             return Ok(true);
         }
         self.batch_bytes += bytes.len() as u64;
@@ -340,12 +442,12 @@ impl Load<'_> {
         }
         let fresh = Batch::new(Arc::clone(self.batch.schema()));
         let batch = std::mem::replace(&mut self.batch, fresh);
-        match self.table.append_batch_counted(&batch) {
+        match self.table.append_batch_marked(&batch, &self.behind.encode()) {
             Ok(done) => self.ignored += done.ignored_count,
             Err(error) => return Err(self.say_what_stays(&error.into())),
         }
         self.acked += batch.len() as u64;
-        self.acked_line = self.lines.number();
+        self.acked_line = self.behind.line;
         let (acked, seconds) = (self.acked, self.clock.seconds());
         self.bar.at(self.lines.consumed_bytes(), || {
             let rate = units::count(units::rate(acked, seconds) as u64);
@@ -370,6 +472,9 @@ impl Load<'_> {
     /// Tells of lines that left nothing, and of values that have no field.
     fn tell_of_the_rest(&self, form: Form) {
         let s = |count: u64| if count == 1 { "" } else { "s" };
+        if self.behind.line == 0 {
+            note(form, NOTHING, "events_count", 0);
+        }
         if self.rejected > 0 {
             let (count, n) = (units::count(self.rejected), self.rejected);
             let path = self.rejects.path().display();
@@ -413,6 +518,19 @@ impl Load<'_> {
             ),
         };
         Failure::new(kind, format!("{failure}; {stays}"))
+    }
+}
+
+/// Tells of events that are in no answer any more.
+fn tell_over(form: Form, count: u64) {
+    if count > 0 {
+        let (number, s) = (units::count(count), if count == 1 { " is" } else { "s are" });
+        note(
+            form,
+            &format!("{number} event{s} over by the time to live"),
+            "events_over_count",
+            count,
+        );
     }
 }
 

@@ -1,6 +1,6 @@
 //! `annals options`: how long the events of a table live, and how often an id may be there.
 
-use super::{no_ids, open};
+use super::open;
 use crate::{
     command::Command,
     failure::{Failure, Result},
@@ -35,12 +35,18 @@ impl Command for Options {
         }
         let db = session.existing_writer()?;
         let table = open(&db, &self.table)?;
+        let before_count = table.view()?.len();
         let mut before = table.options()?;
         before.ttl = before.ttl.filter(|_| !self.forever);
         self.said.set(&table, before)?;
-        let options = table.options()?;
+        let (options, left) = (table.options()?, table.view()?.len());
         db.close()?;
-        session.out.report(&report(options))
+        let mut report = report(options);
+        if self.said.ttl.is_some() {
+            let over = before_count.saturating_sub(left);
+            report.count("events_over_count", over).count("events_left_count", left);
+        }
+        session.out.report(&report)
     }
 }
 
@@ -58,7 +64,11 @@ impl Said {
             None => options,
         };
         table.set_options(options).map_err(|error| match error {
-            annals::Error::NoIds { .. } => no_ids(table.name()),
+            annals::Error::NoIds { .. } => Failure::usage(format!(
+                "events of the table `{}` have no id, and so none that can be there already; a schema file gives them one \
+                 (\"role\": \"id\")",
+                brief(table.name().as_bytes())
+            )),
             annals::Error::NoTimes { .. } => Failure::usage(format!(
                 "events of the table `{}` have no time, and so none at which they are over",
                 brief(table.name().as_bytes())

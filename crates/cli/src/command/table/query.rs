@@ -145,7 +145,7 @@ impl Command for Query {
         if self.manner.plots {
             return session.out.raw(self.chart(&lines, schema, &asked).text().as_bytes());
         }
-        session.out.table(&self.listed(&lines, schema, &asked))
+        session.out.table(&self.listed(&lines, schema, &asked, session.form()))
     }
 }
 
@@ -156,7 +156,13 @@ impl Query {
             by.push(GroupBy::Time { bucket_ns: moment::ns_of(bucket).unsigned_abs() });
         }
         for name in &self.group_by {
-            by.push(GroupBy::Field(expression::field_of(name, schema)?));
+            let field = expression::field_of(name, schema)?;
+            if *schema.fields()[field].role() == Role::Ts {
+                return Err(Failure::usage(format!(
+                    "`{name}` is the time of events, by which they are put into groups with --bucket TIME, such as --bucket 1d"
+                )));
+            }
+            by.push(GroupBy::Field(field));
         }
         let mut asked = Asked { by, ..Asked::default() };
         for (wish, name) in &self.wishes {
@@ -166,8 +172,13 @@ impl Query {
             let is_sum = matches!(wish, Wish::Sum | Wish::Average);
             let is_text = role.value_type() == ValueType::Text;
             if (is_text && *wish != Wish::Distinct) || (*role == Role::Ts && is_sum) {
+                let takes = match role {
+                    Role::Ts => "--bucket and --where take it",
+                    Role::Dimension(_) => "--group-by, --distinct and --where take it",
+                    _ => "--distinct and --where take it",
+                };
                 return Err(Failure::usage(format!(
-                    "`{name}` is {role}, which has no {}; --group-by and --where take it",
+                    "`{name}` is {role}, which has no {}; {takes}",
                     wish.name()
                 )));
             }
@@ -235,15 +246,27 @@ impl Query {
         asked.by.iter().map(key).collect()
     }
 
-    fn listed(&self, lines: &[Line], schema: &Schema, asked: &Asked) -> Table {
+    /// The answer. Programs are told of each count of values whether it is an estimate, which people see by its `~`.
+    fn listed(&self, lines: &[Line], schema: &Schema, asked: &Asked, form: Form) -> Table {
+        let marks_estimates = form == Form::Json;
         let mut names = self.names(schema, asked);
         names.push("events_count".to_owned());
-        names.extend(self.wishes.iter().map(|(wish, name)| format!("{}_{name}", wish.name())));
+        for (wish, name) in &self.wishes {
+            names.push(format!("{}_{name}", wish.name()));
+            if marks_estimates && *wish == Wish::Distinct {
+                names.push(format!("distinct_{name}_estimated"));
+            }
+        }
         let mut table = Table::of(names);
         for line in lines {
             let mut figures: Vec<Figure> = line.keys.iter().map(Shown::figure).collect();
             figures.push(Figure::Count(line.rows));
-            figures.extend(line.figures.iter().map(|amount| amount.figure()));
+            for ((wish, _), amount) in self.wishes.iter().zip(&line.figures) {
+                figures.push(amount.figure());
+                if marks_estimates && *wish == Wish::Distinct {
+                    figures.push(Figure::Flag(matches!(amount, Amount::Estimate(_))));
+                }
+            }
             table.row(figures);
         }
         table

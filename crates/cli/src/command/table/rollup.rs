@@ -73,19 +73,24 @@ impl Rollup {
             self.fields.iter().map(|name| expression::field_of(name, schema)).collect();
         let named = named?;
         if let Some(at) = named.iter().find(|at| !marked.contains(at)) {
-            let field = schema.fields()[*at].name();
+            let (field, role) = (schema.fields()[*at].name(), schema.fields()[*at].role());
             return Err(Failure::usage(format!(
-                "no sums by day are kept for `{field}`{}; `annals query {name} --bucket 1d --group-by {field}` makes them",
+                "no sums by day are kept for `{field}`{}; {}",
                 match marked.is_empty() {
                     true => String::new(),
                     false => format!(", but for {}", names_of(&marked, schema)),
+                },
+                match role {
+                    Role::Dimension(_) | Role::Status | Role::Flags(_) =>
+                        format!("`annals query {name} --bucket 1d --group-by {field}` makes them"),
+                    role => format!("it is {role}: only of dimensions they can be"),
                 },
             )));
         }
         if marked.is_empty() {
             return Err(Failure::usage(format!(
                 "no dimension of the table `{name}` is marked for sums by day (\"rollup\": true in a schema file); \
-                 `annals query {name} --bucket 1d --group-by FIELD` makes them of any"
+                 `annals query {name} --bucket 1d --group-by FIELD` makes them of any dimension"
             )));
         }
         let meant = if named.is_empty() { marked } else { named };
