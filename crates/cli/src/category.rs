@@ -32,13 +32,18 @@ pub(crate) fn drop_if_empty(db: &Database, name: &str) {
 /// A keyspace of another kind has commands of its own.
 fn refused(db: &Database, name: &str, error: annals::Error) -> Failure {
     match keyspace::find(db, name) {
-        Ok(info) if info.kind != KeyspaceKind::Streams => Failure::usage(format!(
-            "the keyspace `{}` is of kind {}, not a category of streams; `annals scan -k {}` lists it",
-            brief(name.as_bytes()),
-            info.kind,
-            brief(name.as_bytes()),
-        )),
-        _ => error.into(),
+        Ok(info) if info.kind != KeyspaceKind::Streams => {
+            let name = brief(name.as_bytes());
+            let lists = match info.kind {
+                KeyspaceKind::Table => format!("`annals recent {name}` lists its events"),
+                _ => format!("`annals scan -k {name}` lists it"),
+            };
+            Failure::usage(format!(
+                "the keyspace `{name}` is of kind {}, not a category of streams; {lists}",
+                info.kind
+            ))
+        }
+        _ => keyspace::named_badly(error, "a category"),
     }
 }
 
@@ -105,6 +110,7 @@ pub(crate) fn parse_id(text: &str) -> Result<u128, String> {
 /// Reads `NAME=TEXT`.
 pub(crate) fn parse_pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
+        Some(("", _)) => Err("it has no name; write NAME=TEXT".to_owned()),
         Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
         None => Err("write NAME=TEXT".to_owned()),
     }
@@ -177,8 +183,8 @@ mod tests {
         assert!(parse_id("7").is_err() && parse_id("").is_err());
         let pair = |name: &str, value: &str| Ok((name.to_owned(), value.to_owned()));
         assert_eq!(parse_pair("a=b=c"), pair("a", "b=c"));
-        assert_eq!(parse_pair("="), pair("", ""));
-        assert!(parse_pair("user").is_err());
+        assert_eq!(parse_pair("a="), pair("a", ""));
+        assert!(parse_pair("user").is_err() && parse_pair("=x").is_err());
         let head = format!("7:{}", "0a".repeat(32));
         assert_eq!(parse_head(&head).map(|read| read.to_string()), Ok(head.clone()));
         assert!(parse_head(&head[1..]).is_err());

@@ -166,7 +166,15 @@ impl From<annals::Error> for Failure {
             ErrorKind::Stale => Kind::Other("stale"),
             _ => Kind::Other("other"),
         };
-        Self::new(kind, error.to_string())
+        let mut message = error.to_string();
+        if kind == Kind::Locked {
+            // No command can be told how to open: those that only read do it by themselves.
+            message = message.replace(
+                ", or open it read-only if that is enough",
+                "; commands that only read work beside it",
+            );
+        }
+        Self::new(kind, message)
     }
 }
 

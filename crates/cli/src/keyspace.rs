@@ -9,7 +9,7 @@ use crate::{
     wanted::Wanted,
 };
 use annals::{
-    Database, ErrorKind, HashKeyspace, KeyspaceInfo, KeyspaceKind, KeyspaceOptions,
+    Database, Error, ErrorKind, HashKeyspace, KeyspaceInfo, KeyspaceKind, KeyspaceOptions,
     OrderedKeyspace, TreeOptions, WriteBatch, WriteOptions,
 };
 use std::ops::ControlFlow;
@@ -65,6 +65,14 @@ pub(crate) fn unknown_of(
         (_, more) => format!("there is {} and {more} more", shown.join(", ")),
     };
     Failure::not_found(format!("there is no {what} `{}`; {there}", brief(name.as_bytes())))
+}
+
+/// The failure, where a name that nothing can have was meant for `of` and not just for any keyspace.
+pub(crate) fn named_badly(error: Error, of: &'static str) -> Failure {
+    match error {
+        Error::InvalidName { name, why, .. } => Error::InvalidName { name, of, why }.into(),
+        other => other.into(),
+    }
 }
 
 /// A category of streams has commands of its own.

@@ -346,6 +346,7 @@ fn locked_is_4_and_names_the_holder() {
         let (code, kind, message) = error(&place, command);
         assert_eq!((code, &*kind), (4, "locked"), "{command:?}: {message}");
         assert!(message.contains(&pid), "{command:?}: {message}");
+        assert!(!message.contains("open it read-only"), "no option does: {message}");
     }
 }
 

@@ -695,7 +695,7 @@ fn a_stream_is_truncated_deleted_archived_and_kept_in_bounds() {
     let told = place.ok(&["stream", "truncate", "orders", "7", "4"]);
     assert_eq!(told, "6 events, versions 4 to 9\n");
     assert_eq!((read(), logged()), ((4..10).collect(), 6));
-    assert_eq!(place.ok(&["streams", "orders"]), "7\t6\n");
+    assert_eq!(place.ok(&["streams", "orders"]), "stream\tevents\n7\t6\n");
     place.ok(&["stream", "keep", "orders", "7", "--count", "3", "--age", "1h"]);
     assert_eq!(read(), [7, 8, 9]);
     let info = &place.json(&["stream", "info", "orders", "7"])[0];

@@ -40,7 +40,7 @@ pub(crate) struct AppendArgs {
     /// The event or command that caused it
     #[arg(long, value_name = "UUID", value_parser = category::parse_id)]
     pub(crate) causation: Option<u128>,
-    /// A text that goes with it, by name; may be said several times
+    /// A text that goes with it, by name; may be said several times, with other names
     #[arg(long = "meta", value_name = "NAME=TEXT", value_parser = category::parse_pair)]
     pub(crate) metadata: Vec<(String, String)>,
     /// Only if the stream is as said: the version of its last event, none if it has no events, exists

@@ -4,10 +4,11 @@ use super::{Command, Value, event};
 use crate::{
     category,
     failure::{Failure, Result},
-    output::{Form, is_json},
+    output::{Form, brief, is_json},
     session::Session,
 };
 use annals::{Error, EventFormat, ExpectedVersion, NewEvent, StreamId};
+use std::collections::BTreeSet;
 
 /// Appends an event to a stream.
 #[derive(Debug)]
@@ -26,6 +27,11 @@ pub(crate) struct Append {
 
 impl Command for Append {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
+        let mut names = BTreeSet::new();
+        if let Some((name, _)) = self.metadata.iter().find(|(name, _)| !names.insert(name)) {
+            let name = brief(name.as_bytes());
+            return Err(Failure::usage(format!("--meta says `{name}` twice; say each name once")));
+        }
         // The event is read first: nobody shall hold the lock while a person types.
         let json = self.json.read()?;
         let json = json.trim_ascii();

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     category,
-    failure::Result,
+    failure::{Failure, Result},
     input::Input,
     lines::{KeyRule, Line, Lines},
     session::Session,
@@ -102,6 +102,11 @@ impl Taker for Events {
                 if key.is_some() && is_there(category, &stream, &event)? =>
             {
                 Ok(Taken::WasThere)
+            }
+            Err(error @ Error::VersionConflict { .. }) if !batch.is_empty() => {
+                let batch =
+                    "versions count the lines before it in its batch, of which nothing is stored";
+                Err(Failure::new(Failure::from(error.clone()).kind(), format!("{error}; {batch}")))
             }
             Err(error) => Err(error.into()),
         }

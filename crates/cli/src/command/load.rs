@@ -223,6 +223,9 @@ impl<'a, T: Taker> Load<'a, T> {
         let (kind, line) = (failure.kind(), self.acked_line);
         let stays = match self.acked {
             0 => "nothing was stored".to_owned(),
+            1 => {
+                format!("the one {} up to line {line} is stored, nothing after it", T::NAMES.one)
+            }
             n => format!(
                 "the {} {}s up to line {line} are stored, nothing after them",
                 units::count(n),

@@ -95,6 +95,7 @@ fn tell(
     }
     let mut line = match next_version - first_version {
         0 => format!("no events; the next one gets version {next_version}"),
+        1 => format!("1 event, version {first_version}"),
         count => format!("{count} events, versions {first_version} to {}", next_version - 1),
     };
     if is_tombstone {

@@ -24,6 +24,9 @@ impl Command for Streams {
         if let Some(name) = &self.category {
             let category = category::open(&db, name)?;
             let out = &mut session.out;
+            if out.form() != Form::Json {
+                out.line("stream\tevents")?;
+            }
             return each(&category, limit, |id, count| tell(out, name, &id, count));
         }
         let mut table = Table::new(&["category", "streams_count", "events_count", "types_count"]);

@@ -59,6 +59,6 @@ fn refused(db: &Database, name: &str, error: annals::Error) -> Failure {
             brief(name.as_bytes()),
             info.kind,
         )),
-        _ => error.into(),
+        _ => keyspace::named_badly(error, "an event table"),
     }
 }

@@ -102,7 +102,12 @@ impl Table {
     fn heads(&self) -> Vec<String> {
         let label = |(at, name): (usize, &Cow<'static, str>)| match self.rows.first() {
             Some(row) => row[at].label(name),
-            None => name.replace('_', " "),
+            // As over rows: names of ours end in the unit, those that somebody chose may end in anything.
+            None => match name {
+                Cow::Borrowed(name) => Figure::Nothing.label(name),
+                Cow::Owned(name) if name == "events_count" => Figure::Nothing.label(name),
+                Cow::Owned(name) => name.replace('_', " "),
+            },
         };
         self.names.iter().enumerate().map(label).collect()
     }

@@ -124,6 +124,9 @@ impl<'a> EventLine<'a> {
             let (text, at) = (error.to_string(), error.column());
             // There is one line, and the caller knows which.
             let text = text.strip_suffix(&format!(" at line 1 column {at}")).unwrap_or(&text);
+            // What is missing shows at the end only: the field there is not at fault.
+            let is_missing = text.starts_with("missing field");
+            let at = if is_missing { 0 } else { at };
             let field = field_at(line, at).map(|name| format!("the field `{name:.64}`: "));
             let at = if at > 0 { format!(", at byte {at}") } else { String::new() };
             Failure::usage(format!("no event: {}{text}{at}", field.unwrap_or_default()))
@@ -275,7 +278,9 @@ mod tests {
             let text = refusal(&line(rest));
             assert!(text.starts_with("no event: ") && text.contains(told), "{rest}: {text}");
         }
-        assert!(refusal(r#"{"category":"c"}"#).contains("missing field `stream`"));
+        assert_eq!(refusal(r#"{"category":"c"}"#), "no event: missing field `stream`");
+        let late = r#"{"category":"c","stream":7,"data":1}"#;
+        assert_eq!(refusal(late), "no event: missing field `type`");
         assert!(refusal("7").contains("no event: "));
     }
 }

@@ -42,6 +42,10 @@ const AHEAD_BYTES_MAX: u64 = 64 << 20;
 /// So many lines that could not be taken are named one by one.
 const NAMED_MAX: u64 = 10;
 
+/// The longest name that file systems take, in bytes: that a longer one is refused would show only at the first line that
+/// cannot be taken, in the middle of a load.
+const FILE_NAME_BYTES_MAX: usize = 255;
+
 /// Loads events of a table from lines.
 #[derive(Debug)]
 pub(crate) struct Ingest {
@@ -91,6 +95,12 @@ impl Command for Ingest {
             let shown = rejects.display();
             return Err(Failure::usage(format!(
                 "lines that cannot be taken would be added to {shown}, which is read; name another file with --rejects"
+            )));
+        }
+        if rejects.file_name().is_some_and(|name| name.len() > FILE_NAME_BYTES_MAX) {
+            return Err(Failure::usage(format!(
+                "lines that cannot be taken would go to a file whose name is longer than {FILE_NAME_BYTES_MAX} bytes; \
+                 name another file with --rejects"
             )));
         }
         let (input, total_bytes) = self.input.open()?;
@@ -511,6 +521,10 @@ impl Load<'_> {
         let (kind, line) = (failure.kind(), self.acked_line);
         let stays = match self.acked {
             0 => "nothing was stored".to_owned(),
+            1 => format!(
+                "the one event up to line {line} is stored, nothing after it; go on with --from-line {}",
+                line + 1
+            ),
             n => format!(
                 "the {} events up to line {line} are stored, nothing after them; go on with --from-line {}",
                 units::count(n),
