@@ -3,8 +3,8 @@
 //!
 //! This crate is the front door: it re-exports the vocabulary of a user and nothing else. Today it
 //! holds ordered keyspaces (sorted keys, ranges and prefixes, larger than memory), hash keyspaces (point
-//! look-ups straight from the log), streams of events, atomic batches across all of them, snapshots, a change
-//! feed, backups and verification.
+//! look-ups straight from the log), streams of events, event tables (wide events by column, for questions about many),
+//! atomic batches across all of them, snapshots, a change feed, backups and verification.
 //!
 //! ```
 //! use annals::{Database, Durability, ExpectedVersion, NewEvent};
@@ -33,6 +33,41 @@
 //! # std::fs::remove_dir_all(&folder).ok();
 //! # Ok::<(), annals::Error>(())
 //! ```
+//!
+//! # Event tables
+//! A table has events of one schema, by column. It is opened by a type that derives [`Schema`](macro@Schema) or with a
+//! schema that is made at run time ([`Database::table_of`], [`Database::table`]); a [`TableView`] answers questions about
+//! all events there are at one moment.
+//!
+//! ```
+//! use annals::{Database, Schema};
+//!
+//! #[derive(Schema)]
+//! #[schema(schema_id = 1)]
+//! struct Request {
+//!     #[ts]
+//!     at: i64,
+//!     #[dim(bloom)]
+//!     user: String,
+//!     #[status]
+//!     status: u16,
+//!     #[counter]
+//!     bytes: u64,
+//! }
+//!
+//! let db = Database::open_in_memory()?;
+//! let requests = db.table_of::<Request>("requests")?;
+//! requests.append(&Request::event().at(1).user("ada").status(200).bytes(512))?;
+//! requests.append(&Request { at: 2, user: "bob".into(), status: 404, bytes: 0 })?;
+//! let view = requests.view()?;
+//! let (failed, fields) = (Request::filter().status_ge(400), Request::fields());
+//! let found = view.query().filter(failed).group_by(fields.user()).measure(fields.bytes()).run()?;
+//! assert_eq!(found.sorted()[0].rows(), 1);
+//! # Ok::<(), annals::Error>(())
+//! ```
+//!
+//! Schemas, batches, values, filters and measures are in [`columns`]. Its examples are written for the crate by itself:
+//! where they say `annals_columns::`, write `annals::columns::`, and leave `crate = annals_columns` away.
 //!
 //! # Features
 //! `zstd`: ordered keyspaces may keep their tables compressed with Zstandard, besides LZ4 (brings C

@@ -4,6 +4,9 @@
 //! group by (*dimensions*), strings to keep (*labels*) and an id. Rows are collected in a [`Batch`], and kept in a
 //! [`Part`]. A [`Filter`] says which are meant, a [`Query`] what they come to, and [`newest`] gives the last of them.
 //!
+//! Who uses the crate `annals` has all of this as `annals::columns`, and the derive as `annals::Schema`: of the examples
+//! here write `annals::columns::` for `annals_columns::`, and leave `crate = annals_columns` away.
+//!
 //! What this crate is not: it knows no journal and no files. Who uses it makes rows durable.
 //!
 //! ```
