@@ -79,6 +79,9 @@ impl AnnalsEventRepository {
         snapshot: Option<(String, Value, usize)>,
         life_version: Option<u64>,
     ) -> Result<(), PersistenceError> {
+        if events.is_empty() && snapshot.is_none() {
+            return Ok(());
+        }
         let mut batch = self.db.batch();
         let category = self.db.category(A::TYPE).map_err(persistence)?;
         if let Some(first) = events.first() {

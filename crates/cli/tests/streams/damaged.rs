@@ -1,0 +1,31 @@
+//! Reading behind damage.
+
+use super::common::{Place, objects};
+
+#[test]
+fn reading_backward_gives_all_that_is_behind_damage() {
+    let place = Place::new();
+    let lines: String = (0..100)
+        .map(|n| {
+            format!("{{\"category\":\"o\",\"stream\":7,\"type\":\"t\",\"data\":\"value {n}.\"}}\n")
+        })
+        .collect();
+    assert_eq!(place.run_with(&["import-events", "-", "--batch", "10"], lines.as_bytes()).code, 0);
+    let segment = place.data().join("00000001.seg");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let at = bytes.windows(9).position(|window| window == b"value 50.").unwrap();
+    bytes[at] ^= 0xff;
+    std::fs::write(&segment, bytes).unwrap();
+    let versions = |args: &[&str]| {
+        let ended = place.run(&[&["--json", "read", "o", "7"], args].concat());
+        let found = objects(&String::from_utf8(ended.stdout).unwrap());
+        let found: Vec<_> = found.iter().map(|event| event["version"].as_u64().unwrap()).collect();
+        (ended.code, found)
+    };
+    assert_eq!(versions(&["--backward"]), (3, (51..100).rev().collect()));
+    assert_eq!(versions(&["--backward", "--limit", "47"]), (0, (53..100).rev().collect()));
+    assert_eq!(versions(&["--backward", "--from", "55"]), (3, (51..56).rev().collect()));
+    assert_eq!(versions(&["--backward", "--from", "50"]), (3, Vec::new()));
+    assert_eq!(versions(&["--backward", "--from", "47"]), (0, (0..48).rev().collect()));
+    assert_eq!(versions(&["--from", "51"]), (0, (51..100).collect()));
+}
