@@ -93,4 +93,4 @@ pub use table::EventTable;
 pub use table_stats::EventTableStats;
 pub use unique::{AppendReport, Duplicates};
 pub use view::TableView;
-pub(crate) use worker::{Worker, run_once, spawn_if_due};
+pub(crate) use worker::{Worker, run_once, run_thorough, spawn_if_due};

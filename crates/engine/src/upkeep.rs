@@ -1,7 +1,7 @@
 //! Checkpoints and compaction on demand.
 
 use crate::{
-    CheckpointReport, CompactReport, Database, Result, checkpoint, compaction, maintenance,
+    CheckpointReport, CompactReport, Database, Result, checkpoint, compaction, maintenance, tables,
 };
 
 impl Database {
@@ -17,8 +17,8 @@ impl Database {
         checkpoint::write(&self.core, &[])
     }
 
-    /// Rewrites the segments of the log of which a hundredth or more is no longer current, and
-    /// gives the space back; as long as it runs, the copies take space too. Commits,
+    /// Merges the parts of event tables that are due, then rewrites the segments of the log of which a
+    /// hundredth or more is no longer current, and gives the space back; as long as it runs, the copies take space too. Commits,
     /// reads and snapshots go on meanwhile; what snapshots still need is given back when they are
     /// gone. The log's history before is no longer to be had as [`changes`](Self::changes), except
     /// what consumers hold back.
@@ -28,6 +28,7 @@ impl Database {
     /// anything is given up.
     pub fn compact(&self) -> Result<CompactReport> {
         self.check_upkeep()?;
+        tables::run_thorough(self.core.core());
         let _exclusive = self.core.maintenance.exclusive.lock();
         let report = compaction::run_all(&self.core);
         // What an earlier one gave up may be looked at by nobody any more.

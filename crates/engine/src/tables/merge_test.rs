@@ -67,6 +67,23 @@ fn merged_parts_have_the_events_in_their_order_and_not_those_that_were_deleted()
     Ok(())
 }
 
+/// What is merged after the log was compacted would lie in it twice, until it is compacted again.
+#[test]
+fn compacting_merges_first_and_leaves_nothing_twice() -> Result<()> {
+    let db = small(&SimDisk::new(SimOptions::seeded(6))).open("db")?;
+    let table = db.table_of::<Request>("requests")?;
+    let mut model = Model::new();
+    parts(&table, &mut model, 0..400, 50)?;
+    assert_eq!(table.stats()?.parts_count, 8);
+    db.compact()?;
+    let stats = table.stats()?;
+    assert!(stats.parts_count < 4, "{stats:?}");
+    db.tick()?;
+    let log = db.stats().log;
+    assert!(log.content_bytes - log.live_bytes < log.content_bytes / 10, "{log:?}");
+    check(&table, &model)
+}
+
 #[test]
 fn what_was_deleted_is_gone_for_good_when_half_of_a_part_is() -> Result<()> {
     let db = Database::open_in_memory()?;

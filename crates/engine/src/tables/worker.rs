@@ -157,6 +157,23 @@ pub(crate) fn run_once(core: &Arc<Core>) -> Result<()> {
     if core.read_only || core.journal.poisoned().is_some() || core.journal.is_closed() {
         return Ok(());
     }
+    run_on_all(core, |table| table.tidy(&|| core.tables.is_stopped()))
+}
+
+/// Merges the parts that are due and drops those that are over, of all tables: what the log is compacted of right
+/// after. Were it left to the thread, the parts that were merged would be dead in what was just compacted.
+pub(crate) fn run_thorough(core: &Arc<Core>) {
+    let tidied = run_on_all(core, |table| {
+        table.drop_over()?;
+        table.merge_parts().map(drop)
+    });
+    if let Err(error) = tidied {
+        tracing::warn!(%error, "not all parts that are due were merged");
+    }
+}
+
+/// Does this with each table, whatever is wrong with another one.
+fn run_on_all(core: &Arc<Core>, work: impl Fn(&EventTable) -> Result<()>) -> Result<()> {
     let open = Arc::new(Open::beside(core));
     let mut outcome = Ok(());
     for listed in core.catalog.load_full().iter() {
@@ -164,11 +181,10 @@ pub(crate) fn run_once(core: &Arc<Core>) -> Result<()> {
             continue;
         }
         let table = EventTable::new(Arc::clone(&open), Arc::clone(&listed.keyspace));
-        match table.tidy(&|| core.tables.is_stopped()) {
+        match work(&table) {
             // It was dropped in between, or the database is being closed.
             Err(Error::KeyspaceDropped { .. }) => {}
             Err(error) if error.kind() == ErrorKind::Closed => {}
-            // What is wrong with one table keeps nobody from looking at the others.
             Err(error) => outcome = Err(error),
             Ok(()) => {}
         }
