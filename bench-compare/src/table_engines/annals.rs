@@ -1,7 +1,7 @@
 //! Annals: an event table.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use annals::columns::{Batch, Key, Value, WideEvent as _};
@@ -21,15 +21,20 @@ const BATCH: u64 = 10_000;
 pub(crate) struct AnnalsTables {
     db: Database,
     table: EventTable,
+    /// Batches that nobody fills now, emptied: each thread fills one again and again.
+    spare: Mutex<Vec<Batch>>,
 }
 
 impl AnnalsTables {
     fn append_all<'e>(&self, events: impl Iterator<Item = &'e Wide>) -> Result<()> {
-        let mut batch = Batch::of::<Wide>();
+        let spare = self.spare.lock().map_err(|_| "another thread panicked")?.pop();
+        let mut batch = spare.unwrap_or_else(Batch::of::<Wide>);
         for event in events {
             batch.push(event)?;
         }
         self.table.append_batch(&batch)?;
+        batch.clear();
+        self.spare.lock().map_err(|_| "another thread panicked")?.push(batch);
         Ok(())
     }
 }
@@ -213,7 +218,7 @@ impl TableEngine for AnnalsTables {
     const BUFFERED: &'static str = "`Durability::Buffered`";
     const SYNC: &'static str = "`Durability::Sync`";
     const SETTINGS: &'static str = "an event table of a type that derives `Schema`, defaults otherwise; appends \
-         make a batch of the events and commit it; the load is flushed into ten parts, and the log compacted; rows that are found \
+         fill a batch with the events, one that was filled before, and commit it; the load is flushed into ten parts, and the log compacted; rows that are found \
          borrow their texts";
 
     fn open(dir: &Path, mode: Mode) -> Result<Self> {
@@ -223,7 +228,7 @@ impl TableEngine for AnnalsTables {
         };
         let db = Database::builder().durability(durability).open(dir)?;
         let table = db.table_of::<Wide>("requests")?;
-        Ok(Self { db, table })
+        Ok(Self { db, table, spare: Mutex::default() })
     }
 
     fn append(&self, _number: usize, batch: &[Wide]) -> Result<Duration> {

@@ -86,6 +86,28 @@ impl Batch {
         self.rows == 0
     }
 
+    /// Empties it and keeps its memory: who appends batch after batch fills the same one again, and waits for no
+    /// memory.
+    ///
+    /// ```
+    /// use annals_columns::{Batch, Role, Schema};
+    /// use std::sync::Arc;
+    /// let schema = Schema::builder(1).with("status", Role::Status).build()?;
+    /// let mut batch = Batch::new(Arc::new(schema));
+    /// for status in [200, 404] {
+    ///     batch.clear();
+    ///     let mut row = batch.row();
+    ///     row.u16(0, status)?;
+    ///     row.finish()?;
+    /// }
+    /// assert_eq!(batch.len(), 1);
+    /// # Ok::<(), annals_columns::Error>(())
+    /// ```
+    pub fn clear(&mut self) {
+        self.rows = 0;
+        self.drop_row();
+    }
+
     /// Begins an event.
     #[inline]
     pub fn row(&mut self) -> RowBuilder<'_> {

@@ -104,6 +104,43 @@ fn an_event_that_is_refused_leaves_nothing() {
     assert_eq!((batch.value(0, 5), batch.value(1, 5)), (Value::Text("first"), Value::Absent));
 }
 
+/// What was given before counts no more, however much comes after it.
+#[test]
+fn an_event_that_goes_on_after_a_refusal_begins_anew() {
+    let mut batch = Batch::new(schema());
+    let mut row = batch.row();
+    row.i64(0, 5).and_then(|row| row.u64(2, 1)).and_then(|row| row.u16(3, 1)).expect("a value");
+    row.text(3, "x").expect_err("no text");
+    row.text(4, "someone").and_then(|row| row.text(5, "a note")).expect("a value");
+    assert_eq!(row.finish(), Err(Error::Missing { field: "at".into() }));
+    assert_eq!(batch, Batch::new(schema()));
+    let mut row = batch.row();
+    row.u64(2, 1).expect("a value");
+    row.u64(2, 1).expect_err("twice");
+    row.f64(1, 0.5).and_then(|row| row.u64(2, 2)).and_then(|row| row.u16(3, 1)).expect("a value");
+    row.text(4, "u")
+        .and_then(|row| row.text(5, "n"))
+        .and_then(|row| row.i64(0, 7))
+        .expect("a value");
+    row.finish().expect("a whole event");
+    assert_eq!((batch.len(), batch.value(0, 2)), (1, Value::U64(2)));
+    round_trip(&batch);
+}
+
+#[test]
+fn a_batch_that_was_emptied_takes_other_events() {
+    let mut batch = Batch::new(schema());
+    for round in 0..3i64 {
+        batch.clear();
+        assert_eq!(batch, Batch::new(schema()));
+        for at in 0..=round {
+            add(&mut batch, at, &format!("u{round}"), (at == 1).then_some("n"));
+        }
+        assert_eq!(batch.len() as i64, round + 1);
+        round_trip(&batch);
+    }
+}
+
 #[test]
 fn equal_times_stay_in_the_order_in_which_they_came() {
     let mut batch = Batch::new(schema());

@@ -21,6 +21,8 @@ const SOME_PRESENT: u8 = 1;
 impl Batch {
     /// Appends the batch as bytes.
     pub fn encode(&self, out: &mut Vec<u8>) {
+        // At once: memory that grows is copied again and again.
+        out.reserve(self.encoded_bytes_max());
         out.push(BATCH_VERSION);
         out.extend_from_slice(&self.schema.fingerprint().to_le_bytes());
         out.extend_from_slice(&(self.rows as u32).to_le_bytes());
@@ -41,6 +43,22 @@ impl Batch {
                 Values::Text(texts) => put_texts(texts, out),
             }
         }
+    }
+
+    /// No fewer bytes than it takes.
+    fn encoded_bytes_max(&self) -> usize {
+        let column = |column: &Column| {
+            let values = match &column.values {
+                Values::I64(values) => size_of_val(values.as_slice()),
+                Values::F64(values) => size_of_val(values.as_slice()),
+                Values::U64(values) => size_of_val(values.as_slice()),
+                Values::U32(values) => size_of_val(values.as_slice()),
+                Values::U16(values) => size_of_val(values.as_slice()),
+                Values::Text(texts) => 5 + 4 * texts.len() + texts.bytes_count(),
+            };
+            1 + column.present.as_ref().map_or(0, |_| self.rows.div_ceil(8)) + values
+        };
+        13 + self.columns.iter().map(column).sum::<usize>()
     }
 
     /// A batch from its bytes.
@@ -131,17 +149,27 @@ impl From<&'static str> for Fault {
 
 #[inline]
 fn put_all<T: Copy, const N: usize>(values: &[T], to: impl Fn(T) -> [u8; N], out: &mut Vec<u8>) {
+    put_each(values.iter().copied(), to, out);
+}
+
+#[inline]
+fn put_each<T, const N: usize>(
+    values: impl ExactSizeIterator<Item = T>,
+    to: impl Fn(T) -> [u8; N],
+    out: &mut Vec<u8>,
+) {
     let start = out.len();
     out.resize(start + N * values.len(), 0);
     let (places, _) = out[start..].as_chunks_mut::<N>();
     for (place, value) in places.iter_mut().zip(values) {
-        *place = to(*value);
+        *place = to(value);
     }
 }
 
 /// Lengths in as few bytes as the longest needs, then the strings.
 fn put_texts(texts: &Texts, out: &mut Vec<u8>) {
-    let width = match texts.lens().max().unwrap_or(0) {
+    let lens = texts.lens();
+    let width = match lens.clone().max().unwrap_or(0) {
         0..=0xff => 1,
         0x100..=0xffff => 2,
         _ => 4,
@@ -149,9 +177,9 @@ fn put_texts(texts: &Texts, out: &mut Vec<u8>) {
     out.push(width);
     out.extend_from_slice(&(texts.bytes_count() as u32).to_le_bytes());
     match width {
-        1 => out.extend(texts.lens().map(|len| len as u8)),
-        2 => texts.lens().for_each(|len| out.extend_from_slice(&(len as u16).to_le_bytes())),
-        _ => texts.lens().for_each(|len| out.extend_from_slice(&len.to_le_bytes())),
+        1 => put_each(lens, |len| [len as u8], out),
+        2 => put_each(lens, |len| (len as u16).to_le_bytes(), out),
+        _ => put_each(lens, u32::to_le_bytes, out),
     }
     out.extend_from_slice(texts.as_bytes());
 }
@@ -182,7 +210,7 @@ fn take_column(field: &Field, rows: usize, rest: &mut &[u8]) -> Result<Column, F
             all
         })
     });
-    Ok(Column { values, present })
+    Ok(Column::of(values, present, rows))
 }
 
 fn take_all<T, const N: usize>(
@@ -204,7 +232,8 @@ fn take_texts(rows: usize, rest: &mut &[u8]) -> Result<Texts, Fault> {
     let text = take(rest, bytes_count).ok_or(CUT)?;
     let text = str::from_utf8(text).map_err(|_| "a string is not UTF-8")?;
     let mut end = 0u64;
-    let mut ends = Vec::with_capacity(rows);
+    let mut bounds = Vec::with_capacity(rows + 1);
+    bounds.push(0);
     for len in lens.chunks_exact(width) {
         let mut word = [0; 4];
         word[..width].copy_from_slice(len);
@@ -213,7 +242,7 @@ fn take_texts(rows: usize, rest: &mut &[u8]) -> Result<Texts, Fault> {
         if len as usize > TEXT_BYTES_MAX || end > bytes_count as u64 {
             return Err("a string is longer than there is".into());
         }
-        ends.push(end as u32);
+        bounds.push(end as u32);
     }
-    Ok(Texts::from_parts(text.to_owned(), ends).ok_or("strings do not end where they should")?)
+    Ok(Texts::from_parts(text.to_owned(), bounds).ok_or("strings do not end where they should")?)
 }

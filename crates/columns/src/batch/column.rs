@@ -8,6 +8,8 @@ pub(crate) struct Column {
     pub(crate) values: Values,
     /// Which rows have a value; `None` if the field is not optional.
     pub(crate) present: Option<Bits>,
+    /// How many rows there are: asked for each value that is added, whatever its type is.
+    len: usize,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -21,31 +23,40 @@ pub(crate) enum Values {
 }
 
 /// Strings one behind the other.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Texts {
     text: String,
-    /// Where each ends; at the ends of characters.
-    ends: Vec<u32>,
+    /// Where the first begins, and where each ends; at the ends of characters.
+    bounds: Vec<u32>,
+}
+
+impl Default for Texts {
+    fn default() -> Self {
+        Self { text: String::new(), bounds: vec![0] }
+    }
 }
 
 impl Texts {
-    /// Strings from one that has them all and their ends; `None` if an end is before the one before it, inside
-    /// of a character, or the last is not the end.
-    pub(crate) fn from_parts(text: String, ends: Vec<u32>) -> Option<Self> {
+    /// Strings from one that has them all and their bounds, the first of which is zero; `None` if an end is before the one
+    /// before it, inside of a character, or the last is not the end.
+    pub(crate) fn from_parts(text: String, bounds: Vec<u32>) -> Option<Self> {
         let mut start = 0;
-        for end in &ends {
+        for end in &bounds {
             if *end < start || !text.is_char_boundary(*end as usize) {
                 return None;
             }
             start = *end;
         }
-        (start as usize == text.len()).then_some(Self { text, ends })
+        let is_whole = bounds.first() == Some(&0) && start as usize == text.len();
+        is_whole.then_some(Self { text, bounds })
     }
 
+    #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.ends.len()
+        self.bounds.len() - 1
     }
 
+    #[inline]
     pub(crate) fn bytes_count(&self) -> usize {
         self.text.len()
     }
@@ -57,24 +68,31 @@ impl Texts {
     /// The string is short enough, and so are all together: the caller has checked it.
     pub(crate) fn push(&mut self, text: &str) {
         self.text.push_str(text);
-        self.ends.push(self.text.len() as u32);
+        self.bounds.push(self.text.len() as u32);
     }
 
+    #[inline]
     pub(crate) fn get(&self, at: usize) -> &str {
-        let start = if at == 0 { 0 } else { self.ends[at - 1] as usize };
-        &self.text[start..self.ends[at] as usize]
+        &self.text[self.bounds[at] as usize..self.bounds[at + 1] as usize]
     }
 
     /// Lengths in bytes.
-    pub(crate) fn lens(&self) -> impl Iterator<Item = u32> + '_ {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        self.ends.iter().zip(starts).map(|(end, start)| end - start)
+    #[inline]
+    pub(crate) fn lens(&self) -> impl ExactSizeIterator<Item = u32> + Clone + '_ {
+        self.bounds.iter().zip(&self.bounds[1..]).map(|(start, end)| end - start)
+    }
+
+    /// Adds strings behind these; all together are short enough.
+    fn append(&mut self, other: &Self) {
+        let start = self.text.len() as u32;
+        self.text.push_str(&other.text);
+        self.bounds.extend(other.bounds[1..].iter().map(|end| start + end));
     }
 
     fn truncate(&mut self, len: usize) {
-        if len < self.ends.len() {
-            self.ends.truncate(len);
-            self.text.truncate(self.ends.last().map_or(0, |end| *end as usize));
+        if let Some(end) = self.bounds.get(len) {
+            self.text.truncate(*end as usize);
+            self.bounds.truncate(len + 1);
         }
     }
 }
@@ -89,18 +107,17 @@ impl Column {
             ValueType::U16 => Values::U16(Vec::new()),
             ValueType::Text => Values::Text(Texts::default()),
         };
-        Self { values, present: field.is_optional().then(Bits::default) }
+        Self { values, present: field.is_optional().then(Bits::default), len: 0 }
     }
 
+    /// A column of so many values, and of which rows have one.
+    pub(crate) fn of(values: Values, present: Option<Bits>, len: usize) -> Self {
+        Self { values, present, len }
+    }
+
+    #[inline]
     pub(crate) fn len(&self) -> usize {
-        match &self.values {
-            Values::I64(values) => values.len(),
-            Values::F64(values) => values.len(),
-            Values::U64(values) => values.len(),
-            Values::U32(values) => values.len(),
-            Values::U16(values) => values.len(),
-            Values::Text(texts) => texts.len(),
-        }
+        self.len
     }
 
     pub(crate) fn is_present(&self, row: usize) -> bool {
@@ -110,6 +127,7 @@ impl Column {
     /// Notes that the value that was just added is one.
     #[inline]
     pub(crate) fn mark_present(&mut self) {
+        self.len += 1;
         if let Some(present) = &mut self.present {
             present.push(true);
         }
@@ -125,12 +143,14 @@ impl Column {
             Values::U16(values) => values.push(0),
             Values::Text(texts) => texts.push(""),
         }
+        self.len += 1;
         if let Some(present) = &mut self.present {
             present.push(false);
         }
     }
 
     pub(crate) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
         match &mut self.values {
             Values::I64(values) => values.truncate(len),
             Values::F64(values) => values.truncate(len),
@@ -166,13 +186,10 @@ impl Column {
             (Values::U64(to), Values::U64(from)) => to.extend_from_slice(from),
             (Values::U32(to), Values::U32(from)) => to.extend_from_slice(from),
             (Values::U16(to), Values::U16(from)) => to.extend_from_slice(from),
-            (Values::Text(to), Values::Text(from)) => {
-                let start = to.text.len() as u32;
-                to.text.push_str(&from.text);
-                to.ends.extend(from.ends.iter().map(|end| start + end));
-            }
+            (Values::Text(to), Values::Text(from)) => to.append(from),
             _ => unreachable!("both columns are of one field of a schema"),
         }
+        self.len += other.len;
         if let Some(present) = &mut self.present {
             (0..other.len()).for_each(|row| present.push(other.is_present(row)));
         }

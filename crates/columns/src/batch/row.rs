@@ -11,6 +11,9 @@ use crate::{Error, Field, Result, Value, ValueType};
 #[must_use = "an event is added by `finish`"]
 pub struct RowBuilder<'b> {
     batch: &'b mut Batch,
+    /// How many fields have their value: of an event that has all of them, and of one that has none, no column needs
+    /// another look.
+    given: usize,
 }
 
 macro_rules! number {
@@ -28,6 +31,7 @@ macro_rules! number {
                         let as_kept: fn($type) -> $type = $as_kept;
                         values.push(as_kept(value));
                         column.mark_present();
+                        self.given += 1;
                         Ok(self)
                     }
                     _ => Err(self.refuse(field, ValueType::$variant)),
@@ -39,8 +43,9 @@ macro_rules! number {
 }
 
 impl<'b> RowBuilder<'b> {
+    #[inline]
     pub(super) fn new(batch: &'b mut Batch) -> Self {
-        Self { batch }
+        Self { batch, given: 0 }
     }
 
     number!(
@@ -80,11 +85,12 @@ impl<'b> RowBuilder<'b> {
                 {
                     texts.push(text);
                     column.mark_present();
+                    self.given += 1;
                     Ok(self)
                 }
                 Values::Text(_) => {
                     let is_long = text.len() > TEXT_BYTES_MAX;
-                    self.batch.drop_row();
+                    self.take_back();
                     Err(self.batch.too_large(field, is_long, text.len()))
                 }
                 _ => Err(self.refuse(field, ValueType::Text)),
@@ -101,7 +107,7 @@ impl<'b> RowBuilder<'b> {
         match str::from_utf8(bytes) {
             Ok(text) => self.text(field, text),
             Err(_) => {
-                self.batch.drop_row();
+                self.take_back();
                 Err(Error::NotUtf8 { field: self.batch.name_of(field) })
             }
         }
@@ -146,39 +152,57 @@ impl<'b> RowBuilder<'b> {
     /// # Errors
     /// [`Error::Missing`] if another field was not given, [`Error::TooLarge`] if the batch is full; the event
     /// was not added then.
-    pub fn finish(self) -> Result<()> {
+    #[inline]
+    pub fn finish(mut self) -> Result<()> {
         let rows = self.batch.rows;
         if rows == ROWS_MAX {
             let (what, size, limit) = ("a batch".to_owned(), rows as u64 + 1, ROWS_MAX as u64);
             return Err(Error::TooLarge { what, size, limit });
         }
+        if self.given < self.batch.columns.len() {
+            self.fill_up()?;
+        }
+        self.batch.rows += 1;
+        self.given = 0;
+        Ok(())
+    }
+
+    /// Fields that were not given are absent.
+    fn fill_up(&mut self) -> Result<()> {
+        let rows = self.batch.rows;
         for at in 0..self.batch.columns.len() {
             let column = &mut self.batch.columns[at];
             if column.len() == rows {
                 if column.present.is_none() {
                     return Err(Error::Missing { field: self.batch.name_of(at) });
                 }
+                // Taken back with the rest if another one is missing.
+                self.given += 1;
                 column.push_absent();
             }
         }
-        self.batch.rows += 1;
         Ok(())
+    }
+
+    /// Drops what the event has so far.
+    #[cold]
+    fn take_back(&mut self) {
+        self.batch.drop_row();
+        self.given = 0;
     }
 
     /// Why a value was not taken; what the event had so far is dropped.
     #[cold]
     fn refuse(&mut self, field: usize, given: ValueType) -> Error {
-        let batch = &mut *self.batch;
-        let rows = batch.rows;
-        let count = batch.columns.len();
-        let Some(column) = batch.columns.get(field) else {
-            batch.drop_row();
+        let rows = self.batch.rows;
+        let count = self.batch.columns.len();
+        let is_twice = self.batch.columns.get(field).is_some_and(|column| column.len() != rows);
+        self.take_back();
+        if field >= count {
             return Error::NoField { index: field, count };
-        };
-        let is_twice = column.len() != rows;
-        batch.drop_row();
-        let expected = batch.schema.fields()[field].value_type();
-        let name = batch.name_of(field);
+        }
+        let expected = self.batch.schema.fields()[field].value_type();
+        let name = self.batch.name_of(field);
         if expected == given && is_twice {
             return Error::Twice { field: name };
         }
@@ -187,8 +211,11 @@ impl<'b> RowBuilder<'b> {
 }
 
 impl Drop for RowBuilder<'_> {
+    #[inline]
     fn drop(&mut self) {
-        self.batch.drop_row();
+        if self.given > 0 {
+            self.take_back();
+        }
     }
 }
 

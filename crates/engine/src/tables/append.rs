@@ -14,12 +14,32 @@ use crate::{
     streams::meanwhile::{self, Moment},
 };
 use annals_columns::{Batch, Schema, ToRow};
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{cell::Cell, collections::HashMap, sync::Arc, time::Duration};
 
 /// Nor are there more fresh batches than this: each is looked at by itself.
 const FLUSH_BATCHES: usize = 512;
 /// Who appends waits when there is this many times as much that is fresh as makes a part.
 const BEHIND_TIMES: usize = 4;
+
+/// As much memory as this is kept by a thread that appends, for the bytes of its next batch.
+const KEEP_BYTES: usize = 1 << 20;
+
+thread_local! {
+    static VALUE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Memory for the bytes of a batch.
+fn take_value() -> Vec<u8> {
+    // A thread that is ending has none.
+    VALUE.try_with(Cell::take).unwrap_or_default()
+}
+
+/// Keeps it for the next batch.
+fn keep_value(mut value: Vec<u8>) {
+    value.clear();
+    value.shrink_to(KEEP_BYTES);
+    let _ = VALUE.try_with(|kept| kept.set(value));
+}
 
 /// A batch that is about to be committed: its value and its key.
 pub(crate) type Begun = (Vec<u8>, [u8; keys::NUMBERED_BYTES], Pending);
@@ -280,7 +300,7 @@ impl EventTable {
         if rows == 0 {
             return Ok(Some((None, left_out.len() as u64)));
         }
-        let mut value = Vec::new();
+        let mut value = take_value();
         if batch.schema() == schema && left_out.is_empty() {
             batch.encode(&mut value);
         } else {
@@ -346,7 +366,8 @@ impl WriteBatch {
         self.check_own(table.space())?;
         let (begun, ignored_count) = table.begin(events, self.rows(), self.deletions())?;
         if let Some((value, key, pending)) = begun {
-            self.insert(table.space(), key, value)?;
+            self.insert(table.space(), key, &value)?;
+            keep_value(value);
             self.keep(pending);
         }
         self.note_ignored(ignored_count);
