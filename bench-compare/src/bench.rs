@@ -19,6 +19,7 @@ use crate::results::Results;
 use crate::row::{ROWS, Row};
 use crate::table_engine::TableEngine;
 use crate::table_engines::{self, TableEngineJob};
+use crate::wide::PUBLISHED_SHAPE;
 use crate::{Result, packages};
 
 /// Records of a full load.
@@ -153,7 +154,7 @@ impl Plan {
         if self.keys != KEYS {
             let larger = LARGER_TABLES.iter().find(|(events, _)| *events == self.keys);
             return match (self.stores, larger) {
-                (Stores::Tables, Some((_, suffix))) => suffix,
+                (Stores::Tables, Some((_, suffix))) if !PUBLISHED_SHAPE => suffix,
                 _ => PARTIAL,
             };
         }
@@ -162,6 +163,7 @@ impl Plan {
             (Stores::Ordered, true) => "-ordered",
             (Stores::Ordered, false) if churn() => "-churn",
             (Stores::Events, true) => "-events",
+            (Stores::Tables, true) if PUBLISHED_SHAPE => "-tables-published",
             (Stores::Tables, true) => "-tables",
             _ => PARTIAL,
         }
@@ -348,11 +350,12 @@ mod tests {
         assert_eq!(Plan { keys: 2_000, ..plan(Stores::Ordered, None) }.suffix(), PARTIAL);
         let events = plan(Stores::Events, None);
         assert_eq!(events.suffix(), "-events");
-        assert_eq!(plan(Stores::Tables, None).suffix(), "-tables");
+        let tables = if PUBLISHED_SHAPE { "-tables-published" } else { "-tables" };
+        assert_eq!(plan(Stores::Tables, None).suffix(), tables);
         assert_eq!(plan(Stores::Tables, Some("tables.id")).suffix(), PARTIAL);
         assert_eq!(Plan { keys: 2_000, ..events }.suffix(), PARTIAL);
         let larger = |stores| Plan { keys: 10_000_000, ..plan(stores, None) }.suffix();
-        assert_eq!(larger(Stores::Tables), "-tables-10m");
+        assert_eq!(larger(Stores::Tables), if PUBLISHED_SHAPE { PARTIAL } else { "-tables-10m" });
         assert_eq!(larger(Stores::Events), PARTIAL);
         let some = Plan { engines: Some(vec!["fjall".to_owned()]), ..plan(Stores::KeyValue, None) };
         assert_eq!(some.suffix(), PARTIAL);

@@ -26,6 +26,16 @@ const SESSIONS: u64 = 50_000;
 const STATUSES: [u16; 15] =
     [200, 200, 200, 200, 200, 200, 200, 200, 200, 201, 400, 404, 429, 500, 503];
 
+/// Whether events have the fields of which figures of another store for such events were published: five dimensions, five
+/// counters and three labels. What they hold is the same: a latency counts as a counter, and a dimension as a label.
+pub(crate) const PUBLISHED_SHAPE: bool = cfg!(feature = "published-shape");
+/// How many counters, latencies, dimensions and labels events have, as pages tell it.
+pub(crate) const SHAPE: &str = if PUBLISHED_SHAPE {
+    "5 counters, a latency, a status, 5 dimensions of 1,000, 200, 20, 6 and 10 values, 3 labels"
+} else {
+    "4 counters, 2 latencies, a status, 6 dimensions of 1,000, 200, 20, 6, 10 and 5 values, 2 labels"
+};
+
 /// An event as the caller of a store has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "annals", derive(annals::Schema), schema(schema_id = 1))]
@@ -44,7 +54,8 @@ pub(crate) struct Wide {
     pub(crate) reasoning: u32,
     #[cfg_attr(feature = "annals", latency)]
     pub(crate) latency: u32,
-    #[cfg_attr(feature = "annals", latency(detail))]
+    #[cfg_attr(all(feature = "annals", not(feature = "published-shape")), latency(detail))]
+    #[cfg_attr(all(feature = "annals", feature = "published-shape"), counter)]
     pub(crate) first: u32,
     #[cfg_attr(feature = "annals", status)]
     pub(crate) status: u16,
@@ -58,7 +69,8 @@ pub(crate) struct Wide {
     pub(crate) region: String,
     #[cfg_attr(feature = "annals", dim)]
     pub(crate) tier: String,
-    #[cfg_attr(feature = "annals", dim)]
+    #[cfg_attr(all(feature = "annals", not(feature = "published-shape")), dim)]
+    #[cfg_attr(all(feature = "annals", feature = "published-shape"), label)]
     pub(crate) client: String,
     #[cfg_attr(feature = "annals", label)]
     pub(crate) path: String,

@@ -12,7 +12,7 @@ use crate::event::FIELD_BYTES;
 use crate::group::Group;
 use crate::memory::WARM_BYTES;
 use crate::row::{Row, Unit};
-use crate::wide::DAYS;
+use crate::wide::{DAYS, SHAPE};
 
 const NONE: &str = "–";
 const CHURNED: &str = "overwrites of `churn`";
@@ -98,8 +98,7 @@ fn head(page: &mut String, report: &Report<'_>) {
                     plan.keys
                 ),
                 Stores::Tables => format!(
-                    "{} wide events of {DAYS} days: a time, a cost, 4 counters, 2 latencies, a status, 6 \
-                     dimensions of 1,000, 200, 20, 6, 10 and 5 values, 2 labels, an id",
+                    "{} wide events of {DAYS} days: a time, a cost, {SHAPE}, an id",
                     plan.keys
                 ),
             },

@@ -5,6 +5,8 @@ import duckdb
 
 db = duckdb.connect(sys.argv[1])
 db.execute("SET threads TO 2")
+# It would be drawn on the output in which the parent reads.
+db.execute("SET enable_progress_bar = false")
 print(json.dumps({"version": duckdb.__version__}), flush=True)
 for line in sys.stdin:
     try:

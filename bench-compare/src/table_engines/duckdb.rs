@@ -52,7 +52,10 @@ impl Process {
     fn read(&mut self) -> Result<Value> {
         let mut line = String::new();
         self.from.read_line(&mut line)?;
-        Ok(serde_json::from_str(&line).map_err(|_| "the process of DuckDB ended")?)
+        if line.is_empty() {
+            return Err("the process of DuckDB ended".into());
+        }
+        Ok(serde_json::from_str(&line).map_err(|_| format!("DuckDB says {line:?}"))?)
     }
 }
 

@@ -72,7 +72,7 @@ impl<const WRONG: u8> TableEngine for Model<WRONG> {
             let Answer(mut lines) = right_answer(*question, &all);
             match question {
                 Question::Newest { .. } if WRONG == SWAPS_ROWS && lines.len() > 1 => {
-                    lines.swap(0, 1)
+                    lines.swap(0, 1);
                 }
                 Question::Failed if WRONG == MISCOUNTS => lines[0].1[0] += 1,
                 _ => {}
