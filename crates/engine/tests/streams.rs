@@ -13,6 +13,8 @@ mod chained;
 mod concurrent;
 #[path = "streams/damaged.rs"]
 mod damaged;
+#[path = "streams/layouts.rs"]
+mod layouts;
 #[path = "streams/lifecycle.rs"]
 mod lifecycle;
 #[path = "streams/persistent.rs"]

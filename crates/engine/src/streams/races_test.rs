@@ -8,6 +8,8 @@ mod lives;
 mod moving;
 #[path = "races_test/scans.rs"]
 mod scans;
+#[path = "races_test/types.rs"]
+mod types;
 
 use super::{
     Aggregate, Aggregates, Category,
