@@ -29,6 +29,19 @@ pub(crate) fn drop_if_empty(db: &Database, name: &str) {
     }
 }
 
+/// The names and versions of the types that events of a category ever had, in the order in which they came. A type
+/// that is there without a layout and with one is one type.
+pub(crate) fn types(category: &Category) -> Vec<(String, u32)> {
+    let mut types: Vec<(String, u32)> = Vec::new();
+    for event_type in category.event_types() {
+        let named = (event_type.name.clone(), event_type.version);
+        if !types.contains(&named) {
+            types.push(named);
+        }
+    }
+    types
+}
+
 /// A keyspace of another kind has commands of its own.
 fn refused(db: &Database, name: &str, error: annals::Error) -> Failure {
     match keyspace::find(db, name) {

@@ -5,7 +5,7 @@
 
 mod common;
 
-use annals::{Database, Seq};
+use annals::{Database, EventFormat, ExpectedVersion, NewEvent, Seq};
 use common::{Place, objects};
 use serde_json::{Value, json};
 use std::{
@@ -57,6 +57,37 @@ fn a_file_is_loaded_line_by_line() {
     }
     assert_eq!(event["version"], 0);
     assert_eq!(data(&place), [json!({"from": "London"}), json!(1), Value::Null]);
+}
+
+/// Who opens a copy with another layout than the archives have is refused, as of the database itself.
+#[test]
+fn a_copy_has_the_layouts_of_archives() {
+    let place = Place::new();
+    let db = Database::open(place.data()).unwrap();
+    let category = db.category("orders").unwrap();
+    let archive = |layout| NewEvent::new("paid", EventFormat::Archive, b"12345678").layout(layout);
+    let events = [NewEvent::json("paid", "{}"), archive(0xabc), archive(0)];
+    category.append_many("s", &events, ExpectedVersion::Any).unwrap();
+    let types = category.event_types();
+    drop(category);
+    db.close().unwrap();
+
+    let told = place.ok(&["log", "--json", "--type", "paid"]);
+    let layouts: Vec<_> = objects(&told).iter().map(|event| event["layout"].clone()).collect();
+    assert_eq!(layouts, [Value::Null, json!("0000000000000abc"), Value::Null]);
+    assert_eq!(place.json(&["streams"])[0]["types_count"], 1);
+    let file = place.file("events.ndjson", &told);
+    let copy = Place::new();
+    copy.ok(&["import-events", file.to_str().unwrap()]);
+    let db = Database::open(copy.data()).unwrap();
+    let category = db.open_category("orders").unwrap();
+    assert_eq!(category.event_types(), types);
+    drop(category);
+    db.close().unwrap();
+    let other = told.replace("0abc", "0abd");
+    let ended = copy.run_with(&["import-events", "-"], other.as_bytes());
+    ended.fails(2, "`paid v1` have the layout 0000000000000abc");
+    assert_eq!(copy.json(&["log"]).len(), 3);
 }
 
 #[test]

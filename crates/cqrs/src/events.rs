@@ -19,7 +19,10 @@ use serde_json::Value;
 ///
 /// For `QueryReplay`, and for `PersistedEventStore::new_event_store`. For snapshots there is
 /// [`AnnalsEventStore`](crate::AnnalsEventStore): `PersistedEventStore` of `cqrs-es` 0.5.0 applies the events of a command
-/// a second time to the state that it hands over as a snapshot, and does not say which of them are in it.
+/// a second time to the state that it hands over as a snapshot, and does not say which of them are in it. Nor can it say of
+/// which life of a stream an aggregate was loaded: what was decided by the events of a stream that was
+/// [deleted](annals_engine::Category::delete) since, and has as many again, is appended all the same. `AnnalsEventStore`
+/// commits only in the life that was loaded.
 #[derive(Clone, Debug)]
 pub struct AnnalsEventRepository {
     db: Database,

@@ -194,8 +194,9 @@ impl Changes {
     fn poll(&self, timeout: Duration) -> bool {
         let mut left = timeout;
         loop {
-            let is_newest = Arc::ptr_eq(&self.core, self.open.core());
-            if !is_newest || self.feed.has_more() || self.core.journal.may_have_more() {
+            let is_there = || !Arc::ptr_eq(&self.core, self.open.core()) || self.feed.has_more();
+            // There seems to be more for ever where a writer ended between two segments: what is followed tells.
+            if is_there() || self.open.follow_if_read_only().is_err() || is_there() {
                 return true;
             }
             if left.is_zero() {

@@ -282,7 +282,7 @@ pub enum Error {
 
     /// A category has archived events of a type that the program's event type does not read, or of another
     /// layout under the same name and version.
-    #[error("the category `{category}` cannot be opened for these events: {why}")]
+    #[error("the category `{category}` is not for these events: {why}")]
     EventTypes {
         /// The category.
         category: String,

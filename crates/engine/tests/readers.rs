@@ -248,6 +248,31 @@ fn changes_of_a_closed_log_that_was_compacted_away_behind_them_end_with_an_error
     Ok(())
 }
 
+/// A writer that ended between two segments leaves what looks as if more came at once: whoever waits would ask for
+/// ever, as fast as it can.
+#[test]
+fn who_waits_behind_a_writer_that_ended_anywhere_is_told_that_nothing_came() -> Result<()> {
+    let write = |disk: &SimDisk| -> Result<()> {
+        let db = open(disk)?;
+        let category = db.category("c")?;
+        let event = NewEvent::bytes("n", &[7; 9_000]);
+        (0..20).try_for_each(|_| category.append(1u64, &event, ExpectedVersion::Any).map(drop))
+    };
+    let whole = SimDisk::new(SimOptions::seeded(10));
+    write(&whole)?;
+    for operation in 0..whole.operations() {
+        let disk = SimDisk::new(SimOptions::seeded(10));
+        disk.cut_power_at(operation);
+        let _ = write(&disk);
+        let found = disk.restart();
+        let Ok(reader) = read(&found) else { continue };
+        let mut changes = reader.changes(reader.oldest_seq())?;
+        while changes.try_next()?.is_some() {}
+        assert!(!changes.wait(Duration::ZERO), "cut at operation {operation}");
+    }
+    Ok(())
+}
+
 /// Its id is not given to another: what is gone from the newest state is gone for good, whether the reader read
 /// that it was dropped or found the database without it.
 #[test]

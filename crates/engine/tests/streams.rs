@@ -13,6 +13,11 @@ mod chained;
 mod concurrent;
 #[path = "streams/damaged.rs"]
 mod damaged;
+#[cfg(feature = "chained-events")]
+#[path = "streams/damaged_chains.rs"]
+mod damaged_chains;
+#[path = "streams/layouts.rs"]
+mod layouts;
 #[path = "streams/lifecycle.rs"]
 mod lifecycle;
 #[path = "streams/persistent.rs"]

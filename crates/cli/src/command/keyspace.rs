@@ -171,9 +171,8 @@ impl Command for KeyspaceStats {
 /// The types that events of a category ever had.
 fn types(category: &Category) -> Table {
     let mut table = Table::new(&["type", "type_version"]);
-    for event_type in category.event_types() {
-        let version = Figure::Count(event_type.version.into());
-        table.row(vec![Figure::text_of(&*event_type.name), version]);
+    for (name, version) in category::types(category) {
+        table.row(vec![Figure::text_of(name), Figure::Count(version.into())]);
     }
     table
 }

@@ -39,7 +39,7 @@ impl Command for Streams {
                 Figure::text_of(info.name),
                 Figure::Count(streams_count),
                 Figure::Count(events_count),
-                Figure::Count(category.event_types().len() as u64),
+                Figure::Count(category::types(&category).len() as u64),
             ]);
         }
         if table.is_empty() {

@@ -67,7 +67,7 @@ impl Core {
         durability: Option<Durability>,
     ) -> Result<LoneAppend> {
         let LoneEvent { category, hash, key, event, type_number, expected } = *lone;
-        let content = content_hash(category, key, event, extra)?;
+        let content = content_hash(category, key, event, Some(type_number), extra)?;
         let approached = {
             let pin = pin();
             category.view.read(&pin).table.approach(hash).candidate()

@@ -10,6 +10,7 @@ use super::{
     id::{NumberKey, StreamKey, id_of_key},
     meanwhile::{self, Moment},
     nearby::{Near, event_in_next_frame, event_nearby},
+    types::TypeOf,
 };
 use crate::{
     Error, KeyspaceOptions, Result,
@@ -88,10 +89,10 @@ impl Category {
     }
 
     /// Sees to it that an event type has a number.
-    pub(crate) fn know_type(&self, name: &str, version: u32, layout: u64) -> Result<()> {
-        match self.keyspace.types.number(name, version) {
+    pub(crate) fn know_type(&self, wanted: &TypeOf<'_>) -> Result<()> {
+        match self.keyspace.types.known().number(self.name(), wanted)? {
             Some(_) => Ok(()),
-            None => self.add_type(name, version, layout).map(drop),
+            None => self.add_type(wanted),
         }
     }
 
@@ -122,7 +123,8 @@ impl Category {
         self.keyspace.options
     }
 
-    /// The event types that were ever appended.
+    /// The event types that were ever appended. Where events without a [layout](EventType::layout) came before the
+    /// first archive, there are two of the same name and version.
     #[must_use]
     pub fn event_types(&self) -> Vec<Arc<EventType>> {
         self.keyspace.types.all()

@@ -5,6 +5,7 @@ use super::{
     hash_chain::{Content, ContentHash, EventHash, Link},
     id::{StreamId, id_of_key},
     label::{LABEL_BYTES_MAX, Label},
+    types::TypeOf,
 };
 use crate::catalog::Keyspace;
 use annals_events::EventFormat;
@@ -19,7 +20,8 @@ pub struct EventType {
     /// Counts up when the shape of the data changes.
     pub version: u32,
     /// The [fingerprint](annals_events::EventType::fingerprint) of its layout; 0 if that is not known, as of
-    /// events that are appended as bytes.
+    /// events that are appended as bytes. One name and version may be there without it and with one layout, never
+    /// with two.
     pub layout: u64,
 }
 
@@ -27,6 +29,11 @@ impl EventType {
     /// Stands for a type that nobody knows.
     pub(crate) fn unknown() -> Arc<Self> {
         Arc::new(Self { name: String::new(), version: 0, layout: 0 })
+    }
+
+    /// The same, to be looked for.
+    pub(crate) fn wanted(&self) -> TypeOf<'_> {
+        TypeOf { name: &self.name, version: self.version, layout: self.layout }
     }
 }
 
@@ -90,6 +97,32 @@ impl<'a> NewEvent<'a> {
         self
     }
 
+    /// Says of an archive which layout it has: the [`layout`](EventType::layout) that the type of an event has which is
+    /// copied. Without it, who reads the copy is not told if their type has another one.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, EventFormat, ExpectedVersion, NewEvent};
+    /// let db = Database::open_in_memory()?;
+    /// let (orders, copies) = (db.category("orders")?, db.category("copies")?);
+    /// let event = NewEvent::new("paid", EventFormat::Archive, &[7; 8]).layout(0x1234);
+    /// orders.append(7u64, &event, ExpectedVersion::Any)?;
+    /// for event in orders.read(7u64)? {
+    ///     let event = event?;
+    ///     let event_type = event.event_type();
+    ///     let copy = NewEvent::new(&event_type.name, event.format(), event.data());
+    ///     let copy = copy.version(event_type.version).layout(event_type.layout);
+    ///     copies.append(event.stream(), &copy, ExpectedVersion::Any)?;
+    /// }
+    /// assert_eq!(copies.event_types(), orders.event_types());
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    #[must_use]
+    pub fn layout(mut self, layout: u64) -> Self {
+        self.layout = layout;
+        self
+    }
+
     /// Gives it an id. Appending an event with an id that its stream has already changes nothing, and
     /// tells where it is: a retry is harmless.
     #[must_use]
@@ -110,6 +143,13 @@ impl<'a> NewEvent<'a> {
     pub fn causation(mut self, id: u128) -> Self {
         self.ids.causation = Some(id);
         self
+    }
+
+    /// Its type, to be looked for.
+    #[inline]
+    pub(crate) fn type_of(&self) -> TypeOf<'a> {
+        let (version, layout) = (self.type_version, self.layout);
+        TypeOf { name: self.type_name, version, layout }
     }
 
     /// Its type.

@@ -186,19 +186,20 @@ pub(crate) fn check_built(name: &str, is_chained: bool) -> Result<()> {
     Ok(())
 }
 
-/// The hash of the content of an event that is to be appended; `None` if its category is not chained.
+/// The hash of the content of an event that is to be appended, whose type has this number, or none yet; `None` if
+/// its category is not chained.
 pub(crate) fn content_hash(
     category: &Keyspace,
     key: &[u8],
     event: &NewEvent<'_>,
+    type_number: Option<u32>,
     extra: &[u8],
 ) -> Result<Option<ContentHash>> {
     if !category.is_chained() {
         return Ok(None);
     }
-    let (name, version) = (event.type_name, event.type_version);
-    // What stands in the catalog: a type that was there before may have been known by another layout.
-    let known = category.types.number(name, version).and_then(|number| category.types.get(number));
+    // What stands in the catalog: a layout is known there that who appends JSON does not know.
+    let known = type_number.and_then(|number| category.types.get(number));
     let known = known.unwrap_or_else(|| Arc::new(event.event_type()));
     let (category, event_type) = (&*category.name, &*known);
     let (format, data) = (event.format, event.data);

@@ -194,11 +194,29 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_taken_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+        fn any_bytes_are_taken_or_refused(
+            mut bytes in prop::collection::vec(any::<u8>(), MARK_BYTES - 1..MARK_BYTES + 2),
+            flags in 0..5u8,
+        ) {
+            bytes[0] = flags;
             if let Some(mark) = Mark::decode(&bytes) {
                 prop_assert_eq!(&mark.encode()[..], &bytes[..]);
+                prop_assert!(mark.counted <= mark.first && mark.life_from <= mark.first);
             }
         }
+    }
+
+    /// No event is counted out that is not given up, and no life begins behind what is left.
+    #[test]
+    fn a_mark_that_cannot_be_is_refused() {
+        let mark = Mark { first: 7, counted: 7, life_from: 7, ..Mark::default() };
+        assert_eq!(Mark::decode(&mark.encode()), Some(mark));
+        for wrong in [Mark { counted: 8, ..mark }, Mark { life_from: 8, ..mark }] {
+            assert_eq!(Mark::decode(&wrong.encode()), None, "{wrong:?}");
+        }
+        let mut unknown = mark.encode();
+        unknown[0] |= 0x80;
+        assert_eq!(Mark::decode(&unknown), None);
     }
 
     #[test]

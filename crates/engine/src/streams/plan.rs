@@ -350,21 +350,20 @@ impl Plan {
         time_ms: u64,
     ) -> Result<()> {
         if type_number.is_none() {
-            let new_type = self.place_of_type(place, event);
+            let new_type = self.place_of_type(place, event)?;
             self.of_new_types.push((frame.count(), new_type));
         }
-        let type_number = type_number.unwrap_or(u32::MAX);
         let stream = &mut self.streams[place];
         self.extra.clear();
         encode_extra(event, stream.category.is_chained(), &mut self.extra);
         let (category, key) = (&stream.category, stream.key.bytes());
-        if let Some(content) = content_hash(category, key, event, &self.extra)? {
+        if let Some(content) = content_hash(category, key, event, type_number, &self.extra)? {
             stream.link(&content, stream.time_ms(time_ms), &mut self.extra);
             self.contents.push(content);
         }
         let at = frame.next_offset();
         let label = Label {
-            type_number,
+            type_number: type_number.unwrap_or(u32::MAX),
             version: stream.next,
             time_ms: stream.time_ms(time_ms),
             format: event.format,
@@ -378,19 +377,21 @@ impl Plan {
     }
 
     /// The place of an event's type among those that are new.
-    fn place_of_type(&mut self, place: usize, event: &NewEvent<'_>) -> usize {
-        let category = &self.streams[place].category;
-        let is_it = |new: &NewType| {
-            Arc::ptr_eq(&new.category, category)
-                && new.event_type.version == event.type_version
-                && new.event_type.name == event.type_name
-        };
-        if let Some(known) = self.new_types.iter().position(is_it) {
-            return known;
+    fn place_of_type(&mut self, place: usize, event: &NewEvent<'_>) -> Result<usize> {
+        let (category, wanted) = (&self.streams[place].category, event.type_of());
+        let is_beside = |new: &NewType| Arc::ptr_eq(&new.category, category);
+        for (place, new) in self.new_types.iter().enumerate().filter(|(_, new)| is_beside(new)) {
+            // One whose layout is not known is a type of its own: its hash is made without any.
+            if new.event_type.layout == wanted.layout && wanted.is_named(&new.event_type) {
+                return Ok(place);
+            }
+            if wanted.excludes(&new.event_type) {
+                return Err(wanted.differs(&category.name, &new.event_type));
+            }
         }
         let (category, event_type) = (Arc::clone(category), event.event_type());
         self.new_types.push(NewType { category, event_type, number: u32::MAX, is_new: true });
-        self.new_types.len() - 1
+        Ok(self.new_types.len() - 1)
     }
 
     /// The place of a stream, which is looked up when it comes for the first time.
@@ -479,7 +480,7 @@ impl Plan {
     /// Makes the frame right for the streams as they are. Called under the writer lock.
     ///
     /// # Errors
-    /// If a stream is not as expected any more.
+    /// If a stream is not as expected any more, or a category has got archives of another layout.
     pub(crate) fn settle(
         &mut self,
         core: &Core,
@@ -490,7 +491,7 @@ impl Plan {
             self.check_id(core, *stream, *id)?;
         }
         let has_new_types = !self.new_types.is_empty();
-        self.number_types();
+        self.number_types()?;
         if moved || has_new_types || !self.streams.iter().all(|stream| stream.is_as_it_was(core)) {
             self.encode_anew(core, frame)?;
         }
@@ -498,16 +499,20 @@ impl Plan {
     }
 
     /// Gives new types the numbers that they get now.
-    fn number_types(&mut self) {
+    ///
+    /// # Errors
+    /// [`Error::EventTypes`] if somebody has brought another layout of one of them meanwhile.
+    fn number_types(&mut self) -> Result<()> {
         for index in 0..self.new_types.len() {
-            let (before, [new, ..]) = self.new_types.split_at_mut(index) else { return };
+            let (before, [new, ..]) = self.new_types.split_at_mut(index) else { break };
             let types = &new.category.types;
-            let known = types.number(&new.event_type.name, new.event_type.version);
+            let known = types.known().own_number(&new.category.name, &new.event_type)?;
             let is_beside =
                 |other: &&NewType| other.is_new && Arc::ptr_eq(&other.category, &new.category);
             let next = || types.count() + before.iter().filter(is_beside).count() as u32;
             (new.number, new.is_new) = (known.unwrap_or_else(next), known.is_none());
         }
+        Ok(())
     }
 
     #[cold]

@@ -4,7 +4,7 @@
 //! across crashes.
 
 use super::{RecordedEvent, Subscription, Work};
-use crate::{Database, Error, HashKeyspace, Result};
+use crate::{Database, Error, ErrorKind, HashKeyspace, Result};
 use annals_journal::Seq;
 use parking_lot::Mutex;
 use std::{collections::BTreeSet, time::Duration};
@@ -77,25 +77,28 @@ pub struct Projector<'a, P> {
     told: Option<Vec<u8>>,
     /// How often it was begun anew when this one began.
     round: u64,
+    /// What is kept of how far it has come cannot be read: which events are counted already nobody knows.
+    is_lost: bool,
     events: Subscription<'a>,
     work: Work,
 }
 
 impl<'a, P: Projection> Projector<'a, P> {
-    /// Goes on where the projection of this name has come to, with the events of all categories.
+    /// Goes on where the projection of this name has come to, with the events of all categories. Where what is kept
+    /// of that cannot be read, it takes no step before it is [rebuilt](Self::rebuild).
     ///
     /// # Errors
     /// Those of making a keyspace and of reading.
     pub fn new(db: &'a Database, name: &str, mut projection: P) -> Result<Self> {
         let progress = db.hash_keyspace(PROGRESS_NAME)?;
-        let mut told = progress.get(name)?.map(|told| told.to_vec());
-        let mut known = known_progress(name, told.as_deref())?;
+        let (known, mut told) = kept(&progress, name)?;
+        let (mut known, is_lost) = (known.unwrap_or(Progress::BEGIN), known.is_none());
         if known.state == STATE_RESETTING {
             (known, told) = reset(db, name, &progress, &mut projection)?;
         }
         let events = db.subscribe(known.next)?;
         let (name, work, round) = (name.to_owned(), Work::new(), known.round);
-        Ok(Self { db, name, projection, progress, told, round, events, work })
+        Ok(Self { db, name, projection, progress, told, round, is_lost, events, work })
     }
 
     /// The projection.
@@ -120,8 +123,13 @@ impl<'a, P: Projection> Projector<'a, P> {
     ///
     /// # Errors
     /// What reading, the commit or the projection fails with. What came before an event that could not be
-    /// handled is committed first: it is the next step that fails, and each one after it.
+    /// handled is committed first: it is the next step that fails, and each one after it. [`Error::Refused`] if another
+    /// one of this name has gone on, or nobody knows how far it has come.
     pub fn step(&mut self) -> Result<usize> {
+        if self.is_lost {
+            let what = "what is kept of how far the projection has come cannot be read";
+            return Err(Error::Refused(format!("`{}`: {what}; rebuild it", self.name)));
+        }
         let begun = self.position();
         let (handled_count, outcome) = self.handle(EVENTS_MAX);
         let outcome = match outcome {
@@ -219,7 +227,7 @@ impl<'a, P: Projection> Projector<'a, P> {
     pub fn rebuild(&mut self) -> Result<()> {
         self.work.clear();
         let (known, told) = reset(self.db, &self.name, &self.progress, &mut self.projection)?;
-        (self.round, self.told) = (known.round, told);
+        (self.round, self.told, self.is_lost) = (known.round, told, false);
         self.events = self.db.subscribe(Seq::ZERO)?;
         Ok(())
     }
@@ -246,16 +254,25 @@ fn reset(
         let what = "another projector of this name is emptying it";
         return Err(Error::Refused(format!("`{name}`: {what}; try again when it has")));
     };
-    let told = progress.get(name)?;
-    // What cannot be read is what rebuilding is told to mend.
-    let round = told.and_then(|told| Progress::decode(&told)).map_or(0, |known| known.round);
-    let round = round.wrapping_add(1);
+    // Each time that it begins anew is some records of the log: where nobody knows how often, it was less often than
+    // there are records.
+    let (known, _) = kept(progress, name)?;
+    let round = known.map_or_else(|| db.last_seq().0, |known| known.round).wrapping_add(1);
     let begun = Progress { state: STATE_RESETTING, next: Seq::ZERO, round };
     progress.insert(name, begun.encode())?;
     projection.reset(db)?;
     let known = Progress { state: STATE_RUNNING, ..begun };
     progress.insert(name, known.encode())?;
     Ok((known, Some(known.encode().to_vec())))
+}
+
+/// What is kept of how far the projection of this name has come, also as it is kept. `None` if that cannot be read.
+fn kept(progress: &HashKeyspace, name: &str) -> Result<(Option<Progress>, Option<Vec<u8>>)> {
+    let told = match progress.get(name) {
+        Err(error) if error.kind() == ErrorKind::Corrupt => return Ok((None, None)),
+        told => told?.map(|told| told.to_vec()),
+    };
+    Ok((told.as_deref().map_or(Some(Progress::BEGIN), Progress::decode), told))
 }
 
 /// How far a projection has come.
@@ -268,6 +285,9 @@ struct Progress {
 }
 
 impl Progress {
+    /// Of one that was never told.
+    const BEGIN: Self = Self { state: STATE_RUNNING, next: Seq::ZERO, round: 0 };
+
     fn encode(self) -> [u8; 17] {
         let mut told = [self.state; 17];
         told[1..9].copy_from_slice(&self.next.0.to_le_bytes());
@@ -283,16 +303,6 @@ impl Progress {
         let (next, round) = (Seq(u64::from_le_bytes(*next)), u64::from_le_bytes(round));
         (*state <= STATE_RESETTING).then_some(Self { state: *state, next, round })
     }
-}
-
-fn known_progress(name: &str, told: Option<&[u8]>) -> Result<Progress> {
-    let Some(told) = told else {
-        return Ok(Progress { state: STATE_RUNNING, next: Seq::ZERO, round: 0 });
-    };
-    Progress::decode(told).ok_or_else(|| {
-        let what = "what is kept of how far the projection has come cannot be read";
-        Error::Refused(format!("`{name}`: {what}; rebuild it"))
-    })
 }
 
 /// The names of projections that are emptied just now.

@@ -1,5 +1,7 @@
 //! What comes between two looks of who reads or writes: what they find is what there was at some moment.
 
+#[path = "races_test/appends.rs"]
+mod appends;
 #[path = "races_test/given_up.rs"]
 mod given_up;
 #[path = "races_test/lives.rs"]
@@ -8,6 +10,8 @@ mod lives;
 mod moving;
 #[path = "races_test/scans.rs"]
 mod scans;
+#[path = "races_test/types.rs"]
+mod types;
 
 use super::{
     Aggregate, Aggregates, Category,
@@ -15,6 +19,7 @@ use super::{
     NewEvent, Retention,
     chains::SPAN,
     id::StreamKey,
+    label::Before,
     meanwhile::{Moment, each_time},
 };
 use crate::{

@@ -160,6 +160,32 @@ fn a_category_with_a_time_to_live_is_rebuilt_without_its_checkpoint() -> Result<
     Ok(())
 }
 
+/// What was truncated before it expires is counted out once: of the segment more would be taken for needless.
+#[test]
+fn what_is_truncated_and_expires_is_counted_out_once() -> Result<()> {
+    let needed = |truncated: u64| -> Result<u64> {
+        let disk = SimDisk::new(SimOptions::seeded(7));
+        let db = small(&disk).open("db")?;
+        let ttl = KeyspaceOptions::default().ttl(DAY);
+        let category = db.create_category("orders", ttl)?;
+        append(&category, 7, 100)?;
+        category.truncate_before(7u64, truncated)?;
+        disk.advance_ms(2 * DAY.as_millis() as u64);
+        // In the same segment, and more than what is over.
+        append(&category, 8, 150)?;
+        db.core.core().retire(true)?;
+        let listed = db.core.catalog.load();
+        let listed = listed.by_id(category.id()).expect("it is there");
+        Ok(listed.view.needed_bytes().iter().sum())
+    };
+    let least = needed(1)?;
+    assert!(least > 150 * 100, "{least}");
+    for truncated in [2, 50, 99] {
+        assert_eq!(needed(truncated)?, least, "{truncated}");
+    }
+    Ok(())
+}
+
 /// One stream cannot be looked at; what the others keep no longer is given up.
 #[test]
 fn a_damaged_stream_does_not_keep_others_from_being_given_up() -> Result<()> {

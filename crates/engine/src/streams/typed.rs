@@ -5,6 +5,7 @@ use super::{
     StreamReader, Subscription, TypedBatch,
     batch::{Batches, Data, EventBatch, InBatches},
     new_events::Archives,
+    types::TypeOf,
 };
 use crate::{Error, Result, WriteBatch, WriteOptions, catalog::Keyspace};
 use annals_events::{Event, EventBuf, EventFormat, Known, Scratch};
@@ -55,26 +56,23 @@ pub struct Streams<E> {
 
 impl<E: Event> Streams<E> {
     pub(crate) fn new(category: Category) -> Result<Self> {
-        let wrong = |why: String| Error::EventTypes { category: category.name().to_owned(), why };
         for stored in category.event_types().iter().filter(|stored| stored.layout != 0) {
-            let known =
-                E::find(&stored.name, stored.version).map_err(|error| wrong(error.to_string()))?;
-            let layout = known.event_type().fingerprint().as_u64();
-            if layout != stored.layout {
-                return Err(wrong(format!(
-                    "its events of the type `{stored}` have other fields than this build's; give the new \
-                     layout a higher version"
-                )));
-            }
+            known_as::<E>(category.name(), stored).map_err(|error| match error {
+                Error::Event(error) => {
+                    let (category, why) = (category.name().to_owned(), error.to_string());
+                    Error::EventTypes { category, why }
+                }
+                error => error,
+            })?;
         }
         if !category.is_read_only() {
             for event_type in E::TYPES {
-                let (name, version) = (event_type.name(), event_type.version());
-                category.know_type(name, version, event_type.fingerprint().as_u64())?;
+                category.know_type(&type_of(event_type))?;
             }
         }
         let types = category.event_types();
-        let known = types.iter().map(|stored| E::find(&stored.name, stored.version).ok()).collect();
+        let known = |stored: &Arc<EventType>| known_as(category.name(), stored).ok();
+        let known = types.iter().map(known).collect();
         Ok(Self { category, known })
     }
 
@@ -496,6 +494,23 @@ impl<E: Event, I: InBatches> EventsOf<E, I> {
     }
 }
 
+/// The type of a program, to be looked for.
+fn type_of(event_type: &annals_events::EventType) -> TypeOf<'_> {
+    let (name, version) = (event_type.name(), event_type.version());
+    TypeOf { name, version, layout: event_type.fingerprint().as_u64() }
+}
+
+/// What `E` has for archives of a type of the category.
+///
+/// # Errors
+/// [`Error::Event`] if it has nothing of that name and version, [`Error::EventTypes`] if it has another layout: a
+/// check of the bytes may well find them in order, and what is read is not what was written.
+fn known_as<E: Event>(category: &str, stored: &EventType) -> Result<Known<E>> {
+    let known = E::find(&stored.name, stored.version)?;
+    let own = type_of(known.event_type());
+    if own.excludes(stored) { Err(own.differs(category, stored)) } else { Ok(known) }
+}
+
 /// The type of an event that came after the handle was made, or why it cannot be read.
 #[cold]
 fn known_of<E: Event>(
@@ -513,7 +528,7 @@ fn find<E: Event>(category: &str, stored: &EventType, format: EventFormat) -> Re
         let why = format!("an event of the type `{stored}` is no archive; read its data as bytes");
         return Err(Error::EventTypes { category, why });
     }
-    Ok(E::find(&stored.name, stored.version)?)
+    known_as(category, stored)
 }
 
 impl<'a, E: Event, I: InBatches<Batch = EventBatch<'a>>> InBatches for EventsOf<E, I> {

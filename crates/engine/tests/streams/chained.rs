@@ -372,6 +372,34 @@ fn an_event_whose_hash_is_made_anew_shows_in_the_next_one() {
     is_told(dir.path(), 3, "what the event says is not what its hash was made of");
 }
 
+/// An event that was made elsewhere, with hashes that are right for it, refers to what is in front of it there.
+#[test]
+fn an_event_that_is_put_in_with_its_hashes_shows() {
+    let (dir, _) = sample();
+    let other = tempfile::tempdir().unwrap();
+    let db = open(other.path());
+    let audit = chained(&db, "audit").unwrap();
+    for n in 0..4 {
+        let data = format!("eve event {n}");
+        let event = NewEvent::bytes("noted", data.as_bytes()).with("by", "carol");
+        audit.append("ada", &event, ExpectedVersion::Any).unwrap();
+    }
+    drop(audit);
+    db.close().unwrap();
+    let (event, by) = (place(dir.path(), "ada event 3"), place(other.path(), "eve event 3"));
+    let by_bytes = std::fs::read(&by.file).unwrap();
+    change(&event.file, |bytes| {
+        // The data, and beside them flags, two hashes and a pair of texts; and the time.
+        let len = "ada event 3".len() + 1 + 64 + (4 + 2) + (4 + 5);
+        for (to, from, len) in [(event.value.start, by.value.start, len), (event.time, by.time, 6)]
+        {
+            bytes[to..to + len].copy_from_slice(&by_bytes[from..from + len]);
+        }
+    });
+    is_told(dir.path(), 3, "it refers to another event before it than there is");
+    assert_eq!(broken_at(dir.path(), None), 3);
+}
+
 #[test]
 fn reordered_events_show() {
     let (dir, _) = sample();

@@ -102,3 +102,31 @@ fn events_behind_damage_are_read_by_who_begins_there() {
         }
     }
 }
+
+/// Whether it is the one that cannot be read nobody can tell: to store it once more would be to have it twice.
+#[test]
+fn an_event_whose_id_may_be_that_of_a_damaged_one_is_not_stored_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(dir.path());
+    let category = db.category("orders").unwrap();
+    let texts: Vec<_> = (0..3).map(data).collect();
+    let event = |n: usize| NewEvent::bytes("n", texts[n].as_bytes()).id(n as u128 + 1);
+    for n in 0..3 {
+        category.append(7u64, &event(n), ExpectedVersion::Any).unwrap();
+    }
+    drop(category);
+    db.close().unwrap();
+    damage(dir.path(), 1);
+    let db = open(dir.path());
+    let category = db.open_category("orders").unwrap();
+    for _ in 0..2 {
+        assert!(is_damage(&category.append(7u64, &event(1), ExpectedVersion::Any)));
+        let both = [event(1), event(2)];
+        assert!(is_damage(&category.append_many(7u64, &both, ExpectedVersion::Any)));
+        let mut batch = db.batch();
+        assert!(is_damage(&batch.append(&category, 7u64, &[event(1)], ExpectedVersion::Any)));
+    }
+    assert!(category.append(7u64, &event(2), ExpectedVersion::Any).unwrap().was_there);
+    let new = NewEvent::bytes("n", b"").id(9);
+    assert_eq!(category.append(7u64, &new, ExpectedVersion::Any).unwrap().last_version, 3);
+}

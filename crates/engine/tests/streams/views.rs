@@ -435,3 +435,60 @@ fn who_began_before_a_rebuild_is_refused_at_the_same_number_too() -> Result<()> 
     assert_eq!(counts.get("n")?.as_deref(), Some(&[1][..]));
     Ok(())
 }
+
+/// What is kept of how far it has come is damaged, or nothing that is known: it is built anew, and counts no event twice.
+#[test]
+fn a_projection_whose_place_is_lost_is_rebuilt() -> Result<()> {
+    for is_damaged in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        let open = || Database::builder().background(Background::Manual).open(&path);
+        let name = "the name of a projection";
+        let db = open()?;
+        let (category, sums) = (db.category("numbers")?, db.hash_keyspace("sums")?);
+        for n in 0..10u64 {
+            let data = n.to_le_bytes();
+            category.append(n % 3, &NewEvent::bytes("n", &data), ExpectedVersion::Any)?;
+        }
+        Projector::new(&db, name, Sums(sums.clone()))?.catch_up()?;
+        let expected = sums_of(&sums)?;
+        let progress = db.open_hash_keyspace("annals.projections")?;
+        if !is_damaged {
+            progress.insert(name, b"nothing that is known")?;
+        }
+        drop((category, sums, progress));
+        db.close()?;
+        if is_damaged {
+            let files = std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path());
+            for file in files.filter(|file| file.extension().is_some_and(|of| of == "seg")) {
+                let mut bytes = std::fs::read(&file).unwrap();
+                while let Some(at) =
+                    bytes.windows(name.len()).position(|some| some == name.as_bytes())
+                {
+                    bytes[at] ^= 1;
+                }
+                std::fs::write(&file, bytes).unwrap();
+            }
+        }
+        let db = open()?;
+        let sums = db.hash_keyspace("sums")?;
+        let mut projector = Projector::new(&db, name, Sums(sums.clone()))?;
+        for _ in 0..2 {
+            let refused = projector.step().unwrap_err();
+            assert!(matches!(refused, Error::Refused(_)), "{refused}");
+            assert!(refused.to_string().contains("rebuild it"), "{refused}");
+        }
+        assert_eq!(sums_of(&sums)?, expected, "nothing was touched");
+        // One that was begun before is refused, and cannot count events twice.
+        let mut other = Projector::new(&db, name, Sums(sums.clone()))?;
+        projector.rebuild()?;
+        assert!(sums_of(&sums)?.is_empty());
+        assert!(matches!(other.step(), Err(Error::Refused(_))));
+        assert_eq!(projector.step()?, 10);
+        assert_eq!(sums_of(&sums)?, expected);
+        let position = projector.position();
+        drop((projector, other));
+        assert_eq!(Projector::new(&db, name, Sums(sums))?.position(), position);
+    }
+    Ok(())
+}

@@ -12,7 +12,11 @@ use serde::{
     de::{IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, btree_map::Entry},
+    fmt,
+};
 
 /// An event as it is written on a line. What it must not have is told: a field that is misspelt would be
 /// missed for ever.
@@ -28,12 +32,14 @@ pub(super) struct EventLine<'a> {
     data: Option<&'a RawValue>,
     data_base64: Option<String>,
     format: Option<String>,
+    layout: Option<Layout>,
     type_version: Option<u32>,
     expected_version: Option<Id>,
     id: Option<Uuid>,
     correlation: Option<Uuid>,
     causation: Option<Uuid>,
-    metadata: Option<BTreeMap<String, String>>,
+    #[serde(default, deserialize_with = "texts_by_name")]
+    metadata: BTreeMap<String, String>,
     #[serde(rename = "time")]
     _time: Option<IgnoredAny>,
     #[serde(rename = "seq")]
@@ -73,6 +79,53 @@ impl<'de> Deserialize<'de> for Uuid {
             serde::de::Error::custom(format_args!("`{text:.64}` is no UUID; ids are UUIDs"))
         })
     }
+}
+
+/// What tells the layouts of archives apart.
+#[derive(Clone, Copy)]
+struct Layout(u64);
+
+impl<'de> Deserialize<'de> for Layout {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let is_one = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let layout = u64::from_str_radix(&text, 16).ok().filter(|_| is_one);
+        layout.map(Self).ok_or_else(|| {
+            serde::de::Error::custom(format_args!("`{text:.64}` is no layout: 16 hex digits"))
+        })
+    }
+}
+
+/// Texts by names, each of which is there once: of two it could not be told which is meant.
+fn texts_by_name<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
+    struct Texts;
+    impl<'de> Visitor<'de> for Texts {
+        type Value = BTreeMap<String, String>;
+
+        fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+            out.write_str("an object of texts")
+        }
+
+        fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
+            Ok(BTreeMap::new())
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut texts = BTreeMap::new();
+            while let Some((name, text)) = map.next_entry::<String, String>()? {
+                match texts.entry(name) {
+                    Entry::Vacant(vacant) => drop(vacant.insert(text)),
+                    Entry::Occupied(there) => {
+                        let name = there.key();
+                        let why = format_args!("`{name:.64}` is there twice; say each name once");
+                        return Err(serde::de::Error::custom(why));
+                    }
+                }
+            }
+            Ok(texts)
+        }
+    }
+    from.deserialize_any(Texts)
 }
 
 /// The field of an object whose value has a byte of its line, counted from 1, or ends in front of it.
@@ -189,6 +242,9 @@ impl<'a> EventLine<'a> {
             Some((_, format)) => format,
             None => None,
         };
+        if self.layout.is_some() && format != Some(EventFormat::Archive) {
+            return Err(Failure::usage("no event: only data in the format archive have a layout"));
+        }
         match (self.data, &self.data_base64) {
             (Some(_), None) if format.is_some_and(|format| format != EventFormat::Json) => Err(
                 Failure::usage("no event: data in a format other than json go into data_base64"),
@@ -212,6 +268,9 @@ impl<'a> EventLine<'a> {
         if let Some(version) = self.type_version {
             event = event.version(version);
         }
+        if let Some(Layout(layout)) = self.layout {
+            event = event.layout(layout);
+        }
         if let Some(Uuid(id)) = self.id {
             event = event.id(id);
         }
@@ -221,7 +280,7 @@ impl<'a> EventLine<'a> {
         if let Some(Uuid(id)) = self.causation {
             event = event.causation(id);
         }
-        for (name, value) in self.metadata.iter().flatten() {
+        for (name, value) in &self.metadata {
             event = event.with(name, value);
         }
         event
@@ -273,6 +332,11 @@ mod tests {
             (r#","data":1,"correlation":7,"id":"7""#, "the field `correlation`: invalid type"),
             (r#","data":1,"type_version":-1"#, "the field `type_version`: invalid value"),
             (r#","data":1,"metadata":{"a":1}"#, "the field `metadata`: invalid type"),
+            (r#","data":1,"metadata":7"#, "the field `metadata`: invalid type"),
+            (r#","data":1,"metadata":{"a":"1","b":"","a":"1"}"#, "metadata`: `a` is there twice"),
+            (r#","data":1,"layout":"0000000000000007""#, "only data in the format archive"),
+            (r#","data_base64":"","layout":7"#, "the field `layout`: invalid type"),
+            (r#","data_base64":"","layout":"+000000000000007""#, "is no layout: 16 hex digits"),
             (r#","data":"#, "expected value, at byte"),
         ] {
             let text = refusal(&line(rest));

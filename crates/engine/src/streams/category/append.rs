@@ -13,7 +13,7 @@ use crate::{
         meanwhile::{self, Moment},
         new_events::NewEvents,
         plan::{Append, Plan},
-        types::KnownTypes,
+        types::{KnownTypes, TypeOf},
     },
 };
 use annals_journal::{Durability, VALUE_BYTES_MAX};
@@ -26,7 +26,8 @@ impl Category {
     ///
     /// # Errors
     /// [`Error::VersionConflict`] if it is not, [`Error::StreamIdTooLong`], [`Error::InvalidName`] for the
-    /// type's, [`Error::ValueTooLong`], [`Error::KeyspaceDropped`], no space, or a poisoned database;
+    /// type's, [`Error::EventTypes`] if it is an archive and the category has some of another layout under the same
+    /// name and version, [`Error::ValueTooLong`], [`Error::KeyspaceDropped`], no space, or a poisoned database;
     /// nothing was written then.
     pub fn append<'s>(
         &self,
@@ -80,7 +81,7 @@ impl Category {
         // What most appends are needs no list.
         let key = self.prepare_key(id, 1)?;
         let known = self.keyspace.types.known();
-        let number = events.with(0, |event| type_number(&known, None, event))?;
+        let number = events.with(0, |event| self.type_number(&known, None, event))?;
         drop(known);
         self.append_prepared(&key, events, &[number], expected, durability)
     }
@@ -227,7 +228,7 @@ impl Category {
         let known = self.keyspace.types.known();
         let mut last = None;
         for index in 0..events.count() {
-            last = events.with(index, |event| type_number(&known, last, event))?;
+            last = events.with(index, |event| self.type_number(&known, last, event))?;
             types.push(last);
         }
         Ok((key, types))
@@ -246,39 +247,47 @@ impl Category {
 
     /// Gives an event type a number.
     #[cold]
-    pub(crate) fn add_type(&self, name: &str, version: u32, layout: u64) -> Result<u32> {
-        check_name_of(name, OF_TYPE)?;
+    pub(crate) fn add_type(&self, wanted: &TypeOf<'_>) -> Result<()> {
+        check_name_of(wanted.name, OF_TYPE)?;
         let types = &self.keyspace.types;
-        let added = self.core.change_catalog_if(|catalog| {
+        self.core.change_catalog_if(|catalog| {
             let alive = catalog.by_id(self.keyspace.id).is_some();
             if !alive {
                 self.keyspace.check_alive()?;
             }
-            if types.number(name, version).is_some() {
+            if types.known().number(self.name(), wanted)?.is_some() {
                 return Ok(None);
             }
             let (id, number) = (self.keyspace.id, types.count());
+            let TypeOf { name, version, layout } = *wanted;
             let event_type = EventType { name: name.to_owned(), version, layout };
             Ok(Some(Change::EventType { id, number, event_type }))
-        });
-        added?;
-        types
-            .number(name, version)
-            .ok_or_else(|| Error::KeyspaceDropped { name: self.name().into() })
+        })?;
+        match types.known().number(self.name(), wanted)? {
+            Some(_) => Ok(()),
+            None => Err(Error::KeyspaceDropped { name: self.name().into() }),
+        }
     }
-}
 
-/// The number of an event's type, which may be that of the one before it; `None` if the category does not know it.
-#[inline]
-fn type_number(known: &KnownTypes, last: Option<u32>, event: &NewEvent<'_>) -> Result<Option<u32>> {
-    check_size(event)?;
-    let (name, version) = (event.type_name, event.type_version);
-    let number = last.filter(|last| known.is(*last, name, version));
-    let number = number.or_else(|| known.number(name, version));
-    if number.is_none() {
-        check_name_of(name, OF_TYPE)?;
+    /// The number of an event's type, which may be that of the one before it; `None` if the category does not know it.
+    #[inline]
+    fn type_number(
+        &self,
+        known: &KnownTypes,
+        last: Option<u32>,
+        event: &NewEvent<'_>,
+    ) -> Result<Option<u32>> {
+        check_size(event)?;
+        let wanted = event.type_of();
+        if let Some(last) = last.filter(|last| known.is(*last, &wanted)) {
+            return Ok(Some(last));
+        }
+        let number = known.number(&self.keyspace.name, &wanted)?;
+        if number.is_none() {
+            check_name_of(wanted.name, OF_TYPE)?;
+        }
+        Ok(number)
     }
-    Ok(number)
 }
 
 /// An event's data and all that stands behind them are one value.

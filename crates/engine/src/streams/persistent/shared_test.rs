@@ -1,5 +1,5 @@
 use super::{super::reader::READ_WAIT, *};
-use crate::{Database, ExpectedVersion, NewEvent, PersistentOptions};
+use crate::{Database, ErrorKind, ExpectedVersion, NewEvent, PersistentOptions};
 use annals_disk::{SimDisk, SimOptions};
 
 fn database(disk: &SimDisk) -> Database {
@@ -64,4 +64,78 @@ fn while_one_reads_others_settle_are_told_and_get_what_was_read() {
         drop(reading);
         assert!(waiting.join().unwrap());
     });
+}
+
+/// Leaves the disk, and the segment that is written to, no room for anything.
+fn fill(disk: &SimDisk, db: &Database) {
+    let filler = db.hash_keyspace("filler").unwrap();
+    disk.set_capacity(0);
+    for len in [10_000, 500, 1] {
+        while filler.insert([0], vec![0; len]).is_ok() {}
+    }
+}
+
+/// What was not written is written later: an event that was parked is neither given out again nor lost.
+#[test]
+fn what_is_parked_while_there_is_no_space_is_parked_once_there_is_some() {
+    let disk = SimDisk::new(SimOptions::seeded(3));
+    let db = database(&disk);
+    let options = PersistentOptions::default();
+    let subscription = db.persistent_subscription("s", &options).unwrap();
+    let consumer = subscription.consumer().unwrap();
+    append(&db, 1);
+    let given = consumer.try_next().unwrap().unwrap();
+    let seq = given.seq();
+    fill(&disk, &db);
+    let error = given.park("it is odd").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+    disk.clear_capacity();
+    subscription.flush().unwrap();
+    drop((consumer, subscription));
+    db.close().unwrap();
+    let db = database(&disk);
+    let subscription = db.persistent_subscription("s", &options).unwrap();
+    let parked = subscription.parked().unwrap();
+    let parked: Vec<_> = parked.iter().map(|parked| (parked.seq, &*parked.reason)).collect();
+    assert_eq!(parked, [(seq, "it is odd")]);
+    assert!(subscription.consumer().unwrap().try_next().unwrap().is_none());
+}
+
+/// Nobody has an event that was about to be given out when that failed: the next one who asks gets it.
+#[test]
+fn what_cannot_be_given_out_for_want_of_space_is_given_out_once_there_is_some() {
+    let disk = SimDisk::new(SimOptions::seeded(4));
+    let db = database(&disk);
+    let options = PersistentOptions::default().write_every(1, Duration::from_secs(1));
+    let subscription = db.persistent_subscription("s", &options).unwrap();
+    let consumer = subscription.consumer().unwrap();
+    append(&db, 1);
+    append(&db, 2);
+    let first = consumer.try_next().unwrap().unwrap();
+    fill(&disk, &db);
+    assert_eq!(first.acknowledge().unwrap_err().kind(), ErrorKind::Full);
+    assert_eq!(consumer.try_next().unwrap_err().kind(), ErrorKind::Full);
+    disk.clear_capacity();
+    let second = consumer.try_next().unwrap().expect("nobody has it");
+    assert_eq!((second.stream(), second.attempt()), (2u64.into(), 1));
+    assert!(second.acknowledge().unwrap());
+    assert!(consumer.try_next().unwrap().is_none());
+}
+
+/// A place that leads to an event of another number leads to nothing that was meant.
+#[test]
+fn an_event_of_another_number_is_not_the_one_that_was_parked() {
+    let db = database(&SimDisk::new(SimOptions::seeded(5)));
+    append(&db, 1);
+    append(&db, 1);
+    let category = db.category("numbers").unwrap();
+    let seq = category.last(1u64).unwrap().unwrap().seq();
+    let (open, keyspace) = category.parts();
+    let key = StreamKey::of(&1u64.into()).unwrap();
+    let place = EventPlace { space: keyspace.id, key, version: 1 };
+    let found = find(open, seq, &place).unwrap().expect("it is there");
+    assert_eq!((found.seq(), found.version()), (seq, 1));
+    for other in [Seq(seq.0 - 1), Seq(seq.0 + 1)] {
+        assert!(find(open, other, &place).unwrap().is_none());
+    }
 }

@@ -214,3 +214,24 @@ fn streams_are_whole_between_any_two_events_that_compaction_notes() -> Result<()
     assert_eq!(category.read(1u64)?.count() as u64, rounds * 20);
     Ok(())
 }
+
+/// The event behind one that was given up says that it is the first when it is moved, also where that one is still
+/// in the log: whatever takes its place is asked by nobody.
+#[test]
+fn what_is_moved_behind_what_was_given_up_is_the_first() -> Result<()> {
+    let world = World::new(14, KeyspaceOptions::default())?;
+    world.append_apart(6)?;
+    let before = |version| -> Result<Before> {
+        let key = StreamKey::of(&7u64.into()).expect("a key");
+        world.category.with_key(&key, |core, _, stream| {
+            Ok(core.event_of_version(stream, version)?.expect("it is there").read.label.before)
+        })
+    };
+    assert!(matches!(before(3)?, Before::At(_)));
+    world.category.truncate_before(7u64, 3)?;
+    world.move_event(3);
+    assert_eq!(before(3)?, Before::Nothing);
+    world.move_event(5);
+    assert!(matches!(before(5)?, Before::At(_)), "the one in front of it is left");
+    Ok(())
+}

@@ -1,6 +1,7 @@
 //! What is appended, and what is refused.
 
 use super::*;
+use crate::{Durability, WriteOptions};
 
 #[test]
 fn a_stream_that_is_not_as_expected_is_left_alone() -> Result<()> {
@@ -165,6 +166,62 @@ fn a_batch_happens_whole_or_not_at_all() -> Result<()> {
     let last: Vec<_> = all(&category, 1)?.split_off(9);
     assert_eq!(last, [&b"theirs"[..], b"mine", b"mine too"]);
     drop(snapshots);
+    Ok(())
+}
+
+/// Who is told that an event is there, and asked for it to be durable, does not lose it.
+#[test]
+fn a_retried_append_is_as_durable_as_it_asks_for() -> Result<()> {
+    for (durability, is_kept) in [(Durability::Buffered, false), (Durability::Sync, true)] {
+        let disk = SimDisk::new(SimOptions { writeback_chance: 0.0, ..SimOptions::seeded(9) });
+        let db = small(&disk).durability(Durability::Buffered).open("db")?;
+        let category = db.category("orders")?;
+        db.sync()?;
+        let event = [NewEvent::bytes("happened", b"data").id(5)];
+        assert!(!category.append_many(7u64, &event, Any)?.was_there);
+        let options = WriteOptions { durability: Some(durability), ..WriteOptions::default() };
+        assert!(category.append_with(7u64, &event, Any, options)?.was_there);
+        disk.cut_power_now();
+        drop((category, db));
+        let db = small(&disk.restart()).open("db")?;
+        assert_eq!(db.open_category("orders")?.exists(7u64)?, is_kept, "{durability:?}");
+    }
+    Ok(())
+}
+
+/// Who keeps events for so long, and who reads up to some time, relies on it.
+#[test]
+fn times_of_a_stream_never_go_back() -> Result<()> {
+    let disk = SimDisk::new(SimOptions::seeded(10));
+    let db = small(&disk).open("db")?;
+    let category = db.category("orders")?;
+    let event = [NewEvent::bytes("happened", b"x"), NewEvent::bytes("happened", b"y")];
+    let noon_ms = 1_800_000_000_000;
+    disk.set_now_ms(noon_ms);
+    category.append(7u64, &event[0], Any)?;
+    let mut batch = db.batch();
+    for (back_ms, round) in [(5_000, 0), (9_000, 1)] {
+        disk.set_now_ms(noon_ms - back_ms);
+        category.append(7u64, &event[0], Any)?;
+        category.append_many(7u64, &event, Any)?;
+        batch.append(&category, 7u64, &event, Any)?;
+        if round == 0 {
+            // It comes in front of what is in the batch already.
+            disk.set_now_ms(noon_ms + 3_000);
+            category.append(7u64, &event[0], Any)?;
+        }
+    }
+    batch.commit()?;
+    disk.set_now_ms(noon_ms + 4_000);
+    category.append(7u64, &event[0], Any)?;
+    let times: Vec<_> =
+        category.read(7u64)?.map(|event| Ok(event?.time_ms())).collect::<Result<_>>()?;
+    let expected = [(4, 0), (8, 3_000), (1, 4_000)];
+    let expected: Vec<_> = expected
+        .into_iter()
+        .flat_map(|(count, past_ms)| std::iter::repeat_n(noon_ms + past_ms, count))
+        .collect();
+    assert_eq!(times, expected);
     Ok(())
 }
 
