@@ -114,7 +114,7 @@ pub use annals_columns::Schema;
 pub use annals_engine::{
     AppendReport, CancelToken, Cursor, DayBucket, DayRollup, DayTotals, Duplicates, EventTable,
     EventTableStats, ExplainedQuery, FlushReport, FoundGroup, FoundGroups, FoundRows, GcReport,
-    MergeReport, Scan, TableOptions, TableQuery, TableView,
+    MergeReport, Scan, TableDamage, TableOptions, TableQuery, TableView,
 };
 
 /// Wide events by column: schemas, batches, values.

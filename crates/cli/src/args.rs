@@ -178,7 +178,7 @@ pub(crate) enum CommandArgs {
     ///
     /// Without options shows what holds; that needs no writer's lock. What is said holds from then on.
     Options(OptionsArgs),
-    /// Drop the parts of a table that are older than a moment
+    /// Drop the parts of a table that are older than a moment, or damaged
     ///
     /// Parts go whole: events that share one with younger ones stay.
     Gc(GcArgs),

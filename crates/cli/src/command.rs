@@ -49,9 +49,9 @@ pub(crate) use stream::{Stream, StreamDeed};
 pub(crate) use stream_verify::StreamVerify;
 pub(crate) use streams::Streams;
 pub(crate) use table::{
-    DeleteEvents, Event as TableEvent, Export, ExportFormat, Gc, Ids, Ingest,
+    DeleteEvents, Dropped, Event as TableEvent, Export, ExportFormat, Gc, Ids, Ingest,
     Manner as IngestManner, Query, QueryManner, Recent, Rollup, SaidOptions, TableOptions, Tables,
-    Which, Wish, duplicates_name,
+    Which, Wish, counted, duplicates_name,
 };
 pub(crate) use tour::Tour;
 pub(crate) use unlock::Unlock;

@@ -174,6 +174,13 @@ impl From<annals::Error> for Failure {
                 "; commands that only read work beside it",
             );
         }
+        if kind == Kind::Corrupt {
+            message = message.replace(
+                "`without_damage` answers all without those events, and `drop_damaged` gives them up",
+                "`query`, `recent` and `export` leave those events out with --without-damage, and `annals gc TABLE \
+                 --damaged` gives them up",
+            );
+        }
         Self::new(kind, message)
     }
 }

@@ -187,7 +187,10 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
             forever: options.forever,
             said: table_options(options.options),
         }),
-        CommandArgs::Gc(gc) => Box::new(command::Gc { table: gc.table, before: gc.before }),
+        CommandArgs::Gc(gc) => {
+            let dropped = gc.before.map_or(command::Dropped::Damaged, command::Dropped::Before);
+            Box::new(command::Gc { table: gc.table, dropped })
+        }
         CommandArgs::Keyspace(keyspace) => match keyspace {
             KeyspaceCommand::List => Box::new(command::KeyspaceList),
             KeyspaceCommand::Create { name, kind: of, ttl, chained, .. } => {
@@ -256,8 +259,8 @@ fn query(args: QueryArgs) -> command::Query {
 }
 
 fn which(args: WhichArgs) -> command::Which {
-    let WhichArgs { expressions, since, until } = args;
-    command::Which { expressions, since, until }
+    let WhichArgs { expressions, since, until, without_damage } = args;
+    command::Which { expressions, since, until, without_damage }
 }
 
 fn table_options(said: TableOptionsArgs) -> command::SaidOptions {

@@ -132,9 +132,11 @@ pub enum Error {
 
     /// Bytes of a part are not what was written. The rest stays readable.
     #[error(
-        "the part is damaged at byte {offset}, in its {section}: {what}; restore it from a backup"
+        "part {part} is damaged at byte {offset}, in its {section}: {what}; restore it from a backup"
     )]
     Damaged {
+        /// The number of the part.
+        part: u64,
         /// What is damaged, for people.
         section: String,
         /// The byte offset of the damaged section in the part.

@@ -54,7 +54,7 @@ pub use event::{ToRow, WideEvent};
 pub use kernels::Mask;
 pub use part::{
     BucketTotals, CHUNK_ROWS, DayBuckets, DaySums, PART_VERSION, Part, PartBuilder, PartHead,
-    PartIdentity, PartView, RowSet, Rows, Totals,
+    PartIdentity, PartOutline, PartView, RowSet, Rows, Totals,
 };
 pub use query::{
     Answer, BoundFilter, Constant, Distinct, Explained, FieldOf, Filter, Group, GroupBy, Key, Keys,

@@ -41,6 +41,7 @@ mod part_test;
 pub use bucket_totals::BucketTotals;
 pub use builder::PartBuilder;
 pub use day_sums::{DayBuckets, DaySums};
+pub use frame::PartOutline;
 pub use row_set::RowSet;
 pub use rows::Rows;
 pub use view::{Part, PartHead, PartView, Totals};

@@ -49,6 +49,32 @@ pub enum Error {
         name: String,
     },
 
+    /// Damage to events of an event table that were asked for. What does not need them is answered.
+    #[error(
+        "{cause}; this is {what} of the event table `{table}`. Questions about other times or fields can be answered, \
+         `without_damage` answers all without those events, and `drop_damaged` gives them up"
+    )]
+    DamagedTable {
+        /// The table.
+        table: String,
+        /// What of it is damaged, for people.
+        what: String,
+        /// What is damaged, and where.
+        cause: annals_journal::Error,
+    },
+
+    /// Events that are appended to a table when its database has had more records than events can be told apart by.
+    #[error(
+        "nothing can be appended to the event table `{table}`: its database has had more than {limit} records, and events \
+         that come later could not be told apart; export its events and load them into a new database"
+    )]
+    TooManyRecords {
+        /// The table.
+        table: String,
+        /// How many records a database of tables may have.
+        limit: u64,
+    },
+
     /// Events that have no id are not deleted by it.
     #[error("events of the table `{name}` have no id; add a field for it to the schema")]
     NoIds {
@@ -546,10 +572,11 @@ impl Error {
                 _ => ErrorKind::Io,
             },
             Self::Columns(error) => match error {
-                Columns::Damaged { .. } | Columns::Malformed { .. } | Columns::OtherPart { .. } => {
-                    ErrorKind::Corrupt
-                }
-                Columns::Version { .. } => ErrorKind::Version,
+                Columns::Damaged { .. }
+                | Columns::Malformed { .. }
+                | Columns::NotAPart
+                | Columns::OtherPart { .. } => ErrorKind::Corrupt,
+                Columns::Version { .. } | Columns::ByteOrder => ErrorKind::Version,
                 _ => ErrorKind::InvalidInput,
             },
             Self::NoSchema { .. }
@@ -568,6 +595,7 @@ impl Error {
             | Self::DuplicateEvent { .. }
             | Self::NoEvents
             | Self::NoIds { .. }
+            | Self::TooManyRecords { .. }
             | Self::NoTimes { .. }
             | Self::DuplicateId { .. }
             | Self::NoRollup { .. }
@@ -585,6 +613,7 @@ impl Error {
             | Self::LifeConflict { .. }
             | Self::StreamClosed { .. } => ErrorKind::Conflict,
             Self::DamagedEvents { .. }
+            | Self::DamagedTable { .. }
             | Self::Checkpoint { .. }
             | Self::BrokenChain { .. }
             | Self::SubscriptionState { .. } => ErrorKind::Corrupt,

@@ -24,6 +24,7 @@ pub(crate) use change::{Applying, Changing, LeftOut, Moved, Placed};
 pub use entry::Entry;
 pub use guard::Guard;
 pub use iter::Iter;
+pub(crate) use iter::Raw;
 pub use keyspace::HashKeyspace;
 pub(crate) use lookup::{Hit, Sight};
 pub(crate) use table::Approach;

@@ -89,7 +89,7 @@ pub use streams::{
 pub use tables::{
     AppendReport, CancelToken, Cursor, DayBucket, DayRollup, DayTotals, Duplicates, EventTable,
     EventTableStats, ExplainedQuery, FlushReport, FoundGroup, FoundGroups, FoundRows, GcReport,
-    MergeReport, Scan, TableOptions, TableQuery, TableView,
+    MergeReport, Scan, TableDamage, TableOptions, TableQuery, TableView,
 };
 
 // Commits and states.

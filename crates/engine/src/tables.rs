@@ -10,6 +10,10 @@
 
 mod adding;
 mod append;
+mod damage;
+#[cfg(test)]
+#[path = "tables/damage_test.rs"]
+mod damage_test;
 mod delete;
 #[cfg(test)]
 #[path = "tables/delete_test.rs"]
@@ -28,6 +32,9 @@ mod lifetime;
 #[path = "tables/lifetime_test.rs"]
 mod lifetime_test;
 mod limits;
+#[cfg(test)]
+#[path = "tables/marks_test.rs"]
+mod marks_test;
 mod merge;
 mod merge_choice;
 #[cfg(test)]
@@ -76,6 +83,7 @@ mod worker;
 mod worker_test;
 
 pub(crate) use append::Pending;
+pub use damage::TableDamage;
 pub(crate) use delete::{Deleting, Deletion};
 pub use explained::ExplainedQuery;
 pub use flush::{FlushReport, GcReport};

@@ -1,7 +1,7 @@
 //! Reading every byte and naming what is not as it was written.
 
 use crate::{
-    Database, Error, Result, checkpoint,
+    Database, Error, EventTable, KeyspaceKind, Result, TableView, checkpoint,
     core::Core,
     hash::table::{Group, Slot, WalkPlace},
     streams::verify_chains,
@@ -9,7 +9,10 @@ use crate::{
 use annals_disk::Access;
 use annals_journal::{Address, Damage, ROOT_NAME, Root, checkpoint_name};
 use annals_ordered::{AsOf, KeyRange};
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// What verification found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,6 +97,7 @@ impl Database {
         verify_root(core, &mut report)?;
         verify_keys(core, &mut report);
         verify_tables(core, &mut report)?;
+        verify_event_tables(self, &mut report);
         verify_chains(self, &mut report)?;
         Ok(report)
     }
@@ -217,6 +221,36 @@ fn verify_tables(core: &Core, report: &mut VerifyReport) -> Result<()> {
         report.records_count += levels.iter().map(|level| level.entries).sum::<u64>();
     }
     Ok(())
+}
+
+/// Says which events of event tables the damages of the log concern.
+fn verify_event_tables(db: &Database, report: &mut VerifyReport) {
+    for listed in db.core.catalog.load().iter() {
+        if listed.keyspace.kind != KeyspaceKind::Table {
+            continue;
+        }
+        let table = EventTable::new(Arc::clone(&db.core), Arc::clone(&listed.keyspace));
+        let (mut found, mut damaged) = (Vec::new(), None);
+        match table.view().and_then(TableView::without_damage) {
+            Ok(view) => found.extend(view.damages().cloned()),
+            Err(error) => damaged = Some(error),
+        }
+        let told = found.into_iter().map(|damage| (damage.error, damage.events_count));
+        for (error, events_count) in told.chain(damaged.map(|error| (error, None))) {
+            let Error::DamagedTable { table, what, cause } = error else { continue };
+            let Some(mut damage) = named(cause) else { continue };
+            let events =
+                events_count.map_or_else(String::new, |count| format!(" ({count} events)"));
+            damage.what =
+                format!("{}; this is {what} of the event table `{table}`{events}", damage.what);
+            let is_it =
+                |known: &&mut Damage| known.path == damage.path && known.offset == damage.offset;
+            match report.damages.iter_mut().find(is_it) {
+                Some(known) => *known = damage,
+                None => report.damages.push(damage),
+            }
+        }
+    }
 }
 
 /// Puts what is wrong with the manifest into the report.

@@ -21,7 +21,8 @@ pub(crate) struct IngestArgs {
     /// Print the schema that would be used, and store nothing
     #[arg(long)]
     pub(crate) show_schema: bool,
-    /// Where lines go that cannot be taken; added to if it is there [default: TABLE.rejected]
+    /// Where lines go that cannot be taken; added to if it is there [default: TABLE.rejected]. They are there before the commit
+    /// that passes over them: of a load that was killed and goes on some may be there twice, and none is missing
     #[arg(long, value_name = "FILE")]
     pub(crate) rejects: Option<PathBuf>,
     /// The first line that cannot be taken ends it; the batches before it stay
@@ -29,7 +30,8 @@ pub(crate) struct IngestArgs {
     pub(crate) strict: bool,
     /// Pass over the lines before this one, counted from 1: where a load that broke off goes on. The table keeps with each
     /// commit how far it is: lines that the last load has stored of the same input are passed over as well, and that is
-    /// told; so 1 goes on too. Without this option all lines are loaded, also once more
+    /// told; so 1 goes on too (of standard input up to 64 MiB of lines behind this one). Without this option all lines are
+    /// loaded, also once more
     #[arg(long, value_name = "N")]
     pub(crate) from_line: Option<NonZeroU64>,
     /// Events a commit; fewer if their lines come to more than 16 MiB
@@ -110,6 +112,9 @@ pub(crate) struct WhichArgs {
     /// Only events before this time
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) until: Option<String>,
+    /// Leave out all parts that are damaged anywhere, and tell which these are; reads the whole table first
+    #[arg(long)]
+    pub(crate) without_damage: bool,
 }
 
 #[derive(Debug, Args)]
@@ -174,8 +179,17 @@ pub(crate) struct GcArgs {
     /// The table
     pub(crate) table: String,
     /// Drop what is all older than this: 2015-05-17, 2015-05-17T10:05:03Z, or -30d
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    pub(crate) before: String,
+    #[arg(
+        long,
+        value_name = "TIME",
+        allow_hyphen_values = true,
+        required_unless_present = "damaged"
+    )]
+    pub(crate) before: Option<String>,
+    /// Drop what is damaged instead: every part that is damaged anywhere and every batch of fresh events. Their events are
+    /// lost, unless there is a backup
+    #[arg(long, conflicts_with = "before")]
+    pub(crate) damaged: bool,
     #[command(flatten)]
     pub(crate) writing: WritingArgs,
 }

@@ -1,6 +1,6 @@
 //! `annals keyspace`: the named maps and categories of a database.
 
-use super::{Command, duplicates_name, streams, tables};
+use super::{Command, counted, duplicates_name, streams, tables};
 use crate::{
     category,
     failure::Result,
@@ -66,7 +66,7 @@ impl Command for KeyspaceList {
 
 /// How many events a table has. Of one that is being made nobody has said yet what they are.
 fn events_count(db: &Database, name: &str) -> Result<u64> {
-    match db.open_table(name).and_then(|table| Ok(table.view()?.len())) {
+    match db.open_table(name).and_then(|table| counted(&table.view()?)) {
         Err(annals::Error::NoSchema { .. }) => Ok(0),
         other => Ok(other?),
     }

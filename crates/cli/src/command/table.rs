@@ -17,7 +17,7 @@ mod which;
 pub(crate) use delete_events::{DeleteEvents, Ids};
 pub(crate) use event::Event;
 pub(crate) use export::{Export, ExportFormat};
-pub(crate) use gc::Gc;
+pub(crate) use gc::{Dropped, Gc};
 pub(crate) use ingest::{Ingest, Manner};
 pub(crate) use list::Tables;
 pub(crate) use options::{Options as TableOptions, Said as SaidOptions, duplicates_name};
@@ -31,7 +31,7 @@ use crate::{
     keyspace,
     output::brief,
 };
-use annals::{Database, ErrorKind, EventTable, KeyspaceKind};
+use annals::{Database, ErrorKind, EventTable, KeyspaceKind, TableView};
 
 /// The event table `name`, which must be there.
 fn open(db: &Database, name: &str) -> Result<EventTable> {
@@ -41,6 +41,14 @@ fn open(db: &Database, name: &str) -> Result<EventTable> {
         }
         _ => refused(db, name, error),
     })
+}
+
+/// How many events there are; an error if some of them cannot be read, and so not be counted.
+pub(crate) fn counted(view: &TableView<'_>) -> annals::Result<u64> {
+    match view.damages().next() {
+        Some(damage) => Err(damage.error.clone()),
+        None => Ok(view.len()),
+    }
 }
 
 /// Events are not told apart.

@@ -143,7 +143,9 @@ impl PartBuilder {
         let day_sums = day_sums::write_all(&self.batch, &order, &mut writer);
         let version = if day_sums.is_empty() { PART_VERSION_FIRST } else { PART_VERSION };
         let columns = Columns { schema: Schema::clone(schema), arrival, columns, day_sums };
-        Ok(writer.finish(&columns.encode(), version))
+        let time_of = |row: Option<&u32>| Some(self.batch.times()?[*row? as usize]);
+        let times = time_of(order.first()).zip(time_of(order.last()));
+        Ok(writer.finish(&columns.encode(), version, times))
     }
 
     /// The rows in the order of the part.

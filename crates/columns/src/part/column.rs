@@ -100,7 +100,7 @@ impl<'p> NumberColumn<'p> {
     /// The image of what is kept.
     #[inline(always)]
     pub(crate) fn image(&self, kept: u64) -> u64 {
-        self.meta.base.wrapping_add(self.meta.step.wrapping_mul(kept))
+        self.meta.image(kept)
     }
 
     /// The lowest number kept whose image is `image` or more; `None` if there is none.

@@ -37,6 +37,7 @@ fn text(view: PartView<'_>) -> Result<String> {
 fn every_flipped_byte_is_found_and_never_a_wrong_answer() {
     let right = fuzzing::sample_part(20);
     let expected = text(Part::open(&right, PART).expect("a part").view()).expect("readable");
+    let times = Part::open(&right, PART).expect("a part").view().time_range().expect("readable");
     let mut named = std::collections::BTreeSet::new();
     for at in 0..right.len() {
         for flip in [1, 0x80, 0xff] {
@@ -45,7 +46,11 @@ fn every_flipped_byte_is_found_and_never_a_wrong_answer() {
             let part = match Part::open(bytes, PART) {
                 Ok(part) => part,
                 Err(error) => {
-                    assert!(at < 64 || at + 1_200 > right.len(), "{at}: {error}");
+                    assert!(at + 1_200 > right.len(), "{at}: {error}");
+                    let mut bytes = right.clone();
+                    bytes[at] ^= flip;
+                    let outline = PartHead::outline(&bytes, PART).expect("the header is whole");
+                    assert_eq!((outline.rows, outline.times), (20, times));
                     continue;
                 }
             };
@@ -114,10 +119,17 @@ fn what_is_no_part_or_another_one_is_named() {
     assert_eq!(error, Error::OtherPart { found: PART, expected: other });
     let mut wrong = right.clone();
     wrong[..8].copy_from_slice(b"ANNALSST");
+    assert_eq!(PartHead::outline(&wrong, PART), None);
+    assert!(Part::open(&wrong, PART).is_ok(), "the footer says the same");
+    let footer_at = wrong.len() - 1;
+    wrong[footer_at] ^= 1;
     assert_eq!(Part::open(&wrong, PART).err(), Some(Error::NotAPart));
     let mut later = right;
     later[8] = 3;
-    assert!(matches!(Part::open(&later, PART), Err(Error::Damaged { .. })), "a flipped bit");
+    let part = Part::open(&later, PART).expect("a flipped bit");
+    let mut damages = Vec::new();
+    part.view().check(&mut |damage| damages.push(damage));
+    assert!(matches!(&damages[..], [Error::Damaged { section, .. }] if section == "header"));
     mend(&mut later, PART);
     assert!(matches!(Part::open(&later, PART), Err(Error::Version { found: 3, .. })));
 }

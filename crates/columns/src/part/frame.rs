@@ -10,6 +10,12 @@ const MAGIC: [u8; 8] = *b"ANNALPRT";
 const BYTE_ORDER: u16 = 0x1234;
 pub(super) const HEADER_BYTES: usize = 64;
 pub(super) const FOOTER_BYTES: usize = 64;
+/// Where a header says whether it has times, and which the first and the last are.
+const HAS_TIMES_AT: usize = 36;
+const FIRST_AT: usize = 40;
+const LAST_AT: usize = 48;
+/// Where a footer says again how many rows there are; older ones have a zero there.
+const ROWS_AT: usize = 24;
 /// Where the checksum of a header and of a footer is.
 const SUM_AT: usize = 60;
 /// Sections begin and end at multiples of this.
@@ -58,9 +64,19 @@ impl Writer {
         ordinal as u32
     }
 
-    /// The whole part, with what describes its columns, in this version.
-    pub(super) fn finish(mut self, columns: &[u8], version: u16) -> Vec<u8> {
+    /// The whole part, with what describes its columns, in this version, and with its first and its last time.
+    pub(super) fn finish(
+        mut self,
+        columns: &[u8],
+        version: u16,
+        times: Option<(i64, i64)>,
+    ) -> Vec<u8> {
         self.bytes[8..10].copy_from_slice(&version.to_le_bytes());
+        if let Some((first, last)) = times {
+            self.bytes[HAS_TIMES_AT] = 1;
+            self.bytes[FIRST_AT..LAST_AT].copy_from_slice(&first.to_le_bytes());
+            self.bytes[LAST_AT..LAST_AT + 8].copy_from_slice(&last.to_le_bytes());
+        }
         let sum = crc32c::crc32c(&self.bytes[..SUM_AT]);
         self.bytes[SUM_AT..HEADER_BYTES].copy_from_slice(&sum.to_le_bytes());
         let offset = self.bytes.len();
@@ -77,6 +93,7 @@ impl Writer {
         self.bytes.extend_from_slice(&(len as u32).to_le_bytes());
         self.bytes.extend_from_slice(&sum.to_le_bytes());
         self.bytes.extend_from_slice(&((start + FOOTER_BYTES) as u64).to_le_bytes());
+        self.bytes.extend_from_within(32..HAS_TIMES_AT);
         self.bytes.resize(start + SUM_AT, 0);
         let sum = crc32c::crc32c_append(self.seed, &self.bytes[start..]);
         self.bytes.extend_from_slice(&sum.to_le_bytes());
@@ -88,13 +105,15 @@ fn directory_sum(seed: u32, offset: usize, directory: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c_append(seed, &(offset as u64).to_le_bytes()), directory)
 }
 
-pub(super) fn damaged(section: &str, offset: usize, what: &'static str) -> Error {
-    Error::Damaged { section: section.to_owned(), offset: offset as u64, what }
+pub(super) fn damaged(part: u64, section: &str, offset: usize, what: &'static str) -> Error {
+    Error::Damaged { part, section: section.to_owned(), offset: offset as u64, what }
 }
 
 /// What a part says of itself.
 pub(super) struct Opened<'p> {
     pub(super) rows: usize,
+    /// What is wrong with the header, if the footer took its place.
+    pub(super) damage: Option<Error>,
     pub(super) sections: Vec<Section>,
     /// What describes the columns.
     pub(super) columns: &'p [u8],
@@ -102,22 +121,47 @@ pub(super) struct Opened<'p> {
     pub(super) columns_at: usize,
 }
 
+/// What a part says of itself in front of everything else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartOutline {
+    /// How many rows it has.
+    pub rows: usize,
+    /// The first and the last time; `None` if events have none, or if an older build wrote it.
+    pub times: Option<(i64, i64)>,
+}
+
 /// Checks header, footer and directory.
 pub(super) fn open(bytes: &[u8], expected: PartIdentity) -> Result<Opened<'_>> {
-    let rows = check_header(bytes, expected)?;
+    let header = check_header(bytes, expected);
+    if let Err(error) = &header
+        && (!matches!(error, Error::Damaged { .. } | Error::NotAPart)
+            || bytes.len() < HEADER_BYTES + FOOTER_BYTES)
+    {
+        return Err(error.clone());
+    }
     let seed = expected.seed();
-    let cut = || damaged("footer", bytes.len(), "the part is cut off, or its end is damaged");
+    let number = expected.number;
+    let cut =
+        || damaged(number, "footer", bytes.len(), "the part is cut off, or its end is damaged");
     let start = bytes.len().checked_sub(FOOTER_BYTES).filter(|start| *start >= HEADER_BYTES);
     let start = start.ok_or_else(cut)?;
     let footer = &bytes[start..];
     let field = |at| u64_at(footer, at).ok_or_else(cut);
     let sum = u32_at(footer, SUM_AT).ok_or_else(cut)?;
     if sum != crc32c::crc32c_append(seed, &footer[..SUM_AT]) || field(16)? != bytes.len() as u64 {
-        return Err(cut());
+        return Err(header.err().unwrap_or_else(cut));
     }
+    let said = u32_at(footer, ROWS_AT).map_or(0, |rows| rows as usize);
+    let (rows, damage) = match header {
+        Ok(outline) if said == 0 || said == outline.rows => (outline.rows, None),
+        Ok(_) => return Err(damaged(number, "footer", start, "the header has other rows")),
+        // Older footers do not say it.
+        Err(error) if (1..=crate::ROWS_MAX).contains(&said) => (said, Some(error)),
+        Err(error) => return Err(error),
+    };
     let offset = usize::try_from(field(0)?).map_err(|_| cut())?;
     let len = u32_at(footer, 8).ok_or_else(cut)? as usize;
-    let broken = |what| damaged("directory", offset.min(bytes.len()), what);
+    let broken = |what| damaged(number, "directory", offset.min(bytes.len()), what);
     if offset.checked_add(len) != Some(start) || offset < HEADER_BYTES {
         return Err(broken("it does not end where the footer begins"));
     }
@@ -128,17 +172,18 @@ pub(super) fn open(bytes: &[u8], expected: PartIdentity) -> Result<Opened<'_>> {
     let mut rest = directory;
     let sections =
         take_sections(&mut rest, offset).ok_or_else(|| broken("its sections make no sense"))?;
-    Ok(Opened { rows, sections, columns: rest, columns_at: start - rest.len() })
+    Ok(Opened { rows, damage, sections, columns: rest, columns_at: start - rest.len() })
 }
 
-fn check_header(bytes: &[u8], expected: PartIdentity) -> Result<usize> {
+/// What a header says of the part.
+pub(super) fn check_header(bytes: &[u8], expected: PartIdentity) -> Result<PartOutline> {
     let Some(header) = bytes.first_chunk::<HEADER_BYTES>() else {
-        return Err(damaged("header", bytes.len(), "the part is cut off"));
+        return Err(damaged(expected.number, "header", bytes.len(), "the part is cut off"));
     };
     if header[..8] != MAGIC {
         return Err(Error::NotAPart);
     }
-    let broken = || damaged("header", 0, "its checksum does not match");
+    let broken = || damaged(expected.number, "header", 0, "its checksum does not match");
     let is_whole = u32_at(header, SUM_AT) == Some(crc32c::crc32c(&header[..SUM_AT]));
     // A later version may have its checksum elsewhere; a flipped bit is no other version.
     let version = u16_at(header, 8).ok_or_else(broken)?;
@@ -158,7 +203,11 @@ fn check_header(bytes: &[u8], expected: PartIdentity) -> Result<usize> {
     }
     let rows = u32_at(header, 32).ok_or_else(broken)? as usize;
     let is_sound = (1..=crate::ROWS_MAX).contains(&rows);
-    if is_sound { Ok(rows) } else { Err(damaged("header", 32, "there are no rows, or too many")) }
+    let no_rows = || damaged(expected.number, "header", 32, "there are no rows, or too many");
+    let has_times = header[HAS_TIMES_AT] == 1;
+    let time = |at| Ok::<_, Error>(number(at)?.cast_signed());
+    let times = if has_times { Some((time(FIRST_AT)?, time(LAST_AT)?)) } else { None };
+    if is_sound { Ok(PartOutline { rows, times }) } else { Err(no_rows()) }
 }
 
 /// The sections, which fill all from the header to the directory.

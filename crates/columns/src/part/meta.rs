@@ -67,6 +67,14 @@ pub(super) struct TextMeta {
     pub(super) id_index: Option<u32>,
 }
 
+impl NumberMeta {
+    /// The image of what is kept.
+    #[inline(always)]
+    pub(super) fn image(&self, kept: u64) -> u64 {
+        self.base.wrapping_add(self.step.wrapping_mul(kept))
+    }
+}
+
 /// All columns.
 #[derive(Clone, Debug)]
 pub(super) struct Columns {

@@ -15,10 +15,25 @@ use crate::{
 use std::collections::BTreeMap;
 
 impl PartView<'_> {
+    /// Looks at the checksums of all sections and tells which do not match: all that a flipped bit can do. Reads all
+    /// bytes of the part that nobody has read, and makes nothing of them.
+    pub fn check(&self, on_damage: &mut dyn FnMut(Error)) {
+        self.header_damage().into_iter().for_each(|damage| on_damage(damage.clone()));
+        for ordinal in 0..self.sections_count() {
+            if let Err(damage) = self.section(ordinal as u32) {
+                on_damage(damage);
+            }
+        }
+    }
+
     /// Verifies all of the part and tells what is damaged. Where no checksum fails, all rows are read, and what the part
     /// says of its columns without a look at them is compared with them.
     pub fn verify(&self, on_damage: &mut dyn FnMut(Error)) {
         let mut is_whole = true;
+        if let Some(damage) = self.header_damage() {
+            is_whole = false;
+            on_damage(damage.clone());
+        }
         for ordinal in 0..self.sections_count() {
             if let Err(damage) = self.first_touch(ordinal) {
                 is_whole = false;

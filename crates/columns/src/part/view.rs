@@ -6,7 +6,7 @@ use super::{
     day_sums::DaySumsMeta,
     dictionary::Dictionary,
     filter,
-    frame::{self, Section, damaged, sum_of},
+    frame::{self, PartOutline, Section, damaged, sum_of},
     id_index::IdIndex,
     image,
     meta::{ColumnMeta, Columns, DictionaryMeta, NumberMeta, TextMeta},
@@ -42,6 +42,8 @@ struct Meta {
     states: Vec<AtomicU8>,
     schema: Arc<Schema>,
     columns: Columns,
+    /// What is wrong with the header.
+    damage: Option<Error>,
 }
 
 const UNKNOWN: u8 = 0;
@@ -74,7 +76,8 @@ impl PartHead {
     pub fn read(bytes: &[u8], expected: PartIdentity) -> Result<Self> {
         let opened = frame::open(bytes, expected)?;
         let columns = Columns::decode(opened.columns).ok_or_else(|| {
-            damaged("directory", opened.columns_at, "what it says of the columns makes no sense")
+            let what = "what it says of the columns makes no sense";
+            damaged(expected.number, "directory", opened.columns_at, what)
         })?;
         Ok(Self(Meta {
             identity: expected,
@@ -83,9 +86,17 @@ impl PartHead {
             rows: opened.rows,
             states: opened.sections.iter().map(|_| AtomicU8::new(UNKNOWN)).collect(),
             sections: opened.sections,
+            damage: opened.damage,
             schema: Arc::new(columns.schema.clone()),
             columns,
         }))
+    }
+
+    /// What a part says of itself in front of everything else, for a part that cannot be [read](Self::read): how many
+    /// events are concerned, and of which times. `None` if that is damaged as well.
+    #[must_use]
+    pub fn outline(bytes: &[u8], expected: PartIdentity) -> Option<PartOutline> {
+        frame::check_header(bytes, expected).ok()
     }
 
     /// The part to be read, in these bytes; `None` if they are of another length. They have to be those that the
@@ -172,6 +183,11 @@ impl<'p> PartView<'p> {
         lens.enumerate().map(move |(ordinal, len)| (len, view.name_of(ordinal as u32)))
     }
 
+    /// What is wrong with the header, where the footer took its place.
+    pub(super) fn header_damage(&self) -> Option<&'p Error> {
+        self.meta.damage.as_ref()
+    }
+
     pub(super) fn sections_count(&self) -> usize {
         self.meta.sections.len()
     }
@@ -197,7 +213,8 @@ impl<'p> PartView<'p> {
     #[cold]
     pub(super) fn first_touch(&self, at: usize) -> Result<&'p [u8]> {
         let Some(section) = self.meta.sections.get(at) else {
-            return Err(damaged("directory", 0, "it names a section that is not there"));
+            let what = "it names a section that is not there";
+            return Err(damaged(self.identity().number, "directory", 0, what));
         };
         let end = section.offset + section.len;
         let bytes = self.bytes.get(section.offset..end);
@@ -212,7 +229,7 @@ impl<'p> PartView<'p> {
     #[cold]
     pub(super) fn contradicts(&self, ordinal: u32, what: &'static str) -> Error {
         let offset = self.meta.sections.get(ordinal as usize).map_or(0, |section| section.offset);
-        damaged(&self.name_of(ordinal), offset, what)
+        damaged(self.identity().number, &self.name_of(ordinal), offset, what)
     }
 
     /// What a section is, for people.
@@ -351,9 +368,10 @@ impl<'p> PartView<'p> {
     /// # Errors
     /// [`Error::Damaged`].
     pub fn time_range(&self) -> Result<Option<(i64, i64)>> {
-        let Some(times) = self.times()? else { return Ok(None) };
-        let (first, last) = (times.image(0), times.image(times.meta().top));
-        Ok(Some((image::to_i64(first), image::to_i64(last))))
+        let Some(field) = self.meta.schema.ts() else { return Ok(None) };
+        // The directory says it: where the times themselves are damaged, it still shows which these are.
+        let ColumnMeta::Numbers(times, _) = self.column(field)? else { return Ok(None) };
+        Ok(Some((image::to_i64(times.image(0)), image::to_i64(times.image(times.top)))))
     }
 
     /// The first row whose time is `ts` or later; the count of rows if there is none, or if events have no time.

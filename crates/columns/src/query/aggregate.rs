@@ -356,13 +356,21 @@ impl Answer {
         excluded: Option<RowSet<'_>>,
         rows: Range<u32>,
     ) -> Result<()> {
-        let (plan, mut local) = self.begin(part, excluded, &rows)?;
-        if self.is_totals(&plan) {
-            local.add_part();
-        } else {
-            plan.visit(&mut local)?;
-        }
-        self.take(local)
+        let mut add = || {
+            let (plan, mut local) = self.begin(part, excluded, &rows)?;
+            if self.is_totals(&plan) {
+                local.add_part();
+            } else {
+                plan.visit(&mut local)?;
+            }
+            self.take(local)
+        };
+        add().map_err(|error| match error {
+            Error::Damaged { part: 0, section, offset, what } => {
+                Error::Damaged { part: part.identity().number, section, offset, what }
+            }
+            other => other,
+        })
     }
 
     /// Whether what a part says of itself is all that is asked.

@@ -477,7 +477,8 @@ fn add_runs_to<T>(
     }
 }
 
-/// A code of a part has no string.
+/// A code of a part has no string. Which part that is, who asked it knows.
 pub(super) fn broken() -> Error {
-    Error::Damaged { section: "dictionary".to_owned(), offset: 0, what: "a code has no string" }
+    let (section, what) = ("dictionary".to_owned(), "a code has no string");
+    Error::Damaged { part: 0, section, offset: 0, what }
 }

@@ -112,7 +112,7 @@ impl Changing<'_> {
         let core = self.core;
         let mut old_len = 0;
         let matches = |slot: Slot| {
-            let Some(found) = core.same_key(slot, space, key) else { return false };
+            let Some(found) = core.former(slot, space, key) else { return false };
             old_len = found.len;
             if let Some(undo) = how.undo {
                 undo.note(seq, slot);
@@ -148,7 +148,7 @@ impl Changing<'_> {
         let address = pending.address();
         let mut old_len = 0;
         let matches = |slot: Slot| {
-            let Some(found) = core.same_key_as(slot, address) else { return false };
+            let Some(found) = core.former_as(slot, address) else { return false };
             old_len = found.len;
             true
         };

@@ -157,6 +157,17 @@ impl HashKeyspace {
         self.find(key)
     }
 
+    /// The same of a record whose value has checksums of its own: that of the record is not looked at.
+    pub(crate) fn hit_unsummed(&self, key: &[u8]) -> Result<Option<Hit<'_>>> {
+        let (hash, pin) = (hash_key(self.core.hash_seed, key), pin());
+        self.with_newest(|core, keyspace| {
+            let view = keyspace.view.read(&pin);
+            let found = core.look_up_unsummed(view, keyspace.id, hash, key)?;
+            fence(Ordering::Acquire);
+            if keyspace.shows(view, &pin) { Ok(found) } else { Err(Error::Stale) }
+        })
+    }
+
     /// The value of `key`, read in place: one look-up in memory and one in the log, no copy, no
     /// allocation, and no lock that a writer could hold.
     ///

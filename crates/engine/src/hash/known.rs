@@ -5,7 +5,7 @@ use super::{
     table::{Rehash, Slot},
 };
 use crate::core::Core;
-use annals_journal::{Address, Look, Match, Seq};
+use annals_journal::{Address, Look, Match, SegmentGuard, Seq};
 
 /// Rehashes keys where they are, in the log.
 pub(super) struct Rehasher<'a>(pub(super) &'a Core);
@@ -28,9 +28,21 @@ pub(crate) struct Known {
     pub(crate) expires_ms: Option<u64>,
 }
 
+/// A damaged record, if what can be read of it is this key. The table came to it by the key's hash, so it is no other's; if it
+/// were left in the table, what was removed would be there again.
+#[cold]
+fn damaged_former(
+    guard: &SegmentGuard<'_>,
+    address: Address,
+    space: u32,
+    key: &[u8],
+) -> Option<Match> {
+    let (its_space, found) = guard.match_in_frame(address.offset).ok()?;
+    (its_space == space && guard.bytes(found.key.0, found.key.1) == key).then_some(found)
+}
+
 impl Core {
-    /// The record behind `slot`, if it is of this key. A damaged record is of no key: writing over
-    /// it repairs it.
+    /// The record behind `slot`, if it is of this key. A damaged record is of no key.
     #[inline]
     pub(crate) fn same_key(&self, slot: Slot, space: u32, key: &[u8]) -> Option<Match> {
         let address = Address::unpack(slot.address());
@@ -40,11 +52,23 @@ impl Core {
         }
     }
 
-    /// The record behind `slot`, if it is of the key of the record at `address`.
-    pub(super) fn same_key_as(&self, slot: Slot, address: Address) -> Option<Match> {
+    /// The same for who writes over it: that repairs a damaged one, if its key can be told.
+    #[inline]
+    pub(super) fn former(&self, slot: Slot, space: u32, key: &[u8]) -> Option<Match> {
+        let address = Address::unpack(slot.address());
+        let guard = self.journal.guard(address.slot)?;
+        match guard.look(address.offset, space, key) {
+            Look::This(found) => Some(found),
+            Look::Other => None,
+            Look::Damaged => damaged_former(&guard, address, space, key),
+        }
+    }
+
+    /// The record behind `slot`, if it is of the key of the record at `address`, which is written over it.
+    pub(super) fn former_as(&self, slot: Slot, address: Address) -> Option<Match> {
         let guard = self.journal.guard(address.slot)?;
         let record = guard.record(address.offset).ok()?;
-        self.same_key(slot, record.space, record.key)
+        self.former(slot, record.space, record.key)
     }
 
     /// When the record at `address` expires.

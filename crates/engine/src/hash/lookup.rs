@@ -135,6 +135,44 @@ impl Core {
         }
     }
 
+    /// The newest version of `key` whose value says itself whether it is as it was written: the record's checksum is
+    /// not looked at, so neither is the value, and one that is damaged is found all the same.
+    ///
+    /// What the record says beside its value has no other checksum. So whatever is unusual about it is looked at again
+    /// in the ordinary way, and is not believed of a damaged one.
+    pub(super) fn look_up_unsummed<'a>(
+        &'a self,
+        view: &HashView,
+        space: u32,
+        hash: u64,
+        key: &[u8],
+    ) -> Result<Option<Hit<'a>>> {
+        let found = view.table.find(hash, |slot| {
+            let address = Address::unpack(slot.address());
+            let guard = self.journal.guard(address.slot)?;
+            let (its_space, record) = guard.match_in_frame(address.offset).ok()?;
+            let is_it = its_space == space && guard.bytes(record.key.0, record.key.1) == key;
+            is_it.then(|| Hit { guard, address, record, dead: slot.is_dead() })
+        });
+        if let Some(hit) = &found
+            && !hit.dead
+            && hit.record.kind == Kind::Put
+            && !hit.record.expires
+            && hit.record.seq <= self.visible_seq()
+        {
+            return Ok(found);
+        }
+        match self.look_up_hashed(view, space, hash, key, Sight::Latest) {
+            // The table leads to it by the hash of its key: it is there, and only its value can be read.
+            Err(Error::Journal(annals_journal::Error::Damaged { .. }))
+                if found.as_ref().is_some_and(|hit| !hit.dead) =>
+            {
+                Ok(found)
+            }
+            outcome => outcome,
+        }
+    }
+
     /// Decides whether a search that led to a segment that is gone, or to a damaged record, is
     /// worth repeating.
     #[cold]

@@ -293,6 +293,7 @@ impl EventTable {
         deletions: &[Deletion],
     ) -> Result<Option<(Option<Begun>, u64)>> {
         super::table::check_schema(batch.schema(), schema)?;
+        fresh::check_seq(self.name(), self.space().parts().0.visible_seq())?;
         let wanted = self.seek_ids(batch, before, deletions)?;
         let (left_out, sought) =
             wanted.map_or_else(Default::default, |wanted| (wanted.left_out, Some(wanted.sought)));

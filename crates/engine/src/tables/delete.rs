@@ -55,6 +55,10 @@ impl Deletion {
     pub(crate) fn begin(&self) -> Result<Deleting<'_>> {
         let flushing = self.table.shape().flushing.lock();
         let known = self.table.known()?;
+        // It may have such events, which would be there if the file were put back.
+        if let Some(lost) = known.lost.first() {
+            return Err(lost.damage.error.clone());
+        }
         let (mut fresh, mut parts) = (HashMap::new(), HashMap::new());
         let mut events_count = 0;
         let mut lifetime = self.table.lifetime(&known);
@@ -86,23 +90,22 @@ impl Deletion {
     }
 
     fn rows_of_part(&self, place: &PartPlace, lifetime: Option<&Lifetime>) -> Result<Vec<u32>> {
-        let Some(hit) = self.table.space().hit(&keys::part(place.number))? else {
-            return Ok(Vec::new());
-        };
-        let head = place.head(self.table.database_id(), &hit)?;
-        let bytes = hit.into_value();
-        let mut rows = Vec::new();
-        let Some(part) = head.view(&bytes) else { return Ok(rows) };
+        let Some(found) = self.table.part(place)? else { return Ok(Vec::new()) };
+        let (part, mut rows) = (found.view(), Vec::new());
         let deleted = place.deleted.as_ref().map(|deleted| deleted.set());
-        let first = lifetime.map_or(Ok(0), |lifetime| lifetime.first_row(part))?;
-        for id in &self.ids {
-            part.find_id_if(id, |row| {
-                if row >= first && !deleted.is_some_and(|deleted| deleted.contains(row)) {
-                    rows.push(row);
-                }
-                false
-            })?;
-        }
+        let mut seek = || -> Result<()> {
+            let first = lifetime.map_or(Ok(0), |lifetime| lifetime.first_row(part))?;
+            for id in &self.ids {
+                part.find_id_if(id, |row| {
+                    if row >= first && !deleted.is_some_and(|deleted| deleted.contains(row)) {
+                        rows.push(row);
+                    }
+                    false
+                })?;
+            }
+            Ok(())
+        };
+        seek().map_err(|error| found.named(error))?;
         Ok(rows)
     }
 }

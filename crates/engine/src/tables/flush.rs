@@ -1,8 +1,15 @@
 //! Making parts of fresh batches, and dropping parts.
 
-use super::{keys, places::PartPlace, shape::Known, table::EventTable};
+use super::{
+    damage::{self, FoundPart, Lost, Piece},
+    keys,
+    places::PartPlace,
+    shape::Known,
+    table::EventTable,
+};
 use crate::{
-    Durability, Result, WriteBatch,
+    Durability, Error, ErrorKind, Result, WriteBatch,
+    hash::Hit,
     streams::meanwhile::{self, Moment},
 };
 use annals_columns::{Batch, PartBuilder, PartIdentity, ROWS_MAX, Schema};
@@ -30,7 +37,9 @@ pub struct FlushReport {
 pub struct GcReport {
     /// Parts.
     pub parts_count: usize,
-    /// Events that were in them.
+    /// Batches of fresh events, which [`drop_damaged`](EventTable::drop_damaged) may drop.
+    pub batches_count: usize,
+    /// Events that were in them, as far as that can be told.
     pub events_count: u64,
 }
 
@@ -57,7 +66,8 @@ impl EventTable {
     /// Removes the former schemas that no batch was written with: parts have their own. Nobody else flushes.
     fn forget_schemas(&self) -> Result<()> {
         let known = self.known()?;
-        if known.older.is_empty() {
+        // A damaged batch may be put back, and be of any.
+        if known.older.is_empty() || !known.lost.is_empty() {
             return Ok(());
         }
         let mut needed = BTreeSet::new();
@@ -85,7 +95,15 @@ impl EventTable {
         let mut lifetime = self.lifetime(&known);
         let mut batches = Vec::new();
         for one in known.fresh.iter().filter(|one| one.number < until) {
-            let hit = self.space().hit(&keys::fresh(one.number))?;
+            let hit = self.space().hit(&keys::fresh(one.number));
+            let hit = match hit {
+                Err(Error::Journal(cause)) if damage::is_damage(&cause) => {
+                    let lost = Lost::new(self.name(), Piece::Batch(one.number), cause);
+                    self.shape().change(|known| known.lose(lost));
+                    continue;
+                }
+                hit => hit?,
+            };
             meanwhile::run(Moment::BatchSought);
             // Those that are not committed yet stay, and so do those that came behind one that was not.
             let hit = hit.filter(|hit| hit.record.seq <= known.seq);
@@ -101,7 +119,13 @@ impl EventTable {
         let mut builder = PartBuilder::new(Arc::clone(&known.schema), identity);
         for (one, hit) in batches {
             let (at, len) = hit.record.value;
-            let batch = one.read(&known, hit.guard.bytes(at, len), hit.record.seq)?;
+            let batch = match one.read(&known, hit.guard.bytes(at, len), hit.record.seq) {
+                Ok(batch) => batch,
+                Err(error) => {
+                    self.lose_batch(one.number, &hit, error)?;
+                    continue;
+                }
+            };
             let left = match &mut lifetime {
                 Some(lifetime) => lifetime.of_batch(&batch)?,
                 None => Some(batch),
@@ -147,6 +171,17 @@ impl EventTable {
         Ok(Some(FlushReport { parts_count: parts.len(), events_count, bytes }))
     }
 
+    /// A fresh batch makes no sense: it is left where it is, and keeps nobody from flushing the others.
+    fn lose_batch(&self, number: u64, hit: &Hit<'_>, error: Error) -> Result<()> {
+        if error.kind() != ErrorKind::Corrupt {
+            return Err(error);
+        }
+        let cause = hit.guard.damage(hit.address.offset, "the batch makes no sense");
+        let lost = Lost::new(self.name(), Piece::Batch(number), cause);
+        self.shape().change(|known| known.lose(lost));
+        Ok(())
+    }
+
     /// Puts a part and removes the batches that it is made of.
     fn commit_part(
         &self,
@@ -177,15 +212,20 @@ impl EventTable {
         let mut report = GcReport::default();
         let (mut numbers, mut commit) = (Vec::new(), self.batch_of_commit());
         for place in known.parts.iter() {
-            let Some(hit) = self.space().hit(&keys::part(place.number))? else { continue };
-            let head = place.head(self.database_id(), &hit)?;
-            let bytes = hit.into_value();
-            let Some(part) = head.view(&bytes) else { continue };
-            if part.time_range()?.is_some_and(|(_, last)| last < cutoff) {
+            let (times, events_count) = match self.find_part(place)? {
+                None => continue,
+                Some(FoundPart::Whole(part)) => {
+                    (part.view().time_range()?, place.live_rows(part.view()))
+                }
+                Some(FoundPart::Lost(lost)) => {
+                    (lost.damage.times, lost.damage.events_count.unwrap_or_default())
+                }
+            };
+            if times.is_some_and(|(_, last)| last < cutoff) {
                 commit.remove(self.space(), keys::part(place.number))?;
                 commit.remove(self.space(), keys::deleted(place.number))?;
                 report.parts_count += 1;
-                report.events_count += place.live_rows(part);
+                report.events_count += events_count;
                 numbers.push(place.number);
             }
         }

@@ -1,8 +1,8 @@
 //! Batches that were appended and are in no part yet.
 
 use super::{deleted::DeletedRows, rollup::Rollups, shape::Known};
-use crate::Result;
-use annals_columns::{Batch, Schema, Value};
+use crate::{Error, Result};
+use annals_columns::{Batch, ROWS_MAX, Schema, Value};
 use annals_journal::Seq;
 use parking_lot::Mutex;
 use std::{
@@ -12,6 +12,18 @@ use std::{
 
 /// Rows of a batch are told apart by this many bits of when they came.
 const ROW_BITS: u32 = 24;
+const _: () = assert!(ROWS_MAX <= 1 << ROW_BITS, "each row of a batch has a number of its own");
+/// Batches are appended up to this number of a record. Above it rows could not be told from those of an earlier batch; those who
+/// are about to commit when it is reached stay far below.
+const SEQ_MAX: u64 = (u64::MAX >> ROW_BITS) - (1 << 32);
+
+/// Refuses a batch whose rows could not be told from those of others, as the log is now.
+pub(super) fn check_seq(table: &str, now: Seq) -> Result<()> {
+    if now.0 <= SEQ_MAX {
+        return Ok(());
+    }
+    Err(Error::TooManyRecords { table: table.to_owned(), limit: SEQ_MAX })
+}
 
 /// A batch in the log, and once somebody has read it, in memory.
 #[derive(Debug)]
@@ -211,5 +223,30 @@ impl FreshBatch {
         }
         let has_id = |row: &u32| self.batch.value(*row as usize, field).as_text() == Some(id);
         (0..self.len() as u32).filter(has_id).map(|row| self.row_in_log(row)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_told_apart_up_to_the_last_number() -> Result<()> {
+        let schema = Schema::builder(1).with("at", annals_columns::Role::Ts).build()?;
+        let mut batch = Batch::new(Arc::new(schema));
+        for at in 0..2 {
+            let mut row = batch.row();
+            row.i64(0, at)?;
+            row.finish()?;
+        }
+        check_seq("ticks", Seq(SEQ_MAX))?;
+        let highest = SEQ_MAX + (1 << 32);
+        let last = FreshBatch::new(batch, None, Seq(highest)).arrival(1);
+        assert_eq!(last, (highest << ROW_BITS) + 1, "nothing is lost of it");
+        assert_eq!((last >> ROW_BITS, last & ((1 << ROW_BITS) - 1)), (highest, 1));
+        let refused = check_seq("ticks", Seq(SEQ_MAX + 1)).unwrap_err();
+        assert!(refused.to_string().contains("`ticks`"), "{refused}");
+        assert_eq!(refused.kind(), crate::ErrorKind::InvalidInput);
+        Ok(())
     }
 }

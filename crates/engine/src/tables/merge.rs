@@ -5,6 +5,7 @@
 //! by then, dropped for its age, makes the merge void.
 
 use super::{
+    damage::{FoundPart, PartAt},
     deleted::DeletedRows,
     keys,
     merge_choice::{self, Candidate, Limits},
@@ -13,7 +14,7 @@ use super::{
     table::EventTable,
 };
 use crate::{
-    Durability, ErrorKind, Guard, Result,
+    Durability, Error, ErrorKind, Result,
     streams::meanwhile::{self, Moment},
 };
 use annals_columns::{PartBuilder, PartHead, PartIdentity, PartView};
@@ -35,14 +36,12 @@ pub struct MergeReport {
 /// A part that is to be merged.
 struct Input<'t> {
     place: Arc<PartPlace>,
-    head: Arc<PartHead>,
-    bytes: Guard<'t>,
+    part: PartAt<'t>,
 }
 
 impl Input<'_> {
     fn view(&self) -> PartView<'_> {
-        // The head was read from these bytes.
-        self.head.view(&self.bytes).expect("of the head's length")
+        self.part.view()
     }
 }
 
@@ -84,7 +83,11 @@ impl EventTable {
         match &merged {
             // What is damaged stays as it is, and keeps nobody from merging the rest.
             Err(error) if error.kind() == ErrorKind::Corrupt => {
-                self.shape().set_aside.lock().extend(chosen);
+                let mut set_aside = self.shape().set_aside.lock();
+                // It may not be known which of them it is.
+                if !chosen.iter().any(|number| set_aside.contains(number)) {
+                    set_aside.extend(chosen);
+                }
             }
             // It is not tried again and again while nothing changes.
             Err(_) => settled.store(known.generation, Ordering::Relaxed),
@@ -97,13 +100,14 @@ impl EventTable {
         let set_aside = self.shape().set_aside.lock().clone();
         let mut candidates = Vec::with_capacity(known.parts.len());
         for place in known.parts.iter().filter(|place| !set_aside.contains(&place.number)) {
-            let Some(input) = self.input(place)? else { continue };
-            let part = input.view();
+            // What is lost is nobody's to merge.
+            let Some(FoundPart::Whole(found)) = self.find_part(place)? else { continue };
+            let part = found.view();
             candidates.push(Candidate {
                 number: place.number,
                 rows: part.rows_count() as u64,
                 deleted: part.rows_count() as u64 - place.live_rows(part),
-                bytes: input.bytes.len() as u64,
+                bytes: found.bytes_count(),
                 times: part.time_range()?.unwrap_or_default(),
             });
         }
@@ -112,12 +116,7 @@ impl EventTable {
         Ok(merge_choice::choose(candidates, limits))
     }
 
-    fn input(&self, place: &Arc<PartPlace>) -> Result<Option<Input<'_>>> {
-        let Some(hit) = self.space().hit(&keys::part(place.number))? else { return Ok(None) };
-        let head = place.head(self.database_id(), &hit)?;
-        Ok(Some(Input { place: Arc::clone(place), head, bytes: hit.into_value() }))
-    }
-
+    /// Merges these. One that is damaged is set aside.
     fn merge(
         &self,
         known: &Known,
@@ -126,7 +125,8 @@ impl EventTable {
     ) -> Result<Option<MergeReport>> {
         let mut inputs = Vec::with_capacity(chosen.len());
         for place in known.parts.iter().filter(|place| chosen.contains(&place.number)) {
-            inputs.extend(self.input(place)?);
+            let part = self.part(place).map_err(|error| self.set_aside(place.number, error))?;
+            inputs.extend(part.map(|part| Input { place: Arc::clone(place), part }));
         }
         let number = self.space().parts().0.next_part();
         let identity = PartIdentity { database_id: self.database_id(), number };
@@ -138,16 +138,38 @@ impl EventTable {
             }
             let deleted = input.place.deleted.as_ref().map(|deleted| deleted.set());
             let part = input.view();
-            let first = lifetime.map_or(Ok(0), |lifetime| lifetime.first_row(part))?;
-            let is_kept = |row| row >= first && !deleted.is_some_and(|rows| rows.contains(row));
-            builder.add_part(part, is_kept)?;
+            let mut add = || -> Result<()> {
+                let first = lifetime.map_or(Ok(0), |lifetime| lifetime.first_row(part))?;
+                let is_kept = |row| row >= first && !deleted.is_some_and(|rows| rows.contains(row));
+                Ok(builder.add_part(part, is_kept)?)
+            };
+            let set_aside = |error| self.set_aside(input.place.number, input.part.named(error));
+            add().map_err(set_aside)?;
         }
+        self.put_merged(&inputs, builder, identity)
+    }
+
+    fn set_aside(&self, number: u64, error: Error) -> Error {
+        if error.kind() == ErrorKind::Corrupt {
+            self.shape().set_aside.lock().insert(number);
+        }
+        error
+    }
+
+    /// Puts a part in the place of those that it was made of.
+    fn put_merged(
+        &self,
+        inputs: &[Input<'_>],
+        builder: PartBuilder,
+        identity: PartIdentity,
+    ) -> Result<Option<MergeReport>> {
+        let number = identity.number;
         let events_count = builder.len() as u64;
         let part = if builder.is_empty() { None } else { Some(builder.finish()?) };
         meanwhile::run(Moment::PartMade);
         let _flushing = self.shape().flushing.lock();
         let now = self.known()?;
-        let Some(deleted) = deleted_since(&inputs, &now, part.as_deref(), identity)? else {
+        let Some(deleted) = deleted_since(inputs, &now, part.as_deref(), identity)? else {
             return Ok(Some(MergeReport::default()));
         };
         let merged: Vec<u64> = inputs.iter().map(|input| input.place.number).collect();
@@ -164,7 +186,7 @@ impl EventTable {
             if let Some(deleted) = &deleted {
                 commit.insert(self.space(), keys::deleted(number), deleted.bytes())?;
             }
-            for old in &inputs {
+            for old in inputs {
                 commit.remove(self.space(), keys::part(old.place.number))?;
                 commit.remove(self.space(), keys::deleted(old.place.number))?;
             }

@@ -6,9 +6,11 @@
 //! same bytes.
 
 use super::{
+    damage::{self, Lost},
     places::PartPlace,
     shape::{Known, Shape},
 };
+use crate::Error;
 use annals_columns::{PartHead, PartView, Schema};
 use annals_journal::{Journal, SegmentGuard};
 use std::{
@@ -23,6 +25,8 @@ pub(super) struct Opened {
     pub(super) generation: u64,
     pub(super) schema: Arc<Schema>,
     pub(super) parts: Vec<OpenedPart>,
+    /// What cannot be read.
+    pub(super) lost: Vec<Lost>,
     /// Fresh batches that are in the parts.
     pub(super) replaced: HashSet<u64>,
     /// The slots of the segments that have the parts, and the numbers of these.
@@ -30,7 +34,7 @@ pub(super) struct Opened {
 }
 
 /// A part.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct OpenedPart {
     pub(super) place: Arc<PartPlace>,
     head: Arc<PartHead>,
@@ -48,7 +52,20 @@ impl OpenedPart {
         self.head.view(bytes).expect("of the head's length")
     }
 
-    /// How many these are.
+    /// Names the file of an error about it.
+    pub(super) fn named(&self, table: &str, guards: &[SegmentGuard<'_>], error: Error) -> Error {
+        damage::of_part(table, self.place(guards), self.place.number, error)
+    }
+
+    /// The guard of the segment that has it, and its offset there.
+    pub(super) fn place<'g, 'j>(
+        &self,
+        guards: &'g [SegmentGuard<'j>],
+    ) -> (&'g SegmentGuard<'j>, u32) {
+        (&guards[self.segment], self.range.0)
+    }
+
+    /// How many bytes it has.
     pub(super) fn bytes_count(&self) -> u64 {
         self.range.1.into()
     }
@@ -59,7 +76,8 @@ impl Opened {
     pub(super) fn new(known: &Known) -> Self {
         let (generation, schema) = (known.generation, Arc::clone(&known.schema));
         let (parts, replaced, segments) = (Vec::new(), HashSet::new(), Vec::new());
-        Self { generation, schema, parts, replaced, segments }
+        let lost = Vec::clone(&known.lost);
+        Self { generation, schema, parts, lost, replaced, segments }
     }
 
     /// Adds a part that was found in the segment of a guard, at an offset and of a length. The guard goes to the
@@ -79,6 +97,14 @@ impl Opened {
             guards.len() - 1
         });
         self.parts.push(OpenedPart { place: Arc::clone(place), head, segment, range });
+    }
+
+    /// The same with those parts only whose numbers are kept.
+    pub(super) fn only(&self, is_kept: impl Fn(u64) -> bool) -> Self {
+        let parts = self.parts.iter().filter(|part| is_kept(part.place.number)).cloned().collect();
+        let (schema, lost) = (Arc::clone(&self.schema), self.lost.clone());
+        let (replaced, segments) = (self.replaced.clone(), self.segments.clone());
+        Self { generation: self.generation, schema, parts, lost, replaced, segments }
     }
 
     /// Guards of all segments; `None` if one of them is gone.

@@ -175,14 +175,15 @@ impl EventTable {
 
     /// Everything that is over.
     fn over(&self, known: &super::shape::Known, lifetime: &Lifetime) -> Result<Over> {
+        // Which of its events are over cannot be told.
+        if let Some(lost) = known.lost.first() {
+            return Err(lost.damage.error.clone());
+        }
         let mut over = Over::default();
         for place in known.parts.iter() {
-            let Some(hit) = self.space().hit(&keys::part(place.number))? else { continue };
-            let head = place.head(self.database_id(), &hit)?;
-            let bytes = hit.into_value();
-            let Some(part) = head.view(&bytes) else { continue };
-            let first = lifetime.first_row(part)?;
-            if first as usize == part.rows_count() {
+            let Some(part) = self.part(place)? else { continue };
+            let first = lifetime.first_row(part.view()).map_err(|error| part.named(error))?;
+            if first as usize == part.view().rows_count() {
                 over.gone.push(place.number);
             } else if first > 0 {
                 let rows = DeletedRows::below(first, place.deleted.as_deref());

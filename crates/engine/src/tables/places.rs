@@ -17,6 +17,8 @@ pub(super) struct PartPlace {
     pub(super) merges: Vec<u64>,
     /// Which of its rows were deleted.
     pub(super) deleted: Option<Arc<DeletedRows>>,
+    /// Why it is not known which these are, if that is damaged.
+    pub(super) unreadable: Option<annals_journal::Error>,
     /// What its events come to by day.
     pub(super) rollups: Rollups,
     /// What it says of itself, as long as it lies where that was read.
@@ -28,7 +30,13 @@ pub(super) struct PartPlace {
 impl PartPlace {
     pub(super) fn new(number: u64, replaces: Vec<u64>) -> Self {
         let (merges, rollups, head) = (Vec::new(), Rollups::default(), Mutex::new(None));
-        Self { number, replaces, merges, deleted: None, rollups, head, without: Mutex::default() }
+        let (deleted, unreadable, without) = (None, None, Mutex::default());
+        Self { number, replaces, merges, deleted, unreadable, rollups, head, without }
+    }
+
+    /// One that is in the log, and why it is not known what was deleted of it, if it is not.
+    pub(super) fn found(number: u64, unreadable: Option<annals_journal::Error>) -> Self {
+        Self { unreadable, ..Self::new(number, Vec::new()) }
     }
 
     /// One that is made of parts.
@@ -39,8 +47,8 @@ impl PartPlace {
     /// The same, of which other rows were deleted.
     pub(super) fn with_deleted(&self, deleted: Option<Arc<DeletedRows>>) -> Self {
         let head = Mutex::new(self.head.lock().clone());
-        let merges = self.merges.clone();
-        Self { merges, deleted, head, ..Self::new(self.number, self.replaces.clone()) }
+        let (merges, unreadable) = (self.merges.clone(), self.unreadable.clone());
+        Self { merges, deleted, unreadable, head, ..Self::new(self.number, self.replaces.clone()) }
     }
 
     /// How many of a part's rows were not deleted.

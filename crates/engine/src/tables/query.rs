@@ -2,6 +2,7 @@
 
 use super::{
     adding::{self, Source},
+    damage,
     explained::ExplainedQuery,
     groups::{Asked, FoundGroups},
     limits::{CancelToken, Limits},
@@ -9,7 +10,8 @@ use super::{
 };
 use crate::Result;
 use annals_columns::{
-    BoundFilter, Error as ColumnsError, Filter, Query, Schema, ToField, ToGroupBy, ToMeasure,
+    BoundFilter, Error as ColumnsError, Filter, PartView, Query, Schema, ToField, ToGroupBy,
+    ToMeasure,
 };
 use std::sync::Arc;
 
@@ -63,11 +65,14 @@ pub struct TableQuery<'v> {
     limits: Limits,
     /// What is wrong with it, as the first thing that was.
     refused: Option<ColumnsError>,
+    /// Of which times events can be that are asked for.
+    times: (i64, i64),
 }
 
 impl<'v> TableQuery<'v> {
     pub(super) fn new(view: &'v TableView<'v>, limits: Limits) -> Self {
-        Self { view, filter: Filter::All, asked: Asked::default(), limits, refused: None }
+        let (filter, asked, times) = (Filter::All, Asked::default(), damage::ALWAYS);
+        Self { view, filter, asked, limits, refused: None, times }
     }
 
     /// About those events only that the filter means; of several filters those that all mean.
@@ -237,12 +242,20 @@ impl<'v> TableQuery<'v> {
     /// [`Error::TooManyGroups`](crate::Error::TooManyGroups) and [`Error::TooMuchMemory`](crate::Error::TooMuchMemory).
     pub fn run(mut self) -> Result<FoundGroups> {
         let query = self.question()?;
-        let parts = self.view.parts_with_deleted();
+        self.view.check(self.times)?;
+        // Parts of other times are not looked at: what is damaged of one is no matter.
+        let (from, to) = self.times;
+        let may_have = |part: PartView<'_>| match part.time_range() {
+            Ok(Some((first, last))) => first <= to && from <= last,
+            _ => true,
+        };
+        let parts = self.view.parts_with_deleted().filter(|(part, _)| may_have(*part));
         let is_in_pieces = query.looks_at_rows() && self.limits.are_asked_for();
         let parts = parts.flat_map(|(part, deleted)| Source::of_part(part, deleted, is_in_pieces));
         let fresh = self.view.fresh.iter().map(|batch| Source::Fresh(batch));
         let sources: Vec<_> = parts.chain(fresh).collect();
-        let answer = adding::answer(&query, &sources, &self.limits, self.view.disk())?;
+        let answer = adding::answer(&query, &sources, &self.limits, self.view.disk());
+        let answer = answer.map_err(|error| self.view.named(error))?;
         Ok(FoundGroups::new(Arc::clone(self.view.schema()), answer, self.asked))
     }
 
@@ -286,10 +299,12 @@ impl<'v> TableQuery<'v> {
     /// ```
     pub fn explain(mut self) -> Result<ExplainedQuery> {
         let query = self.question()?;
+        self.view.check(self.times)?;
         let mut parts = Vec::with_capacity(self.view.parts_count());
         for (part, deleted) in self.view.parts_with_deleted() {
             self.limits.check_cancelled()?;
-            parts.push(query.explain(part, deleted)?);
+            let explained = query.explain(part, deleted);
+            parts.push(explained.map_err(|error| self.view.named(error.into()))?);
         }
         Ok(ExplainedQuery { parts, fresh: self.view.fresh_len() })
     }
@@ -300,6 +315,7 @@ impl<'v> TableQuery<'v> {
             return Err(error.into());
         }
         let filter = std::mem::take(&mut self.filter);
+        self.times = damage::times_of(&filter, self.view.schema().ts());
         let query = Query::new(Arc::clone(self.view.schema())).filter(filter);
         Ok(self.asked.of(query))
     }

@@ -241,7 +241,8 @@ impl TableView<'_> {
     /// # Errors
     /// `InvalidInput` if there is no such field, [`Error::NoRollup`] if it is not marked; damage to a part.
     pub fn rollup(&self, field: usize, day: i64) -> Result<Arc<DayRollup>> {
-        self.rollup_by(&self.question(field, day)?)
+        let question = self.question(field, day)?;
+        self.rollup_by(&question).map_err(|error| self.named(error))
     }
 
     /// What the events of a UTC day come to by the values of all dimensions that are marked for it: a bucket for each
@@ -257,7 +258,8 @@ impl TableView<'_> {
             let what = "no dimension is marked for sums by day";
             return Err(annals_columns::Error::Question { what }.into());
         }
-        self.rollup_by(&self.question_of(dimensions, day)?)
+        let question = self.question_of(dimensions, day)?;
+        self.rollup_by(&question).map_err(|error| self.named(error))
     }
 
     /// The same as [`rollup`](Self::rollup) of one value; `None` if there are no such events.
@@ -266,6 +268,11 @@ impl TableView<'_> {
     /// As [`rollup`](Self::rollup).
     pub fn rollup_of(&self, field: usize, day: i64, value: &str) -> Result<Option<DayTotals>> {
         let question = self.question(field, day)?;
+        self.totals_of(&question, value).map_err(|error| self.named(error))
+    }
+
+    fn totals_of(&self, question: &Question<'_>, value: &str) -> Result<Option<DayTotals>> {
+        let day = question.day;
         let mut found: Option<DayTotals> = None;
         let mut add_all = |events_count: u64, totals: &mut dyn Iterator<Item = Totals>| {
             let found = found.get_or_insert_with(|| DayTotals {
@@ -276,7 +283,7 @@ impl TableView<'_> {
             found.totals.iter_mut().zip(totals).for_each(|(to, from)| add(to, &from));
         };
         for (rollups, (part, deleted)) in self.parts_of_day(day)? {
-            if is_whole(&question, part, deleted)?
+            if is_whole(question, part, deleted)?
                 && let Some(sums) = part.day_sums(&question.dimensions)?
             {
                 let day = sums.day(day)?;
@@ -284,13 +291,13 @@ impl TableView<'_> {
                     let mut totals = (0..question.fields.len()).map(|field| day.totals(at, field));
                     add_all(day.events_count(at), &mut totals);
                 }
-            } else if let Some(day) = rollups.of_part(&question, part, deleted)?
+            } else if let Some(day) = rollups.of_part(question, part, deleted)?
                 && let Some(bucket) = day.get(value)
             {
                 add_all(bucket.events_count, &mut bucket.all_totals());
             }
         }
-        for day in self.fresh_of_day(&question)? {
+        for day in self.fresh_of_day(question)? {
             if let Some(bucket) = day.get(value) {
                 add_all(bucket.events_count, &mut bucket.all_totals());
             }
@@ -329,7 +336,10 @@ impl TableView<'_> {
         if schema.ts().is_none() {
             return Err(annals_columns::Error::Question { what: "events have no time" }.into());
         }
-        Ok(Question { schema, dimensions, fields: summed(schema), day })
+        let question = Question { schema, dimensions, fields: summed(schema), day };
+        let (start, end) = question.times();
+        self.check((start, end.map_or(i64::MAX, |end| end - 1)))?;
+        Ok(question)
     }
 
     /// The parts that may have events of a day.

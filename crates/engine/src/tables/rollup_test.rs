@@ -257,3 +257,73 @@ fn what_is_not_marked_has_no_rollup() -> Result<()> {
     assert!(view.rollup(4, 0)?.is_empty());
     Ok(())
 }
+
+#[derive(Schema, Clone, Debug, PartialEq)]
+#[schema(schema_id = 9, crate = annals_columns)]
+struct Weighed {
+    #[ts]
+    at: i64,
+    #[metric]
+    weight: Option<f64>,
+    #[dim(rollup)]
+    user: String,
+    #[id]
+    id: String,
+}
+
+/// Whoever adds up numbers with fractions, of a part, of a day, of rows or fresh, comes to what the rows come to.
+#[test]
+fn fractions_come_to_the_same_by_each_way() -> Result<()> {
+    let db = Database::open_in_memory()?;
+    let table = db.table_of::<Weighed>("weighed")?;
+    let weighed = |n: u64| Weighed {
+        at: (n % 3) as i64 * 86_400_000_000_000 + n as i64,
+        // Quarters add up to the same in any order.
+        weight: (!n.is_multiple_of(5)).then_some(n as f64 / 4.0 - 100.0),
+        user: format!("user {}", n % 4),
+        id: n.to_string(),
+    };
+    let check = || -> Result<()> {
+        let view = table.view()?;
+        let rows = view.scan(&Scan::new())?.events::<Weighed>().collect::<Result<Vec<_>>>()?;
+        let sum = |of: &dyn Fn(&&Weighed) -> bool| {
+            let weights = rows.iter().filter(of).filter_map(|row| row.weight);
+            (weights.clone().count() as u64, weights.sum::<f64>())
+        };
+        let totals = view.totals(1)?.expect("numbers");
+        assert_eq!((totals.count, totals.float_sum), sum(&|_| true));
+        let fields = Weighed::fields();
+        let found = view.query().measure(fields.weight()).run()?;
+        let measured = found.total()?;
+        let measured = measured.measured(fields.weight())?;
+        assert_eq!((measured.count, measured.float_sum), sum(&|_| true));
+        for day in 0..3 {
+            let of_day = |row: &&Weighed| DayRollup::day_of(row.at) == day;
+            for user in ["user 0", "user 1", "user 2", "user 3"] {
+                let wanted = sum(&|row| of_day(row) && row.user == user);
+                let one = view.rollup_of(2, day, user)?.expect("some");
+                assert_eq!((one.totals[0].count, one.totals[0].float_sum), wanted);
+                let day = view.rollup(2, day)?;
+                let one = day.get(user).expect("some").totals(0);
+                assert_eq!((one.count, one.float_sum), wanted);
+            }
+        }
+        Ok(())
+    };
+    for round in 0..5 {
+        let mut batch = annals_columns::Batch::of::<Weighed>();
+        for n in round * 200..round * 200 + 200 {
+            batch.push(&weighed(n))?;
+        }
+        table.append_batch(&batch)?;
+        check()?;
+        if round < 4 {
+            table.flush()?;
+            check()?;
+        }
+    }
+    table.delete_events(["7", "8", "411"])?;
+    check()?;
+    assert!(table.merge_parts()?.merged_count > 0);
+    check()
+}

@@ -1,12 +1,13 @@
 //! Reading events in the order of their times.
 
 use super::{
+    damage::{self, Lost},
     fresh::FreshBatch,
     limits::{CancelToken, Limits},
     rows::FoundRows,
     view::TableView,
 };
-use crate::Result;
+use crate::{ErrorKind, Result};
 use annals_columns::{BoundFilter, Filter, Position, Schema, Walk};
 use std::{
     cmp::Ordering,
@@ -211,6 +212,10 @@ impl Scan {
     }
 
     pub(super) fn run<'v>(&self, view: &'v TableView<'_>) -> Result<FoundRows<'v>> {
+        self.find(view).map_err(|error| view.named(error))
+    }
+
+    fn find<'v>(&self, view: &'v TableView<'_>) -> Result<FoundRows<'v>> {
         let schema = view.schema();
         let filter = self.filter_of(schema)?;
         let mut runs = Vec::new();
@@ -227,6 +232,17 @@ impl Scan {
                 walk = walk.behind(Position { ts: after.ts, arrival: after.arrival });
             }
             runs.push((number as u32, Run::Part(walk)));
+        }
+        let times = damage::times_of(&filter, schema.ts());
+        for lost in view.lost().filter(|lost| lost.may_have(times)) {
+            let (first, last) = lost.damage.times.unwrap_or(damage::ALWAYS);
+            if self.may_have(first, last) {
+                let bound = match self.is_newest_first {
+                    true => Position { ts: last, arrival: u64::MAX },
+                    false => Position { ts: first, arrival: 0 },
+                };
+                runs.push((u32::MAX, Run::Lost(bound, lost)));
+            }
         }
         for (number, batch) in view.fresh.iter().enumerate() {
             let from = batch.partition(|moment| self.is_in_front(moment));
@@ -259,7 +275,14 @@ impl Scan {
                     break;
                 }
             }
-            match run.step()? {
+            let stepped = match run.step() {
+                // What is behind the last one that is asked for is told to who asks for it.
+                Err(error) if picks.len() == self.limit && error.kind() == ErrorKind::Corrupt => {
+                    break;
+                }
+                stepped => stepped?,
+            };
+            match stepped {
                 Some((row, position)) => {
                     *head = Head::new(self.is_newest_first, head.at, position, Some(row));
                 }
@@ -275,6 +298,8 @@ impl Scan {
 enum Run<'a, 'v> {
     Part(Walk<'a, 'v>),
     Fresh(FreshRun<'a, 'v>),
+    /// Events that cannot be read, of which none comes in front of this.
+    Lost(Position, &'v Lost),
 }
 
 impl Run<'_, '_> {
@@ -283,6 +308,7 @@ impl Run<'_, '_> {
         match self {
             Self::Part(walk) => Ok(Some(walk.bound()?)),
             Self::Fresh(run) => Ok(run.next_place().map(|place| run.position_at(place))),
+            Self::Lost(bound, _) => Ok(Some(*bound)),
         }
     }
 
@@ -290,6 +316,7 @@ impl Run<'_, '_> {
         match self {
             Self::Part(walk) => Ok(walk.step()?),
             Self::Fresh(run) => Ok(run.step()),
+            Self::Lost(_, lost) => Err(lost.damage.error.clone()),
         }
     }
 }

@@ -1,8 +1,14 @@
 //! What a table has where, as all its handles know it.
 
 use super::{
-    deleted::DeletedRows, fresh::Fresh, opened::Opened, options::TableOptions, places::PartPlace,
-    rollup::MergedDays, unique::Uniqueness,
+    damage::{Lost, Piece},
+    deleted::DeletedRows,
+    fresh::Fresh,
+    opened::Opened,
+    options::TableOptions,
+    places::PartPlace,
+    rollup::MergedDays,
+    unique::Uniqueness,
 };
 use crate::Result;
 use annals_columns::{Batch, Schema};
@@ -56,6 +62,8 @@ pub(super) struct Known {
     pub(super) older: Arc<Vec<Arc<Schema>>>,
     pub(super) fresh: Vec<Arc<Fresh>>,
     pub(super) parts: Arc<Vec<Arc<PartPlace>>>,
+    /// Batches, and records that cannot be told, that are damaged.
+    pub(super) lost: Arc<Vec<Lost>>,
     /// The number of the next fresh batch.
     pub(super) next: u64,
     /// Changes whenever batches may become a part, or have, or a part is dropped, or events are deleted, or the schema is
@@ -188,6 +196,21 @@ impl Known {
             }
             is_kept
         });
+    }
+
+    /// A fresh batch is found damaged: what becomes of the others does not wait for it.
+    pub(super) fn lose(&mut self, lost: Lost) {
+        self.generation += 1;
+        if let Piece::Batch(number) = lost.piece {
+            self.forget(&[number]);
+        }
+        Arc::make_mut(&mut self.lost).push(lost);
+    }
+
+    /// What was lost is gone for good.
+    pub(super) fn forget_lost(&mut self, pieces: &[Piece]) {
+        self.generation += 1;
+        Arc::make_mut(&mut self.lost).retain(|lost| !pieces.contains(&lost.piece));
     }
 
     /// Rows may be deleted, or will not be.

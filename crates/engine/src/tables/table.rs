@@ -1,6 +1,7 @@
 //! The handle of an event table.
 
 use super::{
+    damage::{self, Lost, Piece},
     deleted::DeletedRows,
     fresh::Fresh,
     keys::{self, Key},
@@ -13,11 +14,12 @@ use crate::{
     Database, Error, HashKeyspace, KeyspaceKind, KeyspaceOptions, Result, WriteBatch,
     catalog::{Change, Keyspace},
     core::Core,
+    hash::Raw,
     open::Open,
 };
 use annals_columns::{Batch, Schema, WideEvent};
 use annals_disk::Disk;
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 /// A table of wide events by column, in the order of their times. Made by [`Database::table`]; cheap to clone,
 /// clones see the same events.
@@ -184,10 +186,48 @@ impl EventTable {
         let mut deleted = Coming::default();
         let (mut older, now_ms) = (Vec::new(), self.now_ms());
         let mut options = TableOptions::default();
-        let entries = self.space.iter()?;
+        let (mut fingerprints, mut lost_schema) = (Vec::new(), None);
+        let (mut lost, mut unreadable, mut unknown_rows) = (Vec::new(), HashMap::new(), Vec::new());
+        let mut entries = self.space.iter()?;
         let seq = entries.seq();
-        for entry in entries {
-            let entry = entry?;
+        // Parts have checksums of their own, and are not read for this.
+        let is_part = |key: &[u8]| matches!(Key::decode(key), Some(Key::Part(_)));
+        let usual = [keys::SCHEMA, keys::OPTIONS, keys::MARK];
+        while let Some(raw) = entries.next_raw(is_part, &usual) {
+            let entry = match raw? {
+                Raw::Entry(entry) => entry,
+                Raw::Unsummed(key) => {
+                    if let Some(Key::Part(number)) = Key::decode(&key) {
+                        parts.push(number);
+                    }
+                    continue;
+                }
+                Raw::Damaged { key, damage } => {
+                    match key.as_deref().and_then(Key::decode) {
+                        Some(Key::Schema) => {
+                            return Err(damage::named(self.name(), "the schema", damage));
+                        }
+                        Some(Key::Options) => {
+                            return Err(damage::named(self.name(), "the options", damage));
+                        }
+                        // Told to who asks for it.
+                        Some(Key::Mark) => {}
+                        // It is looked for when somebody asks.
+                        Some(Key::Part(number)) => parts.push(number),
+                        Some(Key::Deleted(number)) => drop(unreadable.insert(number, damage)),
+                        Some(Key::Fresh(number)) => {
+                            lost.push(Lost::new(self.name(), Piece::Batch(number), damage));
+                        }
+                        Some(Key::DeletedFresh(number)) => unknown_rows.push((number, damage)),
+                        Some(Key::Older(_)) => lost_schema = Some(damage),
+                        None => {
+                            lost_schema.get_or_insert_with(|| damage.clone());
+                            lost.push(Lost::new(self.name(), Piece::Record, damage));
+                        }
+                    }
+                    continue;
+                }
+            };
             let rows = || {
                 let rows = DeletedRows::decode(entry.value()).map(Arc::new);
                 rows.ok_or_else(no_rows)
@@ -202,7 +242,8 @@ impl EventTable {
                 Some(Key::Mark) => {}
                 Some(Key::Older(_)) => older.push(Arc::new(Schema::decode(entry.value())?)),
                 Some(Key::Fresh(number)) => {
-                    let (_, rows) = Batch::peek(entry.value())?;
+                    let (fingerprint, rows) = Batch::peek(entry.value())?;
+                    fingerprints.push((number, fingerprint));
                     fresh.push(Fresh::new(number, (rows, entry.value().len()), now_ms));
                 }
                 Some(Key::Part(number)) => parts.push(number),
@@ -212,23 +253,52 @@ impl EventTable {
             }
         }
         let schema = schema.ok_or_else(|| Error::NoSchema { name: self.name().to_owned() })?;
+        if let Some(damage) = lost_schema {
+            let is_known = |found: u64| {
+                let mut all = std::iter::once(&schema).chain(older.iter().map(|one| &**one));
+                all.any(|one| one.fingerprint() == found)
+            };
+            // What is in these batches nobody can tell.
+            let unknown = fingerprints.iter().filter(|(_, found)| !is_known(*found));
+            unknown_rows.extend(unknown.map(|(number, _)| (*number, damage.clone())));
+        }
+        for (number, damage) in unknown_rows {
+            // Its events would be there again that were deleted.
+            let count = fresh.len();
+            fresh.retain(|fresh: &Fresh| fresh.number != number);
+            if fresh.len() < count {
+                lost.push(Lost::new(self.name(), Piece::Batch(number), damage));
+            }
+        }
         fresh.sort_unstable_by_key(|fresh| fresh.number);
         parts.sort_unstable();
         let before = self.shape().known(|| None);
         // Handles of one table share what they have read of it.
         let before_of = |number: u64| {
+            if unreadable.contains_key(&number) {
+                return None;
+            }
             let before = before.as_ref()?.parts.iter().find(|place| place.number == number)?;
             Some(before.with_deleted(None))
         };
         let places = parts.into_iter().map(|number| {
-            Arc::new(before_of(number).unwrap_or_else(|| PartPlace::new(number, Vec::new())))
+            Arc::new(
+                before_of(number)
+                    .unwrap_or_else(|| PartPlace::found(number, unreadable.get(&number).cloned())),
+            )
         });
+        let numbers = lost.iter().filter_map(|lost| match lost.piece {
+            Piece::Batch(number) => Some(number),
+            _ => None,
+        });
+        let last = numbers.chain(fresh.last().map(|last| last.number)).max();
         let mut known = Known {
             schema: Arc::new(schema),
             options,
             older: Arc::new(older),
-            next: fresh.last().map_or(0, |last| last.number + 1),
+            next: last.map_or(0, |last| last + 1),
             fresh: Vec::new(),
+            lost: Arc::default(),
             parts: Arc::new(places.collect()),
             // Not 0: so it was not settled yet that nothing is to be merged.
             generation: before.as_ref().map_or(1, |before| before.generation + 1),
@@ -240,6 +310,7 @@ impl EventTable {
         };
         fresh.into_iter().for_each(|fresh| known.add_fresh(Arc::new(fresh)));
         known.delete(&deleted);
+        known.lost = Arc::new(lost);
         Ok(known)
     }
 }

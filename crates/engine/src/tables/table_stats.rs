@@ -19,6 +19,8 @@ pub struct EventTableStats {
     pub parts_bytes: u64,
     /// Events in parts that were deleted and whose space was not given back yet.
     pub deleted_count: u64,
+    /// Parts and others that [cannot be read](crate::TableView::damages).
+    pub damages_count: usize,
     /// How often somebody who appended had to wait for parts to be made, since this opening.
     pub waits_count: u64,
     /// And for how long in all.
@@ -41,6 +43,7 @@ impl EventTable {
             parts_count: view.parts_count(),
             parts_bytes: view.parts_bytes(),
             deleted_count: deleted.map(|deleted| deleted.len() as u64).sum(),
+            damages_count: view.damages().len(),
             waits_count,
             waited,
         })

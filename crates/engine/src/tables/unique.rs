@@ -4,8 +4,8 @@
 //! appended in between. The lock is held until the commit is visible, and not while it waits for durability.
 
 use super::{
-    append::Pending, delete::Deletion, deleted::DeletedRows, fresh::FreshBatch, keys,
-    table::EventTable,
+    append::Pending, damage::ALWAYS, delete::Deletion, deleted::DeletedRows, fresh::FreshBatch,
+    keys, table::EventTable,
 };
 use crate::{Error, Result, WriteBatch};
 use annals_columns::Batch;
@@ -206,6 +206,7 @@ impl EventTable {
         deletions: &[Deletion],
     ) -> Result<Vec<u32>> {
         let view = self.view()?;
+        view.check(ALWAYS)?;
         let is_kept = |id: &str| !deletions.iter().any(|deletion| deletion.has(self, id));
         let (mut rows, mut others) = (Vec::new(), Vec::new());
         {
@@ -218,7 +219,8 @@ impl EventTable {
         for (part, deleted) in view.parts_with_deleted() {
             let is_there = |row| !deleted.is_some_and(|deleted| deleted.contains(row));
             for (row, id) in &others {
-                if part.find_id_if(id, is_there)?.is_some() {
+                let found = part.find_id_if(id, is_there);
+                if found.map_err(|error| view.named(error.into()))?.is_some() {
                     rows.push(*row);
                 }
             }

@@ -1,6 +1,7 @@
 //! What a table has at one moment.
 
 use super::{
+    damage::{ALWAYS, FoundPart, Lost, PartAt, Piece, TableDamage},
     fresh::{Fresh, FreshBatch},
     keys,
     lifetime::Lifetime,
@@ -14,7 +15,7 @@ use super::{
     table::EventTable,
 };
 use crate::{
-    Result,
+    ErrorKind, Result,
     streams::meanwhile::{self, Moment},
 };
 use annals_columns::{BoundFilter, PartView, Query, RowSet, Schema, Totals, Value, ValueType};
@@ -59,6 +60,9 @@ pub struct TableView<'t> {
     /// Of the segments that have the parts.
     guards: Vec<SegmentGuard<'t>>,
     pub(super) fresh: Vec<Arc<FreshBatch>>,
+    /// What cannot be read, and whether nobody asks for it.
+    pub(super) lost: Vec<Lost>,
+    pub(super) is_without_damage: bool,
     table: &'t EventTable,
 }
 
@@ -112,7 +116,17 @@ impl<'t> TableView<'t> {
                 return Ok(None);
             }
         }
-        Ok(Some(Self { opened, guards, fresh, table }))
+        Ok(Some(Self::new(table, opened, guards, fresh)))
+    }
+
+    fn new(
+        table: &'t EventTable,
+        opened: Arc<Opened>,
+        guards: Vec<SegmentGuard<'t>>,
+        fresh: Vec<Arc<FreshBatch>>,
+    ) -> Self {
+        let lost = opened.lost.clone();
+        Self { opened, guards, fresh, lost, is_without_damage: false, table }
     }
 
     /// What there is of what is known; `None` if that is out of date. Where it is settled, others may have what was opened.
@@ -122,9 +136,9 @@ impl<'t> TableView<'t> {
         let mut missed_parts = Vec::new();
         let lowest_fresh = known.fresh.iter().map(|one| one.number).min();
         for place in known.parts.iter() {
-            let hit = table.space().hit(&keys::part(place.number))?;
+            let found = table.find_part(place)?;
             meanwhile::run(Moment::PartSought);
-            let Some(hit) = hit else {
+            let Some(found) = found else {
                 missed_parts.push(place);
                 continue;
             };
@@ -133,11 +147,16 @@ impl<'t> TableView<'t> {
                 replaces.filter(|number| lowest_fresh.is_some_and(|lowest| *number >= lowest)),
             );
             merged.extend(place.merges.iter().copied());
-            let head = place.head(table.database_id(), &hit)?;
-            let range = hit.record.value;
-            opened.add((place, head), hit.guard, range, &mut guards);
+            match found {
+                FoundPart::Whole(PartAt { hit, head, .. }) => {
+                    let range = hit.record.value;
+                    opened.add((place, head), hit.guard, range, &mut guards);
+                }
+                FoundPart::Lost(lost) => opened.lost.push(lost),
+            }
         }
         opened.parts.retain(|part| !merged.contains(&part.place.number));
+        opened.lost.retain(|lost| !merged.iter().any(|number| lost.is_part(*number)));
         missed_parts.retain(|place| !merged.contains(&place.number));
         meanwhile::run(Moment::PartsLookedUp);
         let mut fresh = Vec::with_capacity(known.fresh.len());
@@ -150,7 +169,7 @@ impl<'t> TableView<'t> {
                 return Ok(None);
             }
             for place in missed_parts {
-                if table.space().hit(&keys::part(place.number))?.is_some() {
+                if table.find_part(place)?.is_some() {
                     return Ok(None);
                 }
             }
@@ -159,20 +178,20 @@ impl<'t> TableView<'t> {
             }
             // Parts are dropped together: with one that is gone those may be gone that were found before.
             for part in opened.parts.iter().filter(|_| is_part_missed) {
-                if table.space().hit(&keys::part(part.place.number))?.is_none() {
+                if table.find_part(&part.place)?.is_none() {
                     return Ok(None);
                 }
             }
         }
         if let Some(lifetime) = table.lifetime(known) {
             leave_out_over(table, lifetime, (&mut opened, &guards), &mut fresh)?;
-            return Ok(Some(Self { opened: Arc::new(opened), guards, fresh, table }));
+            return Ok(Some(Self::new(table, Arc::new(opened), guards, fresh)));
         }
         let opened = Arc::new(opened);
         if is_settled && !is_part_missed && !table.is_read_only() {
             table.shape().keep(&opened);
         }
-        Ok(Some(Self { opened, guards, fresh, table }))
+        Ok(Some(Self::new(table, opened, guards, fresh)))
     }
 
     /// Adds the fresh batches that are known and in none of the parts; `false` if some are not there.
@@ -200,14 +219,35 @@ impl<'t> TableView<'t> {
         &self.opened.schema
     }
 
-    /// How many events there are.
+    /// How many events there are. Those that [cannot be read](Self::damages) are not counted.
     #[must_use]
     pub fn len(&self) -> u64 {
-        let live = |(part, deleted): (PartView<'_>, Option<RowSet<'_>>)| {
-            part.rows_count().saturating_sub(deleted.map_or(0, |deleted| deleted.len()))
-        };
-        let parts: usize = self.parts_with_deleted().map(live).sum();
-        parts as u64 + self.fresh_len()
+        let parts: u64 = (0..self.parts_count()).map(|at| self.live_rows(at)).sum();
+        parts + self.fresh_len()
+    }
+
+    /// How many of a part's rows are there.
+    pub(super) fn live_rows(&self, at: usize) -> u64 {
+        self.opened.parts[at].place.live_rows(self.part(at))
+    }
+
+    /// Leaves out parts that are lost.
+    pub(super) fn leave_out(&mut self, lost: Vec<Lost>) {
+        if !lost.is_empty() {
+            let is_kept = |number| !lost.iter().any(|lost| lost.is_part(number));
+            self.opened = Arc::new(self.opened.only(is_kept));
+            self.lost.extend(lost);
+        }
+    }
+
+    /// Where a part lies.
+    pub(super) fn place_of(&self, number: u64) -> Option<(&SegmentGuard<'t>, u32)> {
+        let part = self.opened.parts.iter().find(|part| part.place.number == number)?;
+        Some(part.place(&self.guards))
+    }
+
+    pub(super) fn table(&self) -> &'t EventTable {
+        self.table
     }
 
     /// How many of them are in no part yet.
@@ -344,6 +384,14 @@ impl<'t> TableView<'t> {
     /// # Errors
     /// Damage to a part, with its section and offset.
     pub fn event(&self, id: &str) -> Result<Option<FoundRows<'_>>> {
+        self.find_event(id).map_err(|error| self.named(error))
+    }
+
+    fn find_event(&self, id: &str) -> Result<Option<FoundRows<'_>>> {
+        // A part that is lost is older than what is fresh.
+        if let Some(lost) = self.lost().find(|lost| !matches!(lost.piece, Piece::Part(_))) {
+            return Err(lost.damage.error.clone());
+        }
         // What is fresh came after what is in parts.
         let fresh = self.fresh.iter().enumerate().filter_map(|(at, batch)| {
             let row = batch.find_id(id)?;
@@ -356,6 +404,7 @@ impl<'t> TableView<'t> {
         if self.schema().event_id().is_none() {
             return Ok(None);
         }
+        self.check(ALWAYS)?;
         for (part, deleted) in self.parts_with_deleted() {
             // Rows are in the order of their times, and the last of them may have come first.
             let mut rows = Vec::new();
@@ -381,11 +430,16 @@ impl<'t> TableView<'t> {
     /// # Errors
     /// `InvalidInput` if there is no such field.
     pub fn totals(&self, field: usize) -> Result<Option<Totals>> {
+        self.find_totals(field).map_err(|error| self.named(error))
+    }
+
+    fn find_totals(&self, field: usize) -> Result<Option<Totals>> {
         let mut all = Totals { count: 0, sum: 0, float_sum: 0.0 };
         let count = self.schema().fields().len();
         if field >= count {
             return Err(annals_columns::Error::NoField { index: field, count }.into());
         }
+        self.check(ALWAYS)?;
         for (part, deleted) in self.parts_with_deleted() {
             // What the part says of itself is about all of its rows and its own fields.
             let totals = match deleted {
@@ -441,11 +495,25 @@ fn leave_out_over(
     fresh: &mut Vec<Arc<FreshBatch>>,
 ) -> Result<()> {
     for mut part in std::mem::take(&mut opened.parts) {
-        if let Some(place) = lifetime.of_part(&part.place, part.view(guards))? {
-            part.place = place;
-            opened.parts.push(part);
+        let found = lifetime.of_part(&part.place, part.view(guards));
+        match found.map_err(|error| part.named(table.name(), guards, error)) {
+            Ok(Some(place)) => {
+                part.place = place;
+                opened.parts.push(part);
+            }
+            Ok(None) => {}
+            // Which of its events are over cannot be told, and they must not come back.
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                let view = part.view(guards);
+                let events_count = Some(part.place.live_rows(view));
+                let damage = TableDamage { events_count, times: view.time_range()?, error };
+                opened.lost.push(Lost { piece: Piece::Part(part.place.number), damage });
+            }
+            Err(error) => return Err(error),
         }
     }
+    let first = lifetime.first_ns();
+    opened.lost.retain(|lost| lost.may_have((first, i64::MAX)));
     for batch in std::mem::take(fresh) {
         fresh.extend(lifetime.of_batch(&batch)?);
     }

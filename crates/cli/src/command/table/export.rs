@@ -50,7 +50,7 @@ impl Command for Export {
         let clock = Stopwatch::start();
         let db = session.reader()?;
         let table = open(&db, &self.table)?;
-        let view = table.view()?;
+        let view = self.which.view(&table, session.form())?;
         let meant = self.which.meant(view.schema())?;
         let bar = self.progress(session.form(), &view, &meant)?;
         let Some(path) = &self.file else {

@@ -1,4 +1,4 @@
-//! `annals gc`: dropping what is old.
+//! `annals gc`: dropping what is old, or damaged.
 
 use super::open;
 use crate::{
@@ -10,29 +10,50 @@ use crate::{
     session::Session,
 };
 
-/// Drops the parts of a table that are older than a moment.
+/// Drops parts of a table.
 #[derive(Debug)]
 pub(crate) struct Gc {
     pub(crate) table: String,
-    pub(crate) before: String,
+    pub(crate) dropped: Dropped,
+}
+
+/// Which.
+#[derive(Debug)]
+pub(crate) enum Dropped {
+    /// What is all older than this moment.
+    Before(String),
+    /// What is damaged.
+    Damaged,
 }
 
 impl Command for Gc {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
-        let before = moment::asked(&self.before, now_ns());
-        let before = before.map_err(|what| Failure::usage(format!("--before: {what}")))?;
+        let before = match &self.dropped {
+            Dropped::Before(before) => {
+                let read = moment::asked(before, now_ns());
+                Some(read.map_err(|what| Failure::usage(format!("--before: {what}")))?)
+            }
+            Dropped::Damaged => None,
+        };
         let db = session.existing_writer()?;
         let table = open(&db, &self.table)?;
-        // Only parts are dropped: what is in none yet becomes one.
-        table.flush()?;
-        let done = table.gc(before)?;
+        let done = match before {
+            Some(before) => {
+                // Only parts are dropped: what is in none yet becomes one.
+                table.flush()?;
+                table.gc(before)?
+            }
+            None => table.drop_damaged()?,
+        };
         let left = table.view()?.len();
         db.close()?;
         let mut report = Report::default();
-        report
-            .count("parts_dropped_count", done.parts_count as u64)
-            .count("events_dropped_count", done.events_count)
-            .count("events_left_count", left);
+        report.count("parts_dropped_count", done.parts_count as u64);
+        if before.is_none() {
+            // How many events were in those nobody knows.
+            report.count("batches_dropped_count", done.batches_count as u64);
+        }
+        report.count("events_dropped_count", done.events_count).count("events_left_count", left);
         session.out.report(&report)
     }
 }

@@ -64,7 +64,7 @@ fn row(db: &Database, name: &str, live_bytes: u64) -> Result<Vec<Figure>> {
         view => view?,
     };
     Ok(vec![
-        Figure::Count(view.len()),
+        Figure::Count(super::counted(&view)?),
         Figure::Count(view.parts_count() as u64),
         Figure::Count(view.fresh_len()),
         Figure::Count(view.schema().fields().len() as u64),

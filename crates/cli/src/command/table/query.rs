@@ -133,7 +133,7 @@ impl Command for Query {
         }
         let db = session.reader()?;
         let table = open(&db, &self.table)?;
-        let view = table.view()?;
+        let view = self.which.view(&table, session.form())?;
         let schema = view.schema();
         let asked = self.asked(schema)?;
         let query = self.question(&view, &asked)?;

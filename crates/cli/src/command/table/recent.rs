@@ -15,7 +15,7 @@ impl Command for Recent {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
         let db = session.reader()?;
         let table = open(&db, &self.table)?;
-        let view = table.view()?;
+        let view = self.which.view(&table, session.form())?;
         let schema = view.schema();
         let meant = self.which.meant(schema)?;
         let out = &mut session.out;

@@ -5,9 +5,11 @@ use crate::{
     expression,
     failure::{Failure, Result},
     moment,
+    output::{Form, note},
+    units,
 };
 use annals::{
-    Cursor, FoundRows, Scan, TableView,
+    Cursor, EventTable, FoundRows, Scan, TableView,
     columns::{Filter, Schema},
 };
 
@@ -17,6 +19,7 @@ pub(crate) struct Which {
     pub(crate) expressions: Vec<String>,
     pub(crate) since: Option<String>,
     pub(crate) until: Option<String>,
+    pub(crate) without_damage: bool,
 }
 
 /// The same in terms of a schema.
@@ -32,6 +35,30 @@ pub(super) struct Meant {
 const PAGE_ROWS: u64 = 4_096;
 
 impl Which {
+    /// What a table has now; without what is damaged, if that was said, which is told then.
+    pub(super) fn view<'t>(&self, table: &'t EventTable, form: Form) -> Result<TableView<'t>> {
+        let view = table.view()?;
+        if !self.without_damage {
+            return Ok(view);
+        }
+        let view = view.without_damage()?;
+        for damage in view.damages() {
+            let lost = damage.events_count.unwrap_or_default();
+            let count = match damage.events_count {
+                Some(count) => format!("{} events", units::count(count)),
+                None => "nobody knows how many events".to_owned(),
+            };
+            let text = match &damage.error {
+                annals::Error::DamagedTable { what, cause, .. } => {
+                    format!("{count} left out, for {what}: {cause}")
+                }
+                error => format!("{count} left out: {error}"),
+            };
+            note(form, &text, "events_left_out_count", lost);
+        }
+        Ok(view)
+    }
+
     pub(super) fn meant(&self, schema: &Schema) -> Result<Meant> {
         let now = now_ns();
         if (self.since.is_some() || self.until.is_some()) && schema.ts().is_none() {
