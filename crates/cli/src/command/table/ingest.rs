@@ -37,8 +37,10 @@ const LOOK_LINES_FORMAT: usize = 20;
 const BATCH_BYTES_MAX: u64 = 16 << 20;
 /// A load of so many events makes a part of what is in none yet; parts of fewer are not worth having.
 const PART_EVENTS_MIN: u64 = 4_096;
-/// So many bytes of lines are read ahead to tell whether they are stored already.
+/// So many bytes are kept of lines that are read ahead, where they come only once, to tell whether they are stored already.
 const AHEAD_BYTES_MAX: u64 = 64 << 20;
+/// What a line that is kept takes besides its own bytes: of many short ones this is nearly all.
+const HELD_BYTES: u64 = size_of::<Held>() as u64 + 32;
 /// So many lines that could not be taken are named one by one.
 const NAMED_MAX: u64 = 10;
 
@@ -174,6 +176,7 @@ impl Command for Ingest {
             ignored: 0,
             behind: Mark::default(),
             acked_line: 0,
+            again: total_bytes.map(|_| (&self.input, format)),
             held: VecDeque::new(),
             bar: Progress::bytes(total_bytes, wanted),
             clock: Stopwatch::start(),
@@ -336,6 +339,8 @@ struct Load<'t> {
     /// What was taken or passed over so far.
     behind: Mark,
     held: VecDeque<Held>,
+    /// The input, where it can be read more than once, and what its lines are.
+    again: Option<(&'t Input, Format)>,
     /// Those of them that were stored before.
     ignored: u64,
     bar: Progress,
@@ -356,6 +361,10 @@ impl Load<'_> {
             }
         }
         self.commit(session)?;
+        if self.rejected > 0 && self.behind.line > self.acked_line {
+            // Lines at the end of which no event came are behind us as well, and not kept aside once more.
+            self.table.append_batch_marked(&self.batch, &self.behind.encode())?;
+        }
         if self.acked >= PART_EVENTS_MIN {
             // Columns take far less space than what is fresh, and whoever asks next need not make them first.
             self.table.flush()?;
@@ -370,17 +379,39 @@ impl Load<'_> {
         let Some(from) = self.manner.from_line else { return Ok(()) };
         let stored = self.table.mark()?.as_deref().and_then(Mark::decode);
         let Some(stored) = stored.filter(|stored| stored.line >= from) else { return Ok(()) };
+        let is_other = || {
+            let text = format!(
+                "the last load of this table came to line {} of another input, or this one has changed: taking all lines \
+                 from {from} on",
+                stored.line
+            );
+            note(form, &text, "line", stored.line);
+        };
+        let is_behind = |line| {
+            let text = format!("the lines up to {line} are stored already: going on behind them");
+            note(form, &text, "line", line);
+        };
+        if let Some((input, format)) = self.again {
+            if mark_of(input, format, stored.line)? != stored {
+                is_other();
+                return Ok(());
+            }
+            self.behind = pass_over(&mut self.lines, stored.line)?;
+            self.acked_line = self.behind.line;
+            is_behind(self.acked_line);
+            return Ok(());
+        }
         let (mut behind, mut bytes_ahead) = (self.behind, 0);
         while behind.line < stored.line {
             let read = self.lines.next_with_line().map_err(|error| unreadable(&error))?;
-            let Some((record, line)) = read else { return Ok(()) };
+            let Some((record, line)) = read else { break };
             behind.pass(record, line);
             let Record { number, bytes, is_cut } = record;
             if number < from {
                 self.behind = behind;
                 continue;
             }
-            bytes_ahead += bytes.len() as u64;
+            bytes_ahead += bytes.len() as u64 + HELD_BYTES;
             self.held.push_back(Held { number, line, bytes: bytes.to_vec(), is_cut });
             // What is behind a piece of a line is read when that is taken.
             if is_cut || bytes_ahead > AHEAD_BYTES_MAX {
@@ -397,9 +428,9 @@ impl Load<'_> {
             self.held.clear();
             self.behind = behind;
             self.acked_line = behind.line;
-            let text =
-                format!("the lines up to {} are stored already: going on behind them", behind.line);
-            note(form, &text, "line", behind.line);
+            is_behind(behind.line);
+        } else {
+            is_other();
         }
         Ok(())
     }
@@ -533,6 +564,28 @@ impl Load<'_> {
         };
         Failure::new(kind, format!("{failure}; {stays}"))
     }
+}
+
+/// The mark of an input that is read as far as this line.
+fn mark_of(input: &Input, format: Format, line: u64) -> Result<Mark> {
+    let mut lines = Reader::new(input.open()?.0);
+    begin(&mut lines, format, 0)?;
+    pass_over(&mut lines, line)
+}
+
+/// Passes over the lines up to this one, if there are so many.
+fn pass_over(lines: &mut Lines, up_to: u64) -> Result<Mark> {
+    let mut behind = Mark::default();
+    while behind.line < up_to {
+        let read = lines.next_with_line().map_err(|error| unreadable(&error))?;
+        let Some((record, line)) = read else { break };
+        let is_cut = record.is_cut;
+        behind.pass(record, line);
+        if is_cut {
+            lines.rest(|_| Ok::<_, io::Error>(())).map_err(|error| unreadable(&error))?;
+        }
+    }
+    Ok(behind)
 }
 
 /// Tells of events that are in no answer any more.
