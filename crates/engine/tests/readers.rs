@@ -4,7 +4,8 @@
 
 use annals_disk::{SimDisk, SimOptions};
 use annals_engine::{
-    Background, Builder, Database, Error, ExpectedVersion, NewEvent, Result, Seq, WriteOptions,
+    Background, Builder, ChangeKind, Database, Error, ExpectedVersion, NewEvent, Result, Seq,
+    WriteOptions,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -267,8 +268,19 @@ fn who_waits_behind_a_writer_that_ended_anywhere_is_told_that_nothing_came() -> 
         let found = disk.restart();
         let Ok(reader) = read(&found) else { continue };
         let mut changes = reader.changes(reader.oldest_seq())?;
-        while changes.try_next()?.is_some() {}
+        let mut appends_count = 0;
+        while let Some(change) = changes.try_next()? {
+            appends_count += usize::from(change.kind == ChangeKind::Append);
+        }
+        assert_eq!(appends_count, reader.read_all(Seq::ZERO)?.count(), "cut at {operation}");
         assert!(!changes.wait(Duration::ZERO), "cut at operation {operation}");
+        // Whoever goes on writing is followed.
+        write(&found)?;
+        let seen = std::iter::from_fn(|| changes.try_next().transpose());
+        let seen = seen.collect::<Result<Vec<_>>>()?;
+        assert!(seen.len() >= 20, "cut at operation {operation}: {}", seen.len());
+        let events = reader.read_all(Seq::ZERO)?.count();
+        assert_eq!(events, appends_count + 20, "cut at operation {operation}");
     }
     Ok(())
 }

@@ -62,11 +62,14 @@ impl Shared {
     /// compaction may have taken segments out of the middle; what lies before such a gap cannot
     /// be read in order any more.
     fn chain(&self) -> Vec<(Seq, u32)> {
+        // Of a log that was torn, and that no writer has opened since, there may be segments behind its end: the
+        // next writer cuts them off.
+        let end = self.appended.position().ordinal;
         let mut chain: Vec<(Seq, u32)> = self
             .segments
             .iter()
             .filter(|guard| guard.segment().kind() == SegmentKind::Log)
-            .filter(|guard| !guard.segment().is_leaving())
+            .filter(|guard| !guard.segment().is_leaving() && guard.segment().ordinal() <= end)
             .map(|guard| (guard.segment().base_seq(), guard.segment().ordinal()))
             .collect();
         chain.sort_unstable_by_key(|(_, ordinal)| *ordinal);

@@ -8,6 +8,7 @@
 use crate::{
     Journal, Result, Root, SegmentGuard,
     cursor::Cursor,
+    durable::Progress,
     format::{FRAME_HEADER_BYTES, SegmentKind},
     frame::{FrameHeader, FrameView},
     opening::open_segment,
@@ -29,7 +30,21 @@ pub enum Followed {
 impl Shared {
     pub(crate) fn start_following(&self, mut cursor: Cursor) {
         cursor.epoch_max = u32::MAX;
+        // Behind a sealed segment whose next one is not there that is no place in any segment. By the last segment that
+        // is there all would seem to be followed for ever, and none of it to be read.
+        self.note_followed(&cursor);
         *self.follower.lock() = Some(cursor);
+    }
+
+    /// Notes that all up to the cursor is applied.
+    fn note_followed(&self, cursor: &Cursor) {
+        let mut tail = self.tail.lock();
+        tail.next_seq = cursor.next_seq;
+        tail.time_ms = cursor.time_ms;
+        let (position, next_seq) = (cursor.position, cursor.next_seq);
+        let progress = Progress { position, next_seq, bytes: 0 };
+        self.appended.store(progress);
+        self.applied.store(progress);
     }
 
     /// Whether the root still says that the log was closed where it was found closed. What stands
@@ -113,16 +128,7 @@ impl Journal {
             is_stopped = apply(&frame).is_break();
             frames_count += 1;
         }
-        let mut tail = shared.tail.lock();
-        tail.next_seq = cursor.next_seq;
-        tail.time_ms = cursor.time_ms;
-        let progress = crate::durable::Progress {
-            position: cursor.position,
-            next_seq: cursor.next_seq,
-            bytes: 0,
-        };
-        shared.appended.store(progress);
-        shared.applied.store(progress);
+        shared.note_followed(cursor);
         Ok(if is_stopped { Followed::Stopped } else { Followed::UpToDate(frames_count) })
     }
 }
@@ -167,8 +173,13 @@ impl Shared {
                 found = Next::Opened;
             }
         }
-        // Log compaction takes segments out of the middle of the chain too.
-        if matches!(found, Next::NotYet) && later {
+        // Log compaction takes segments out of the middle of the chain too. Where the root is the one that was opened
+        // the log was torn here: opened anew it would end here again, each time that somebody looks.
+        let is_as_opened = {
+            let opened = self.root.lock();
+            opened.epoch == root.epoch && opened.segments == root.segments
+        };
+        if matches!(found, Next::NotYet) && later && !is_as_opened {
             return Ok(Next::Reload);
         }
         Ok(found)
