@@ -1,4 +1,5 @@
 use super::{super::reader::READ_WAIT, *};
+use crate::streams::meanwhile::{Moment, each_time};
 use crate::{Database, ErrorKind, ExpectedVersion, NewEvent, PersistentOptions};
 use annals_disk::{SimDisk, SimOptions};
 
@@ -138,4 +139,29 @@ fn an_event_of_another_number_is_not_the_one_that_was_parked() {
     for other in [Seq(seq.0 - 1), Seq(seq.0 + 1)] {
         assert!(find(open, other, &place).unwrap().is_none());
     }
+}
+
+/// Of two who let what is parked be given out again at once one does, and it is given out once.
+#[test]
+fn what_somebody_else_has_just_replayed_is_not_replayed_again() {
+    let db = database(&SimDisk::new(SimOptions::seeded(6)));
+    let options = PersistentOptions::default();
+    let subscription = db.persistent_subscription("s", &options).unwrap();
+    let consumer = subscription.consumer().unwrap();
+    append(&db, 1);
+    assert!(consumer.try_next().unwrap().unwrap().park("it is odd").unwrap());
+    let other = db.persistent_subscription("s", &options).unwrap();
+    let (taker, mut times) = (other.consumer().unwrap(), 0);
+    let replay_first = move || {
+        times += 1;
+        if times == 1 {
+            assert_eq!(other.replay_parked().unwrap().replayed_count, 1);
+            assert!(taker.try_next().unwrap().unwrap().acknowledge().unwrap());
+        }
+    };
+    let replayed =
+        each_time(Moment::LimitsKnown, replay_first, || subscription.replay_parked()).unwrap();
+    assert_eq!((replayed.replayed_count, replayed.gone_count), (0, 0));
+    assert!(consumer.try_next().unwrap().is_none());
+    assert_eq!(subscription.info().unwrap().parked_count, 0);
 }
