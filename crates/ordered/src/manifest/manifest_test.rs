@@ -227,6 +227,16 @@ fn a_missing_manifest_says_what_it_held() {
     assert!(error.to_string().contains("m0000000000000001.man is missing"), "{error}");
 }
 
+/// A file of no bytes cannot be mapped, which is no failure of the disk: it is damage, as any shorter manifest is.
+#[test]
+fn an_empty_manifest_is_damage() {
+    let disk = MemoryDisk::new();
+    disk.create_dir_all(dir()).unwrap();
+    disk.create(&path(1)).unwrap();
+    let error = read_manifest(&disk, dir(), ID, place(0)).unwrap_err();
+    assert!(matches!(&error, Error::Damaged { offset: 0, .. }), "{error}");
+}
+
 /// Makes a manifest, appends to it and makes its successor; tells how many edits were acknowledged.
 fn script(disk: &SimDisk, acknowledged: &mut u64, second: &mut bool) -> crate::Result<()> {
     let mut manifest = Manifest::create(disk, dir(), ID, 1, &begun())?;

@@ -87,7 +87,7 @@ pub(super) fn open_file(disk: &dyn Disk, dir: &Path, number: u64) -> Result<Regi
             Err(Error::Damaged { path, offset: 0, what })
         }
         // An empty file cannot be mapped.
-        Err(error) if error.source.kind() == ErrorKind::InvalidInput => {
+        Err(error) if error.source.kind() == ErrorKind::InvalidData => {
             Err(Error::Damaged { path, offset: 0, what: "the manifest is empty" })
         }
         Err(error) => Err(error.into()),
