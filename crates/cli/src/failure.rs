@@ -160,6 +160,7 @@ impl From<annals::Error> for Failure {
             ErrorKind::Poisoned => Kind::Other("poisoned"),
             ErrorKind::ReadOnly => Kind::Other("read_only"),
             ErrorKind::Full => Kind::Other("full"),
+            ErrorKind::Forbidden => Kind::Other("forbidden"),
             ErrorKind::Io => Kind::Other("io"),
             ErrorKind::Closed => Kind::Other("closed"),
             ErrorKind::Conflict => Kind::Other("conflict"),
@@ -172,6 +173,12 @@ impl From<annals::Error> for Failure {
             message = message.replace(
                 ", or open it read-only if that is enough",
                 "; commands that only read work beside it",
+            );
+        }
+        if kind == Kind::Other("forbidden") {
+            message = message.replace(
+                ", or open the database for reading only",
+                "; commands that only read work there",
             );
         }
         if kind == Kind::Corrupt {

@@ -65,7 +65,7 @@ impl fmt::Display for Operation {
 
 /// A file operation that failed.
 #[derive(Debug, thiserror::Error)]
-#[error("could not {operation} {}: {source}", path.display())]
+#[error("could not {operation} {}: {source}{}", path.display(), self.remedy())]
 pub struct DiskError {
     /// What was tried.
     pub operation: Operation,
@@ -79,6 +79,19 @@ impl DiskError {
     /// Builds an error for `operation` on `path`.
     pub fn new(operation: Operation, path: impl Into<PathBuf>, source: io::Error) -> Self {
         Self { operation, path: path.into(), source }
+    }
+
+    /// What to do about it, where the reason alone does not say.
+    fn remedy(&self) -> &'static str {
+        match self.source.kind() {
+            io::ErrorKind::ReadOnlyFilesystem => {
+                "; mount the file system for writing, or open the database for reading only"
+            }
+            io::ErrorKind::PermissionDenied => {
+                "; give this user the right to do so, or name a directory where it has it"
+            }
+            _ => "",
+        }
     }
 
     /// Whether the device or the user's quota has no space left.

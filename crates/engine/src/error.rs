@@ -521,6 +521,8 @@ pub enum ErrorKind {
     ReadOnly,
     /// No space: free some and try again; nothing was written.
     Full,
+    /// The file system is mounted for reading only, or its permissions forbid it: allow it, or open read-only.
+    Forbidden,
     /// The file system refused.
     Io,
     /// The handle was closed: open again.
@@ -545,6 +547,7 @@ impl Error {
         match self {
             Self::Journal(error) => match error {
                 Log::Disk(error) if error.is_not_found() => ErrorKind::NotFound,
+                Log::Disk(error) if error.is_read_only() => ErrorKind::Forbidden,
                 Log::Full { .. } => ErrorKind::Full,
                 Log::Damaged { .. } | Log::Missing { .. } | Log::Foreign { .. } => {
                     ErrorKind::Corrupt
@@ -561,6 +564,7 @@ impl Error {
             },
             Self::Tables(error) => match error {
                 error if error.is_full() => ErrorKind::Full,
+                Tables::Disk(error) if error.is_read_only() => ErrorKind::Forbidden,
                 error if error.is_other_format() => ErrorKind::Version,
                 error if error.is_damage() => ErrorKind::Corrupt,
                 Tables::Codec { .. } => ErrorKind::Version,

@@ -68,9 +68,9 @@ pub struct LogStats {
     pub oldest_seq: Seq,
     /// The latest checkpoint's number, if there is one.
     pub checkpoint: Option<u64>,
-    /// The slot (backup, consumer) that holds back the most log, by name, and the bytes it holds.
+    /// The consumer that holds back the most log, by name, and the bytes it holds.
     pub oldest_hold: Option<(String, u64)>,
-    /// Whether that is more than the limit for slots.
+    /// Whether that is more than the limit for what is held back.
     pub hold_over_limit: bool,
 }
 

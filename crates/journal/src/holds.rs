@@ -1,4 +1,4 @@
-//! Slots that hold back the removal of log segments: backups, consumers, replicas.
+//! What holds back the removal of log segments: consumers that have not read them yet.
 //!
 //! A hold keeps every segment of the chain from its position on. What all holds keep back is
 //! reported; a hold that keeps more than the limit is named in the report, because a forgotten

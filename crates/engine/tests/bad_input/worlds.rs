@@ -97,6 +97,16 @@ fn a_file_system_that_refuses() {
     }
 }
 
+/// Nobody may make a directory there, root neither.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_place_where_nobody_may_write() {
+    let error = Database::open("/sys/annals-database").unwrap_err();
+    told(&error, ErrorKind::Forbidden, &["could not", "/sys/annals-database"]);
+    let remedy = ["mount the file system for writing", "give this user the right"];
+    assert!(remedy.iter().any(|remedy| error.to_string().contains(remedy)), "{error}");
+}
+
 #[test]
 fn a_read_only_handle_needs_no_writing() {
     let disk = closed().sim();
