@@ -7,8 +7,8 @@ use annals_disk::{
     Result, SimDisk, SimOptions,
 };
 use annals_journal::{
-    Background, Config, Draft, Durability, Error, FrameBuilder, Journal, Kind, READERS_NAME,
-    RootCheckpoint,
+    Background, Config, Draft, Durability, Error, FrameBuilder, Journal, Kind, Position,
+    READERS_NAME, RootCheckpoint,
 };
 use std::{
     io,
@@ -34,6 +34,8 @@ struct Wrapped {
 struct Hand {
     /// Whether writing zeroes waits at both barriers: before it, and until it may go on.
     stops_at_zeroes: AtomicBool,
+    /// Whether the next sync does so.
+    stops_at_sync: AtomicBool,
     reached: Barrier,
     go_on: Barrier,
     /// Whether the file whose lock readers share refuses to be opened.
@@ -45,6 +47,7 @@ impl Wrapped {
         let options = SimOptions { writeback_chance: 0.0, ..SimOptions::seeded(4) };
         let hand = Hand {
             stops_at_zeroes: AtomicBool::new(false),
+            stops_at_sync: AtomicBool::new(false),
             reached: Barrier::new(2),
             go_on: Barrier::new(2),
             refuses_readers: AtomicBool::new(false),
@@ -77,6 +80,10 @@ impl Backing for Wrapper {
         self.region.write(offset as usize, bytes)
     }
     fn sync(&self) -> Result<()> {
+        if self.hand.stops_at_sync.swap(false, Ordering::SeqCst) {
+            self.hand.reached.wait();
+            self.hand.go_on.wait();
+        }
         self.region.sync()
     }
     fn zero(&self, offset: u64, len: u64) -> Result<()> {
@@ -157,6 +164,12 @@ fn create(disk: &Wrapped) -> Journal {
 }
 
 fn commit(journal: &Journal) {
+    let end = append(journal);
+    journal.make_durable(end, Durability::Sync).unwrap();
+}
+
+/// Where what was appended ends.
+fn append(journal: &Journal) -> Position {
     let mut frame = FrameBuilder::new();
     let (kind, value) = (Kind::Put, &b"v"[..]);
     let draft = Draft { kind, space: 1, key: b"k", value, expires_ms: None, aligned: false };
@@ -164,8 +177,31 @@ fn commit(journal: &Journal) {
     let mut writer = journal.writer(frame.len_bytes(), frame.count()).unwrap();
     let appended = writer.append(&mut frame).unwrap();
     writer.publish();
-    drop(writer);
-    journal.make_durable(appended.end, Durability::Sync).unwrap();
+    appended.end
+}
+
+/// Those who come while the device is busy share the next flush, however many they are.
+#[test]
+fn who_waits_for_a_sync_shares_the_next_one() {
+    const WAITING: usize = 8;
+    let disk = Wrapped::new();
+    let journal = create(&disk);
+    commit(&journal);
+    let before = journal.syncs_count();
+    disk.hand.stops_at_sync.store(true, Ordering::SeqCst);
+    thread::scope(|scope| {
+        scope.spawn(|| commit(&journal));
+        disk.hand.reached.wait();
+        // None of these is in what the device is at.
+        let ends: Vec<_> = (0..WAITING).map(|_| append(&journal)).collect();
+        for end in ends {
+            let journal = &journal;
+            scope.spawn(move || journal.make_durable(end, Durability::Sync).unwrap());
+        }
+        disk.hand.go_on.wait();
+    });
+    assert_eq!(journal.syncs_count() - before, 2);
+    assert_eq!(journal.synced(), journal.end());
 }
 
 /// Zeroes that are written ahead would go into what the file's next life holds.
