@@ -140,7 +140,8 @@ pub use annals_engine::{
     TreeStats, TreeTraffic, VerifyReport,
 };
 
-/// The seam between the engine and the world, for tests that simulate power cuts and full disks.
+/// The seam between the engine and the world, for tests that simulate power cuts and full disks. Where examples
+/// say `annals_disk::`, write `annals::disk::`.
 pub mod disk {
     pub use annals_disk::{Disk, Fault, MemoryDisk, RealDisk, SimDisk, SimOptions, WriteMode};
 }

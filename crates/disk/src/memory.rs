@@ -42,6 +42,14 @@ enum Node {
 
 impl MemoryDisk {
     /// An empty disk.
+    ///
+    /// ```
+    /// use annals_disk::{Disk, MemoryDisk};
+    /// use std::path::Path;
+    /// let disk = MemoryDisk::new();
+    /// assert!(disk.list(Path::new(""))?.is_empty());
+    /// # Ok::<(), annals_disk::DiskError>(())
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self::default()

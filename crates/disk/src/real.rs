@@ -31,6 +31,17 @@ use std::{
 };
 
 /// How a region of the real disk is written.
+///
+/// ```
+/// use annals_disk::{Disk, RealDisk, WriteMode};
+/// let dir = tempfile::tempdir()?;
+/// // For a file system whose promise of space is not to be trusted.
+/// let disk = RealDisk::with_write_mode(WriteMode::Positioned);
+/// let region = disk.create_region(&dir.path().join("one.seg"), 4096)?;
+/// region.write(0, b"hello")?;
+/// assert_eq!(region.read(0, 5), b"hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WriteMode {
     /// Through mapped memory where the file system promises reserved space (ext4, XFS, tmpfs),
@@ -68,12 +79,33 @@ pub struct RealDisk {
 
 impl RealDisk {
     /// A disk that chooses by itself how regions are written.
+    ///
+    /// ```
+    /// use annals_disk::{Disk, RealDisk};
+    /// let dir = tempfile::tempdir()?;
+    /// assert!(RealDisk::new().list(dir.path())?.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// A disk whose regions are written as told.
+    ///
+    /// ```
+    /// use annals_disk::{Disk, RealDisk, WriteMode};
+    /// let dir = tempfile::tempdir()?;
+    /// let path = dir.path().join("one.seg");
+    /// for mode in [WriteMode::Mapped, WriteMode::Positioned] {
+    ///     let disk = RealDisk::with_write_mode(mode);
+    ///     disk.create_region(&path, 4096)?.write(0, b"hello")?;
+    ///     // What is written is the same; only the way differs.
+    ///     assert_eq!(disk.read_part(&path, 0, 5)?, b"hello");
+    ///     disk.remove(&path)?;
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn with_write_mode(write_mode: WriteMode) -> Self {
         Self { write_mode }

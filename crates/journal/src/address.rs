@@ -5,14 +5,39 @@ use std::fmt;
 /// Sequence number of a record: the total order of a shard. Never reused, but after a crash a
 /// range of numbers may be left out, so that a record that was lost cannot share its number with
 /// one that is written later.
+///
+/// ```
+/// # use annals_journal as annals;
+/// use annals::Seq;
+/// // How far somebody has read, kept as a plain number.
+/// let read: u64 = Seq(17).0;
+/// let next = Seq(read).plus(1);
+/// assert!(next > Seq(17));
+/// assert_eq!(next.to_string(), "18");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Seq(pub u64);
 
 impl Seq {
     /// The number before the first record.
+    ///
+    /// ```
+    /// # use annals_journal as annals;
+    /// use annals::Seq;
+    /// // Who has read nothing yet has read up to here.
+    /// assert_eq!(Seq::ZERO, Seq::default());
+    /// assert!(Seq::ZERO < Seq(1));
+    /// ```
     pub const ZERO: Self = Self(0);
 
     /// The number `count` records later; the highest one if there is none.
+    ///
+    /// ```
+    /// # use annals_journal as annals;
+    /// use annals::Seq;
+    /// assert_eq!(Seq(17).plus(3), Seq(20));
+    /// assert_eq!(Seq(u64::MAX).plus(1), Seq(u64::MAX));
+    /// ```
     #[must_use]
     pub fn plus(self, count: u64) -> Self {
         Self(self.0.saturating_add(count))
@@ -79,6 +104,15 @@ impl Address {
 
 /// A place in the chain of log segments; positions compare in the order of writing, which
 /// addresses do not.
+///
+/// ```
+/// # use annals_journal as annals;
+/// use annals::Position;
+/// let synced = Position { ordinal: 1, offset: 4096 };
+/// let end = Position { ordinal: 2, offset: 64 };
+/// assert!(synced < end);
+/// assert_eq!(end.to_string(), "2:64");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     /// The segment's place in the chain.
@@ -89,12 +123,27 @@ pub struct Position {
 
 impl Position {
     /// The position in eight bytes; numbers compare as positions do.
+    ///
+    /// ```
+    /// # use annals_journal as annals;
+    /// use annals::Position;
+    /// let early = Position { ordinal: 1, offset: 4096 };
+    /// let late = Position { ordinal: 2, offset: 64 };
+    /// assert!(early.to_u64() < late.to_u64());
+    /// ```
     #[must_use]
     pub fn to_u64(self) -> u64 {
         u64::from(self.ordinal) << 32 | u64::from(self.offset)
     }
 
     /// The position that [`to_u64`](Self::to_u64) wrote.
+    ///
+    /// ```
+    /// # use annals_journal as annals;
+    /// use annals::Position;
+    /// let end = Position { ordinal: 2, offset: 64 };
+    /// assert_eq!(Position::from_u64(end.to_u64()), end);
+    /// ```
     #[must_use]
     pub fn from_u64(raw: u64) -> Self {
         Self { ordinal: (raw >> 32) as u32, offset: raw as u32 }

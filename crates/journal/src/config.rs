@@ -10,6 +10,18 @@ use std::time::Duration;
 /// | `Buffered` | nothing acknowledged | what the kernel had not written yet |
 /// | `Interval` | nothing acknowledged | at most the last interval |
 /// | `Sync` | nothing acknowledged | nothing acknowledged |
+///
+/// ```
+/// # use annals_journal as annals;
+/// use annals::Durability;
+/// use std::time::Duration;
+/// let every = Duration::from_millis(10);
+/// // The default: writers never wait, and a power cut takes at most the last 10 ms.
+/// assert_eq!(Durability::default(), Durability::interval(every));
+/// // The same, but a power cut never takes more than 1,000 records.
+/// let bounded = Durability::Interval { every, events: Some(1000), bytes: None };
+/// assert_ne!(bounded, Durability::default());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
     /// The commit is in the kernel's hands. Nothing is synced on its account.
@@ -35,6 +47,15 @@ impl Default for Durability {
 
 impl Durability {
     /// Synced in the background at the latest `every` after a commit; writers never wait.
+    ///
+    /// ```
+    /// # use annals_journal as annals;
+    /// use annals::Durability;
+    /// use std::time::Duration;
+    /// const EACH_SECOND: Durability = Durability::interval(Duration::from_secs(1));
+    /// let every = Duration::from_secs(1);
+    /// assert_eq!(EACH_SECOND, Durability::Interval { every, events: None, bytes: None });
+    /// ```
     #[must_use]
     pub const fn interval(every: Duration) -> Self {
         Self::Interval { every, events: None, bytes: None }
@@ -42,13 +63,21 @@ impl Durability {
 }
 
 /// Who does the work that no caller waits for: syncing at intervals, preparing segments.
+///
+/// ```
+/// # use annals_journal as annals;
+/// use annals::Background;
+/// // A test that must do the same each time has no threads beside it; all others have.
+/// let background = |simulated| if simulated { Background::Manual } else { Background::default() };
+/// assert_eq!(background(false), Background::Threads);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Background {
     /// Threads of the database.
     #[default]
     Threads,
-    /// Nobody but the caller, by [`Journal::tick`](crate::Journal::tick). For simulations, where
-    /// the order of all operations must follow from a seed.
+    /// Nobody but the caller, by [`Journal::tick`](crate::Journal::tick) or `Database::tick`. For
+    /// simulations, where the order of all operations must follow from a seed.
     Manual,
 }
 

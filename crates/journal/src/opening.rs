@@ -27,6 +27,20 @@ use std::{
 };
 
 /// What recovery did.
+///
+/// ```
+/// # use annals_journal as annals;
+/// use annals::Recovery;
+/// /// What a program tells whoever runs it, if there is something to tell.
+/// fn told(recovery: &Recovery) -> Option<String> {
+///     let Recovery { records_count, torn_bytes, .. } = recovery;
+///     let told = || format!("{records_count} records read back, {torn_bytes} bytes cut off");
+///     (!recovery.clean).then(told)
+/// }
+/// let crashed = Recovery { records_count: 17, torn_bytes: 96, ..Recovery::default() };
+/// assert_eq!(told(&crashed).as_deref(), Some("17 records read back, 96 bytes cut off"));
+/// assert_eq!(told(&Recovery { clean: true, ..crashed }), None);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {
     /// Whether the log had been closed.

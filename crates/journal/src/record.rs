@@ -15,9 +15,23 @@ pub(crate) const RECORD_ALIGN: usize = 8;
 /// filled up does not depend on where a record lies.
 const VALUE_ALIGN: usize = 8;
 const _: () = assert!(RECORD_ALIGN.is_multiple_of(VALUE_ALIGN));
-/// The longest key in bytes.
+/// The longest key, in bytes: 64 KiB. A longer one is refused before anything is written.
+///
+/// ```
+/// # use annals_journal as annals;
+/// let path = "/a/path/that/may/be/long";
+/// // Told apart before a batch is begun.
+/// assert!(path.len() <= annals::KEY_BYTES_MAX);
+/// ```
 pub const KEY_BYTES_MAX: usize = 64 * 1024;
-/// The longest value in bytes.
+/// The longest value, in bytes: 1 GiB. A longer one is refused before anything is written.
+///
+/// ```
+/// # use annals_journal as annals;
+/// let upload_bytes: usize = 3 << 30;
+/// // What is larger is written in pieces.
+/// assert_eq!(upload_bytes.div_ceil(annals::VALUE_BYTES_MAX), 3);
+/// ```
 pub const VALUE_BYTES_MAX: usize = 1 << 30;
 
 const FLAG_EXPIRY: u8 = 0x10;

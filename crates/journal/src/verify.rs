@@ -10,6 +10,14 @@ use crate::{
 use std::path::PathBuf;
 
 /// A place that is not as it was written.
+///
+/// ```
+/// # use annals_journal as annals;
+/// use annals::Damage;
+/// let damage = Damage { path: "1.seg".into(), offset: 4096, what: "checksum".into() };
+/// let told = format!("{} at byte {}: {}", damage.path.display(), damage.offset, damage.what);
+/// assert_eq!(told, "1.seg at byte 4096: checksum");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
     /// The file.

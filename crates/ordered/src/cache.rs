@@ -29,6 +29,14 @@ pub struct BlockCache {
 }
 
 /// How a cache has done so far.
+///
+/// ```
+/// # use annals_ordered as annals;
+/// use annals::CacheStats;
+/// let stats = CacheStats { hits: 90, misses: 10, ..CacheStats::default() };
+/// let found = stats.hits as f64 / (stats.hits + stats.misses) as f64;
+/// assert_eq!(found, 0.9);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CacheStats {
     /// Bytes of the blocks in it, and of what they take besides.

@@ -5,6 +5,21 @@
 //! LZ4 takes its place. So a few damaged bytes never ask for much memory.
 
 /// How the blocks of a table are made smaller.
+///
+/// ```
+/// # use annals_ordered as annals;
+/// use annals::{Compression, TreeOptions};
+/// // Most of the data, and the oldest, is in the deepest level: small there, quick elsewhere.
+/// let options = TreeOptions {
+///     compression: Compression::Lz4,
+///     bottom_compression: Compression::Zstd { level: 3 },
+///     ..TreeOptions::default()
+/// };
+/// # #[cfg(feature = "zstd")]
+/// assert!(options.validate().is_ok());
+/// let wrong = TreeOptions { compression: Compression::Zstd { level: 20 }, ..options };
+/// assert!(wrong.validate().is_err());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compression {
     /// Not at all: values are read in place, where the file is mapped.

@@ -10,6 +10,14 @@ use crate::{KeyRange, TableInfo};
 use std::{cmp::Reverse, sync::Arc};
 
 /// How many levels a tree has; the deepest is `LEVELS - 1`.
+///
+/// ```
+/// # use annals_ordered as annals;
+/// use annals::{Compression, LEVELS, TreeOptions};
+/// let options = TreeOptions { bottom_compression: Compression::Lz4, ..TreeOptions::default() };
+/// assert_eq!(options.compression_of(LEVELS - 1), Compression::Lz4);
+/// assert_eq!(options.compression_of(0), Compression::None);
+/// ```
 pub const LEVELS: usize = 7;
 
 /// Why tables cannot stand in their levels as they should.

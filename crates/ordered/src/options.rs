@@ -4,6 +4,16 @@
 use crate::{Compression, Error, LEVELS, Result, TableOptions};
 
 /// How compaction arranges a tree's tables.
+///
+/// ```
+/// # use annals_ordered as annals;
+/// use annals::{Style, TreeOptions};
+/// // Samples of the last week, of which no more than 10 GiB are kept.
+/// let week = Style::Fifo { keep_ms: 7 * 86_400_000, bytes_max: 10 << 30 };
+/// let samples = TreeOptions { style: week, ..TreeOptions::default() };
+/// assert!(samples.validate().is_ok());
+/// assert_eq!(TreeOptions::default().style, Style::Leveled);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Style {
     /// Levels, each several times as large as the one above. Little space is lost to versions that
@@ -25,6 +35,21 @@ pub enum Style {
 }
 
 /// How a tree keeps its tables.
+///
+/// ```
+/// # use annals_ordered as annals;
+/// use annals::{Style, TreeOptions};
+/// // For records that are written often and read seldom, with values that stay in the log from 1 KiB on.
+/// let options = TreeOptions {
+///     style: Style::Tiered,
+///     separate_over_bytes: Some(1 << 10),
+///     ..TreeOptions::default()
+/// };
+/// assert!(options.validate().is_ok());
+/// // Settings are checked, and an error names the one that is out of range.
+/// let wrong = TreeOptions { ratio: 1, ..options }.validate().expect_err("2 to 100");
+/// assert!(wrong.to_string().contains("ratio"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TreeOptions {
     /// How compaction arranges them.
@@ -158,12 +183,27 @@ impl TreeOptions {
     }
 
     /// How blocks of tables of `level` are made smaller.
+    ///
+    /// ```
+    /// # use annals_ordered as annals;
+    /// use annals::{Compression, TreeOptions};
+    /// let options = TreeOptions { compression: Compression::Lz4, ..TreeOptions::default() };
+    /// assert_eq!(options.compression_of(0), Compression::Lz4);
+    /// assert_eq!(options.compression_of(6), Compression::None);
+    /// ```
     #[must_use]
     pub fn compression_of(&self, level: usize) -> Compression {
         if level + 1 < LEVELS { self.compression } else { self.bottom_compression }
     }
 
     /// How a table of `level` is written.
+    ///
+    /// ```
+    /// # use annals_ordered as annals;
+    /// use annals::TreeOptions;
+    /// let options = TreeOptions { filter_bits_per_key: 12, ..TreeOptions::default() };
+    /// assert_eq!(options.table_options(0).filter_bits_per_key, 12);
+    /// ```
     #[must_use]
     pub fn table_options(&self, level: usize) -> TableOptions {
         TableOptions {
@@ -175,6 +215,14 @@ impl TreeOptions {
     }
 
     /// Checks that each setting is in its range.
+    ///
+    /// ```
+    /// # use annals_ordered as annals;
+    /// use annals::TreeOptions;
+    /// assert!(TreeOptions::default().validate().is_ok());
+    /// let wrong = TreeOptions { table_bytes: 0, ..TreeOptions::default() };
+    /// assert!(wrong.validate().expect_err("1 KiB to 4 GiB").to_string().contains("table_bytes"));
+    /// ```
     ///
     /// # Errors
     /// `Config`, which names the setting; `Codec`, if the build was made without a compression.

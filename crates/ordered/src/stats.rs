@@ -4,6 +4,13 @@ use crate::{CacheStats, LEVELS, Store, Tree, TreeTraffic, store::Stalls};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A level of a tree.
+///
+/// ```
+/// # use annals_ordered as annals;
+/// use annals::LevelStats;
+/// let level = LevelStats { tables: 2, bytes: 64 << 20, entries: 1_000_000 };
+/// assert_eq!(level.bytes / level.entries, 67);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LevelStats {
     /// Tables.
@@ -15,6 +22,17 @@ pub struct LevelStats {
 }
 
 /// A tree.
+///
+/// ```
+/// # use annals_ordered as annals;
+/// use annals::{LevelStats, TreeStats};
+/// let deepest = LevelStats { tables: 3, bytes: 96 << 20, entries: 1_000_000 };
+/// let stats = TreeStats { levels: vec![LevelStats::default(), deepest], ..TreeStats::default() };
+/// let files: u64 = stats.levels.iter().map(|level| level.bytes).sum();
+/// assert_eq!(files, 96 << 20);
+/// // Nothing waits for a flush or a compaction.
+/// assert_eq!((stats.sealed_memtables, stats.debt_bytes), (0, 0));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TreeStats {
     /// Its id.
@@ -50,6 +68,14 @@ pub struct TreeStats {
 impl TreeStats {
     /// How many bytes all tables have for each byte of the deepest level that has any: about how much
     /// space superseded versions take. 0 without tables.
+    ///
+    /// ```
+    /// # use annals_ordered as annals;
+    /// use annals::{LevelStats, TreeStats};
+    /// let level = |bytes| LevelStats { bytes, ..LevelStats::default() };
+    /// let stats = TreeStats { levels: vec![level(10), level(0), level(100)], ..TreeStats::default() };
+    /// assert_eq!(stats.space_amplification(), 1.1);
+    /// ```
     #[must_use]
     pub fn space_amplification(&self) -> f64 {
         let total: u64 = self.levels.iter().map(|level| level.bytes).sum();

@@ -29,6 +29,15 @@ pub struct TreeTraffic {
 impl TreeTraffic {
     /// How many bytes were written to tables for each byte that flushes and loads brought; 1 if
     /// nothing was compacted, `None` if nothing was brought.
+    ///
+    /// ```
+    /// # use annals_ordered as annals;
+    /// use annals::TreeTraffic;
+    /// let flushed = TreeTraffic { flushed_bytes: 100, ..TreeTraffic::default() };
+    /// assert_eq!(flushed.write_amplification(), Some(1.0));
+    /// let compacted = TreeTraffic { compaction_written_bytes: 300, ..flushed };
+    /// assert_eq!(compacted.write_amplification(), Some(4.0));
+    /// ```
     #[must_use]
     pub fn write_amplification(&self) -> Option<f64> {
         let brought = self.flushed_bytes as f64 + self.loaded_bytes as f64;

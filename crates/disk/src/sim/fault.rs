@@ -3,6 +3,20 @@
 use std::path::Path;
 
 /// What is to fail. An operation that fails this way changes nothing, except where noted.
+///
+/// ```
+/// use annals_disk::{Disk, Fault, SimDisk, SimOptions};
+/// let disk = SimDisk::new(SimOptions { writeback_chance: 0.0, ..SimOptions::seeded(7) });
+/// disk.set_file_bytes("notes", b"")?;
+/// let mut file = disk.create("notes".as_ref())?;
+/// file.append(b"hello")?;
+/// disk.fail_nth(Fault::FailSync, 1);
+/// assert!(file.sync().is_err());
+/// // Who tries again is told that all is well, though the bytes are not on the device.
+/// assert!(file.sync().is_ok());
+/// assert_ne!(disk.durable_bytes("notes").as_deref(), Some(&b"hello"[..]));
+/// # Ok::<(), annals_disk::DiskError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Fault {

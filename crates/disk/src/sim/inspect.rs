@@ -15,12 +15,31 @@ use std::{
 
 impl SimDisk {
     /// The paths of all files as they are named now, in order, relative to the root.
+    ///
+    /// ```
+    /// use annals_disk::{SimDisk, SimOptions};
+    /// let disk = SimDisk::new(SimOptions::seeded(7));
+    /// disk.set_file_bytes("data/root", b"new")?;
+    /// disk.set_file_bytes("data/one.seg", b"hello")?;
+    /// assert_eq!(disk.paths(), [std::path::Path::new("data/one.seg"), "data/root".as_ref()]);
+    /// # Ok::<(), annals_disk::DiskError>(())
+    /// ```
     #[must_use]
     pub fn paths(&self) -> Vec<PathBuf> {
         self.state.lock().tree.paths().iter().map(|parts| parts.iter().collect()).collect()
     }
 
     /// The bytes of a file as readers see them; `None` if there is no such file.
+    ///
+    /// ```
+    /// use annals_disk::{Disk, SimDisk, SimOptions};
+    /// use std::path::Path;
+    /// let disk = SimDisk::new(SimOptions::seeded(7));
+    /// disk.create(Path::new("notes"))?.append(b"hello")?;
+    /// assert_eq!(disk.file_bytes("notes").as_deref(), Some(&b"hello"[..]));
+    /// assert_eq!(disk.file_bytes("no such file"), None);
+    /// # Ok::<(), annals_disk::DiskError>(())
+    /// ```
     #[must_use]
     pub fn file_bytes(&self, path: impl AsRef<Path>) -> Option<Vec<u8>> {
         let state = self.state.lock();
@@ -29,6 +48,18 @@ impl SimDisk {
 
     /// The bytes that a power cut is sure to leave of a file under this name; `None` if the name
     /// is not durable.
+    ///
+    /// ```
+    /// use annals_disk::{Disk, SimDisk, SimOptions};
+    /// let disk = SimDisk::new(SimOptions { writeback_chance: 0.0, ..SimOptions::seeded(7) });
+    /// let mut file = disk.create("notes".as_ref())?;
+    /// disk.sync_dir("".as_ref())?;
+    /// file.append(b"hello")?;
+    /// assert_ne!(disk.durable_bytes("notes").as_deref(), Some(&b"hello"[..]));
+    /// file.sync()?;
+    /// assert_eq!(disk.durable_bytes("notes").as_deref(), Some(&b"hello"[..]));
+    /// # Ok::<(), annals_disk::DiskError>(())
+    /// ```
     #[must_use]
     pub fn durable_bytes(&self, path: impl AsRef<Path>) -> Option<Vec<u8>> {
         let state = self.state.lock();
@@ -42,6 +73,15 @@ impl SimDisk {
 
     /// Puts a file with these bytes under `path`, durable at once with its name and directories.
     /// Who has the replaced file open keeps it.
+    ///
+    /// ```
+    /// use annals_disk::{SimDisk, SimOptions};
+    /// let disk = SimDisk::new(SimOptions::seeded(7));
+    /// // A test begins with what an earlier version left.
+    /// disk.set_file_bytes("data/root", b"old")?;
+    /// assert_eq!(disk.restart().file_bytes("data/root").as_deref(), Some(&b"old"[..]));
+    /// # Ok::<(), annals_disk::DiskError>(())
+    /// ```
     ///
     /// # Errors
     /// If `path` is or leads through something of another kind.
@@ -83,6 +123,16 @@ impl SimDisk {
 
     /// Flips one bit of a file, in what readers see and in what is durable, as far as each reaches.
     /// Nobody may hold a slice of that byte meanwhile.
+    ///
+    /// ```
+    /// use annals_disk::{SimDisk, SimOptions};
+    /// let disk = SimDisk::new(SimOptions::seeded(7));
+    /// disk.set_file_bytes("notes", b"hello")?;
+    /// disk.flip_bit("notes", 0, 1)?;
+    /// assert_eq!(disk.file_bytes("notes").as_deref(), Some(&b"jello"[..]));
+    /// assert!(disk.flip_bit("notes", 5, 0).is_err());
+    /// # Ok::<(), annals_disk::DiskError>(())
+    /// ```
     ///
     /// # Errors
     /// If there is no such file, or it has no such byte.

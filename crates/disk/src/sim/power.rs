@@ -12,11 +12,32 @@ impl SimDisk {
     /// Cuts the power at operation `operation`, counted from 0 as [`SimDisk::operations`] counts:
     /// that operation and everything after it fails and changes nothing. A number that has passed
     /// cuts at the next operation.
+    ///
+    /// ```
+    /// use annals_disk::{Disk, SimDisk, SimOptions};
+    /// use std::path::Path;
+    /// let disk = SimDisk::new(SimOptions::seeded(7));
+    /// disk.cut_power_at(1);
+    /// let mut file = disk.create(Path::new("notes"))?;
+    /// assert!(file.append(b"hello").is_err());
+    /// assert!(disk.is_power_cut());
+    /// # Ok::<(), annals_disk::DiskError>(())
+    /// ```
     pub fn cut_power_at(&self, operation: u64) {
         self.state.lock().cut_at = Some(operation);
     }
 
     /// Cuts the power now.
+    ///
+    /// ```
+    /// use annals_disk::{Disk, SimDisk, SimOptions};
+    /// use std::path::Path;
+    /// let disk = SimDisk::new(SimOptions::seeded(7));
+    /// disk.set_file_bytes("notes", b"hello")?;
+    /// disk.cut_power_now();
+    /// assert!(disk.read(Path::new("notes"), 100).is_err());
+    /// # Ok::<(), annals_disk::DiskError>(())
+    /// ```
     pub fn cut_power_now(&self) {
         let mut state = self.state.lock();
         if state.power == Power::On {
@@ -25,6 +46,17 @@ impl SimDisk {
     }
 
     /// Whether the power was cut, by [`SimDisk::cut_power_now`] or because its operation came.
+    ///
+    /// ```
+    /// use annals_disk::{Disk, SimDisk, SimOptions};
+    /// use std::path::Path;
+    /// let disk = SimDisk::new(SimOptions::seeded(7));
+    /// disk.cut_power_at(0);
+    /// // Not yet: it is cut when somebody begins the operation.
+    /// assert!(!disk.is_power_cut());
+    /// assert!(disk.create(Path::new("notes")).is_err());
+    /// assert!(disk.is_power_cut());
+    /// ```
     #[must_use]
     pub fn is_power_cut(&self) -> bool {
         self.state.lock().power == Power::Cut
@@ -36,6 +68,21 @@ impl SimDisk {
     /// length old, new or between, each change of names there or not, drawn from the seed: the same
     /// seed and the same calls give the same disk. Locks are free. The new disk counts its
     /// operations from 0, has no ordered faults, and draws from a seed of its own.
+    ///
+    /// ```
+    /// use annals_disk::{Disk, SimDisk, SimOptions};
+    /// use std::path::Path;
+    /// let disk = SimDisk::new(SimOptions::seeded(7));
+    /// let mut file = disk.create(Path::new("notes"))?;
+    /// file.append(b"hello")?;
+    /// file.sync()?;
+    /// disk.sync_dir(Path::new(""))?;
+    /// file.append(b" there")?;
+    /// // What was synced is there; of the rest some, all or nothing.
+    /// let found = disk.restart().read(Path::new("notes"), 100)?;
+    /// assert!(found.starts_with(b"hello") && found.len() <= 11);
+    /// # Ok::<(), annals_disk::DiskError>(())
+    /// ```
     #[must_use]
     pub fn restart(&self) -> Self {
         let state = self.state.lock();
@@ -46,6 +93,19 @@ impl SimDisk {
 
     /// Like [`SimDisk::restart`], with the outcome drawn from `seed`: to look at many outcomes of
     /// one cut.
+    ///
+    /// ```
+    /// use annals_disk::{Disk, SimDisk, SimOptions};
+    /// use std::path::Path;
+    /// let disk = SimDisk::new(SimOptions::seeded(7));
+    /// drop(disk.create(Path::new("notes"))?);
+    /// let is_there = |seed| disk.restart_with_seed(seed).file_bytes("notes").is_some();
+    /// // The name was not synced: some cuts leave it, others do not.
+    /// let left = (0..100).filter(|seed| is_there(*seed)).count();
+    /// assert!((1..100).contains(&left));
+    /// assert_eq!(is_there(3), is_there(3));
+    /// # Ok::<(), annals_disk::DiskError>(())
+    /// ```
     ///
     /// # Panics
     /// If this machine has no memory left for the copy.
@@ -68,6 +128,18 @@ impl SimDisk {
     /// Kills the process that uses this disk, as `kill -9` does, and returns the disk that the next
     /// process finds: nothing written is lost, nothing more is durable, locks are free. From now on
     /// everything fails on this one.
+    ///
+    /// ```
+    /// use annals_disk::{Disk, SimDisk, SimOptions};
+    /// use std::path::Path;
+    /// let disk = SimDisk::new(SimOptions::seeded(7));
+    /// disk.create(Path::new("notes"))?.append(b"hello")?;
+    /// let found = disk.restart_clean();
+    /// assert_eq!(found.read(Path::new("notes"), 100)?, b"hello");
+    /// // Who was killed writes no more.
+    /// assert!(disk.create(Path::new("more")).is_err());
+    /// # Ok::<(), annals_disk::DiskError>(())
+    /// ```
     ///
     /// # Panics
     /// If this machine has no memory left for the copy.
@@ -116,6 +188,11 @@ fn copy_files(
 
 impl SimOptions {
     /// The default options with this seed.
+    ///
+    /// ```
+    /// use annals_disk::SimOptions;
+    /// assert_eq!(SimOptions::seeded(7), SimOptions { seed: 7, ..SimOptions::default() });
+    /// ```
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
         Self { seed, ..Self::default() }

@@ -24,7 +24,18 @@ impl<'a> Guard<'a> {
         Self(value)
     }
 
-    /// The value as a vector of its own.
+    /// The value as a vector of its own, which holds nothing back: one allocation and one copy.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let users = db.hash_keyspace("users")?;
+    /// users.insert("ada", "1815")?;
+    /// let kept = users.get("ada")?.map(|guard| guard.to_vec());
+    /// users.remove("ada")?;
+    /// assert_eq!(kept, Some(b"1815".to_vec()));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn to_vec(&self) -> Vec<u8> {
         self[..].to_vec()

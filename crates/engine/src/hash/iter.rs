@@ -22,6 +22,18 @@ pub(crate) enum Raw<'a> {
 /// All records of a hash keyspace as one state had them, in no particular order. Writers go on;
 /// what they do is not seen. An item is an error if its record is damaged; the iterator goes on
 /// behind it.
+///
+/// ```
+/// # use annals_engine as annals;
+/// let db = annals::Database::open_in_memory()?;
+/// let users = db.hash_keyspace("users")?;
+/// users.insert_many([("ada", "1815"), ("charles", "1791")])?;
+/// let walk = users.iter()?;
+/// users.insert("grace", "1906")?;
+/// // It sees what there was when it began.
+/// assert_eq!(walk.filter_map(Result::ok).count(), 2);
+/// # Ok::<(), annals::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Iter<'a> {
     core: &'a Core,

@@ -49,19 +49,49 @@ impl HashKeyspace {
         (&self.core, &self.keyspace)
     }
 
-    /// Its name.
+    /// Its name, as it was given when the keyspace was made.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let users = db.hash_keyspace("users")?;
+    /// assert_eq!(users.name(), "users");
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         &self.keyspace.name
     }
 
     /// Its options.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, KeyspaceOptions};
+    /// use std::time::Duration;
+    /// let db = Database::open_in_memory()?;
+    /// let an_hour = KeyspaceOptions::default().ttl(Duration::from_secs(3600));
+    /// db.create_hash_keyspace("sessions", an_hour)?;
+    /// // They are kept with the keyspace: who opens it later finds them.
+    /// assert_eq!(db.hash_keyspace("sessions")?.options(), an_hour);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn options(&self) -> KeyspaceOptions {
         self.keyspace.options
     }
 
     /// Gives `key` the value `value`.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let users = db.hash_keyspace("users")?;
+    /// users.insert("ada", "1814")?;
+    /// users.insert("ada", "1815")?;
+    /// assert_eq!(users.get("ada")?.as_deref(), Some(&b"1815"[..]));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::KeyTooLong`], [`Error::ValueTooLong`], [`Error::KeyspaceDropped`], no space, or a
@@ -71,6 +101,18 @@ impl HashKeyspace {
     }
 
     /// Gives `key` the value `value`, with options.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, Durability, WriteOptions};
+    /// let db = Database::open_in_memory()?;
+    /// let users = db.hash_keyspace("users")?;
+    /// // On the device when the call returns, whatever the database's default is.
+    /// let at_once = WriteOptions::default().durability(Durability::Sync);
+    /// let commit = users.insert_with("ada", "1815", at_once)?;
+    /// assert_eq!(commit.last_seq, db.last_seq());
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`insert`](Self::insert).
@@ -171,6 +213,18 @@ impl HashKeyspace {
     /// The value of `key`, read in place: one look-up in memory and one in the log, no copy, no
     /// allocation, and no lock that a writer could hold.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let users = db.hash_keyspace("users")?;
+    /// users.insert("ada", "1815")?;
+    /// if let Some(year) = users.get("ada")? {
+    ///     assert_eq!(&*year, b"1815");
+    /// }
+    /// assert!(users.get("charles")?.is_none());
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::KeyspaceDropped`], or damage to the record: `Corrupt` with file and offset.
     #[inline]
@@ -239,6 +293,16 @@ impl HashKeyspace {
 
     /// Whether `key` is there.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let seen = db.hash_keyspace("seen")?;
+    /// seen.insert("message-17", "")?;
+    /// assert!(seen.contains("message-17")?);
+    /// assert!(!seen.contains("message-18")?);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get`](Self::get).
     #[inline]
@@ -249,6 +313,18 @@ impl HashKeyspace {
     /// The values of many keys, in the order of the keys. The look-ups overlap, so this is several
     /// times faster than as many [`get`](Self::get)s once the data outgrows the processor's
     /// caches.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let users = db.hash_keyspace("users")?;
+    /// users.insert_many([("ada", "1815"), ("charles", "1791")])?;
+    /// let years = users.get_many(&["charles", "grace", "ada"])?;
+    /// assert_eq!(years[0].as_deref(), Some(&b"1791"[..]));
+    /// assert!(years[1].is_none());
+    /// assert_eq!(years[2].as_deref(), Some(&b"1815"[..]));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -307,13 +383,36 @@ impl HashKeyspace {
 
     /// Removes `key`. Returns whether it was there; nothing is written if it was not.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let users = db.hash_keyspace("users")?;
+    /// users.insert("ada", "1815")?;
+    /// assert!(users.remove("ada")?);
+    /// assert!(!users.remove("ada")?);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`insert`](Self::insert), or damage to the record.
     pub fn remove(&self, key: impl AsRef<[u8]>) -> Result<bool> {
         self.remove_with(key, WriteOptions::default())
     }
 
-    /// Removes `key`, with options.
+    /// Removes `key`, with options. A `ttl` among them means nothing here.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, Durability, WriteOptions};
+    /// let db = Database::open_in_memory()?;
+    /// let sessions = db.hash_keyspace("sessions")?;
+    /// sessions.insert("token", "ada")?;
+    /// // A session that was ended must not come back with a power cut.
+    /// let at_once = WriteOptions::default().durability(Durability::Sync);
+    /// assert!(sessions.remove_with("token", at_once)?);
+    /// assert!(!sessions.contains("token")?);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`remove`](Self::remove).
@@ -465,6 +564,16 @@ impl HashKeyspace {
     /// How many records there are: exact, at no cost that grows with their number. A batch that is
     /// under way counts as soon as it is visible, and then whole. Where records expire, those that
     /// just did are counted out first, under the writer lock.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let users = db.hash_keyspace("users")?;
+    /// users.insert_many([("ada", "1815"), ("charles", "1791")])?;
+    /// users.remove("ada")?;
+    /// assert_eq!(users.len(), 1);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn len(&self) -> u64 {
         // A read-only handle that cannot follow answers by what it knows.
@@ -489,6 +598,16 @@ impl HashKeyspace {
     }
 
     /// Whether there are no records.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let users = db.hash_keyspace("users")?;
+    /// assert!(users.is_empty());
+    /// users.insert("ada", "1815")?;
+    /// assert!(!users.is_empty());
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -496,6 +615,18 @@ impl HashKeyspace {
 
     /// Removes all records, at a cost that does not depend on their number. Snapshots and
     /// iterators made before still see them.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let users = db.hash_keyspace("users")?;
+    /// users.insert("ada", "1815")?;
+    /// let before = db.snapshot();
+    /// users.clear()?;
+    /// assert!(users.is_empty());
+    /// assert!(before.get("users", "ada")?.is_some());
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`insert`](Self::insert).

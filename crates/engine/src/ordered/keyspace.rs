@@ -61,19 +61,49 @@ impl OrderedKeyspace {
         (&self.core, &self.keyspace)
     }
 
-    /// Its name.
+    /// Its name, as it was given when the keyspace was made.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let scores = db.keyspace("scores")?;
+    /// assert_eq!(scores.name(), "scores");
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         &self.keyspace.name
     }
 
     /// Its options.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, KeyspaceOptions, TreeOptions};
+    /// use std::time::Duration;
+    /// let db = Database::open_in_memory()?;
+    /// let a_day = KeyspaceOptions::default().ttl(Duration::from_secs(86_400));
+    /// db.create_keyspace("sessions", a_day, TreeOptions::default())?;
+    /// // They are kept with the keyspace: who opens it later finds them.
+    /// assert_eq!(db.keyspace("sessions")?.options(), a_day);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn options(&self) -> KeyspaceOptions {
         self.keyspace.options
     }
 
-    /// How it keeps its tables.
+    /// How it keeps its tables, as it was made with.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Compression, Database, KeyspaceOptions, TreeOptions};
+    /// let db = Database::open_in_memory()?;
+    /// let small = TreeOptions { bottom_compression: Compression::Lz4, ..TreeOptions::default() };
+    /// db.create_keyspace("texts", KeyspaceOptions::default(), small)?;
+    /// assert_eq!(db.keyspace("texts")?.table_options()?, small);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::KeyspaceDropped`].
@@ -135,6 +165,16 @@ impl OrderedKeyspace {
     /// The value of `key`. Takes no lock and waits for no writer; short values cost no allocation, and
     /// those that stay in the log no copy.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let scores = db.keyspace("scores")?;
+    /// scores.insert("ada", "12")?;
+    /// assert_eq!(scores.get("ada")?.as_deref(), Some(&b"12"[..]));
+    /// assert!(scores.get("charles")?.is_none());
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::KeyspaceDropped`], or damage to a table or the log: `Corrupt` with file and offset.
     #[inline]
@@ -147,6 +187,16 @@ impl OrderedKeyspace {
 
     /// Whether `key` is there.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let scores = db.keyspace("scores")?;
+    /// scores.insert("ada", "12")?;
+    /// assert!(scores.contains("ada")?);
+    /// assert!(!scores.contains("charles")?);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get`](Self::get).
     #[inline]
@@ -157,6 +207,17 @@ impl OrderedKeyspace {
     }
 
     /// The values of many keys, in the order of the keys, all of one moment.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let scores = db.keyspace("scores")?;
+    /// scores.insert_many([("ada", "12"), ("charles", "9")])?;
+    /// let found = scores.get_many(&["charles", "grace"])?;
+    /// assert_eq!(found[0].as_deref(), Some(&b"9"[..]));
+    /// assert!(found[1].is_none());
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -209,6 +270,23 @@ impl OrderedKeyspace {
 
     /// All records in the order of their keys, as they are now.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let scores = db.keyspace("scores")?;
+    /// scores.insert_many([("charles", "9"), ("ada", "12")])?;
+    /// let mut best = 0;
+    /// for entry in scores.iter()? {
+    ///     let entry = entry?;
+    ///     best = best.max(String::from_utf8_lossy(entry.value()).parse().unwrap_or(0));
+    /// }
+    /// assert_eq!(best, 12);
+    /// // The same from the end.
+    /// let last = scores.iter()?.rev().next().expect("there are two")?;
+    /// assert_eq!(last.key(), b"charles");
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::KeyspaceDropped`].
     pub fn iter(&self) -> Result<Range> {
@@ -216,6 +294,18 @@ impl OrderedKeyspace {
     }
 
     /// The records whose keys are in `range`, in the order of their keys, as they are now.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let days = db.keyspace("days")?;
+    /// days.insert_many([("2026-11-19", "a"), ("2026-11-20", "b"), ("2026-12-01", "c")])?;
+    /// assert_eq!(days.range("2026-11-20"..)?.count(), 2);
+    /// // As with all ranges of Rust, `..` leaves its end out and `..=` has it.
+    /// assert_eq!(days.range("2026-11-19".."2026-11-20")?.count(), 1);
+    /// assert_eq!(days.range("2026-11-19"..="2026-11-20")?.count(), 2);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::KeyspaceDropped`].
@@ -226,6 +316,16 @@ impl OrderedKeyspace {
 
     /// The records whose keys begin with `prefix`, in the order of their keys, as they are now.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let orders = db.keyspace("orders")?;
+    /// orders.insert_many([("ada/1", "tea"), ("ada/2", "ink"), ("adam/1", "cup")])?;
+    /// let of_ada = orders.prefix("ada/")?.collect::<annals::Result<Vec<_>>>()?;
+    /// assert_eq!((of_ada.len(), of_ada[1].value()), (2, &b"ink"[..]));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::KeyspaceDropped`].
     pub fn prefix(&self, prefix: impl AsRef<[u8]>) -> Result<Range> {
@@ -233,6 +333,16 @@ impl OrderedKeyspace {
     }
 
     /// The first key with its value.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let jobs = db.keyspace("jobs")?;
+    /// assert!(jobs.first()?.is_none());
+    /// jobs.insert_many([("2", "sleep"), ("1", "work")])?;
+    /// assert_eq!(jobs.first()?.expect("there are two").value(), b"work");
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -242,6 +352,15 @@ impl OrderedKeyspace {
 
     /// The last key with its value.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let days = db.keyspace("days")?;
+    /// days.insert_many([("2026-11-19", "cold"), ("2026-11-20", "mild")])?;
+    /// assert_eq!(days.last()?.expect("there are two").key(), b"2026-11-20");
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get`](Self::get).
     pub fn last(&self) -> Result<Option<OrderedEntry>> {
@@ -249,6 +368,16 @@ impl OrderedKeyspace {
     }
 
     /// How many records there are: exact, and counted one by one.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let scores = db.keyspace("scores")?;
+    /// scores.insert_many([("ada", "12"), ("charles", "9")])?;
+    /// scores.remove("ada")?;
+    /// assert_eq!(scores.len()?, 1);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -263,6 +392,16 @@ impl OrderedKeyspace {
     /// About how many records there are, at the cost of adding up a few numbers. Versions that were
     /// replaced or removed count until they are compacted away.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let scores = db.keyspace("scores")?;
+    /// scores.insert_many([("ada", "12"), ("charles", "9")])?;
+    /// // For a progress bar, or to choose between two ways; `len` is for who must know.
+    /// assert!(scores.len_estimate()? >= scores.len()?);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::KeyspaceDropped`].
     pub fn len_estimate(&self) -> Result<u64> {
@@ -271,6 +410,16 @@ impl OrderedKeyspace {
 
     /// Whether there are no records.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let jobs = db.keyspace("jobs")?;
+    /// assert!(jobs.is_empty()?);
+    /// jobs.insert("1", "work")?;
+    /// assert!(!jobs.is_empty()?);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get`](Self::get).
     pub fn is_empty(&self) -> Result<bool> {
@@ -278,7 +427,20 @@ impl OrderedKeyspace {
     }
 
     /// Brings all tables that may have keys of `range` down to one level, in this thread: what was
-    /// replaced, removed or has expired goes. Reads and writes go on meanwhile.
+    /// replaced, removed or has expired goes. Reads and writes go on meanwhile. It reads and writes as many
+    /// bytes as those tables have, and needs as much space on the disk until it is done.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let days = db.keyspace("days")?;
+    /// days.insert_many([("2025-12-31", "a"), ("2026-01-01", "b")])?;
+    /// days.remove_prefix("2025-")?;
+    /// // The space of the old year is given back now and not by and by.
+    /// days.compact_range("2025-".."2026-")?;
+    /// assert_eq!(days.len()?, 1);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// `ReadOnly`, `Poisoned`, or what the file system refuses, which stops all writing.
@@ -301,6 +463,18 @@ impl OrderedKeyspace {
     }
 
     /// [`compact_range`](Self::compact_range) for all keys.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let scores = db.keyspace("scores")?;
+    /// scores.insert("ada", "12")?;
+    /// scores.insert("ada", "15")?;
+    /// scores.compact()?;
+    /// // Versions that were replaced do not count any more.
+    /// assert_eq!(scores.len_estimate()?, 1);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`compact_range`](Self::compact_range).

@@ -186,6 +186,19 @@ impl Range {
 
     /// The next record from the front, where it lies: no copy is made.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let scores = db.keyspace("scores")?;
+    /// scores.insert_many([("ada", "12"), ("charles", "9")])?;
+    /// let (mut walk, mut bytes) = (scores.iter()?, 0);
+    /// while let Some((key, value)) = walk.next_entry()? {
+    ///     bytes += key.len() + value.len();
+    /// }
+    /// assert_eq!(bytes, 5 + 8);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Damage to a table or the log: `Corrupt` with file and offset.
     #[inline]
@@ -220,6 +233,23 @@ impl Range {
 
     /// The next record from the end, where it lies.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let days = db.keyspace("days")?;
+    /// days.insert_many([("19", "cold"), ("20", "mild"), ("21", "cold")])?;
+    /// // The newest mild day.
+    /// let mut walk = days.iter()?;
+    /// while let Some((day, weather)) = walk.next_entry_back()? {
+    ///     if weather == b"mild" {
+    ///         assert_eq!(day, b"20");
+    ///         break;
+    ///     }
+    /// }
+    /// assert_eq!(walk.next_entry_back()?.expect("one is left").0, b"19");
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`next_entry`](Self::next_entry).
     pub fn next_entry_back(&mut self) -> Result<Option<(&[u8], &[u8])>> {
@@ -249,6 +279,16 @@ impl Range {
     }
 
     /// The keys alone, which spares copying the values.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let scores = db.keyspace("scores")?;
+    /// scores.insert_many([("ada", "12"), ("charles", "9")])?;
+    /// let names = scores.iter()?.keys().collect::<annals::Result<Vec<_>>>()?;
+    /// assert_eq!((&*names[0], &*names[1]), (&b"ada"[..], &b"charles"[..]));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn keys(self) -> Keys {
         Keys(self)
@@ -317,6 +357,18 @@ impl DoubleEndedIterator for Range {
 }
 
 /// The keys of a [`Range`].
+///
+/// ```
+/// # use annals_engine as annals;
+/// let db = annals::Database::open_in_memory()?;
+/// let scores = db.keyspace("scores")?;
+/// scores.insert_many([("a/1", "12"), ("a/2", "9"), ("b/1", "7")])?;
+/// let mut keys = scores.prefix("a/")?.keys();
+/// assert_eq!(&*keys.next_back().expect("there are two")?, b"a/2");
+/// assert_eq!(&*keys.next().expect("one is left")?, b"a/1");
+/// assert!(keys.next().is_none());
+/// # Ok::<(), annals::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Keys(Range);
 

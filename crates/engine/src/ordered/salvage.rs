@@ -43,6 +43,21 @@ impl OrderedKeyspace {
     /// Goes through the records in a range of keys around what is damaged. Slower than
     /// [`range`](Self::range): for where that has ended with an error of the kind `Corrupt`.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let (scores, saved) = (db.keyspace("scores")?, db.keyspace("saved")?);
+    /// scores.insert_many([("ada", "12"), ("charles", "9")])?;
+    /// for found in scores.salvage::<&str>(..)? {
+    ///     match found {
+    ///         Ok(entry) => saved.insert(entry.key(), entry.value())?,
+    ///         Err(damage) => eprintln!("left out: {damage}"),
+    ///     }
+    /// }
+    /// assert_eq!(saved.len()?, 2);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::KeyspaceDropped`](crate::Error::KeyspaceDropped); damage to the manifest, with which all
     /// tables are lost; in a read-only handle those of following the writer.
@@ -62,6 +77,23 @@ impl OrderedKeyspace {
 
 impl Salvage {
     /// The next key, or the next damage to a table. A value in the log is not looked at.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let scores = db.keyspace("scores")?;
+    /// scores.insert_many([("ada", "12"), ("charles", "9")])?;
+    /// let (mut salvage, mut damages) = (scores.salvage("b"..)?, 0);
+    /// let mut names = Vec::new();
+    /// while let Some(found) = salvage.next_key() {
+    ///     match found {
+    ///         Ok(key) => names.push(key),
+    ///         Err(_) => damages += 1,
+    ///     }
+    /// }
+    /// assert_eq!((names, damages), (vec![b"charles".to_vec()], 0));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     pub fn next_key(&mut self) -> Option<Result<Vec<u8>>> {
         loop {
             match self.found.next_entry()? {

@@ -38,6 +38,18 @@ pub struct OrderedSnapshot {
 impl Snapshot {
     /// The ordered keyspace `keyspace` as this state has it.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let scores = db.keyspace("scores")?;
+    /// scores.insert("ada", "12")?;
+    /// let before = db.snapshot();
+    /// scores.insert("charles", "9")?;
+    /// assert_eq!(before.ordered("scores")?.iter()?.count(), 1);
+    /// assert!(before.ordered("no such keyspace").is_err());
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::UnknownKeyspace`](crate::Error::UnknownKeyspace) if this state has no such keyspace,
     /// [`Error::WrongKind`](crate::Error::WrongKind) if it is of another kind.
@@ -51,7 +63,18 @@ impl Snapshot {
 }
 
 impl OrderedSnapshot {
-    /// The value of `key`.
+    /// The value of `key` as the snapshot has it. Takes no lock and waits for no writer.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let scores = db.keyspace("scores")?;
+    /// scores.insert("ada", "12")?;
+    /// let seen = db.snapshot().ordered("scores")?;
+    /// scores.remove("ada")?;
+    /// assert_eq!(seen.get("ada")?.as_deref(), Some(&b"12"[..]));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Damage to a table or the log: `Corrupt` with file and offset.
@@ -67,7 +90,17 @@ impl OrderedSnapshot {
         }
     }
 
-    /// Whether `key` is there.
+    /// Whether `key` is there. A value in the log is not looked at.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let scores = db.keyspace("scores")?;
+    /// let seen = db.snapshot().ordered("scores")?;
+    /// scores.insert("ada", "12")?;
+    /// assert!(!seen.contains("ada")?);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -91,6 +124,17 @@ impl OrderedSnapshot {
 
     /// All records in the order of their keys.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let scores = db.keyspace("scores")?;
+    /// scores.insert_many([("ada", "12"), ("charles", "9")])?;
+    /// let seen = db.snapshot().ordered("scores")?;
+    /// scores.clear()?;
+    /// assert_eq!(seen.iter()?.keys().count(), 2);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// None today.
     pub fn iter(&self) -> Result<Range> {
@@ -98,6 +142,18 @@ impl OrderedSnapshot {
     }
 
     /// The records whose keys are in `range`, in the order of their keys.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let days = db.keyspace("days")?;
+    /// days.insert_many([("19", "cold"), ("20", "mild"), ("21", "cold")])?;
+    /// let seen = db.snapshot().ordered("days")?;
+    /// days.remove_range("20"..)?;
+    /// let last = seen.range("20"..)?.next_back().expect("there were two")?;
+    /// assert_eq!(last.value(), b"cold");
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// None today.
@@ -108,6 +164,17 @@ impl OrderedSnapshot {
 
     /// The records whose keys begin with `prefix`, in the order of their keys.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let orders = db.keyspace("orders")?;
+    /// orders.insert_many([("ada/1", "tea"), ("ada/2", "ink"), ("adam/1", "cup")])?;
+    /// let seen = db.snapshot().ordered("orders")?;
+    /// orders.remove_prefix("ada/")?;
+    /// assert_eq!(seen.prefix("ada/")?.count(), 2);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// None today.
     pub fn prefix(&self, prefix: impl AsRef<[u8]>) -> Result<Range> {
@@ -116,6 +183,17 @@ impl OrderedSnapshot {
 
     /// The first key with its value.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let jobs = db.keyspace("jobs")?;
+    /// jobs.insert_many([("1", "work"), ("2", "sleep")])?;
+    /// let seen = db.snapshot().ordered("jobs")?;
+    /// jobs.pop_first()?;
+    /// assert_eq!(seen.first()?.expect("there were two").value(), b"work");
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get`](Self::get).
     pub fn first(&self) -> Result<Option<OrderedEntry>> {
@@ -123,6 +201,17 @@ impl OrderedSnapshot {
     }
 
     /// The last key with its value.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let days = db.keyspace("days")?;
+    /// days.insert("19", "cold")?;
+    /// let seen = db.snapshot().ordered("days")?;
+    /// days.insert("20", "mild")?;
+    /// assert_eq!(seen.last()?.expect("there was one").key(), b"19");
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`get`](Self::get).

@@ -30,6 +30,17 @@ const OVERSLEPT_MAX_NS: u64 = 20_000_000;
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// Figures about the tables of all ordered keyspaces.
+///
+/// ```
+/// # use annals_engine as annals;
+/// let db = annals::Database::open_in_memory()?;
+/// assert_eq!(db.stats().tables, None);
+/// db.keyspace("scores")?.insert("ada", "12")?;
+/// let tables = db.stats().tables.expect("there is an ordered keyspace");
+/// assert!(tables.memtable_bytes > 0);
+/// assert_eq!((tables.strain, tables.stalls_count), (0.0, 0));
+/// # Ok::<(), annals::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TableStats {
     /// The cache of decompressed blocks.

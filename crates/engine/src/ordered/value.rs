@@ -77,7 +77,17 @@ impl Value {
         })
     }
 
-    /// The value as a vector.
+    /// The value as a vector of its own, which holds nothing back: one allocation and one copy.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let scores = db.keyspace("scores")?;
+    /// scores.insert("ada", "12")?;
+    /// let text = scores.get("ada")?.map(|value| String::from_utf8(value.to_vec()));
+    /// assert_eq!(text, Some(Ok("12".to_owned())));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn to_vec(&self) -> Vec<u8> {
         self[..].to_vec()
@@ -121,6 +131,16 @@ impl fmt::Debug for Value {
 
 /// A key of an ordered keyspace with its value: a copy, but for values that stay in the log, see
 /// [`Value`].
+///
+/// ```
+/// # use annals_engine as annals;
+/// let db = annals::Database::open_in_memory()?;
+/// let scores = db.keyspace("scores")?;
+/// scores.insert("ada", "12")?;
+/// let entry = scores.first()?.expect("just written");
+/// assert_eq!((entry.key(), entry.value()), (&b"ada"[..], &b"12"[..]));
+/// # Ok::<(), annals::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct OrderedEntry {
     bytes: Bytes,
@@ -160,7 +180,19 @@ impl OrderedEntry {
         }
     }
 
-    /// Key and value as vectors of their own.
+    /// Key and value as vectors of their own, which hold nothing back: two allocations and two copies.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use std::collections::BTreeMap;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let scores = db.keyspace("scores")?;
+    /// scores.insert_many([("ada", "12"), ("charles", "9")])?;
+    /// let copied = scores.iter()?.map(|entry| Ok(entry?.to_vecs()));
+    /// let copied = copied.collect::<annals::Result<BTreeMap<_, _>>>()?;
+    /// assert_eq!(copied[&b"ada"[..]], b"12");
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn to_vecs(&self) -> (Vec<u8>, Vec<u8>) {
         (self.key().to_vec(), self.value().to_vec())

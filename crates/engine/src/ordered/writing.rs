@@ -37,6 +37,16 @@ pub(crate) fn ends_of(from: Bound<&[u8]>, to: Bound<&[u8]>) -> Result<Option<End
 impl OrderedKeyspace {
     /// Gives `key` the value `value`.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let scores = db.keyspace("scores")?;
+    /// scores.insert("ada", "12")?;
+    /// scores.insert("ada", "15")?;
+    /// assert_eq!(scores.get("ada")?.as_deref(), Some(&b"15"[..]));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::KeyTooLong`], [`Error::ValueTooLong`], [`Error::KeyspaceDropped`], no space, or a
     /// poisoned database; nothing was written then.
@@ -45,6 +55,18 @@ impl OrderedKeyspace {
     }
 
     /// Gives `key` the value `value`, with options.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, Durability, WriteOptions};
+    /// use std::time::Duration;
+    /// let db = Database::open_in_memory()?;
+    /// let sessions = db.keyspace("sessions")?;
+    /// let options = WriteOptions::default().durability(Durability::Sync).ttl(Duration::from_secs(3600));
+    /// let commit = sessions.insert_with("token", "ada", options)?;
+    /// assert_eq!(commit.last_seq, db.last_seq());
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`insert`](Self::insert).
@@ -78,6 +100,16 @@ impl OrderedKeyspace {
     /// Gives many keys their values, in one commit; `None` if there were none. All of them are
     /// collected in memory first.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let scores = db.keyspace("scores")?;
+    /// let written = scores.insert_many([("ada", "12"), ("charles", "9")])?;
+    /// assert!(written.is_some());
+    /// assert_eq!(scores.len()?, 2);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`insert`](Self::insert); nothing was written then.
     pub fn insert_many<K: AsRef<[u8]>, V: AsRef<[u8]>>(
@@ -93,13 +125,36 @@ impl OrderedKeyspace {
 
     /// Removes `key`. Returns whether it was there; nothing is written if it was not.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let scores = db.keyspace("scores")?;
+    /// scores.insert("ada", "12")?;
+    /// assert!(scores.remove("ada")?);
+    /// assert!(!scores.remove("ada")?);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`insert`](Self::insert), or damage to a table.
     pub fn remove(&self, key: impl AsRef<[u8]>) -> Result<bool> {
         self.remove_with(key, WriteOptions::default())
     }
 
-    /// Removes `key`, with options.
+    /// Removes `key`, with options. A `ttl` among them means nothing here.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, Durability, WriteOptions};
+    /// let db = Database::open_in_memory()?;
+    /// let sessions = db.keyspace("sessions")?;
+    /// sessions.insert("token", "ada")?;
+    /// // A session that was ended must not come back with a power cut.
+    /// let at_once = WriteOptions::default().durability(Durability::Sync);
+    /// assert!(sessions.remove_with("token", at_once)?);
+    /// assert!(!sessions.contains("token")?);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`remove`](Self::remove).
@@ -114,6 +169,18 @@ impl OrderedKeyspace {
     }
 
     /// Removes `key` without looking whether it is there, which takes no look-up.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let scores = db.keyspace("scores")?;
+    /// scores.insert("ada", "12")?;
+    /// scores.remove_blindly("ada")?;
+    /// // No error either where there is nothing.
+    /// scores.remove_blindly("charles")?;
+    /// assert!(scores.is_empty()?);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`insert`](Self::insert).
@@ -147,6 +214,16 @@ impl OrderedKeyspace {
     }
 
     /// Removes all keys that begin with `prefix`, as [`remove_range`](Self::remove_range) does.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let orders = db.keyspace("orders")?;
+    /// orders.insert_many([("ada/1", "tea"), ("ada/2", "ink"), ("adam/1", "cup")])?;
+    /// orders.remove_prefix("ada/")?;
+    /// assert_eq!(orders.first()?.expect("one is left").key(), b"adam/1");
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`insert`](Self::insert).
@@ -310,6 +387,18 @@ impl OrderedKeyspace {
 
     /// Removes all records, at a cost that does not depend on their number. Snapshots and iterators
     /// made before still see them.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let scores = db.keyspace("scores")?;
+    /// scores.insert("ada", "12")?;
+    /// let before = db.snapshot().ordered("scores")?;
+    /// scores.clear()?;
+    /// assert!(scores.is_empty()?);
+    /// assert!(before.contains("ada")?);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`insert`](Self::insert).
