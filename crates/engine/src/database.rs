@@ -40,6 +40,17 @@ pub struct Database {
 }
 
 /// A keyspace as the catalog lists it.
+///
+/// ```
+/// # use annals_engine as annals;
+/// use annals::{Database, KeyspaceKind};
+/// let db = Database::open_in_memory()?;
+/// db.hash_keyspace("users")?.insert("ada", "1815")?;
+/// let info = &db.keyspaces()[0];
+/// assert_eq!((info.name.as_str(), info.kind, info.len), ("users", KeyspaceKind::Hash, 1));
+/// assert_eq!((info.ttl, info.chained), (None, false));
+/// # Ok::<(), annals::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyspaceInfo {
     /// Its name.
@@ -60,6 +71,19 @@ impl Database {
     /// Opens the database in the directory `path`, or creates it there if the directory is missing
     /// or empty.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::Database;
+    /// # let folder = tempfile::tempdir().expect("a directory");
+    /// # let folder = folder.path();
+    /// let db = Database::open(folder.join("shop"))?;
+    /// db.keyspace("stock")?.insert("apple", "42")?;
+    /// db.close()?;
+    /// let db = Database::open(folder.join("shop"))?;
+    /// assert_eq!(db.open_keyspace("stock")?.get("apple")?.as_deref(), Some(&b"42"[..]));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// See [`Builder::open`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
@@ -67,12 +91,30 @@ impl Database {
     }
 
     /// Settings for opening a database.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, Durability};
+    /// let db = Database::builder().durability(Durability::Sync).open_in_memory()?;
+    /// db.keyspace("stock")?.insert("apple", "42")?;
+    /// assert_eq!(db.stats().log.synced, db.stats().log.end);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
     }
 
     /// A database that lives and dies with the process.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let stock = db.keyspace("stock")?;
+    /// stock.insert("apple", "42")?;
+    /// assert_eq!(stock.get("apple")?.as_deref(), Some(&b"42"[..]));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If the system has no memory or no thread for it.
@@ -83,6 +125,20 @@ impl Database {
     /// Opens the database in `path` for reading, beside a writer or alone. The handle follows the
     /// writer live: every call sees what the writer had committed when it was made.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::Database;
+    /// # let folder = tempfile::tempdir().expect("a directory");
+    /// # let folder = folder.path();
+    /// let db = Database::open(folder)?;
+    /// let stock = db.keyspace("stock")?;
+    /// let reader = Database::open_read_only(folder)?;
+    /// // It sees what the writer does after it was opened, too.
+    /// stock.insert("apple", "42")?;
+    /// assert_eq!(reader.open_keyspace("stock")?.get("apple")?.as_deref(), Some(&b"42"[..]));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// See [`Builder::open`].
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self> {
@@ -92,6 +148,19 @@ impl Database {
     /// Opens, or creates, the database of the application `name` in the place the system has for
     /// such data; see [`data_dir`](crate::data_dir).
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ErrorKind};
+    /// fn remember_theme(theme: &str) -> annals::Result<()> {
+    ///     let db = Database::open_for_app("my-app")?;
+    ///     db.keyspace("settings")?.insert("theme", theme)
+    /// }
+    /// // Not called here: it writes below the home of whoever runs it. A name is one plain name.
+    /// let refused = Database::open_for_app("my/app").unwrap_err();
+    /// assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::NoDataDir`], and as [`open`](Self::open).
     pub fn open_for_app(name: &str) -> Result<Self> {
@@ -100,6 +169,19 @@ impl Database {
 
     /// Who has the database in `path` open for writing now. If somebody has removed the lock file
     /// meanwhile, who it is is not known, and the process id is 0.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::Database;
+    /// # let folder = tempfile::tempdir().expect("a directory");
+    /// # let folder = folder.path();
+    /// let db = Database::open(folder)?;
+    /// let holder = Database::lock_holder(folder)?.expect("this process");
+    /// assert_eq!(holder.pid, std::process::id());
+    /// db.close()?;
+    /// assert!(Database::lock_holder(folder)?.is_none());
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// What the file system refuses.
@@ -111,6 +193,18 @@ impl Database {
     /// for looking before opening. Returns whether there was anything to clear. The lock of a
     /// process that lives is never taken from it: the system holds it, and two writers would
     /// destroy the log.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ErrorKind};
+    /// # let folder = tempfile::tempdir().expect("a directory");
+    /// # let folder = folder.path();
+    /// let db = Database::open(folder)?;
+    /// assert_eq!(Database::break_lock(folder).unwrap_err().kind(), ErrorKind::Locked);
+    /// db.close()?;
+    /// assert!(!Database::break_lock(folder)?, "closing left nothing to clear");
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// `Locked` with the holder if a live process has it; what the file system refuses.
@@ -148,6 +242,18 @@ impl Database {
     /// Creates the ordered keyspace `name`, whose tables are kept as `tables` says: a commit with the
     /// database's durability.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Compression, Database, ErrorKind, KeyspaceOptions, TreeOptions};
+    /// let db = Database::open_in_memory()?;
+    /// let tables = TreeOptions { bottom_compression: Compression::Lz4, ..TreeOptions::default() };
+    /// let days = db.create_keyspace("days", KeyspaceOptions::default(), tables)?;
+    /// days.insert("11-20", "one apple")?;
+    /// let again = db.create_keyspace("days", KeyspaceOptions::default(), tables).unwrap_err();
+    /// assert_eq!(again.kind(), ErrorKind::AlreadyExists);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::KeyspaceExists`], [`Error::InvalidName`], `InvalidInput` for options out of range, and
     /// those of writing.
@@ -167,6 +273,16 @@ impl Database {
 
     /// The ordered keyspace `name`.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ErrorKind};
+    /// let db = Database::open_in_memory()?;
+    /// assert_eq!(db.open_keyspace("stock").unwrap_err().kind(), ErrorKind::NotFound);
+    /// db.keyspace("stock")?.insert("apple", "42")?;
+    /// assert!(db.open_keyspace("stock")?.contains("apple")?);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::UnknownKeyspace`], [`Error::WrongKind`].
     pub fn open_keyspace(&self, name: &str) -> Result<OrderedKeyspace> {
@@ -176,6 +292,15 @@ impl Database {
     }
 
     /// The hash keyspace `name`, created with default options if it is not there.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// db.hash_keyspace("users")?.insert("ada", "1815")?;
+    /// // The second time it is there, with what it has.
+    /// assert_eq!(db.hash_keyspace("users")?.get("ada")?.as_deref(), Some(&b"1815"[..]));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::InvalidName`], and those of writing.
@@ -192,6 +317,18 @@ impl Database {
     }
 
     /// Creates the hash keyspace `name`: a commit with the database's durability.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ErrorKind, KeyspaceOptions};
+    /// use std::time::Duration;
+    /// let db = Database::open_in_memory()?;
+    /// let an_hour = KeyspaceOptions::default().ttl(Duration::from_secs(3600));
+    /// db.create_hash_keyspace("sessions", an_hour)?.insert("ada", "token")?;
+    /// let again = db.create_hash_keyspace("sessions", an_hour).unwrap_err();
+    /// assert_eq!(again.kind(), ErrorKind::AlreadyExists);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::KeyspaceExists`], [`Error::InvalidName`], and those of writing.
@@ -214,6 +351,16 @@ impl Database {
 
     /// The hash keyspace `name`.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ErrorKind};
+    /// let db = Database::open_in_memory()?;
+    /// assert_eq!(db.open_hash_keyspace("users").unwrap_err().kind(), ErrorKind::NotFound);
+    /// db.hash_keyspace("users")?.insert("ada", "1815")?;
+    /// assert!(db.open_hash_keyspace("users")?.contains("ada")?);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::UnknownKeyspace`], [`Error::WrongKind`].
     pub fn open_hash_keyspace(&self, name: &str) -> Result<HashKeyspace> {
@@ -223,6 +370,17 @@ impl Database {
     }
 
     /// The category of streams `name`, created if it is not there.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ExpectedVersion, NewEvent};
+    /// let db = Database::open_in_memory()?;
+    /// let orders = db.category("orders")?;
+    /// let placed = NewEvent::json("placed", r#"{"apples":1}"#);
+    /// orders.append(17u64, &placed, ExpectedVersion::NoStream)?;
+    /// assert_eq!(db.category("orders")?.len(17u64)?, 1);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::InvalidName`], [`Error::WrongKind`], and those of writing.
@@ -241,6 +399,19 @@ impl Database {
     /// Creates the category of streams `name`: a commit with the database's durability. With a time to live its
     /// events are gone that long after they were appended.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ErrorKind, KeyspaceOptions};
+    /// use std::time::Duration;
+    /// let db = Database::open_in_memory()?;
+    /// let a_week = KeyspaceOptions::default().ttl(Duration::from_secs(7 * 24 * 3600));
+    /// let visits = db.create_category("visits", a_week)?;
+    /// assert_eq!(visits.len("ada")?, 0);
+    /// let again = db.create_category("visits", a_week).unwrap_err();
+    /// assert_eq!(again.kind(), ErrorKind::AlreadyExists);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::KeyspaceExists`], [`Error::InvalidName`], [`Error::NoChains`] if it should be chained and
     /// the build cannot, and those of writing.
@@ -258,6 +429,18 @@ impl Database {
     }
 
     /// The category of streams `name`.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ErrorKind};
+    /// let db = Database::open_in_memory()?;
+    /// assert_eq!(db.open_category("orders").unwrap_err().kind(), ErrorKind::NotFound);
+    /// db.category("orders")?;
+    /// assert!(db.open_category("orders").is_ok());
+    /// db.keyspace("stock")?;
+    /// assert_eq!(db.open_category("stock").unwrap_err().kind(), ErrorKind::InvalidInput);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::UnknownKeyspace`], [`Error::WrongKind`].
@@ -304,6 +487,21 @@ impl Database {
     /// Reads the events of all categories in the order in which they were appended, from the number
     /// `from` on, up to what is the last one now. Compaction does not change what it reads.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ExpectedVersion, NewEvent, Seq};
+    /// let db = Database::open_in_memory()?;
+    /// let (orders, carts) = (db.category("orders")?, db.category("carts")?);
+    /// carts.append("ada", &NewEvent::bytes("added", b"apple"), ExpectedVersion::Any)?;
+    /// orders.append(17u64, &NewEvent::bytes("placed", b"apple"), ExpectedVersion::Any)?;
+    /// let mut types = Vec::new();
+    /// for event in db.read_all(Seq::ZERO)? {
+    ///     types.push(event?.event_type().name.clone());
+    /// }
+    /// assert_eq!(types, ["added", "placed"]);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Damage to the log.
     pub fn read_all(&self, from: Seq) -> Result<Events<'_>> {
@@ -340,6 +538,19 @@ impl Database {
     /// Reads the events of all categories that come from the number `from` on, and then those that are
     /// appended from now on.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ExpectedVersion, NewEvent, Seq};
+    /// let db = Database::open_in_memory()?;
+    /// let orders = db.category("orders")?;
+    /// let mut events = db.subscribe(Seq::ZERO)?;
+    /// assert!(events.try_next()?.is_none());
+    /// orders.append(17u64, &NewEvent::bytes("placed", b"apple"), ExpectedVersion::Any)?;
+    /// let event = events.try_next()?.expect("the one that came");
+    /// assert_eq!((event.event_type().name.as_str(), event.data()), ("placed", &b"apple"[..]));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`read_all`](Self::read_all).
     pub fn subscribe(&self, from: Seq) -> Result<Subscription<'_>> {
@@ -349,6 +560,17 @@ impl Database {
     /// Waits until readers see everything up to `seq`, the database is closed, or `timeout` is over.
     /// Returns whether they do.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, WriteOptions};
+    /// use std::time::Duration;
+    /// let db = Database::open_in_memory()?;
+    /// let commit = db.keyspace("stock")?.insert_with("apple", "42", WriteOptions::default())?;
+    /// assert!(db.wait_for(commit.last_seq, Duration::from_secs(1))?);
+    /// assert!(!db.wait_for(commit.last_seq.plus(1), Duration::ZERO)?);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// In a read-only handle, what following the writer fails with.
     pub fn wait_for(&self, seq: Seq, timeout: Duration) -> Result<bool> {
@@ -356,6 +578,21 @@ impl Database {
     }
 
     /// Tells when readers see what was written, to threads and to tasks.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use std::{thread, time::Duration};
+    /// let db = annals::Database::open_in_memory()?;
+    /// let (stock, watcher, next) = (db.keyspace("stock")?, db.watcher(), db.last_seq().plus(1));
+    /// thread::scope(|scope| {
+    ///     let waiting = scope.spawn(|| watcher.wait_for(next.plus(1), Duration::from_secs(60)));
+    ///     stock.insert("apple", "42")?;
+    ///     stock.insert("pear", "7")?;
+    ///     assert!(waiting.join().expect("no panic")?);
+    ///     Ok::<(), annals::Error>(())
+    /// })?;
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn watcher(&self) -> Watcher {
         Watcher::new(&self.core)
@@ -370,7 +607,17 @@ impl Database {
         found.ok_or_else(|| Error::UnknownKeyspace { name: name.to_owned() })
     }
 
-    /// All keyspaces, by name.
+    /// All keyspaces, by name. Copies the names; reads no records.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// db.keyspace("stock")?;
+    /// db.category("orders")?;
+    /// let names: Vec<_> = db.keyspaces().into_iter().map(|listed| listed.name).collect();
+    /// assert_eq!(names, ["orders", "stock"]);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn keyspaces(&self) -> Vec<KeyspaceInfo> {
         drop(self.core.follow_if_read_only());
@@ -398,6 +645,19 @@ impl Database {
     /// Drops the keyspace `name` with all its records. Handles of it fail from now on; snapshots
     /// and iterators made before still see it.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ErrorKind};
+    /// let db = Database::open_in_memory()?;
+    /// let users = db.hash_keyspace("users")?;
+    /// users.insert("ada", "1815")?;
+    /// let before = db.snapshot();
+    /// db.drop_keyspace("users")?;
+    /// assert_eq!(users.insert("bob", "1").unwrap_err().kind(), ErrorKind::NotFound);
+    /// assert!(before.contains("users", "ada")?);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::UnknownKeyspace`], and those of writing.
     pub fn drop_keyspace(&self, name: &str) -> Result<()> {
@@ -410,7 +670,20 @@ impl Database {
         })
     }
 
-    /// An empty batch of writes that will happen together.
+    /// An empty batch of writes that will happen together. Takes no lock before its commit.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let accounts = db.keyspace("accounts")?;
+    /// let mut batch = db.batch();
+    /// batch.insert(&accounts, "ada", "90")?;
+    /// batch.insert(&accounts, "bob", "10")?;
+    /// assert!(!accounts.contains("ada")?, "nothing is written before the commit");
+    /// batch.commit()?;
+    /// assert_eq!(accounts.len()?, 2);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn batch(&self) -> WriteBatch {
         WriteBatch::new(Arc::clone(&self.core))
@@ -419,6 +692,19 @@ impl Database {
     /// The state of all keyspaces at this moment, to be read from as long as it is kept. Takes the
     /// writer lock for a moment and copies nothing. While it lives, writes note what they replace,
     /// and what it can still see is not reclaimed.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let (stock, users) = (db.keyspace("stock")?, db.hash_keyspace("users")?);
+    /// stock.insert("apple", "42")?;
+    /// let now = db.snapshot();
+    /// stock.insert("apple", "41")?;
+    /// users.insert("ada", "1815")?;
+    /// assert_eq!(now.ordered("stock")?.get("apple")?.as_deref(), Some(&b"42"[..]));
+    /// assert!(!now.contains("users", "ada")?);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         drop(self.core.follow_if_read_only());
@@ -426,6 +712,20 @@ impl Database {
     }
 
     /// Makes everything committed so far durable.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, Durability};
+    /// let db = Database::builder().durability(Durability::Buffered).open_in_memory()?;
+    /// let stock = db.keyspace("stock")?;
+    /// for n in 0..1_000u32 {
+    ///     stock.insert(n.to_be_bytes(), "one")?;
+    /// }
+    /// // One sync for all of them.
+    /// db.sync()?;
+    /// assert_eq!(db.stats().log.synced, db.stats().log.end);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// `Poisoned` if the device refuses, now or earlier.
@@ -435,6 +735,15 @@ impl Database {
 
     /// The same as [`sync`](Self::sync), by the name other stores have for it.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// db.keyspace("stock")?.insert("apple", "42")?;
+    /// db.flush()?;
+    /// assert_eq!(db.stats().log.synced, db.stats().log.end);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`sync`](Self::sync).
     pub fn flush(&self) -> Result<()> {
@@ -442,6 +751,19 @@ impl Database {
     }
 
     /// What happened from record `from` on, in order, and what happens from now on.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let users = db.hash_keyspace("users")?;
+    /// users.insert("ada", "1815")?;
+    /// // From what comes next on; who goes on later keeps the number of the last change it saw.
+    /// let mut changes = db.changes(db.last_seq().plus(1))?;
+    /// users.remove("ada")?;
+    /// let change = changes.try_next()?.expect("the removal");
+    /// assert_eq!((change.kind.to_string().as_str(), &change.key[..]), ("remove", &b"ada"[..]));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// `NotFound` if the log no longer reaches back that far; [`oldest_seq`](Self::oldest_seq)
@@ -452,12 +774,33 @@ impl Database {
     }
 
     /// The lowest number from which [`changes`](Self::changes) can start.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{ChangeKind, Database};
+    /// let db = Database::open_in_memory()?;
+    /// db.hash_keyspace("users")?.insert("ada", "1815")?;
+    /// let mut changes = db.changes(db.oldest_seq())?;
+    /// let first = changes.try_next()?.expect("how it began");
+    /// assert_eq!((first.seq, first.kind), (db.oldest_seq(), ChangeKind::CreateKeyspace));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn oldest_seq(&self) -> Seq {
         self.core.journal.oldest_seq()
     }
 
     /// The number of the last record committed.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, WriteOptions};
+    /// let db = Database::open_in_memory()?;
+    /// let users = db.hash_keyspace("users")?;
+    /// let commit = users.insert_with("ada", "1815", WriteOptions::default())?;
+    /// assert_eq!(db.last_seq(), commit.last_seq);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn last_seq(&self) -> Seq {
         drop(self.core.follow_if_read_only());
@@ -478,7 +821,16 @@ impl Database {
         &self.core.recovery
     }
 
-    /// The database's directory.
+    /// The database's directory; `memory`, which is none, if it lives in memory.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// # let folder = tempfile::tempdir().expect("a directory");
+    /// # let folder = folder.path();
+    /// let db = annals::Database::open(folder.join("shop"))?;
+    /// assert_eq!(db.path(), folder.join("shop"));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn path(&self) -> &Path {
         self.core.journal.dir()
@@ -486,6 +838,18 @@ impl Database {
 
     /// Does what background threads would do now: syncs that are due, checkpoints, compaction,
     /// expiry. Needed only with [`Background::Manual`](crate::Background::Manual).
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Background, Database};
+    /// let builder = Database::builder().background(Background::Manual).checkpoint_every_bytes(1);
+    /// let db = builder.open_in_memory()?;
+    /// let before = db.stats().log.checkpoint;
+    /// db.keyspace("users")?.insert("ada", "1815")?;
+    /// db.tick()?;
+    /// assert!(db.stats().log.checkpoint > before);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// What the work ran into.
@@ -504,6 +868,20 @@ impl Database {
     /// Closes the database: writes a checkpoint, syncs, and marks the log as whole, so that the
     /// next opening has nothing to replay. Other handles of it only read from now on. Dropping the last
     /// handle does the same, but cannot report a failure.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ErrorKind};
+    /// # let folder = tempfile::tempdir().expect("a directory");
+    /// # let folder = folder.path();
+    /// let db = Database::open(folder)?;
+    /// let users = db.hash_keyspace("users")?;
+    /// users.insert("ada", "1815")?;
+    /// db.close()?;
+    /// assert_eq!(users.insert("bob", "1").unwrap_err().kind(), ErrorKind::Closed);
+    /// assert!(Database::open(folder)?.recovery().clean);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If the device refuses, or there is no space to note that the log is whole: the next opening then
