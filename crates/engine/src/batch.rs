@@ -22,7 +22,23 @@ use std::{
     sync::Arc,
 };
 
-/// A handle of a keyspace of any kind, for what all kinds have in common.
+/// A handle of a hash or an ordered keyspace, for what both have in common; a reference to one, or an `Arc` of one, is
+/// one too. Nothing else can be.
+///
+/// ```
+/// # use annals_engine as annals;
+/// use annals::{AnyKeyspace, Database};
+/// let db = Database::open_in_memory()?;
+/// let (days, stock) = (db.keyspace("days")?, db.hash_keyspace("stock")?);
+/// let both: [&dyn AnyKeyspace; 2] = [&days, &stock];
+/// let mut batch = db.batch();
+/// for keyspace in both {
+///     batch.insert(keyspace, "owner", "ada")?;
+/// }
+/// batch.commit()?;
+/// assert!(days.contains("owner")? && stock.contains("owner")?);
+/// # Ok::<(), annals::Error>(())
+/// ```
 pub trait AnyKeyspace: sealed::Sealed {}
 
 mod sealed {
@@ -157,6 +173,19 @@ impl WriteBatch {
     }
 
     /// Sets the durability of this commit, instead of the database's.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, Durability};
+    /// let db = Database::builder().durability(Durability::Buffered).open_in_memory()?;
+    /// let accounts = db.keyspace("accounts")?;
+    /// let mut batch = db.batch().durability(Durability::Sync);
+    /// batch.insert(&accounts, "ada", "90")?;
+    /// batch.insert(&accounts, "bob", "10")?;
+    /// batch.commit()?;
+    /// assert_eq!(db.stats().log.synced, db.stats().log.end);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = Some(durability);
@@ -164,6 +193,21 @@ impl WriteBatch {
     }
 
     /// Will give `key` the value `value` in `keyspace`. The last write to a key counts.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ErrorKind, KEY_BYTES_MAX};
+    /// let db = Database::open_in_memory()?;
+    /// let users = db.keyspace("users")?;
+    /// let mut batch = db.batch();
+    /// batch.insert(&users, "ada", "1814")?;
+    /// batch.insert(&users, "ada", "1815")?;
+    /// let refused = batch.insert(&users, vec![0; KEY_BYTES_MAX + 1], "").unwrap_err();
+    /// assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    /// batch.commit()?;
+    /// assert_eq!(users.get("ada")?.as_deref(), Some(&b"1815"[..]));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If the key or value is too long, the batch outgrows what one commit may have, or the
@@ -178,6 +222,19 @@ impl WriteBatch {
     }
 
     /// Will remove `key` from `keyspace`, if it is there.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let (open, done) = (db.keyspace("open")?, db.keyspace("done")?);
+    /// open.insert("17", "one apple")?;
+    /// let mut batch = db.batch();
+    /// batch.remove(&open, "17")?;
+    /// batch.insert(&done, "17", "one apple")?;
+    /// batch.commit()?;
+    /// assert!(!open.contains("17")? && done.contains("17")?);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`insert`](Self::insert).
@@ -337,24 +394,79 @@ impl WriteBatch {
     }
 
     /// How many writes it holds.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let users = db.keyspace("users")?;
+    /// let mut batch = db.batch();
+    /// for n in 0..2_500u32 {
+    ///     batch.insert(&users, n.to_be_bytes(), "new")?;
+    ///     if batch.len() == 1_000 {
+    ///         std::mem::replace(&mut batch, db.batch()).commit()?;
+    ///     }
+    /// }
+    /// assert_eq!(batch.len(), 500);
+    /// batch.commit()?;
+    /// assert_eq!(users.len()?, 2_500);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.targets.len()
     }
 
     /// Whether it holds none.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let users = db.keyspace("users")?;
+    /// let mut batch = db.batch();
+    /// assert!(batch.is_empty());
+    /// batch.remove(&users, "ada")?;
+    /// assert!(!batch.is_empty(), "whether the key is there shows at the commit");
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.targets.len() == 0
     }
 
-    /// Bytes the commit will take in the log.
+    /// Bytes the commit will take in the log: what to look at where a batch is cut into several, since all of it is
+    /// in memory until the commit.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let images = db.keyspace("images")?;
+    /// let mut batch = db.batch();
+    /// while batch.len_bytes() < 1 << 20 {
+    ///     batch.insert(&images, batch.len().to_be_bytes(), vec![7; 100_000])?;
+    /// }
+    /// assert_eq!(batch.len(), 11);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn len_bytes(&self) -> usize {
         self.frame.len_bytes()
     }
 
-    /// Does all writes at once. `None` for an empty batch.
+    /// Does all writes at once: one frame of the log, and one wait for the device, if any, however many they are.
+    /// `None` for an empty batch.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let users = db.keyspace("users")?;
+    /// let mut batch = db.batch();
+    /// batch.insert(&users, "ada", "1815")?;
+    /// batch.insert(&users, "bob", "1")?;
+    /// let commit = batch.commit()?.expect("it was not empty");
+    /// assert_eq!(commit.last_seq, commit.first_seq.plus(1));
+    /// assert_eq!(db.batch().commit()?, None);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::VersionConflict`] or [`Error::LifeConflict`] if a stream is not as expected any more,

@@ -23,7 +23,20 @@ pub(crate) use events::{LoneAppend, LoneEvent};
 pub(crate) use lone::Lone;
 pub(crate) use ordered::{record as tree_record, referring as tree_reference};
 
-/// A commit that went through.
+/// A commit that went through: the numbers that its records have in the log.
+///
+/// ```
+/// # use annals_engine as annals;
+/// use annals::{Database, WriteOptions};
+/// use std::time::Duration;
+/// let db = Database::open_in_memory()?;
+/// let stock = db.keyspace("stock")?;
+/// let commit = stock.insert_with("apple", "42", WriteOptions::default())?;
+/// assert_eq!(commit.first_seq, commit.last_seq, "one record");
+/// // Whoever knows the number can wait for others to see it, in another process too.
+/// assert!(db.wait_for(commit.last_seq, Duration::from_secs(1))?);
+/// # Ok::<(), annals::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Commit {
     /// The number of its first record.

@@ -8,10 +8,14 @@ use std::time::Duration;
 ///
 /// ```
 /// # use annals_engine as annals;
-/// use annals::{Durability, WriteOptions};
+/// use annals::{Database, Durability, WriteOptions};
 /// use std::time::Duration;
-/// let options = WriteOptions::default().ttl(Duration::from_secs(60)).durability(Durability::Sync);
-/// # let _ = options;
+/// let db = Database::open_in_memory()?;
+/// let (sessions, a_minute) = (db.hash_keyspace("sessions")?, Duration::from_secs(60));
+/// let options = WriteOptions::default().ttl(a_minute).durability(Durability::Sync);
+/// sessions.insert_with("ada", "token", options)?;
+/// assert!(sessions.contains("ada")?);
+/// # Ok::<(), annals::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WriteOptions {
@@ -23,6 +27,16 @@ pub struct WriteOptions {
 
 impl WriteOptions {
     /// Sets the durability of this commit.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, Durability, WriteOptions};
+    /// let db = Database::builder().durability(Durability::Buffered).open_in_memory()?;
+    /// let payments = db.keyspace("payments")?;
+    /// payments.insert_with("17", "12 EUR", WriteOptions::default().durability(Durability::Sync))?;
+    /// assert_eq!(db.stats().log.synced, db.stats().log.end);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = Some(durability);
@@ -30,6 +44,25 @@ impl WriteOptions {
     }
 
     /// Lets the record expire `ttl` after it was written, in steps of a millisecond.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Background, Database, WriteOptions};
+    /// use annals_disk::{SimDisk, SimOptions};
+    /// use std::{sync::Arc, time::Duration};
+    /// # let disk = Arc::new(SimDisk::new(SimOptions::default()));
+    /// # let builder = Database::builder().disk(disk.clone()).background(Background::Manual);
+    /// # let db = builder.open("db")?;
+    /// let codes = db.keyspace("codes")?;
+    /// let a_minute = WriteOptions::default().ttl(Duration::from_secs(60));
+    /// codes.insert_with("ada", "4711", a_minute)?;
+    /// // The disk is a simulated one, and its clock with it.
+    /// disk.advance_ms(59_999);
+    /// assert!(codes.contains("ada")?);
+    /// disk.advance_ms(1);
+    /// assert!(!codes.contains("ada")?);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
@@ -38,6 +71,20 @@ impl WriteOptions {
 }
 
 /// How a compare-and-swap ended.
+///
+/// ```
+/// # use annals_engine as annals;
+/// use annals::{CasOutcome, Database};
+/// let db = Database::open_in_memory()?;
+/// let stock = db.hash_keyspace("stock")?;
+/// stock.insert("apple", "42")?;
+/// let swapped = stock.compare_and_swap("apple", Some(b"42"), Some(b"41"))?;
+/// assert!(matches!(swapped, CasOutcome::Swapped(Some(_))));
+/// // Somebody else who still takes it for 42 is told what it is.
+/// let late = stock.compare_and_swap("apple", Some(b"42"), Some(b"40"))?;
+/// assert_eq!(late, CasOutcome::Different(Some(b"41".to_vec())));
+/// # Ok::<(), annals::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CasOutcome {
     /// The key had the expected value and has the new one now. No commit was needed if it was not
