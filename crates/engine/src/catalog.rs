@@ -26,9 +26,32 @@ use std::{
 };
 
 /// The longest name of a keyspace in bytes.
+///
+/// ```
+/// # use annals_engine as annals;
+/// use annals::{Database, ErrorKind, KEYSPACE_NAME_BYTES_MAX};
+/// let db = Database::open_in_memory()?;
+/// assert!(db.keyspace(&"x".repeat(KEYSPACE_NAME_BYTES_MAX)).is_ok());
+/// let refused = db.keyspace(&"x".repeat(KEYSPACE_NAME_BYTES_MAX + 1)).unwrap_err();
+/// assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+/// # Ok::<(), annals::Error>(())
+/// ```
 pub const KEYSPACE_NAME_BYTES_MAX: usize = 255;
 
 /// What a keyspace is good at.
+///
+/// ```
+/// # use annals_engine as annals;
+/// use annals::{Database, KeyspaceKind};
+/// let db = Database::open_in_memory()?;
+/// db.keyspace("days")?;
+/// db.hash_keyspace("stock")?;
+/// db.category("orders")?;
+/// let kinds: Vec<_> = db.keyspaces().into_iter().map(|listed| listed.kind).collect();
+/// assert_eq!(kinds, [KeyspaceKind::Ordered, KeyspaceKind::Streams, KeyspaceKind::Hash]);
+/// assert_eq!(kinds[0].to_string(), "ordered");
+/// # Ok::<(), annals::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KeyspaceKind {
@@ -58,10 +81,13 @@ impl std::fmt::Display for KeyspaceKind {
 ///
 /// ```
 /// # use annals_engine as annals;
-/// use annals::KeyspaceOptions;
+/// use annals::{Database, KeyspaceOptions};
 /// use std::time::Duration;
-/// let sessions = KeyspaceOptions::default().ttl(Duration::from_secs(3600));
-/// # let _ = sessions;
+/// let db = Database::open_in_memory()?;
+/// let an_hour = KeyspaceOptions::default().ttl(Duration::from_secs(3600));
+/// let sessions = db.create_hash_keyspace("sessions", an_hour)?;
+/// assert_eq!(sessions.options(), an_hour);
+/// # Ok::<(), annals::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeyspaceOptions {
@@ -74,6 +100,24 @@ pub struct KeyspaceOptions {
 
 impl KeyspaceOptions {
     /// Lets records expire `ttl` after they were written, in steps of a millisecond.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Background, Database, KeyspaceOptions};
+    /// use annals_disk::{SimDisk, SimOptions};
+    /// use std::{sync::Arc, time::Duration};
+    /// # let disk = Arc::new(SimDisk::new(SimOptions::default()));
+    /// # let builder = Database::builder().disk(disk.clone()).background(Background::Manual);
+    /// # let db = builder.open("db")?;
+    /// let an_hour = KeyspaceOptions::default().ttl(Duration::from_secs(3600));
+    /// let sessions = db.create_hash_keyspace("sessions", an_hour)?;
+    /// sessions.insert("ada", "token")?;
+    /// assert!(sessions.contains("ada")?);
+    /// // The disk is a simulated one, and its clock with it.
+    /// disk.advance_ms(3_600_000);
+    /// assert!(!sessions.contains("ada")?);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
@@ -84,6 +128,18 @@ impl KeyspaceOptions {
     /// before it in its stream, so that it shows when one is changed, removed, put in or put elsewhere: 64
     /// bytes more an event, and the time of the hashing. Cannot be changed later. Needs the feature
     /// `chained-events`.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// # #[cfg(feature = "chained-events")] {
+    /// use annals::{Database, ExpectedVersion, KeyspaceOptions, NewEvent};
+    /// let db = Database::open_in_memory()?;
+    /// let audit = db.create_category("audit", KeyspaceOptions::default().chained())?;
+    /// audit.append("ada", &NewEvent::json("signed in", "{}"), ExpectedVersion::Any)?;
+    /// assert_eq!(audit.verify_chain("ada", None)?.events_count, 1);
+    /// # }
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn chained(mut self) -> Self {
         self.chained = true;

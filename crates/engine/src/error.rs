@@ -4,6 +4,18 @@
 use std::{path::PathBuf, sync::Arc};
 
 /// The result of a database operation.
+///
+/// ```
+/// # use annals_engine as annals;
+/// use annals::{Database, Result};
+/// fn take_order(db: &Database) -> Result<u64> {
+///     let orders = db.hash_keyspace("orders")?;
+///     orders.insert("17", "one apple")?;
+///     Ok(orders.len())
+/// }
+/// assert_eq!(take_order(&Database::open_in_memory()?)?, 1);
+/// # Ok::<(), annals::Error>(())
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// An error of the engine. The message says what, where and the remedy and may change;
@@ -498,6 +510,21 @@ fn found_version(found: Option<u64>) -> String {
 }
 
 /// What to do about an error.
+///
+/// ```
+/// # use annals_engine as annals;
+/// use annals::{Database, ErrorKind};
+/// # let folder = tempfile::tempdir().expect("a directory");
+/// # let folder = folder.path();
+/// let db = Database::open(folder)?;
+/// let second = match Database::open(folder) {
+///     Err(error) if error.kind() == ErrorKind::Locked => Database::open_read_only(folder)?,
+///     other => other?,
+/// };
+/// assert_eq!(second.keyspace("users").unwrap_err().kind(), ErrorKind::ReadOnly);
+/// # drop(db);
+/// # Ok::<(), annals::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -539,6 +566,17 @@ pub enum ErrorKind {
 
 impl Error {
     /// What to do about it.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ErrorKind, KeyspaceOptions};
+    /// let db = Database::open_in_memory()?;
+    /// db.hash_keyspace("users")?;
+    /// let error = db.create_hash_keyspace("users", KeyspaceOptions::default()).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    /// assert_eq!(db.hash_keyspace("").unwrap_err().kind(), ErrorKind::InvalidInput);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         use annals_columns::Error as Columns;
@@ -635,6 +673,20 @@ impl Error {
     }
 
     /// Whether the same call may succeed later without any change to it.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ExpectedVersion, NewEvent};
+    /// # let folder = tempfile::tempdir().expect("a directory");
+    /// # let folder = folder.path();
+    /// let db = Database::open(folder)?;
+    /// assert!(Database::open(folder).unwrap_err().is_retryable(), "it may be closed soon");
+    /// // Whoever decided by a state that was not the last has to look first.
+    /// let (orders, paid) = (db.category("orders")?, NewEvent::bytes("paid", b""));
+    /// let conflict = orders.append(17u64, &paid, ExpectedVersion::Exact(3)).unwrap_err();
+    /// assert!(!conflict.is_retryable());
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(self.kind(), ErrorKind::Conflict | ErrorKind::Full | ErrorKind::Locked)
