@@ -18,6 +18,23 @@ use std::{
 };
 
 /// One record of the log.
+///
+/// ```
+/// # use annals_engine as annals;
+/// let db = annals::Database::open_in_memory()?;
+/// let (stock, orders) = (db.keyspace("stock")?, db.hash_keyspace("orders")?);
+/// let mut changes = db.changes(db.last_seq().plus(1))?;
+/// let mut batch = db.batch();
+/// batch.insert(&stock, "apple", "41")?;
+/// batch.insert(&orders, "17", "one apple")?;
+/// batch.commit()?;
+/// let first = changes.try_next()?.expect("of the stock");
+/// assert_eq!((first.keyspace.as_deref(), &first.key[..]), (Some("stock"), &b"apple"[..]));
+/// assert_eq!(first.value.as_deref(), Some(&b"41"[..]));
+/// assert!(!first.ends_commit, "the order belongs to it");
+/// assert!(changes.try_next()?.is_some_and(|second| second.ends_commit));
+/// # Ok::<(), annals::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// Its number.
@@ -41,6 +58,23 @@ pub struct Change {
 }
 
 /// What a record did.
+///
+/// ```
+/// # use annals_engine as annals;
+/// use annals::{ChangeKind, Database};
+/// let db = Database::open_in_memory()?;
+/// let users = db.hash_keyspace("users")?;
+/// users.insert("ada", "1815")?;
+/// users.remove("ada")?;
+/// db.drop_keyspace("users")?;
+/// let (mut changes, mut kinds) = (db.changes(db.oldest_seq())?, Vec::new());
+/// while let Some(change) = changes.try_next()? {
+///     kinds.push(change.kind);
+/// }
+/// use ChangeKind::{CreateKeyspace, DropKeyspace, Insert, Remove};
+/// assert_eq!(kinds, [CreateKeyspace, Insert, Remove, DropKeyspace]);
+/// # Ok::<(), annals::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ChangeKind {
@@ -135,6 +169,20 @@ impl Changes {
 
     /// The next change if there is one now.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let stock = db.keyspace("stock")?;
+    /// let mut changes = db.changes(db.last_seq().plus(1))?;
+    /// stock.insert_many([("apple", "42"), ("pear", "7")])?;
+    /// let mut keys = Vec::new();
+    /// while let Some(change) = changes.try_next()? {
+    ///     keys.push(change.key);
+    /// }
+    /// assert_eq!(keys, [&b"apple"[..], b"pear"]);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Damage to the log. In a read-only handle `NotFound` if the writer has removed what comes next, each time
     /// it is asked for: [`Database::changes`](crate::Database::changes) from
@@ -178,6 +226,25 @@ impl Changes {
     }
 
     /// Waits until there may be a next change or `timeout` is over; returns whether there may be.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use std::{thread, time::Duration};
+    /// let db = annals::Database::open_in_memory()?;
+    /// let stock = db.keyspace("stock")?;
+    /// let mut changes = db.changes(db.last_seq().plus(1))?;
+    /// assert!(!changes.wait(Duration::ZERO));
+    /// thread::scope(|scope| {
+    ///     scope.spawn(|| stock.insert("apple", "42"));
+    ///     let mut next = None;
+    ///     while next.is_none() && changes.wait(Duration::from_secs(60)) {
+    ///         next = changes.try_next()?;
+    ///     }
+    ///     assert_eq!(next.map(|change| change.key), Some(b"apple".to_vec()));
+    ///     Ok::<(), annals::Error>(())
+    /// })?;
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn wait(&self, timeout: Duration) -> bool {
         if !self.read.is_empty() {
@@ -211,6 +278,19 @@ impl Changes {
     }
 
     /// Whether the database was closed: after what is there now, no more will come.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let changes = db.changes(db.oldest_seq())?;
+    /// db.keyspace("stock")?;
+    /// assert!(!changes.is_closed());
+    /// db.close()?;
+    /// assert!(changes.is_closed());
+    /// // So this ends, once it has told what is there.
+    /// assert_eq!(changes.count(), 1);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.feed.is_closed()

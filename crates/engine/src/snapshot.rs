@@ -154,12 +154,36 @@ impl Snapshot {
     }
 
     /// The number of the last record this state holds.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let users = db.hash_keyspace("users")?;
+    /// users.insert("ada", "1815")?;
+    /// let snapshot = db.snapshot();
+    /// users.insert("bob", "1")?;
+    /// // What is not in it, and nothing else.
+    /// let mut changes = db.changes(snapshot.seq().plus(1))?;
+    /// assert_eq!(changes.try_next()?.map(|change| change.key), Some(b"bob".to_vec()));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn seq(&self) -> Seq {
         self.state.seq
     }
 
     /// The names of the keyspaces, in their order.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// db.hash_keyspace("users")?;
+    /// db.keyspace("days")?;
+    /// let snapshot = db.snapshot();
+    /// db.drop_keyspace("days")?;
+    /// assert_eq!(snapshot.keyspaces(), ["days", "users"]);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn keyspaces(&self) -> Vec<String> {
         let mut names: Vec<_> =
@@ -181,6 +205,18 @@ impl Snapshot {
 
     /// The value of `key` in the hash keyspace `keyspace`; see [`ordered`](Self::ordered) for the others.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let users = db.hash_keyspace("users")?;
+    /// users.insert("ada", "1815")?;
+    /// let snapshot = db.snapshot();
+    /// users.remove("ada")?;
+    /// assert_eq!(snapshot.get("users", "ada")?.as_deref(), Some(&b"1815"[..]));
+    /// assert!(snapshot.get("users", "bob")?.is_none());
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::UnknownKeyspace`] if this state has no such keyspace, [`Error::WrongKind`] if it is of
     /// another kind, or damage.
@@ -197,6 +233,17 @@ impl Snapshot {
 
     /// Whether the hash keyspace `keyspace` has `key`.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let users = db.hash_keyspace("users")?;
+    /// users.insert("ada", "1815")?;
+    /// let snapshot = db.snapshot();
+    /// users.insert("bob", "1")?;
+    /// assert!(snapshot.contains("users", "ada")? && !snapshot.contains("users", "bob")?);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get`](Self::get).
     pub fn contains(&self, keyspace: &str, key: impl AsRef<[u8]>) -> Result<bool> {
@@ -205,6 +252,22 @@ impl Snapshot {
 
     /// All records of the hash keyspace `keyspace` as this state has them, in no particular order. The
     /// iterator reads the whole table of the keyspace, in memory, and each record in the log.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let users = db.hash_keyspace("users")?;
+    /// users.insert_many([("ada", "1815"), ("bob", "1")])?;
+    /// let snapshot = db.snapshot();
+    /// users.clear()?;
+    /// let mut names = Vec::new();
+    /// for entry in snapshot.iter("users")? {
+    ///     names.push(entry?.key().to_vec());
+    /// }
+    /// names.sort_unstable();
+    /// assert_eq!(names, [&b"ada"[..], b"bob"]);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::UnknownKeyspace`] if this state has no such keyspace, [`Error::WrongKind`] if it is of
