@@ -19,6 +19,20 @@ use std::{
 };
 
 /// What a backup did.
+///
+/// ```
+/// # use annals_engine as annals;
+/// use annals::Database;
+/// # let folder = tempfile::tempdir().expect("a directory");
+/// # let folder = folder.path();
+/// let db = Database::open(folder.join("live"))?;
+/// let users = db.hash_keyspace("users")?;
+/// users.insert("ada", "1815")?;
+/// let first = db.backup_to(folder.join("backup"))?;
+/// assert_eq!((first.up_to, first.reused_bytes), (db.last_seq(), 0));
+/// assert!(first.copied_bytes > 0 && first.files_count > 1);
+/// # Ok::<(), annals::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BackupReport {
     /// Bytes copied.
@@ -116,6 +130,24 @@ impl Database {
 
     /// Copies the backup in `backup` to `target`, which must be missing or empty. The root is
     /// checked; verify the copy for the rest.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ErrorKind};
+    /// # let folder = tempfile::tempdir().expect("a directory");
+    /// # let folder = folder.path();
+    /// # let (live, backup, restored) = (folder.join("a"), folder.join("b"), folder.join("c"));
+    /// let db = Database::open(&live)?;
+    /// db.keyspace("users")?.insert("ada", "1815")?;
+    /// db.backup_to(&backup)?;
+    /// let report = Database::restore(&backup, &restored)?;
+    /// assert_eq!(report.up_to, db.last_seq());
+    /// assert!(Database::open(&restored)?.open_keyspace("users")?.contains("ada")?);
+    /// // It does not write over what is there.
+    /// let refused = Database::restore(&backup, &live).unwrap_err();
+    /// assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// `NotADatabase` or `Corrupt` if the source is none, is damaged in its root or its manifest, or lacks

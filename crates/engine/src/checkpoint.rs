@@ -35,6 +35,17 @@ pub(crate) use format::mend;
 const MOVED_BLOCK_VALUES: usize = 1 << 14;
 
 /// What a checkpoint did.
+///
+/// ```
+/// # use annals_engine as annals;
+/// let db = annals::Database::open_in_memory()?;
+/// db.hash_keyspace("users")?.insert("ada", "1815")?;
+/// let report = db.checkpoint()?;
+/// assert_eq!((report.keys_count, report.next_seq), (1, db.last_seq().plus(1)));
+/// assert_eq!(db.stats().log.checkpoint, Some(report.number));
+/// assert!(report.file_bytes > 0);
+/// # Ok::<(), annals::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckpointReport {
     /// The number in its file's name.

@@ -56,6 +56,19 @@ pub(crate) mod pause {
 }
 
 /// What a compaction did.
+///
+/// ```
+/// # use annals_engine as annals;
+/// let db = annals::Database::open_in_memory()?;
+/// let users = db.hash_keyspace("users")?;
+/// for year in 0..1_000u32 {
+///     users.insert("ada", year.to_be_bytes())?;
+/// }
+/// let report = db.compact()?;
+/// assert!(report.segments_count >= 1 && report.after_bytes < report.before_bytes);
+/// assert_eq!((report.moved_count, report.damaged_count), (1, 0));
+/// # Ok::<(), annals::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CompactReport {
     /// Segments rewritten.

@@ -41,6 +41,21 @@ pub struct Stats {
 }
 
 /// Figures about the log.
+///
+/// ```
+/// # use annals_engine as annals;
+/// let db = annals::Database::open_in_memory()?;
+/// let users = db.hash_keyspace("users")?;
+/// users.insert("ada", "1814")?;
+/// users.insert("ada", "1815")?;
+/// db.sync()?;
+/// let log = db.stats().log;
+/// assert_eq!(log.synced, log.end);
+/// // What is written anew leaves something for compaction.
+/// assert!(log.live_bytes < log.content_bytes && log.content_bytes <= log.file_bytes);
+/// assert_eq!(log.oldest_seq, db.oldest_seq());
+/// # Ok::<(), annals::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogStats {
     /// Segments, spares not counted.
@@ -75,6 +90,20 @@ pub struct LogStats {
 }
 
 /// Figures about a keyspace.
+///
+/// ```
+/// # use annals_engine as annals;
+/// use annals::{Database, KeyspaceKind};
+/// let db = Database::open_in_memory()?;
+/// db.hash_keyspace("users")?.insert("ada", "1815")?;
+/// db.keyspace("days")?.insert("11-20", "one apple")?;
+/// let keyspaces = db.stats().keyspaces;
+/// let (days, users) = (&keyspaces[0], &keyspaces[1]);
+/// assert_eq!((days.kind, users.kind), (KeyspaceKind::Ordered, KeyspaceKind::Hash));
+/// assert!(users.len == 1 && users.live_bytes > 0 && users.memory_bytes > 0);
+/// assert!(days.tree.is_some() && users.tree.is_none());
+/// # Ok::<(), annals::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeyspaceStats {
     /// Its name.
@@ -95,6 +124,18 @@ pub struct KeyspaceStats {
 }
 
 /// What live snapshots hold back.
+///
+/// ```
+/// # use annals_engine as annals;
+/// let db = annals::Database::open_in_memory()?;
+/// db.hash_keyspace("users")?.insert("ada", "1815")?;
+/// let snapshot = db.snapshot();
+/// let held = db.stats().snapshots;
+/// assert_eq!((held.count, held.oldest_seq), (1, Some(snapshot.seq())));
+/// drop(snapshot);
+/// assert_eq!(db.stats().snapshots.count, 0);
+/// # Ok::<(), annals::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SnapshotStats {
     /// Live snapshots, iterators included.
@@ -111,6 +152,18 @@ impl Database {
     /// Figures about the database as it is now. They are taken one after the other while writers
     /// go on, so they may be of slightly different moments. May wait for a change to the set of
     /// files, as a checkpoint makes it.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let users = db.hash_keyspace("users")?;
+    /// users.insert_many([("ada", "1815"), ("bob", "1")])?;
+    /// let stats = db.stats();
+    /// assert_eq!(stats.last_seq, db.last_seq());
+    /// assert_eq!(stats.keyspaces.iter().map(|keyspace| keyspace.len).sum::<u64>(), 2);
+    /// assert!(stats.poisoned.is_none(), "writes go on");
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
         drop(self.core.follow_if_read_only());

@@ -8,6 +8,17 @@ impl Database {
     /// Writes a checkpoint now: the next opening replays only what comes after it. Commits go on
     /// meanwhile. Checkpoints are also written in the background and by closing.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let users = db.hash_keyspace("users")?;
+    /// users.insert_many([("ada", "1815"), ("bob", "1")])?;
+    /// let report = db.checkpoint()?;
+    /// assert_eq!(report.keys_count, 2);
+    /// assert_eq!(db.stats().log.checkpoint, Some(report.number));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// `ReadOnly`, `Poisoned`, `Full`, or what the file system refuses; the checkpoint before then
     /// still stands.
@@ -22,6 +33,18 @@ impl Database {
     /// reads and snapshots go on meanwhile; what snapshots still need is given back when they are
     /// gone. The log's history before is no longer to be had as [`changes`](Self::changes), except
     /// what consumers hold back.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let images = db.hash_keyspace("images")?;
+    /// images.insert("front", vec![7; 100_000])?;
+    /// images.insert("front", vec![8; 100_000])?;
+    /// let report = db.compact()?;
+    /// assert!(report.before_bytes - report.after_bytes >= 100_000);
+    /// assert_eq!(images.get("front")?.as_deref(), Some(&[8; 100_000][..]));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`checkpoint`](Self::checkpoint), or damage, named, which stops the compaction before

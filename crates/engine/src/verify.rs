@@ -15,6 +15,20 @@ use std::{
 };
 
 /// What verification found.
+///
+/// ```
+/// # use annals_engine as annals;
+/// let db = annals::Database::open_in_memory()?;
+/// db.hash_keyspace("users")?.insert("ada", "1815")?;
+/// let report = db.verify(&mut |_| {})?;
+/// // Creating the keyspace is a record too.
+/// assert_eq!((report.frames_count, report.records_count, report.keys_count), (2, 2, 1));
+/// for damage in &report.damages {
+///     println!("{} at byte {}: {}", damage.path.display(), damage.offset, damage.what);
+/// }
+/// assert!(report.is_intact());
+/// # Ok::<(), annals::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VerifyReport {
     /// Bytes read.
@@ -43,6 +57,18 @@ pub struct VerifyReport {
 
 impl VerifyReport {
     /// Whether nothing is damaged.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// db.keyspace("users")?.insert("ada", "1815")?;
+    /// let report = db.verify(&mut |_| {})?;
+    /// if !report.is_intact() {
+    ///     eprintln!("restore from a backup: {:?}", report.damages);
+    /// }
+    /// assert!(report.is_intact());
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn is_intact(&self) -> bool {
         self.damages.is_empty()
@@ -58,6 +84,19 @@ impl VerifyReport {
 
 impl Database {
     /// How many bytes of log [`verify`](Self::verify) will read.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// db.hash_keyspace("images")?.insert("front", vec![7; 100_000])?;
+    /// let (all, mut done, mut percent) = (db.content_bytes(), 0, 0);
+    /// db.verify(&mut |bytes| {
+    ///     done += bytes;
+    ///     percent = done * 100 / all;
+    /// })?;
+    /// assert_eq!(percent, 100);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     #[must_use]
     pub fn content_bytes(&self) -> u64 {
         self.core.journal.content_bytes()
