@@ -45,6 +45,7 @@ pub mod fuzzing;
 mod hash;
 mod history;
 mod holder;
+mod keyspaces;
 mod loading;
 mod maintenance;
 mod open;
@@ -64,13 +65,14 @@ pub use annals_disk::Holder;
 pub use annals_journal::{Background, Durability, Position, Recovery, Seq};
 pub use builder::Builder;
 pub use data_dir::data_dir;
-pub use database::{Database, KeyspaceInfo};
+pub use database::Database;
 pub use error::{Error, ErrorKind, Result};
 
 // Keyspaces.
 pub use annals_ordered::{Compression, LEVELS, Style, TreeOptions};
 pub use catalog::{KEYSPACE_NAME_BYTES_MAX, KeyspaceKind, KeyspaceOptions};
 pub use hash::{Entry, Guard, HashKeyspace, Iter};
+pub use keyspaces::KeyspaceInfo;
 pub use ordered::{Keys, OrderedEntry, OrderedKeyspace, OrderedSnapshot, Range, Salvage, Value};
 pub use writing::{CasOutcome, WriteOptions};
 
