@@ -18,6 +18,19 @@ use annals_journal::{Address, Seq};
 
 const MAGIC: [u8; 8] = *b"ANNALSCK";
 /// The version of the checkpoint format that this build writes.
+///
+/// ```
+/// # use annals_engine as annals;
+/// use annals::{CHECKPOINT_VERSION, Database};
+/// # let folder = tempfile::tempdir().expect("a directory");
+/// # let folder = folder.path();
+/// let db = Database::open(folder)?;
+/// let report = db.checkpoint()?;
+/// let file = std::fs::read(folder.join(format!("{:08}.ckp", report.number))).expect("the file");
+/// // Eight magic bytes, then the version.
+/// assert_eq!(file[8..10], CHECKPOINT_VERSION.to_le_bytes());
+/// # Ok::<(), annals::Error>(())
+/// ```
 pub const CHECKPOINT_VERSION: u16 = 1;
 const ENDIAN_MARK: u16 = 0x1234;
 const HEADER_BYTES: usize = 40;
