@@ -14,6 +14,8 @@ mod lost;
 mod model;
 #[path = "ordered/readers.rs"]
 mod readers;
+#[path = "ordered/seek.rs"]
+mod seek;
 #[path = "ordered/slow_reader.rs"]
 mod slow_reader;
 #[path = "ordered/small.rs"]
