@@ -6,6 +6,8 @@
 #[path = "ordered/support.rs"]
 mod support;
 
+#[path = "ordered/background.rs"]
+mod background;
 #[path = "ordered/concurrent.rs"]
 mod concurrent;
 #[path = "ordered/lost.rs"]
