@@ -32,6 +32,7 @@ pub(crate) struct Config {
     pub(crate) checkpoint_every_bytes: u64,
     pub(crate) compact_below: f64,
     pub(crate) memory_bytes: u64,
+    pub(crate) compaction_bytes_per_s: u64,
     pub(crate) query_threads: usize,
     pub(crate) flush_rows: usize,
     pub(crate) flush_bytes: usize,
@@ -46,6 +47,7 @@ impl Default for Builder {
                 checkpoint_every_bytes: 32 << 20,
                 compact_below: 0.5,
                 memory_bytes: 96 << 20,
+                compaction_bytes_per_s: 0,
                 query_threads: 0,
                 flush_rows: 1 << 16,
                 flush_bytes: 64 << 20,
@@ -234,6 +236,25 @@ impl Builder {
     #[must_use]
     pub fn memory_bytes(mut self, bytes: u64) -> Self {
         self.engine.memory_bytes = bytes.max(64 << 10);
+        self
+    }
+
+    /// How many bytes a second compactions of ordered keyspaces may write together, so that they leave the device
+    /// to readers and to the log; 0: no limit. Flushes are never held to it, so no writer stands still
+    /// for it; but where compactions fall far behind what is written, writers are slowed as in any such
+    /// case. Default 0.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::builder().compaction_bytes_per_s(32 << 20).open_in_memory()?;
+    /// let scores = db.keyspace("scores")?;
+    /// scores.insert("ada", "12")?;
+    /// assert_eq!(db.stats().tables.expect("there are trees").compaction_paused_ns, 0);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    #[must_use]
+    pub fn compaction_bytes_per_s(mut self, bytes: u64) -> Self {
+        self.engine.compaction_bytes_per_s = bytes;
         self
     }
 

@@ -72,7 +72,7 @@ impl Core {
         maintenance: Maintenance,
     ) -> Self {
         let clock = Clock::new(Arc::clone(journal.disk()), clock_ms);
-        let trees = Trees::new(maintenance.config.memory_bytes);
+        let trees = Trees::new(&maintenance.config);
         let visible = AtomicU64::new(journal.next_seq().0.saturating_sub(1));
         Self {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),

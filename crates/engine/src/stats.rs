@@ -2,7 +2,7 @@
 
 use crate::{Database, KeyspaceKind, TableStats, TreeStats, compaction, core::Core};
 use annals_journal::{Position, SegmentKind, Seq};
-use annals_ordered::{Tree, View};
+use annals_ordered::{Store, Tree, View};
 
 /// Figures about an open database.
 ///
@@ -146,6 +146,12 @@ pub struct SnapshotStats {
     pub held_segments_count: u64,
     /// Bytes of these segments.
     pub held_bytes: u64,
+    /// Tables of ordered keyspaces that were replaced, and stay on disk for walks that read them. A snapshot keeps
+    /// no table, but the versions of keys that it sees, in whatever tables come next. Those that a
+    /// read-only handle reads are not counted: the writer removes them.
+    pub held_tables_count: u64,
+    /// Bytes of these tables.
+    pub held_tables_bytes: u64,
 }
 
 impl Database {
@@ -218,6 +224,7 @@ fn stats(core: &Core) -> Stats {
         (name, held.sum::<u64>())
     });
     let limit = journal.config().hold_limit_bytes;
+    let held_tables = core.trees.store().map(Store::held_tables).unwrap_or_default();
     Stats {
         database_id: journal.database_id(),
         epoch: journal.epoch(),
@@ -244,6 +251,8 @@ fn stats(core: &Core) -> Stats {
             oldest_seq: core.snapshots.oldest_seq(),
             held_segments_count: held.len() as u64,
             held_bytes: held.iter().map(|info| info.content_bytes).sum(),
+            held_tables_count: held_tables.count,
+            held_tables_bytes: held_tables.bytes,
         },
         memory_bytes: tables
             + core.trees.stats().map_or(0, |tables| tables.cache.used_bytes)

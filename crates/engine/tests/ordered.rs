@@ -6,6 +6,8 @@
 #[path = "ordered/support.rs"]
 mod support;
 
+#[path = "ordered/background.rs"]
+mod background;
 #[path = "ordered/concurrent.rs"]
 mod concurrent;
 #[path = "ordered/lost.rs"]
@@ -14,6 +16,8 @@ mod lost;
 mod model;
 #[path = "ordered/readers.rs"]
 mod readers;
+#[path = "ordered/seek.rs"]
+mod seek;
 #[path = "ordered/slow_reader.rs"]
 mod slow_reader;
 #[path = "ordered/small.rs"]

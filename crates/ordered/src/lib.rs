@@ -86,6 +86,7 @@ pub use table::{
     Damage, Found, KEY_BYTES_MAX, Properties, Reading, Sought, Table, TableCursor, TableIdentity,
     TableNotes, TableOptions, TableWriter, VALUE_BYTES_MAX, Verified, Written,
 };
+pub use table_file::HeldTables;
 pub use table_info::TableInfo;
 pub use traffic::TreeTraffic;
 pub use tree::{Record, Tree};

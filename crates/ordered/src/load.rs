@@ -68,6 +68,7 @@ impl Tree {
             oldest_ms: now_ms,
             newest_ms: now_ms,
             now_ms,
+            keeps_to_rate: false,
         };
         let mut outputs = Outputs::new(&store.site, plan);
         let mut count = 0;

@@ -14,6 +14,9 @@ use std::{
     },
 };
 
+/// The longest pause after which it is looked whether work is to stop, in nanoseconds.
+const PAUSE_NS: u64 = 10_000_000;
+
 /// Waits so many nanoseconds. Work is held to its rate with it.
 pub type Pause = Arc<dyn Fn(u64) + Send + Sync>;
 
@@ -28,6 +31,8 @@ pub(crate) struct Site {
     pub(crate) next_number: AtomicU64,
     pub(crate) stopping: AtomicBool,
     pub(crate) rate: Rate,
+    /// How long compactions waited to keep to it, in nanoseconds.
+    pub(crate) paused_ns: AtomicU64,
     pub(crate) pause: Pause,
 }
 
@@ -53,11 +58,20 @@ impl Site {
     }
 
     /// Notes that so many bytes were written, and waits if that was too fast.
-    pub(crate) fn pay(&self, bytes: u64) {
-        let wait_ns = self.rate.take(bytes, self.disk.monotonic_ns());
-        if wait_ns > 0 {
-            (self.pause)(wait_ns);
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] if work is to stop meanwhile.
+    pub(crate) fn pay(&self, bytes: u64) -> Result<()> {
+        let mut wait_ns = self.rate.take(bytes, self.disk.monotonic_ns());
+        while wait_ns > 0 && self.rate.limits() {
+            // Who closes waits for this.
+            self.check_going_on()?;
+            let step_ns = wait_ns.min(PAUSE_NS);
+            (self.pause)(step_ns);
+            self.paused_ns.fetch_add(step_ns, Ordering::Relaxed);
+            wait_ns -= step_ns;
         }
+        Ok(())
     }
 
     /// Removes files that no edit ever named. What cannot be removed is removed by the next opening.

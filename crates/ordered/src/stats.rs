@@ -101,6 +101,8 @@ pub struct StoreStats {
     pub delay_ns: u64,
     /// How often a commit was told to ask again, because the memory was full.
     pub refusals: u64,
+    /// How long compactions waited to write no faster than they may, in nanoseconds.
+    pub compaction_paused_ns: u64,
 }
 
 pub(crate) fn of(store: &Store, stalls: &Stalls) -> StoreStats {
@@ -113,6 +115,7 @@ pub(crate) fn of(store: &Store, stalls: &Stalls) -> StoreStats {
         delays: count(&stalls.delays),
         delay_ns: count(&stalls.delay_ns),
         refusals: count(&stalls.refusals),
+        compaction_paused_ns: store.compaction_paused_ns(),
         trees,
     }
 }

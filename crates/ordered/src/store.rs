@@ -26,11 +26,14 @@ pub(crate) use range::compact_range;
 pub use root::ManifestRoot;
 
 use crate::{
-    BlockCache, Edit, Error, Hold, ManifestPlace, Result, StoreStats, Tree, TreeAdded, TreeOptions,
-    manifest::TreeState, stats, tree::TreeCore,
+    BlockCache, Edit, Error, HeldTables, Hold, ManifestPlace, Result, StoreStats, Tree, TreeAdded,
+    TreeOptions, manifest::TreeState, stats, tree::TreeCore,
 };
 use annals_disk::Disk;
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
 
 /// All trees of a database. Copies are of the same store.
 ///
@@ -222,6 +225,24 @@ impl Store {
     #[must_use]
     pub fn cache(&self) -> &Arc<BlockCache> {
         &self.core.site.cache
+    }
+
+    /// Tables that were replaced, or whose tree was dropped, and that somebody still reads: a view, a walk.
+    #[must_use]
+    pub fn held_tables(&self) -> HeldTables {
+        self.core.site.graves.held()
+    }
+
+    /// Compactions write as fast as they can from now on: for who closes, and waits for the last of them.
+    pub fn lift_compaction_rate(&self) {
+        self.core.site.rate.lift();
+    }
+
+    /// How long compactions have waited since opening to write no faster than
+    /// [`compaction_bytes_per_s`](StoreConfig::compaction_bytes_per_s), in nanoseconds, added up over threads.
+    #[must_use]
+    pub fn compaction_paused_ns(&self) -> u64 {
+        self.core.site.paused_ns.load(Ordering::Relaxed)
     }
 
     /// What there is and what was done since opening.

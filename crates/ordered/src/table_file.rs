@@ -24,6 +24,16 @@ use std::{
 #[derive(Debug, Default)]
 pub(crate) struct Graves {
     files: Mutex<Vec<FileName>>,
+    held: Mutex<HeldTables>,
+}
+
+/// Tables that no tree has any more, and that stay on disk since somebody reads them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HeldTables {
+    /// How many.
+    pub count: u64,
+    /// Bytes of their files.
+    pub bytes: u64,
 }
 
 impl Graves {
@@ -35,6 +45,11 @@ impl Graves {
     /// Takes all that are noted.
     pub(crate) fn take(&self) -> Vec<FileName> {
         std::mem::take(&mut *self.files.lock())
+    }
+
+    /// What is still read of what is to be removed.
+    pub(crate) fn held(&self) -> HeldTables {
+        *self.held.lock()
     }
 
     /// Whether none are noted.
@@ -127,13 +142,21 @@ impl TableFile {
 
     /// Says that an edit without it is synced: the file goes with its last user.
     pub(crate) fn drop_file(&self) {
-        self.is_dropped.store(true, Ordering::Release);
+        if !self.is_dropped.swap(true, Ordering::AcqRel) {
+            let mut held = self.graves.held.lock();
+            held.count += 1;
+            held.bytes += self.info.bytes;
+        }
     }
 }
 
 impl Drop for TableFile {
     fn drop(&mut self) {
         if self.is_dropped.load(Ordering::Acquire) {
+            let mut held = self.graves.held.lock();
+            held.count -= 1;
+            held.bytes -= self.info.bytes;
+            drop(held);
             self.graves.push(FileName::Table(self.info.number));
         }
     }

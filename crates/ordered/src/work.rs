@@ -270,6 +270,7 @@ impl Work {
             oldest_ms: flush.memtables.iter().map(|sealed| sealed.oldest_ms).min().unwrap_or(0),
             newest_ms: flush.memtables.iter().map(|sealed| sealed.newest_ms).max().unwrap_or(0),
             now_ms: self.now_ms,
+            keeps_to_rate: false,
         };
         let highest = memtables().filter_map(|memtable| memtable.seqs()).map(|seqs| seqs.1).max();
         let outputs = write(site, plan, inputs, &horizon)?;

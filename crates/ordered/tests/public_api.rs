@@ -5,12 +5,12 @@
 
 use annals_ordered::{
     Admission, AsOf, Backlog, BlockCache, CacheStats, Compression, Cursor, Damage, Edit, Entry,
-    EntryKind, Error, FileName, Hold, KEY_BYTES_MAX, KeyCopy, KeyRange, LEVELS, LevelStats, Levels,
-    MANIFEST_VERSION, Manifest, ManifestPlace, ManifestRead, ManifestRoot, Memtable,
-    MemtableWriter, Merge, Pause, Pressure, RangeRemoval, Record, Removals, Result, Salvage,
-    ShapeError, State, Store, StoreConfig, StoreStats, Style, Table, TableInfo, TableOptions,
-    TableWriter, Tree, TreeCursor, TreeOptions, TreeStats, TreeTraffic, VALUE_BYTES_MAX, View,
-    Visible, Work, behind_prefix, read_manifest,
+    EntryKind, Error, FileName, HeldTables, Hold, KEY_BYTES_MAX, KeyCopy, KeyRange, LEVELS,
+    LevelStats, Levels, MANIFEST_VERSION, Manifest, ManifestPlace, ManifestRead, ManifestRoot,
+    Memtable, MemtableWriter, Merge, Pause, Pressure, RangeRemoval, Record, Removals, Result,
+    Salvage, ShapeError, State, Store, StoreConfig, StoreStats, Style, Table, TableInfo,
+    TableOptions, TableWriter, Tree, TreeCursor, TreeOptions, TreeStats, TreeTraffic,
+    VALUE_BYTES_MAX, View, Visible, Work, behind_prefix, read_manifest,
 };
 
 #[test]

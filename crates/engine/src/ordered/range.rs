@@ -171,6 +171,10 @@ impl Range {
             }
         };
         while let Some(entry) = back.entry() {
+            // The cursor may have been made before somebody went past this key.
+            if matches!(&self.span, Span::Between(from, _) if *entry.key < **from) {
+                break;
+            }
             let taken =
                 |front: &TreeCursor| front.entry().is_some_and(|first| entry.key <= first.key);
             if self.front.as_deref().is_some_and(taken) {
@@ -276,6 +280,44 @@ impl Range {
         let copied = copied.map(|body| OrderedEntry::of_body(entry.key, body));
         self.is_over = copied.is_err();
         Some(copied)
+    }
+
+    /// Leaves out what is left before `key`: the front goes on with the first key at or behind it, and the end
+    /// comes to no key before it. It only goes forward: with a `key` at or before the last one from the
+    /// front, or before all, nothing changes. The other bound, and what was given from the end, stay as they are;
+    /// with a `key` behind all that is left, the walk has ended.
+    ///
+    /// The next step from the front costs as much as the first one of a walk, however much was left out.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// let db = annals::Database::open_in_memory()?;
+    /// let scores = db.keyspace("scores")?;
+    /// scores.insert_many([("a", "1"), ("b", "2"), ("d", "4"), ("e", "5")])?;
+    /// let mut walk = scores.range(..="d")?;
+    /// walk.seek("c");
+    /// assert_eq!(walk.next_entry()?, Some((&b"d"[..], &b"4"[..])));
+    /// assert_eq!(walk.next_entry()?, None);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    pub fn seek(&mut self, key: impl AsRef<[u8]>) {
+        let key = key.as_ref();
+        let last = self.front.as_deref().and_then(TreeCursor::entry).map(|entry| entry.key);
+        let from = match &self.span {
+            Span::Between(from, _) => from,
+            Span::Prefix(prefix) => prefix,
+        };
+        if *key <= **from || last.is_some_and(|last| *key <= *last) {
+            return;
+        }
+        let to = end_of(&self.span);
+        if to.as_deref().is_some_and(|to| *key >= *to) {
+            self.is_over = true;
+            return;
+        }
+        // The next step begins anew there.
+        self.span = Span::Between(key.into(), to);
+        self.front = None;
     }
 
     /// The keys alone, which spares copying the values.

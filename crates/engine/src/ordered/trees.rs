@@ -2,7 +2,7 @@
 //! that wait for flushes, and the work itself.
 
 use super::{Moved, threads::Threads};
-use crate::{Error, Result, core::Core};
+use crate::{Error, Result, builder::Config, core::Core};
 use annals_journal::{Background, Journal, RootKeeper, RootManifest, Seq};
 use annals_ordered::{
     Admission, CacheStats, Follower, ManifestPlace, ManifestRoot, Store, StoreConfig, Tree,
@@ -53,6 +53,9 @@ pub struct TableStats {
     pub stalls_count: u64,
     /// How long those waits took together, in nanoseconds.
     pub stalled_ns: u64,
+    /// How long compactions waited since this opening to write no faster than
+    /// [`compaction_bytes_per_s`](crate::Builder::compaction_bytes_per_s), in nanoseconds.
+    pub compaction_paused_ns: u64,
 }
 
 /// The trees of a database; none as long as it has no ordered keyspace.
@@ -137,9 +140,10 @@ impl Trees {
         }
     }
 
-    pub(crate) fn new(memory_bytes: u64) -> Self {
+    pub(crate) fn new(settings: &Config) -> Self {
+        let Config { memory_bytes, compaction_bytes_per_s, .. } = *settings;
         Self {
-            config: Self::config(memory_bytes),
+            config: StoreConfig { compaction_bytes_per_s, ..Self::config(memory_bytes) },
             memory_bytes,
             store: OnceLock::new(),
             follower: Mutex::new(None),
@@ -350,6 +354,8 @@ impl Trees {
     /// to it in the background, and would leave a table each.
     pub(crate) fn run_closing(&self, core: &Core) -> Result<()> {
         let Some(store) = self.store.get() else { return Ok(()) };
+        // It is little, and somebody waits.
+        store.lift_compaction_rate();
         let mut left_bytes = CLOSING_INPUT_BYTES;
         while let Some(work) = store.next_small_compaction(Self::settled_ms(core), left_bytes) {
             left_bytes = left_bytes.saturating_sub(work.input_bytes());
@@ -524,6 +530,7 @@ impl Trees {
             strain: store.strain(),
             stalls_count: self.stalls_count.load(Ordering::Relaxed),
             stalled_ns: self.stalled_ns.load(Ordering::Relaxed),
+            compaction_paused_ns: store.compaction_paused_ns(),
         })
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct OutputPlan {
     pub(crate) newest_ms: u64,
     /// What time it is.
     pub(crate) now_ms: u64,
+    /// Whether they are written no faster than compactions may.
+    pub(crate) keeps_to_rate: bool,
 }
 
 /// Tables that are being written. Dropping them unfinished removes them.
@@ -77,7 +79,7 @@ impl<'a> Outputs<'a> {
         self.entries += 1;
         if self.entries.is_multiple_of(STEP_ENTRIES) {
             self.site.check_going_on()?;
-            self.pay();
+            self.pay()?;
         }
         if entry.kind == EntryKind::Pointer
             && let Some(reference) = Reference::decode(entry.value)
@@ -88,10 +90,14 @@ impl<'a> Outputs<'a> {
     }
 
     /// Pays for what the present output has grown by.
-    fn pay(&mut self) {
+    fn pay(&mut self) -> Result<()> {
+        if !self.plan.keeps_to_rate {
+            return Ok(());
+        }
         let bytes = self.open.as_ref().map_or(0, |(_, writer)| writer.size_bytes());
-        self.site.pay(bytes.saturating_sub(self.paid_bytes));
+        let more_bytes = bytes.saturating_sub(self.paid_bytes);
         self.paid_bytes = self.paid_bytes.max(bytes);
+        self.site.pay(more_bytes)
     }
 
     fn writer(&mut self) -> Result<&mut TableWriter> {
@@ -123,7 +129,7 @@ impl<'a> Outputs<'a> {
         for removal in inside {
             writer.remove_range(removal)?;
         }
-        self.pay();
+        self.pay()?;
         self.paid_bytes = 0;
         let (number, writer) = self.open.take().expect("it is there");
         let notes = TableNotes {

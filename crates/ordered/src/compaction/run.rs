@@ -53,6 +53,7 @@ pub(crate) fn merge_tables(
         oldest_ms,
         newest_ms,
         now_ms,
+        keeps_to_rate: true,
     };
     write(site, plan, inputs, horizon)
 }

@@ -12,9 +12,10 @@ pub struct StoreConfig {
     pub memtable_bytes: u64,
     /// What decompressed blocks may take, in bytes. 32 MiB by default.
     pub cache_bytes: u64,
-    /// How fast flushes and compactions write together, in bytes a second; 0 by default: no limit.
-    pub write_bytes_per_s: u64,
-    /// How work waits to keep to that.
+    /// How fast compactions write together, in bytes a second; 0 by default: no limit. Flushes and bulk loads
+    /// are not held to it, or writers would stand still for memory behind compactions.
+    pub compaction_bytes_per_s: u64,
+    /// How compactions wait to keep to that, a few milliseconds at a time.
     pub pause: Pause,
 }
 
@@ -24,7 +25,7 @@ impl Default for StoreConfig {
             memory_bytes: 64 << 20,
             memtable_bytes: 16 << 20,
             cache_bytes: 32 << 20,
-            write_bytes_per_s: 0,
+            compaction_bytes_per_s: 0,
             pause: Arc::new(|ns| std::thread::sleep(std::time::Duration::from_nanos(ns))),
         }
     }
@@ -36,7 +37,7 @@ impl fmt::Debug for StoreConfig {
             .field("memory_bytes", &self.memory_bytes)
             .field("memtable_bytes", &self.memtable_bytes)
             .field("cache_bytes", &self.cache_bytes)
-            .field("write_bytes_per_s", &self.write_bytes_per_s)
+            .field("compaction_bytes_per_s", &self.compaction_bytes_per_s)
             .finish_non_exhaustive()
     }
 }

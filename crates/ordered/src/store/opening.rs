@@ -38,7 +38,8 @@ pub(super) fn site(
         )),
         next_number: AtomicU64::new(next_number),
         stopping: AtomicBool::new(false),
-        rate: Rate::new(config.write_bytes_per_s),
+        rate: Rate::new(config.compaction_bytes_per_s),
+        paused_ns: AtomicU64::new(0),
         pause: Arc::clone(&config.pause),
     }
 }

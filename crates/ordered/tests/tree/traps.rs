@@ -375,27 +375,33 @@ fn what_has_expired_goes_without_being_asked_for() {
 }
 
 #[test]
-fn work_keeps_to_its_rate() {
+fn compactions_keep_to_their_rate_and_flushes_do_not_wait() {
     let disk = disk(14);
     let paused = Arc::new(AtomicU64::new(0));
     let sum = Arc::clone(&paused);
     let pause = Arc::new(move |ns| {
         sum.fetch_add(ns, Ordering::Relaxed);
     });
-    let config = annals_ordered::StoreConfig { write_bytes_per_s: 10_000, pause, ..config() };
+    let config = annals_ordered::StoreConfig { compaction_bytes_per_s: 10_000, pause, ..config() };
     let root = Arc::new(Root { disk: disk.clone() });
     let store = Store::create(Arc::new(disk), &dir(), ID, config, root).unwrap();
     let tree = store.create_tree(TREE, options()).unwrap();
     let value = [7; 100];
     let keys: Vec<_> = (0..1000u64).map(|number| number.to_be_bytes()).collect();
     let changes: Vec<_> = keys.iter().map(|key| Change::put(key, &value)).collect();
-    Log::default().write(&tree, &changes, 0).unwrap();
-    tree.seal();
-    store.next_flush(0).unwrap().run().unwrap();
+    let mut log = Log::default();
+    for _ in 0..2 {
+        log.write(&tree, &changes, 0).unwrap();
+        tree.seal();
+        store.next_flush(0).unwrap().run().unwrap();
+    }
+    assert_eq!(paused.load(Ordering::Relaxed), 0, "flushes give writers their memory back");
+    tree.compact_range(None, 0).unwrap();
     // The simulated clock stands still, so each pause counts from the start.
-    let bytes = tree.stats().since_opening.flushed_bytes;
+    let bytes = tree.stats().since_opening.compaction_written_bytes;
     let least = bytes * 1_000_000_000 / 10_000 / 2;
-    assert!(paused.load(Ordering::Relaxed) > least, "{bytes} bytes, {paused:?}");
+    assert!(bytes > 0 && paused.load(Ordering::Relaxed) > least, "{bytes} bytes, {paused:?}");
+    assert_eq!(store.stats().compaction_paused_ns, paused.load(Ordering::Relaxed));
 }
 
 #[test]
