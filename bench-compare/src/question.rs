@@ -137,6 +137,16 @@ impl Answer {
 }
 
 /// What a line of a user's day is of.
+/// The key of a line of sums by user and model.
+pub(crate) fn user_and_model_of(user: &str, model: &str) -> String {
+    format!("{user} {model}")
+}
+
+fn user_and_model(event: &Coded) -> String {
+    user_and_model_of(&user(event.user.into()), &model(event.model.into()))
+}
+
+/// The key of a line of sums by user and day.
 pub(crate) fn user_and_day(user: &str, day: i64) -> String {
     format!("{user} {day}")
 }
@@ -190,7 +200,7 @@ pub(crate) fn right_answer(question: Question, all: &[Coded]) -> Answer {
         }
         Question::RollupDay(day) => {
             let of = events().filter(|event| event.day() == day);
-            grouped(of.map(|event| (user(event.user.into()), [1, event.cost.into()])))
+            grouped(of.map(|event| (user_and_model(event), [1, event.cost.into()])))
         }
     }
 }

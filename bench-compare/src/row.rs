@@ -311,7 +311,7 @@ pub(crate) const ROWS: &[Row] = &[
     ask("tables.id", "one event by its id, whole", "a hash table of ids in memory"),
     ask("tables.failed", "status >= 500 by 5 minutes, counted", COLUMNS),
     ask("tables.rollup.one", "rollup: one user, one day", "a hash table in memory"),
-    ask("tables.rollup.day", "rollup: all users of a day", "an array in memory"),
+    ask("tables.rollup.day", "rollup: all users and models of a day", "an array in memory"),
     row("tables.disk", "disk an event, after load and close", Group::TablesAsk, "")
         .unit(Unit::BytesPerKey),
     row("kill", "acknowledged records lost to kill -9", Group::Kill, "").unit(Unit::Lost),

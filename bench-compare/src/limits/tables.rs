@@ -108,6 +108,7 @@ struct Columns {
     of_user: Vec<Vec<u32>>,
     by_id: HashMap<String, u32>,
     rollup: HashMap<(u64, i64), (u64, i64)>,
+    /// Of each day the sums of all users and models.
     rollup_of_day: Vec<Vec<(u64, i64)>>,
 }
 
@@ -116,13 +117,15 @@ impl Columns {
         let all = Coded::all(total);
         let mut of_user = vec![Vec::new(); USERS as usize];
         let mut rollup = HashMap::<_, (u64, i64)>::new();
-        let mut rollup_of_day = vec![vec![(0, 0); USERS as usize]; DAYS as usize];
+        let mut rollup_of_day = vec![vec![(0, 0); (USERS * MODELS) as usize]; DAYS as usize];
         for (place, event) in (0..).zip(&all) {
             of_user[usize::from(event.user)].push(place);
             let sums = rollup.entry((event.user.into(), event.day())).or_default();
             *sums = (sums.0 + 1, sums.1 + event.cost);
             let day = (event.day() - START_NS / DAY_NS) as usize;
-            rollup_of_day[day][usize::from(event.user)] = *sums;
+            let bucket = u64::from(event.user) * MODELS + u64::from(event.model);
+            let sums: &mut (u64, i64) = &mut rollup_of_day[day][bucket as usize];
+            *sums = (sums.0 + 1, sums.1 + event.cost);
         }
         Self {
             at: all.iter().map(|event| event.at).collect(),

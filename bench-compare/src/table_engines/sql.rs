@@ -5,7 +5,9 @@
     allow(dead_code, reason = "a build may have no store that speaks SQL")
 )]
 
-use crate::question::{Answer, BUCKET_NS, FAILED, Only, Question, TOP, user_and_day};
+use crate::question::{
+    Answer, BUCKET_NS, FAILED, Only, Question, TOP, user_and_day, user_and_model_of,
+};
 use crate::wide::{DAY_NS, Digest, id, user};
 use crate::{Error, Result};
 
@@ -46,7 +48,7 @@ pub(super) fn of(question: Question) -> Option<String> {
             user(number)
         ),
         Question::RollupDay(day) => {
-            format!("SELECT usr, events, cost FROM rollup WHERE day = {day}")
+            format!("SELECT usr, model, events, cost FROM rollup_of_models WHERE day = {day}")
         }
         Question::Quantiles | Question::Sketch => return None,
     })
@@ -59,10 +61,13 @@ fn condition(only: Only) -> String {
     if all.is_empty() { String::new() } else { format!(" WHERE {}", all.join(" AND ")) }
 }
 
-/// A table of sums by day and user, made once all is loaded.
+/// Tables of sums by day and user, and by day, user and model, made once all is loaded.
 pub(super) const ROLLUP: &str = "CREATE TABLE rollup AS SELECT ts / 86400000000000 AS day, usr, \
      count(*) AS events, sum(cost) AS cost FROM events GROUP BY day, usr ORDER BY day, usr;
-     CREATE UNIQUE INDEX rollup_by_day ON rollup (day, usr)";
+     CREATE UNIQUE INDEX rollup_by_day ON rollup (day, usr);
+     CREATE TABLE rollup_of_models AS SELECT ts / 86400000000000 AS day, usr, model, \
+     count(*) AS events, sum(cost) AS cost FROM events GROUP BY day, usr, model ORDER BY day, usr, model;
+     CREATE UNIQUE INDEX rollup_of_models_by_day ON rollup_of_models (day, usr, model)";
 
 /// A value of a row.
 #[derive(Clone, Debug)]
@@ -100,6 +105,9 @@ pub(super) fn answer(question: Question, rows: &[Vec<Cell>]) -> Result<Answer> {
             }
             Question::ByUserAndDay => {
                 (user_and_day(row[0].text()?, row[1].number()?.try_into()?), numbers(&row[2..])?)
+            }
+            Question::RollupDay(_) => {
+                (user_and_model_of(row[0].text()?, row[1].text()?), numbers(&row[2..])?)
             }
             Question::Failed => {
                 ((row[0].number()? * i128::from(BUCKET_NS)).to_string(), numbers(&row[1..])?)
