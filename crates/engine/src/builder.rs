@@ -26,6 +26,9 @@ pub struct Builder {
     disk: Option<Arc<dyn Disk>>,
 }
 
+/// More threads of a kind than this are a mistake.
+const ORDERED_THREADS_MAX: usize = 64;
+
 /// Settings of the engine.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Config {
@@ -33,6 +36,7 @@ pub(crate) struct Config {
     pub(crate) compact_below: f64,
     pub(crate) memory_bytes: u64,
     pub(crate) compaction_bytes_per_s: u64,
+    pub(crate) ordered_threads: usize,
     pub(crate) query_threads: usize,
     pub(crate) flush_rows: usize,
     pub(crate) flush_bytes: usize,
@@ -48,6 +52,7 @@ impl Default for Builder {
                 compact_below: 0.5,
                 memory_bytes: 96 << 20,
                 compaction_bytes_per_s: 0,
+                ordered_threads: 0,
                 query_threads: 0,
                 flush_rows: 1 << 16,
                 flush_bytes: 64 << 20,
@@ -258,6 +263,34 @@ impl Builder {
         self
     }
 
+    /// How many threads flush ordered keyspaces, and how many others compact them: as many of each kind, each
+    /// with work of its own. They begin with the first ordered keyspace, and sleep while there is nothing to
+    /// do. Flushes of one keyspace come one after the other, those of several run at the same time; so do
+    /// compactions of different keys or levels. A thread that compacts holds a few blocks of tables in
+    /// memory. 0: half as many as the machine has processors, at least 1 and at most 4; on two processors that
+    /// is 1, since another would take time that writers and readers need. More than 64 are refused when the
+    /// database is opened. Default 0.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ErrorKind};
+    /// let db = Database::builder().ordered_threads(3).open_in_memory()?;
+    /// for name in ["days", "scores", "users"] {
+    ///     db.keyspace(name)?.insert("ada", "12")?;
+    /// }
+    /// // What is in memory goes to tables.
+    /// db.checkpoint()?;
+    /// assert_eq!(db.stats().tables.expect("those of the three").memtable_bytes, 0);
+    /// let many = Database::builder().ordered_threads(1_000).open_in_memory().unwrap_err();
+    /// assert_eq!(many.kind(), ErrorKind::InvalidInput);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    #[must_use]
+    pub fn ordered_threads(mut self, count: usize) -> Self {
+        self.engine.ordered_threads = count;
+        self
+    }
+
     /// How many threads a question about what events of a table come to may take, if it does not
     /// say otherwise; 0: as many as the machine has. One that is answered soon takes one in any
     /// case. Default 0.
@@ -358,6 +391,21 @@ impl Builder {
     pub fn open(self, path: impl AsRef<Path>) -> Result<Database> {
         let disk = self.chosen_disk();
         loading::open(self, &disk, path.as_ref())
+    }
+
+    /// Whether the settings of the engine are in their ranges; the log looks at its own.
+    ///
+    /// # Errors
+    /// `InvalidInput`, which names the setting.
+    pub(crate) fn check(&self) -> Result<()> {
+        let count = self.engine.ordered_threads;
+        if count > ORDERED_THREADS_MAX {
+            let (field, allowed) = ("ordered_threads", "0 to 64");
+            return Err(
+                annals_ordered::Error::Config { field, value: count as u64, allowed }.into()
+            );
+        }
+        Ok(())
     }
 
     pub(crate) fn chosen_disk(&self) -> Arc<dyn Disk> {

@@ -17,6 +17,7 @@ use annals_ordered::{Store, read_manifest};
 use std::{path::Path, sync::Arc};
 
 pub(crate) fn open(builder: Builder, disk: &Arc<dyn Disk>, dir: &Path) -> Result<Database> {
+    builder.check()?;
     let config = builder.journal.clone();
     if builder.read_only {
         let core = retry_missing(|| {

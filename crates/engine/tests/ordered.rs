@@ -12,8 +12,12 @@ mod background;
 mod concurrent;
 #[path = "ordered/lost.rs"]
 mod lost;
+#[path = "ordered/meeting.rs"]
+mod meeting;
 #[path = "ordered/model.rs"]
 mod model;
+#[path = "ordered/parallel.rs"]
+mod parallel;
 #[path = "ordered/readers.rs"]
 mod readers;
 #[path = "ordered/seek.rs"]

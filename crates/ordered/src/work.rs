@@ -124,15 +124,21 @@ impl Work {
         tree: &Arc<TreeCore>,
         now_ms: u64,
     ) -> Option<Self> {
-        if tree.is_flushing.swap(true, Ordering::AcqRel) {
-            return None;
+        loop {
+            if tree.is_flushing.swap(true, Ordering::AcqRel) {
+                return None;
+            }
+            let memtables = tree.view.load().sealed.clone();
+            let flush = Flush { tree: Arc::clone(tree), memtables };
+            if !flush.memtables.is_empty() {
+                return Some(Self { store: Arc::clone(store), kind: Kind::Flush(flush), now_ms });
+            }
+            drop(flush);
+            // Who came meanwhile found the mark: a memtable that was sealed since then would be left to nobody.
+            if tree.view.load().sealed.is_empty() {
+                return None;
+            }
         }
-        let memtables = tree.view.load().sealed.clone();
-        let flush = Flush { tree: Arc::clone(tree), memtables };
-        if flush.memtables.is_empty() {
-            return None;
-        }
-        Some(Self { store: Arc::clone(store), kind: Kind::Flush(flush), now_ms })
     }
 
     /// The next compaction of a tree, of those that merge no more than so many bytes.

@@ -18,6 +18,8 @@ mod interleaved;
 mod lost;
 #[path = "tree/model.rs"]
 mod model;
+#[path = "tree/parallel.rs"]
+mod parallel;
 #[path = "tree/power_cut.rs"]
 mod power_cut;
 #[path = "tree/styles.rs"]

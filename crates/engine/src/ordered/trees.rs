@@ -141,7 +141,7 @@ impl Trees {
     }
 
     pub(crate) fn new(settings: &Config) -> Self {
-        let Config { memory_bytes, compaction_bytes_per_s, .. } = *settings;
+        let Config { memory_bytes, compaction_bytes_per_s, ordered_threads, .. } = *settings;
         Self {
             config: StoreConfig { compaction_bytes_per_s, ..Self::config(memory_bytes) },
             memory_bytes,
@@ -151,7 +151,7 @@ impl Trees {
             no_manifest: OnceLock::new(),
             is_reference_lost: AtomicBool::new(false),
             moved: ArcSwap::default(),
-            threads: Threads::default(),
+            threads: Threads::new(ordered_threads),
             written_bytes: AtomicU64::new(0),
             owed_ns: AtomicI64::new(0),
             stalls_count: AtomicU64::new(0),
@@ -330,16 +330,19 @@ impl Trees {
     /// Does one flush, or removes files. False if there is none that nobody does already.
     pub(crate) fn flush_next(&self, core: &Core) -> Result<bool> {
         let Some(store) = self.store.get() else { return Ok(false) };
-        let wanted = store.seal_wanted();
-        if !wanted.is_empty() {
+        if !store.seal_wanted().is_empty() {
             let _writer = core.journal.quiesce();
-            for tree in wanted {
+            // Another thread may just have done it: what came since then would be a table of a few records.
+            for tree in store.seal_wanted() {
                 tree.seal();
             }
         }
         let next = store.next_flush(Self::settled_ms(core));
         let done = self.run(core, next);
         self.flushed.1.notify_all();
+        if matches!(done, Ok(true)) {
+            self.threads.wake_compacting();
+        }
         done
     }
 
@@ -371,6 +374,7 @@ impl Trees {
     /// failure stops all writing, but for want of space, and for damage to what a compaction reads.
     fn run(&self, core: &Core, work: Option<Work>) -> Result<bool> {
         let Some(work) = work else { return Ok(false) };
+        self.threads.wake_beside(&work);
         core.journal.sync()?;
         match work.run() {
             Ok(()) => {
@@ -495,8 +499,9 @@ impl Trees {
                 return Err(error.into());
             }
         }
-        // The files that were replaced.
+        // The files that were replaced, and what this was in the way of.
         self.threads.wake();
+        self.threads.wake_compacting();
         Ok(())
     }
 

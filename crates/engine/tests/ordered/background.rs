@@ -66,9 +66,15 @@ fn writers_that_wait_for_memory_are_counted() {
 
 #[test]
 fn a_failing_flush_in_the_background_stops_writes_with_its_cause_and_loses_nothing() {
+    for threads in [1, 3] {
+        fail_a_flush(threads);
+    }
+}
+
+fn fail_a_flush(threads: usize) {
     let disk = SimDisk::new(SimOptions::seeded(7));
-    let threads = builder(&disk).background(Background::Threads).memory_bytes(64 << 10);
-    let db = threads.open("db").unwrap();
+    let settings = builder(&disk).background(Background::Threads).memory_bytes(64 << 10);
+    let db = settings.ordered_threads(threads).open("db").unwrap();
     let sorted = db.keyspace("sorted").unwrap();
     let sync = WriteOptions::default().durability(Durability::Sync);
     disk.fail_nth_at(Fault::FailWrite, ".tbl", 1);
