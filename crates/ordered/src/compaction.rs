@@ -310,6 +310,26 @@ mod tests {
         assert_eq!(running.iter().count(), 1);
     }
 
+    /// What the one writes may reach over a gap between its inputs, and so over what the other writes there.
+    #[test]
+    fn two_that_share_nothing_and_write_to_a_level_side_by_side_do_not_run_at_once() {
+        let levels = levels(&[(0, 4, "m", "n"), (1, 1, "a", "b"), (1, 2, "y", "z")]);
+        let mut running = Running::default();
+        let over_the_gap = Arc::new(of(&levels, 2, &[(1, 1), (1, 2)]));
+        running.begin(over_the_gap.clone());
+        let into_the_gap = of(&levels, 2, &[(0, 4)]);
+        assert_eq!(into_the_gap.inputs.len(), 1);
+        assert!(!running.admits(&into_the_gap), "their tables would overlap in level 2");
+        assert!(running.admits(&of(&levels, 1, &[(0, 4)])), "to another level");
+        assert!(running.admits(&Compaction { action: Action::Drop, ..into_the_gap.clone() }));
+        running.end(&over_the_gap);
+        // Nothing may come to lie in a level through which others are carried, or newer data would pass it.
+        running.begin(Arc::new(into_the_gap));
+        let range = KeyRange::closed(b"a", b"z");
+        let through = Compaction { output: 1, top: 0, span: range, ..of(&levels, 1, &[(1, 1)]) };
+        assert!(!running.admits(&through));
+    }
+
     #[test]
     fn a_table_that_was_set_aside_is_read_by_none() {
         let levels = levels(&[(1, 1, "a", "c"), (1, 2, "m", "p"), (2, 3, "b", "c")]);

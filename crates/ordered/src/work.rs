@@ -75,7 +75,8 @@ struct Flush {
 
 impl Drop for Flush {
     fn drop(&mut self) {
-        self.tree.is_flushing.store(false, Ordering::Release);
+        // Swapped, so that who found the mark has what it saw seen by who takes the mark away and looks again.
+        self.tree.is_flushing.swap(false, Ordering::AcqRel);
     }
 }
 
