@@ -137,7 +137,7 @@ pub use annals_arrow as arrow;
 pub use annals_engine::{
     BackupReport, CHECKPOINT_VERSION, CacheStats, Change, ChangeKind, Changes, CheckpointReport,
     CompactReport, Damage, KeyspaceStats, LevelStats, LogStats, SnapshotStats, Stats, TableStats,
-    TreeStats, TreeTraffic, VerifyReport,
+    TreeStats, TreeTraffic, VerifyReport, WriterState, WriterStats,
 };
 
 /// The seam between the engine and the world, for tests that simulate power cuts and full disks. Where examples
