@@ -137,13 +137,109 @@ pub use annals_arrow as arrow;
 pub use annals_engine::{
     BackupReport, CHECKPOINT_VERSION, CacheStats, Change, ChangeKind, Changes, CheckpointReport,
     CompactReport, Damage, KeyspaceStats, LevelStats, LogStats, SnapshotStats, Stats, TableStats,
-    TreeStats, TreeTraffic, VerifyReport,
+    TreeStats, TreeTraffic, VerifyReport, WriterState, WriterStats,
 };
 
-/// The seam between the engine and the world, for tests that simulate power cuts and full disks. Where examples
-/// say `annals_disk::`, write `annals::disk::`.
+/// The seam between the engine and the world: disks that are there, for tests that simulate power cuts and full
+/// disks too, and what it takes to write one of your own. Where examples say `annals_disk::`, write `annals::disk::`.
+///
+/// A disk that counts what files are made, and leaves the work to another one:
+///
+/// ```
+/// use annals::{
+///     Database, Holder,
+///     disk::{Access, Disk, Entry, File, Lock, LockMode, MemoryDisk, Region, Result},
+/// };
+/// use std::{
+///     path::{Path, PathBuf},
+///     sync::{
+///         Arc,
+///         atomic::{AtomicU64, Ordering},
+///     },
+/// };
+///
+/// #[derive(Debug, Default)]
+/// struct Counting {
+///     disk: MemoryDisk,
+///     made_count: AtomicU64,
+/// }
+///
+/// impl Disk for Counting {
+///     fn create(&self, path: &Path) -> Result<Box<dyn File>> {
+///         self.made_count.fetch_add(1, Ordering::Relaxed);
+///         self.disk.create(path)
+///     }
+///     fn create_region(&self, path: &Path, len: u64) -> Result<Region> {
+///         self.made_count.fetch_add(1, Ordering::Relaxed);
+///         self.disk.create_region(path, len)
+///     }
+///     // Everything else as it is. What has a default is forwarded too: the disk inside may do better.
+///     fn create_dir_all(&self, path: &Path) -> Result<()> {
+///         self.disk.create_dir_all(path)
+///     }
+///     fn sync_dir(&self, path: &Path) -> Result<()> {
+///         self.disk.sync_dir(path)
+///     }
+///     fn list(&self, path: &Path) -> Result<Vec<Entry>> {
+///         self.disk.list(path)
+///     }
+///     fn resolve(&self, path: &Path) -> Result<PathBuf> {
+///         self.disk.resolve(path)
+///     }
+///     fn len(&self, path: &Path) -> Result<Option<u64>> {
+///         self.disk.len(path)
+///     }
+///     fn read(&self, path: &Path, limit_bytes: u64) -> Result<Vec<u8>> {
+///         self.disk.read(path, limit_bytes)
+///     }
+///     fn read_part(&self, path: &Path, offset: u64, len: usize) -> Result<Vec<u8>> {
+///         self.disk.read_part(path, offset, len)
+///     }
+///     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+///         self.disk.rename(from, to)
+///     }
+///     fn remove(&self, path: &Path) -> Result<()> {
+///         self.disk.remove(path)
+///     }
+///     fn open_region(&self, path: &Path, access: Access) -> Result<Region> {
+///         self.disk.open_region(path, access)
+///     }
+///     fn try_lock(&self, path: &Path, mode: LockMode) -> Result<Option<Box<dyn Lock>>> {
+///         self.disk.try_lock(path, mode)
+///     }
+///     fn try_lock_dir(&self, path: &Path) -> Result<Option<Box<dyn Lock>>> {
+///         self.disk.try_lock_dir(path)
+///     }
+///     fn lock_holder(&self, path: &Path) -> Result<Option<Holder>> {
+///         self.disk.lock_holder(path)
+///     }
+///     fn now_ms(&self) -> u64 {
+///         self.disk.now_ms()
+///     }
+///     fn monotonic_ns(&self) -> u64 {
+///         self.disk.monotonic_ns()
+///     }
+///     fn random_u64(&self) -> u64 {
+///         self.disk.random_u64()
+///     }
+/// }
+///
+/// let disk = Arc::new(Counting::default());
+/// let db = Database::builder().disk(disk.clone()).open("shop")?;
+/// db.keyspace("stock")?.insert("apple", "42")?;
+/// db.close()?;
+/// assert!(disk.made_count.load(Ordering::Relaxed) > 2);
+/// # Ok::<(), annals::Error>(())
+/// ```
+///
+/// A [`File`](disk::File) can be wrapped the same way. The bytes of a [`Region`](disk::Region) are read in
+/// place, so one of your own needs memory that shows them: [`Backing`](disk::Backing) says how, and the
+/// constructors of `Region` what you promise.
 pub mod disk {
-    pub use annals_disk::{Disk, Fault, MemoryDisk, RealDisk, SimDisk, SimOptions, WriteMode};
+    pub use annals_disk::{
+        Access, Backing, Disk, DiskError, Entry, Fault, File, Holder, Lock, LockMode, MemoryDisk,
+        Operation, RealDisk, Region, Result, SimDisk, SimOptions, Via, WriteMode,
+    };
 }
 
 /// The code of the README, compiled.

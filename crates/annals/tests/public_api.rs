@@ -11,8 +11,12 @@ use annals::{
     KeyspaceStats, LogStats, NewEvent, Position, RecordedEvent, Recovery, Result,
     STREAM_ID_BYTES_MAX, Seq, Snapshot, SnapshotStats, Stats, StreamId, StreamReader, TypedBatch,
     TypedBatchEvents, VALUE_BYTES_MAX, VerifiedChain, VerifyReport, WriteBatch, WriteOptions,
-    data_dir,
-    disk::{Disk, MemoryDisk, RealDisk, SimDisk, SimOptions, WriteMode},
+    WriterState, WriterStats, data_dir,
+    disk::{
+        Access, Backing, Disk, DiskError, Entry as DirEntry, Fault, File, Holder as LockHolder,
+        Lock, LockMode, MemoryDisk, Operation, RealDisk, Region, Result as DiskResult, SimDisk,
+        SimOptions, Via, WriteMode,
+    },
 };
 
 #[test]

@@ -187,9 +187,11 @@ pub(crate) enum CommandArgs {
     Keyspace(KeyspaceCommand),
     /// Show what the database holds and what it takes
     ///
-    /// Write amplification is that of a keyspace's whole life, since it was made or cleared last. What is counted
-    /// while a database is open (stalls, hits of the cache, snapshots) only the program that has it open knows:
-    /// `Database::stats` tells it there, and `annals bench` what it has seen of its own load.
+    /// Write amplification of a keyspace is that of its whole life, since it was made or cleared last. What is
+    /// counted while a database is open (hits of the cache, stalls, what was written to tables) stands below `writer`:
+    /// it is what the program that has the database open for writing has counted from `opened` on, and published
+    /// at `as of`, or the one that had it last. Without `writer` it has published nothing, or that cannot be
+    /// read. What snapshots hold back only the program itself knows: `Database::stats` tells it there.
     Stats,
     /// Read every byte and name file and offset of any damage, in tables also the keys concerned
     ///
@@ -375,8 +377,7 @@ pub(crate) enum KeyspaceCommand {
     /// Show what a keyspace holds
     ///
     /// Write amplification is that of its whole life, since it was made or cleared last. Stalls and hits of the
-    /// cache only the program that has the database open knows: `Database::stats` tells them there, and
-    /// `annals bench` what it has seen of its own load.
+    /// cache are of the whole database: `annals stats` shows them.
     Stats {
         /// Its name
         name: String,

@@ -7,9 +7,9 @@
 use crate::{Database, Error, Result, checkpoint, core::Core, ordered::place_of};
 use annals_disk::{Access, Disk};
 use annals_journal::{
-    COPY_TEMPORARY, LOCK_NAME, READERS_NAME, ROOT_NAME, ROOT_TEMPORARY, Root, RootManifest,
-    RootSegment, SegmentKind, Seq, checkpoint_name, is_data_file_name, lock, make_readers_file,
-    read_lock, segment_file_name,
+    COPY_TEMPORARY, FIGURES_NAME, FIGURES_TEMPORARY, LOCK_NAME, READERS_NAME, ROOT_NAME,
+    ROOT_TEMPORARY, Root, RootManifest, RootSegment, SegmentKind, Seq, checkpoint_name,
+    is_data_file_name, lock, make_readers_file, read_lock, segment_file_name,
 };
 use annals_ordered::{Damage, FileName, Frozen, ManifestPlace, State, Store, read_manifest};
 use std::{
@@ -248,9 +248,10 @@ fn remove_copy(disk: &dyn Disk, target: &Path) {
     }
 }
 
-/// Whether a file is one that a backup makes, but for the root.
+/// Whether a file is one that a backup makes, but for the root, or the figures of a database that was there.
 fn is_ours(name: &str) -> bool {
     [LOCK_NAME, READERS_NAME, COPY_TEMPORARY, ROOT_TEMPORARY].contains(&name)
+        || [FIGURES_NAME, FIGURES_TEMPORARY].contains(&name)
         || is_data_file_name(name)
         || FileName::parse(name).is_some()
 }

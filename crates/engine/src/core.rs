@@ -3,6 +3,7 @@
 use crate::{
     catalog::Catalog,
     clock::Clock,
+    figures::Figures,
     hash::Undo,
     history::History,
     maintenance::Maintenance,
@@ -49,6 +50,8 @@ pub(crate) struct Core {
     /// The latest time at which a reader was told so.
     seen_ms: AtomicU64,
     pub(crate) maintenance: Maintenance,
+    /// What is told to processes that read beside this one.
+    pub(crate) figures: Figures,
     /// What makes parts of event tables.
     pub(crate) tables: Worker,
     /// What ordered keyspaces have.
@@ -72,6 +75,7 @@ impl Core {
         maintenance: Maintenance,
     ) -> Self {
         let clock = Clock::new(Arc::clone(journal.disk()), clock_ms);
+        let figures = Figures::new(journal.disk().now_ms());
         let trees = Trees::new(&maintenance.config);
         let visible = AtomicU64::new(journal.next_seq().0.saturating_sub(1));
         Self {
@@ -92,6 +96,7 @@ impl Core {
             noted_ms: AtomicU64::new(0),
             seen_ms: AtomicU64::new(0),
             maintenance,
+            figures,
             tables: Worker::default(),
             trees,
             changing: Mutex::new(()),

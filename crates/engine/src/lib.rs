@@ -40,6 +40,7 @@ mod core;
 mod data_dir;
 mod database;
 mod error;
+mod figures;
 #[doc(hidden)]
 pub mod fuzzing;
 mod hash;
@@ -107,6 +108,7 @@ pub use annals_ordered::{CacheStats, LevelStats, TreeStats, TreeTraffic};
 pub use backup::BackupReport;
 pub use checkpoint::{CHECKPOINT_VERSION, CheckpointReport};
 pub use compaction::CompactReport;
+pub use figures::{WriterState, WriterStats};
 pub use ordered::TableStats;
 pub use stats::{KeyspaceStats, LogStats, SnapshotStats, Stats};
 pub use verify::VerifyReport;

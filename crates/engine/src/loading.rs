@@ -6,6 +6,7 @@ use crate::{
     checkpoint::{self, Loaded},
     compaction,
     core::Core,
+    figures,
     maintenance::{self, Maintenance},
     open::Open,
     ordered::{Trees, open_to_read, place_of},
@@ -211,5 +212,7 @@ pub(crate) fn close(core: &Core) -> Result<()> {
         }
     }
     core.trees.stop();
+    // While the lock is still held: later they might replace those of the next writer.
+    figures::publish_last(core);
     Ok(core.journal.close()?)
 }

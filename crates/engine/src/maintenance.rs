@@ -1,7 +1,9 @@
 //! The work beside commits: checkpoints, log compaction, expiry, forgetting what no snapshot
 //! needs.
 
-use crate::{Result, builder::Config, catalog::Keyspace, checkpoint, compaction, core::Core};
+use crate::{
+    Result, builder::Config, catalog::Keyspace, checkpoint, compaction, core::Core, figures,
+};
 use annals_journal::{Age, Background, Journal};
 use annals_ordered::Former;
 use parking_lot::{Condvar, Mutex};
@@ -177,6 +179,7 @@ fn run(core: &Core) {
         if let Err(error) = run_once(core) {
             tracing::warn!(%error, "maintenance will try again");
         }
+        figures::publish_if_due(core);
     }
 }
 

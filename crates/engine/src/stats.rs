@@ -1,6 +1,8 @@
 //! Figures about an open database.
 
-use crate::{Database, KeyspaceKind, TableStats, TreeStats, compaction, core::Core};
+use crate::{
+    Database, KeyspaceKind, TableStats, TreeStats, WriterStats, compaction, core::Core, figures,
+};
 use annals_journal::{Position, SegmentKind, Seq};
 use annals_ordered::{Store, Tree, View};
 
@@ -34,6 +36,11 @@ pub struct Stats {
     pub tables: Option<TableStats>,
     /// What live snapshots hold back.
     pub snapshots: SnapshotStats,
+    /// What the process that writes has counted since its opening: of a handle that writes its own figures, of
+    /// a read-only one those that the writer has published last. `None` if it has published none that can be
+    /// read: it may have been opened a moment ago, or with
+    /// [`Background::Manual`](crate::Background::Manual).
+    pub writer: Option<WriterStats>,
     /// Memory beyond the log's mapped pages, in bytes: tables and bookkeeping.
     pub memory_bytes: u64,
     /// Why writes have stopped, if they have.
@@ -157,7 +164,7 @@ pub struct SnapshotStats {
 impl Database {
     /// Figures about the database as it is now. They are taken one after the other while writers
     /// go on, so they may be of slightly different moments. May wait for a change to the set of
-    /// files, as a checkpoint makes it.
+    /// files, as a checkpoint makes it. A read-only handle reads two small files for what the writer tells.
     ///
     /// ```
     /// # use annals_engine as annals;
@@ -254,6 +261,7 @@ fn stats(core: &Core) -> Stats {
             held_tables_count: held_tables.count,
             held_tables_bytes: held_tables.bytes,
         },
+        writer: figures::of(core),
         memory_bytes: tables
             + core.trees.stats().map_or(0, |tables| tables.cache.used_bytes)
             + core.trees.moved.load().memory_bytes()

@@ -10,7 +10,7 @@ use annals_engine::{
     KeyspaceStats, LEVELS, LevelStats, LogStats, OrderedEntry, OrderedKeyspace, OrderedSnapshot,
     Position, Range, Recovery, Result, Salvage, Seq, Snapshot, SnapshotStats, Stats, Style,
     TableStats, TreeOptions, TreeStats, TreeTraffic, VALUE_BYTES_MAX, Value, VerifyReport,
-    WriteBatch, WriteOptions, data_dir,
+    WriteBatch, WriteOptions, WriterState, WriterStats, data_dir,
 };
 
 #[test]

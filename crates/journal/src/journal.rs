@@ -5,7 +5,7 @@ use crate::{
     Root, SegmentGuard, Seq,
     chair::Pin,
     format::{parse_segment_name, segment_name},
-    lock::{LOCK_NAME, lock},
+    lock::{FIGURES_NAME, FIGURES_TEMPORARY, LOCK_NAME, lock},
     readers::{self, READERS_NAME},
     root::{NO_DIRECTORY, ROOT_TEMPORARY, has_frames},
     segments::Glance,
@@ -276,9 +276,10 @@ fn check_empty(disk: &dyn Disk, dir: &Path) -> Result<()> {
         }
         Err(error) => return Err(error.into()),
     };
-    // What an interrupted creation leaves. A segment with frames is more: its root is lost.
+    // What an interrupted creation leaves, and the figures of a database that is gone. A segment with frames
+    // is more: its root is lost.
     let ours = |name: &str| {
-        [LOCK_NAME, READERS_NAME, ROOT_TEMPORARY].contains(&name)
+        [LOCK_NAME, READERS_NAME, ROOT_TEMPORARY, FIGURES_NAME, FIGURES_TEMPORARY].contains(&name)
             || (parse_segment_name(name) == Some(1) && !has_frames(disk, &dir.join(name)))
     };
     if entries.iter().any(|entry| !ours(&entry.name)) {

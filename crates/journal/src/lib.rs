@@ -86,7 +86,7 @@ mod writer;
 pub use config::{Background, Config, Durability};
 pub use error::{Error, Result};
 pub use journal::{Journal, Opened, PUT_AWAY_NAME};
-pub use lock::{LOCK_NAME, lock};
+pub use lock::{FIGURES_NAME, FIGURES_TEMPORARY, LOCK_NAME, lock};
 pub use opening::{Opening, Recovery};
 pub use readers::{READERS_NAME, enter as read_lock, make_readers_file};
 pub use root::{

@@ -7,6 +7,11 @@ use std::path::Path;
 /// The file whose lock a writer holds.
 pub const LOCK_NAME: &str = "annals.lock";
 
+/// The file in which the engine tells the figures of the process that writes. Nothing depends on it.
+pub const FIGURES_NAME: &str = "annals.figures";
+/// What it is written under before it gets its name.
+pub const FIGURES_TEMPORARY: &str = "annals.figures.tmp";
+
 /// What a writer holds: the directory's lock keeps out who finds another lock file, because somebody has
 /// removed the one that is locked. Let go of in this order, so that who gets the file gets both.
 #[derive(Debug)]

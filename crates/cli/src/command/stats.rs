@@ -1,12 +1,15 @@
-//! `annals stats`: what a database holds and what it takes. What a running program does with it (snapshots, what
-//! holds the log back, caches, stalls) only that program can tell: `Database::stats`; `bench` does of its own load.
+//! `annals stats`: what a database holds and what it takes, and what the program that writes has counted: it
+//! publishes that. What else a running program does with it (snapshots, what holds the log back) only that
+//! program can tell: `Database::stats`.
 
 use super::{Command, tables};
 use crate::{
     failure::Result,
     output::{Figure, Report},
     session::Session,
+    units,
 };
+use annals::WriterStats;
 
 /// Shows figures of the whole database.
 #[derive(Debug)]
@@ -45,6 +48,9 @@ impl Command for Stats {
             .count("records_count", recovery.records_count)
             .bytes("torn_bytes", recovery.torn_bytes)
             .count("warnings_count", recovery.warnings.len() as u64);
+        if let Some(writer) = &stats.writer {
+            add_writer(&mut report, writer);
+        }
         if stats.tables.is_some() {
             let trees = stats.keyspaces.iter().filter_map(|keyspace| {
                 keyspace.tree.as_ref().map(|tree| (keyspace.name.as_str(), tree))
@@ -53,4 +59,32 @@ impl Command for Stats {
         }
         session.out.report(&report)
     }
+}
+
+/// Adds what the process that has the database open for writing has counted since, or the one that had it last.
+fn add_writer(report: &mut Report, writer: &WriterStats) {
+    let seconds = |ns: u64| ns as f64 / 1e9;
+    report
+        .section("writer")
+        .text_field("state", writer.state.to_string())
+        .add("process_id", Figure::Plain(writer.pid.into()))
+        .text_field("opened", units::time(writer.opened_ms))
+        .text_field("as_of", units::time(writer.as_of_ms))
+        .add("cache_hit_rate", writer.cache_hit_rate().map_or(Figure::Nothing, Figure::Share))
+        .count("cache_hits_count", writer.cache_hits)
+        .count("cache_misses_count", writer.cache_misses)
+        .count("stalls_count", writer.stalls_count)
+        .seconds("stalled_seconds", seconds(writer.stalled_ns))
+        .add("write_amplification", tables::write_amplification(&writer.traffic))
+        .bytes("appended_bytes", writer.appended_bytes)
+        .count("syncs_count", writer.syncs_count)
+        .count("flushes_count", writer.flushes)
+        .bytes("flushed_bytes", writer.traffic.flushed_bytes)
+        .bytes("loaded_bytes", writer.traffic.loaded_bytes)
+        .count("compactions_count", writer.compactions)
+        .bytes("compaction_read_bytes", writer.traffic.compaction_read_bytes)
+        .bytes("compaction_written_bytes", writer.traffic.compaction_written_bytes)
+        .seconds("compaction_paused_seconds", seconds(writer.compaction_paused_ns))
+        .count("held_tables_count", writer.held_tables_count)
+        .bytes("held_table_files_bytes", writer.held_tables_bytes);
 }

@@ -2,7 +2,8 @@
 //!
 //! Only what the files say, and the memory of what is not in them yet. What the engine counts from an opening on (flushes,
 //! compactions, hits of the cache, stalls) is nothing in a process that has just opened the database: it would
-//! tell who reads it that nothing ever happened. `bench` shows it of the databases that it has written itself.
+//! tell who reads it that nothing ever happened. `bench` shows it of the databases that it has written itself, and
+//! `stats` what the process that writes has published.
 
 use crate::{
     output::{Figure, Report, Table},
@@ -107,7 +108,7 @@ fn space_amplification(tree: &TreeStats) -> Figure {
     }
 }
 
-fn write_amplification(traffic: &TreeTraffic) -> Figure {
+pub(super) fn write_amplification(traffic: &TreeTraffic) -> Figure {
     traffic.write_amplification().map_or(Figure::Nothing, Figure::Times)
 }
 
