@@ -29,5 +29,7 @@ mod stress;
 mod tamper;
 #[path = "streams/traps.rs"]
 mod traps;
+#[path = "streams/typed.rs"]
+mod typed;
 #[path = "streams/views.rs"]
 mod views;
