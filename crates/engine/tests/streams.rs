@@ -22,6 +22,8 @@ mod layouts;
 mod lifecycle;
 #[path = "streams/persistent.rs"]
 mod persistent;
+#[path = "streams/snapshots.rs"]
+mod snapshots;
 #[path = "streams/stress.rs"]
 mod stress;
 #[cfg(feature = "chained-events")]

@@ -5,7 +5,7 @@ use super::{
     meanwhile::{self, Moment},
     typed::EventsOf,
 };
-use crate::{Database, Error, HashKeyspace, Result, WriteBatch};
+use crate::{Database, Error, ErrorKind, HashKeyspace, Result, WriteBatch, commit::check_value};
 use annals_events::Event;
 use std::sync::Arc;
 
@@ -185,9 +185,13 @@ impl<A: Aggregate> Aggregates<A> {
     /// Decides by the state of the aggregate which events are appended, and appends them, if nobody else
     /// has appended or deleted the stream since; else decides again. Returns the aggregate behind these events.
     ///
+    /// When 256 events came since the aggregate was saved, it is saved in the same commit, unless that is too large
+    /// or there is no space for it: that is logged, and the events are appended without.
+    ///
     /// # Errors
-    /// What `decide` fails with; those of reading and appending; [`Error::Conflict`] if others were faster
-    /// each time.
+    /// What `decide` fails with; [`Error::Event`] if one of its events cannot be archived; those of reading and
+    /// appending; [`Error::Conflict`] if others were faster each time. Nothing is appended then, but as
+    /// [`WriteBatch::commit`] says.
     pub fn execute<'s>(
         &self,
         id: impl Into<StreamId<'s>>,
@@ -205,18 +209,30 @@ impl<A: Aggregate> Aggregates<A> {
                 Some(last) => ExpectedVersion::Exact(last),
                 None => ExpectedVersion::NoStream,
             };
-            match self.append(&id, &events, expected, life) {
-                Ok(true) => {}
-                Ok(false) | Err(Error::VersionConflict { .. }) => continue,
-                Err(error) => return Err(error),
-            }
+            // All that can fail does so before they are appended: who is told an error decides again, and what has
+            // happened would count twice.
             loaded.events_count = life.next + events.len() as u64;
             let scratch = annals_events::Scratch::new();
             for event in &events {
                 loaded.state.apply(event.to_view(&scratch)?);
             }
-            if loaded.events_count - loaded.saved_count >= SNAPSHOT_EVENTS {
-                self.save(&id, &loaded)?;
+            let is_due = loaded.events_count - loaded.saved_count >= SNAPSHOT_EVENTS;
+            let mut saved = if is_due { loaded.state.save() } else { None };
+            let mut done = self.append(&id, &events, expected, life, saved.as_deref());
+            if let Err(error) = &done
+                && matches!(error.kind(), ErrorKind::Full | ErrorKind::InvalidInput)
+                && saved.take().is_some()
+            {
+                tracing::warn!(%error, stream = %id, "no snapshot of an aggregate is saved");
+                done = self.append(&id, &events, expected, life, None);
+            }
+            match done {
+                Ok(true) => {}
+                Ok(false) | Err(Error::VersionConflict { .. }) => continue,
+                Err(error) => return Err(error),
+            }
+            if saved.is_some() {
+                loaded.saved_count = loaded.events_count;
             }
             return Ok(loaded);
         }
@@ -225,35 +241,47 @@ impl<A: Aggregate> Aggregates<A> {
 
     /// Appends events, if the stream is as `expected` and in the life that they were decided by: false if it is in
     /// a later one. A version alone does not tell, since those of a deleted stream go on.
+    ///
+    /// What is `saved` of the state behind them goes into the same commit: a snapshot that came later could replace
+    /// one of more events that somebody saved meanwhile, and then gave these events up.
     fn append(
         &self,
         id: &StreamId<'_>,
         events: &[A::Event],
         expected: ExpectedVersion,
         life: Life,
+        saved: Option<&[u8]>,
     ) -> Result<bool> {
         let category = self.streams.category();
         let mut batch = WriteBatch::new(Arc::clone(category.parts().0));
         self.streams.append_in(&mut batch, id, events, expected)?;
+        if let Some(state) = saved {
+            let snapshot = self.snapshot_of(life.next + events.len() as u64, state)?;
+            batch.insert(&self.snapshots, Category::key_bytes(id)?, snapshot)?;
+        }
         let is_in_it = || Ok(category.info(id)?.life_version == life.from);
         Ok(batch.commit_if(is_in_it)?.is_some())
     }
 
-    /// Saves the aggregate as it is, so that it is loaded faster. [`execute`](Self::execute) does so now and
-    /// then.
+    /// Saves the aggregate as it is, so that it is loaded faster. [`execute`](Self::execute) does so by itself
+    /// when 256 events came since.
     ///
     /// # Errors
     /// Those of writing.
     pub fn save_snapshot<'s>(&self, id: impl Into<StreamId<'s>>, loaded: &Loaded<A>) -> Result<()> {
-        self.save(&id.into(), loaded)
+        let id = id.into();
+        let Some(state) = loaded.state.save() else { return Ok(()) };
+        let snapshot = self.snapshot_of(loaded.events_count, &state)?;
+        self.snapshots.insert(Category::key_bytes(&id)?, snapshot)
     }
 
-    fn save(&self, id: &StreamId<'_>, loaded: &Loaded<A>) -> Result<()> {
-        let Some(state) = loaded.state.save() else { return Ok(()) };
+    /// What is kept of a state that so many events made.
+    fn snapshot_of(&self, events_count: u64, state: &[u8]) -> Result<Vec<u8>> {
+        // Before it is copied.
+        check_value(state)?;
         let category_id = self.streams.category().parts().1.id;
-        let head = [loaded.events_count.to_le_bytes(), u64::from(category_id).to_le_bytes()];
-        let saved = [head.as_flattened(), &state].concat();
-        self.snapshots.insert(Category::key_bytes(id)?, saved)
+        let head = [events_count.to_le_bytes(), u64::from(category_id).to_le_bytes()];
+        Ok([head.as_flattened(), state].concat())
     }
 }
 
