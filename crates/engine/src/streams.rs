@@ -54,7 +54,7 @@ mod verify_chain;
 mod watcher;
 mod work;
 
-pub use aggregate::{Aggregate, Aggregates, Loaded};
+pub use aggregate::{Aggregate, Aggregates, Handle, Loaded};
 pub use batch::{BatchEvents, Batches, EventBatch};
 pub use category::{Appended, Category};
 pub(crate) use chains::{Chains, SPAN, id_hash, is_waypoint, version_hash, waypoint_of};

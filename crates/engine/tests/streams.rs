@@ -9,6 +9,8 @@ mod by_number;
 #[cfg(feature = "chained-events")]
 #[path = "streams/chained.rs"]
 mod chained;
+#[path = "streams/commands.rs"]
+mod commands;
 #[path = "streams/concurrent.rs"]
 mod concurrent;
 #[path = "streams/damaged.rs"]
