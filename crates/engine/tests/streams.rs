@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "streams/archives.rs"]
+mod archives;
 #[path = "streams/batches.rs"]
 mod batches;
 #[path = "streams/by_number.rs"]
