@@ -20,6 +20,8 @@ mod damaged;
 #[cfg(feature = "chained-events")]
 #[path = "streams/damaged_chains.rs"]
 mod damaged_chains;
+#[path = "streams/filters.rs"]
+mod filters;
 #[path = "streams/layouts.rs"]
 mod layouts;
 #[path = "streams/lifecycle.rs"]

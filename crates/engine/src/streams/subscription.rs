@@ -132,11 +132,54 @@ impl<'a> Subscription<'a> {
         (Place { next: self.next, tail }, self.filter)
     }
 
-    /// Reads events of types of this name only, whatever their version.
+    /// Reads events of types of this name only, whatever their version, as [`of_types`](Self::of_types) does of
+    /// several names.
     #[must_use]
-    pub fn of_type(mut self, name: &str) -> Self {
-        self.filter.type_names = vec![name.to_owned()];
-        self.backlog = self.backlog.map(|backlog| backlog.of_type(name));
+    pub fn of_type(self, name: &str) -> Self {
+        self.of_types([name])
+    }
+
+    /// Reads events of types of these names only, whatever their versions; of all types if there are no names. To be
+    /// said before the first one is read; what was said last counts.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ExpectedVersion, NewEvent, Seq};
+    /// let db = Database::open_in_memory()?;
+    /// let orders = db.category("orders")?;
+    /// let mut events = orders.subscribe(Seq::ZERO)?.of_types(["paid", "sent"]);
+    /// for name in ["placed", "paid", "sent"] {
+    ///     orders.append(7u64, &NewEvent::json(name, "{}"), ExpectedVersion::Any)?;
+    /// }
+    /// assert_eq!(events.try_next()?.map(|event| event.version()), Some(1));
+    /// assert_eq!(events.try_next()?.map(|event| event.version()), Some(2));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    #[must_use]
+    pub fn of_types<T: AsRef<str>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.filter.set_types(names);
+        self.backlog = self.backlog.map(|backlog| backlog.of_types(&self.filter.type_names));
+        self
+    }
+
+    /// Reads the events of streams that are [archived](crate::Category::archive) too, which readers of many streams
+    /// leave out.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ExpectedVersion, NewEvent, Seq};
+    /// let db = Database::open_in_memory()?;
+    /// let orders = db.category("orders")?;
+    /// orders.append(7u64, &NewEvent::json("placed", "{}"), ExpectedVersion::Any)?;
+    /// orders.archive(7u64)?;
+    /// assert!(orders.subscribe(Seq::ZERO)?.try_next()?.is_none());
+    /// assert!(orders.subscribe(Seq::ZERO)?.with_archived().try_next()?.is_some());
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_archived(mut self) -> Self {
+        self.filter.with_archived = true;
+        self.backlog = self.backlog.map(Events::with_archived);
         self
     }
 
@@ -232,7 +275,7 @@ impl<'a> Subscription<'a> {
                 self.next = seq.plus(1);
                 continue;
             };
-            let is_of_one = self.filter.stream.is_some();
+            let is_of_one = self.filter.stream.is_some() || self.filter.with_archived;
             let is_wanted = self.filter.wants_type(&category, event.read.label.type_number);
             meanwhile::run(Moment::EventScanned);
             let is_shown = match is_wanted {

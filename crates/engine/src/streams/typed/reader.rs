@@ -256,6 +256,18 @@ impl<E: Event> EventsOf<E, Events<'_>> {
         self.map_inner(|events| events.of_type(name))
     }
 
+    /// Reads events of types of these names only, as [`Events::of_types`] does.
+    #[must_use]
+    pub fn of_types<T: AsRef<str>>(self, names: impl IntoIterator<Item = T>) -> Self {
+        self.map_inner(|events| events.of_types(names))
+    }
+
+    /// Reads the events of streams that are archived too, as [`Events::with_archived`] does.
+    #[must_use]
+    pub fn with_archived(self) -> Self {
+        self.map_inner(Events::with_archived)
+    }
+
     /// Reads no further than the event with this number.
     #[must_use]
     pub fn end_at(self, until: Seq) -> Self {
@@ -302,6 +314,18 @@ impl<'a, E: Event> EventsOf<E, Subscription<'a>> {
     #[must_use]
     pub fn of_type(self, name: &str) -> Self {
         self.map_inner(|events| events.of_type(name))
+    }
+
+    /// Reads events of types of these names only, as [`Subscription::of_types`] does.
+    #[must_use]
+    pub fn of_types<T: AsRef<str>>(self, names: impl IntoIterator<Item = T>) -> Self {
+        self.map_inner(|events| events.of_types(names))
+    }
+
+    /// Reads the events of streams that are archived too, as [`Subscription::with_archived`] does.
+    #[must_use]
+    pub fn with_archived(self) -> Self {
+        self.map_inner(Subscription::with_archived)
     }
 
     /// The number from which it goes on, as [`Subscription::position`] says.
