@@ -77,6 +77,8 @@
 //! `cqrs-es`: the module `cqrs`, which makes a database the event store and the store of views of a program
 //! that is written with the crate [`cqrs-es`](https://docs.rs/cqrs-es). Not on by default.
 //!
+//! `uuid`: streams may be named by a `Uuid` of the crate [`uuid`](https://docs.rs/uuid). Not on by default.
+//!
 //! `arrow`: the module `arrow`, which gives events of tables as Arrow record batches and writes Parquet files.
 //! Not on by default; it brings the crates of Arrow.
 
