@@ -20,6 +20,8 @@ mod damaged;
 #[cfg(feature = "chained-events")]
 #[path = "streams/damaged_chains.rs"]
 mod damaged_chains;
+#[path = "streams/deleting.rs"]
+mod deleting;
 #[path = "streams/filters.rs"]
 mod filters;
 #[path = "streams/layouts.rs"]
