@@ -30,6 +30,8 @@ mod layouts;
 mod lifecycle;
 #[path = "streams/persistent.rs"]
 mod persistent;
+#[path = "streams/repeated.rs"]
+mod repeated;
 #[path = "streams/snapshots.rs"]
 mod snapshots;
 #[path = "streams/stress.rs"]
