@@ -24,6 +24,8 @@ mod damaged_chains;
 mod deleting;
 #[path = "streams/filters.rs"]
 mod filters;
+#[path = "streams/followers.rs"]
+mod followers;
 #[path = "streams/layouts.rs"]
 mod layouts;
 #[path = "streams/lifecycle.rs"]

@@ -26,7 +26,7 @@ use annals_journal::{Match, SegmentInfo, SegmentKind, Seq, pin};
 use std::{collections::VecDeque, sync::Arc};
 
 /// Reads events in the order in which they were appended, up to what was the last one when this was
-/// made. While it lives, it keeps the segments that it has yet to read.
+/// made. While it lives, it keeps the segments that it has yet to read. Clones go on by themselves.
 ///
 /// ```
 /// # use annals_engine as annals;
@@ -40,6 +40,7 @@ use std::{collections::VecDeque, sync::Arc};
 /// assert!(all[0].seq() < all[1].seq());
 /// # Ok::<(), annals::Error>(())
 /// ```
+#[derive(Clone)]
 pub struct Events<'a> {
     core: &'a Core,
     /// Keeps what is read as it is, where a read-only handle may leave it.

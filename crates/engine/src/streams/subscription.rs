@@ -4,7 +4,7 @@
 //! ended when the scan was begun, and is read from there, frame by frame.
 
 use super::{
-    Events, RecordedEvent,
+    Events, Follower, RecordedEvent,
     cursor::Cursor,
     event::CategoryRef,
     filter::Filter,
@@ -24,7 +24,8 @@ use std::{
 ///
 /// As an iterator it waits for more and ends when the database is closed; [`try_next`](Self::try_next) and
 /// [`next_within`](Self::next_within) do not; [`next_async`](Self::next_async) is for tasks, of any runtime.
-/// It takes no lock to read, and keeps nobody from appending or compacting.
+/// It takes no lock to read, and keeps nobody from appending or compacting. Clones go on by themselves; a
+/// [`Follower`] is one that borrows nothing.
 ///
 /// ```
 /// # use annals_engine as annals;
@@ -44,6 +45,7 @@ use std::{
 /// })?;
 /// # Ok::<(), annals::Error>(())
 /// ```
+#[derive(Clone)]
 pub struct Subscription<'a> {
     open: &'a Arc<Open>,
     /// The state that is read; read-only handles may get later ones.
@@ -75,9 +77,15 @@ impl Place {
     pub(crate) fn at(next: Seq) -> Self {
         Self { next, tail: None }
     }
+
+    /// The number from which it goes on.
+    pub(super) fn next(&self) -> Seq {
+        self.next
+    }
 }
 
 /// The end of the chain.
+#[derive(Clone)]
 struct Tail<'a> {
     /// The ordinal of the segment.
     ordinal: u32,
@@ -122,6 +130,15 @@ impl<'a> Subscription<'a> {
             last: None,
             awake: Duration::ZERO,
         })
+    }
+
+    /// Lets go of what it borrows: what goes on here by a handle of its own.
+    /// [`Follower`] has an example.
+    #[must_use]
+    pub fn into_follower(self) -> Follower {
+        let (open, awake) = (Arc::clone(self.open), self.awake);
+        let (place, filter) = self.leave();
+        Follower::new(open, place, filter, awake)
     }
 
     /// Closes what it has open. Returns where it can be resumed.
