@@ -77,6 +77,8 @@
 //! `cqrs-es`: the module `cqrs`, which makes a database the event store and the store of views of a program
 //! that is written with the crate [`cqrs-es`](https://docs.rs/cqrs-es). Not on by default.
 //!
+//! `uuid`: streams may be named by a `Uuid` of the crate [`uuid`](https://docs.rs/uuid). Not on by default.
+//!
 //! `arrow`: the module `arrow`, which gives events of tables as Arrow record batches and writes Parquet files.
 //! Not on by default; it brings the crates of Arrow.
 
@@ -101,11 +103,12 @@ pub use annals_engine::{Compression, LEVELS, Style, TreeOptions};
 // Streams.
 pub use annals_engine::{
     Aggregate, Aggregates, Appended, BatchEvents, Batches, Category, ChainHead, Consumer, Delivery,
-    EventBatch, EventFormat, EventHash, EventType, Events, EventsOf, ExpectedVersion, Loaded,
-    NewEvent, Parked, PersistentInfo, PersistentOptions, PersistentSubscription, Projection,
-    Projector, RecordedEvent, Replayed, Retention, STREAM_ID_BYTES_MAX, StartAt, Strategy,
-    StreamId, StreamInfo, StreamMark, StreamReader, Streams, Subscription, Ticket, TypedBatch,
-    TypedBatchEvents, TypedEvent, VerifiedChain, Watcher, Work,
+    EventBatch, EventFormat, EventHash, EventType, Events, EventsOf, ExpectedVersion, Follower,
+    Following, Handle, Loaded, NewEvent, Parked, PersistentInfo, PersistentOptions,
+    PersistentSubscription, Projection, Projector, RecordedEvent, Replayed, Retention,
+    STREAM_ID_BYTES_MAX, StartAt, Strategy, StreamId, StreamInfo, StreamMark, StreamReader,
+    Streams, Subscription, Ticket, TypedBatch, TypedBatchEvents, TypedEvent, VerifiedChain,
+    Watcher, Work,
 };
 pub use annals_events::{Event, EventField};
 

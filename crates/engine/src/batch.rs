@@ -297,6 +297,36 @@ impl WriteBatch {
     /// # Ok::<(), annals::Error>(())
     /// ```
     ///
+    /// # To do it once
+    /// Who was not told how a commit ended makes the batch again. Give one of its events an id that nothing but this
+    /// batch has: a batch happens as a whole or not at all, so a stream that has the event says that all of it has
+    /// happened. Unlike [`Category::append`], which tells where the event is, a batch is refused then, here or by
+    /// [`commit`](Self::commit), since its other writes must not happen again.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, Error, ExpectedVersion, NewEvent};
+    /// let db = Database::open_in_memory()?;
+    /// let (orders, stock) = (db.category("orders")?, db.keyspace("stock")?);
+    /// stock.insert("apples", [42])?;
+    /// let sell = |command: u128| {
+    ///     let left = stock.get("apples")?.map_or(0, |left| left[0]) - 1;
+    ///     let mut batch = db.batch();
+    ///     batch.insert(&stock, "apples", [left])?;
+    ///     let sold = NewEvent::bytes("sold", b"1").id(command);
+    ///     batch.append(&orders, 7u64, &[sold], ExpectedVersion::Any)?;
+    ///     batch.commit()
+    /// };
+    /// for _ in 0..2 {
+    ///     match sell(0x5eed) {
+    ///         Ok(_) | Err(Error::DuplicateEvent { id: 0x5eed, .. }) => {}
+    ///         Err(error) => return Err(error),
+    ///     }
+    /// }
+    /// assert_eq!(stock.get("apples")?.as_deref(), Some(&[41][..]));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::VersionConflict`] if it is not as expected now, [`Error::DuplicateEvent`] if it has an
     /// event of the same id; what [`insert`](Self::insert) fails with. The batch is then as it was.
@@ -465,6 +495,25 @@ impl WriteBatch {
     /// let commit = batch.commit()?.expect("it was not empty");
     /// assert_eq!(commit.last_seq, commit.first_seq.plus(1));
     /// assert_eq!(db.batch().commit()?, None);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
+    /// The writes have the numbers from [`Commit::first_seq`] on, in the order in which they were added: so an event
+    /// that was appended among them is found, and with it the version that it got.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ExpectedVersion, NewEvent};
+    /// let db = Database::open_in_memory()?;
+    /// let (orders, stock) = (db.category("orders")?, db.keyspace("stock")?);
+    /// orders.append(7u64, &NewEvent::json("placed", "{}"), ExpectedVersion::Any)?;
+    /// let mut batch = db.batch();
+    /// batch.insert(&stock, "apples", "41")?;
+    /// let place = batch.len() as u64;
+    /// batch.append(&orders, 7u64, &[NewEvent::json("sold", "{}")], ExpectedVersion::Any)?;
+    /// let commit = batch.commit()?.expect("it was not empty");
+    /// let sold = db.event_at(commit.first_seq.plus(place))?.expect("the event");
+    /// assert_eq!((sold.stream(), sold.version()), (7u64.into(), 1));
     /// # Ok::<(), annals::Error>(())
     /// ```
     ///

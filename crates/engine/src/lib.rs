@@ -81,11 +81,11 @@ pub use writing::{CasOutcome, WriteOptions};
 pub use annals_events::EventFormat;
 pub use streams::{
     Aggregate, Aggregates, Appended, BatchEvents, Batches, Category, ChainHead, Consumer, Delivery,
-    EventBatch, EventHash, EventType, Events, EventsOf, ExpectedVersion, Loaded, NewEvent, Parked,
-    PersistentInfo, PersistentOptions, PersistentSubscription, Projection, Projector,
-    RecordedEvent, Replayed, Retention, STREAM_ID_BYTES_MAX, StartAt, Strategy, StreamId,
-    StreamInfo, StreamMark, StreamReader, Streams, Subscription, Ticket, TypedBatch,
-    TypedBatchEvents, TypedEvent, VerifiedChain, Watcher, Work,
+    EventBatch, EventHash, EventType, Events, EventsOf, ExpectedVersion, Follower, Following,
+    Handle, Loaded, NewEvent, Parked, PersistentInfo, PersistentOptions, PersistentSubscription,
+    Projection, Projector, RecordedEvent, Replayed, Retention, STREAM_ID_BYTES_MAX, StartAt,
+    Strategy, StreamId, StreamInfo, StreamMark, StreamReader, Streams, Subscription, Ticket,
+    TypedBatch, TypedBatchEvents, TypedEvent, VerifiedChain, Watcher, Work,
 };
 
 // Event tables.

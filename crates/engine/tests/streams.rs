@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "streams/archives.rs"]
+mod archives;
 #[path = "streams/batches.rs"]
 mod batches;
 #[path = "streams/by_number.rs"]
@@ -9,6 +11,8 @@ mod by_number;
 #[cfg(feature = "chained-events")]
 #[path = "streams/chained.rs"]
 mod chained;
+#[path = "streams/commands.rs"]
+mod commands;
 #[path = "streams/concurrent.rs"]
 mod concurrent;
 #[path = "streams/damaged.rs"]
@@ -16,12 +20,22 @@ mod damaged;
 #[cfg(feature = "chained-events")]
 #[path = "streams/damaged_chains.rs"]
 mod damaged_chains;
+#[path = "streams/deleting.rs"]
+mod deleting;
+#[path = "streams/filters.rs"]
+mod filters;
+#[path = "streams/followers.rs"]
+mod followers;
 #[path = "streams/layouts.rs"]
 mod layouts;
 #[path = "streams/lifecycle.rs"]
 mod lifecycle;
 #[path = "streams/persistent.rs"]
 mod persistent;
+#[path = "streams/repeated.rs"]
+mod repeated;
+#[path = "streams/snapshots.rs"]
+mod snapshots;
 #[path = "streams/stress.rs"]
 mod stress;
 #[cfg(feature = "chained-events")]
@@ -29,5 +43,7 @@ mod stress;
 mod tamper;
 #[path = "streams/traps.rs"]
 mod traps;
+#[path = "streams/typed.rs"]
+mod typed;
 #[path = "streams/views.rs"]
 mod views;

@@ -24,9 +24,10 @@ pub(crate) struct Log {
 impl Command for Log {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
         let db = session.reader()?;
-        if let (Some(name), false) = (&self.category, self.follow) {
-            category::open(&db, name)?;
-        }
+        let category = match (&self.category, self.follow) {
+            (Some(name), false) => Some(category::open(&db, name)?),
+            _ => None,
+        };
         let from = self.from.unwrap_or(Seq::ZERO);
         let out = &mut session.out;
         let mut left = self.limit.unwrap_or(u64::MAX);
@@ -38,7 +39,10 @@ impl Command for Log {
             let text = format!("nothing from {from} on yet: the last record is {last}");
             note(out.form(), &text, "last_seq", last.0);
         }
-        let mut events = db.read_all(from)?;
+        let mut events = match &category {
+            Some(category) => category.read_all(from)?,
+            None => db.read_all(from)?,
+        };
         if let Some(name) = &self.type_name {
             events = events.of_type(name);
         }

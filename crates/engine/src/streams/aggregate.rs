@@ -1,11 +1,17 @@
 //! Aggregates: state that is what the events of its stream made of it.
 
+mod handle;
+
+pub use handle::Handle;
+
 use super::{
-    Category, ExpectedVersion, StreamId, StreamReader, Streams,
+    Category, ExpectedVersion, NewEvent, StreamId, StreamReader, Streams,
     meanwhile::{self, Moment},
     typed::EventsOf,
 };
-use crate::{Database, Error, HashKeyspace, Result, WriteBatch};
+use crate::{
+    Database, Error, ErrorKind, HashKeyspace, Result, WriteBatch, WriteOptions, commit::check_value,
+};
 use annals_events::Event;
 use std::sync::Arc;
 
@@ -185,14 +191,64 @@ impl<A: Aggregate> Aggregates<A> {
     /// Decides by the state of the aggregate which events are appended, and appends them, if nobody else
     /// has appended or deleted the stream since; else decides again. Returns the aggregate behind these events.
     ///
+    /// When 256 events came since the aggregate was saved, it is saved in the same commit, unless that is too large
+    /// or there is no space for it: that is logged, and the events are appended without.
+    ///
     /// # Errors
-    /// What `decide` fails with; those of reading and appending; [`Error::Conflict`] if others were faster
-    /// each time.
+    /// What `decide` fails with; [`Error::Event`] if one of its events cannot be archived; those of reading and
+    /// appending; [`Error::Conflict`] if others were faster each time. Nothing is appended then, but as
+    /// [`WriteBatch::commit`] says.
     pub fn execute<'s>(
         &self,
         id: impl Into<StreamId<'s>>,
-        mut decide: impl FnMut(&A) -> Result<Vec<A::Event>>,
+        decide: impl FnMut(&A) -> Result<Vec<A::Event>>,
     ) -> Result<Loaded<A>> {
+        self.execute_with(id, decide, WriteOptions::default(), |_, event| event)
+    }
+
+    /// As [`execute`](Self::execute), with an error of the program's own, with options, and with what `dress` adds to
+    /// each event, of which it is told the place among them: ids, pairs of texts. It is asked anew when it was decided
+    /// anew. If events have ids by which the command is known, the aggregate tells that it was executed before:
+    /// [`Error::DuplicateEvent`].
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// # use annals::{Aggregate, Aggregates, Database, Error, WriteOptions};
+    /// # use annals_events::Event;
+    /// # #[derive(Event)]
+    /// # #[event(crate = annals_events)]
+    /// # struct Deposited { cents: u64 }
+    /// # #[derive(Default)]
+    /// # struct Account { cents: u64 }
+    /// # impl Aggregate for Account {
+    /// #     type Event = Deposited;
+    /// #     fn apply(&mut self, event: <Deposited as Event>::View<'_>) {
+    /// #         self.cents += event.cents.to_native();
+    /// #     }
+    /// # }
+    /// let db = Database::open_in_memory()?;
+    /// let accounts = Aggregates::<Account>::new(&db, "accounts")?;
+    /// let deposit = |command: u128, cents| {
+    ///     let decide = |_: &Account| Ok::<_, Error>(vec![Deposited { cents }]);
+    ///     accounts.execute_with("ada", decide, WriteOptions::default(), |_, event| {
+    ///         event.id(command).correlation(17)
+    ///     })
+    /// };
+    /// assert_eq!(deposit(0x5eed, 500)?.state.cents, 500);
+    /// assert!(matches!(deposit(0x5eed, 500), Err(Error::DuplicateEvent { id: 0x5eed, .. })));
+    /// assert_eq!(accounts.streams().get("ada", 0)?.expect("the one").correlation(), Some(17));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute).
+    pub fn execute_with<'s, 'n, X: From<Error>>(
+        &self,
+        id: impl Into<StreamId<'s>>,
+        mut decide: impl FnMut(&A) -> Result<Vec<A::Event>, X>,
+        options: WriteOptions,
+        mut dress: impl FnMut(usize, NewEvent<'n>) -> NewEvent<'n>,
+    ) -> Result<Loaded<A>, X> {
         let id = id.into();
         for _ in 0..ATTEMPTS_MAX {
             let (mut loaded, life) = self.load_life(&id)?;
@@ -200,60 +256,88 @@ impl<A: Aggregate> Aggregates<A> {
             if events.is_empty() {
                 return Ok(loaded);
             }
-            // By its number, also of a stream whose events are all given up: others may have come and gone meanwhile.
-            let expected = match life.next.checked_sub(1) {
-                Some(last) => ExpectedVersion::Exact(last),
-                None => ExpectedVersion::NoStream,
-            };
-            match self.append(&id, &events, expected, life) {
-                Ok(true) => {}
-                Ok(false) | Err(Error::VersionConflict { .. }) => continue,
-                Err(error) => return Err(error),
-            }
+            // All that can fail does so before they are appended: who is told an error decides again, and what has
+            // happened would count twice.
             loaded.events_count = life.next + events.len() as u64;
             let scratch = annals_events::Scratch::new();
             for event in &events {
-                loaded.state.apply(event.to_view(&scratch)?);
+                loaded.state.apply(event.to_view(&scratch).map_err(Error::from)?);
             }
-            if loaded.events_count - loaded.saved_count >= SNAPSHOT_EVENTS {
-                self.save(&id, &loaded)?;
+            let is_due = loaded.events_count - loaded.saved_count >= SNAPSHOT_EVENTS;
+            let mut saved = if is_due { loaded.state.save() } else { None };
+            let mut done = self.append(&id, &events, life, saved.as_deref(), options, &mut dress);
+            if let Err(error) = &done
+                && matches!(error.kind(), ErrorKind::Full | ErrorKind::InvalidInput)
+                && saved.take().is_some()
+            {
+                tracing::warn!(%error, stream = %id, "no snapshot of an aggregate is saved");
+                done = self.append(&id, &events, life, None, options, &mut dress);
+            }
+            match done {
+                Ok(true) => {}
+                Ok(false) | Err(Error::VersionConflict { .. }) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            if saved.is_some() {
+                loaded.saved_count = loaded.events_count;
             }
             return Ok(loaded);
         }
-        Err(Error::Conflict { attempts: ATTEMPTS_MAX })
+        Err(Error::Conflict { attempts: ATTEMPTS_MAX }.into())
     }
 
-    /// Appends events, if the stream is as `expected` and in the life that they were decided by: false if it is in
+    /// Appends events, if the stream is as it was when they were decided, and in the same life: false if it is in
     /// a later one. A version alone does not tell, since those of a deleted stream go on.
-    fn append(
+    ///
+    /// What is `saved` of the state behind them goes into the same commit: a snapshot that came later could replace
+    /// one of more events that somebody saved meanwhile, and then gave these events up.
+    fn append<'n>(
         &self,
         id: &StreamId<'_>,
         events: &[A::Event],
-        expected: ExpectedVersion,
         life: Life,
+        saved: Option<&[u8]>,
+        options: WriteOptions,
+        dress: impl FnMut(usize, NewEvent<'n>) -> NewEvent<'n>,
     ) -> Result<bool> {
         let category = self.streams.category();
         let mut batch = WriteBatch::new(Arc::clone(category.parts().0));
-        self.streams.append_in(&mut batch, id, events, expected)?;
+        if let Some(durability) = options.durability {
+            batch = batch.durability(durability);
+        }
+        // By its number, also of a stream whose events are all given up: others may have come and gone meanwhile.
+        let expected = match life.next.checked_sub(1) {
+            Some(last) => ExpectedVersion::Exact(last),
+            None => ExpectedVersion::NoStream,
+        };
+        self.streams.append_in_with(&mut batch, id, events, expected, dress)?;
+        if let Some(state) = saved {
+            let snapshot = self.snapshot_of(life.next + events.len() as u64, state)?;
+            batch.insert(&self.snapshots, Category::key_bytes(id)?, snapshot)?;
+        }
         let is_in_it = || Ok(category.info(id)?.life_version == life.from);
         Ok(batch.commit_if(is_in_it)?.is_some())
     }
 
-    /// Saves the aggregate as it is, so that it is loaded faster. [`execute`](Self::execute) does so now and
-    /// then.
+    /// Saves the aggregate as it is, so that it is loaded faster. [`execute`](Self::execute) does so by itself
+    /// when 256 events came since.
     ///
     /// # Errors
     /// Those of writing.
     pub fn save_snapshot<'s>(&self, id: impl Into<StreamId<'s>>, loaded: &Loaded<A>) -> Result<()> {
-        self.save(&id.into(), loaded)
+        let id = id.into();
+        let Some(state) = loaded.state.save() else { return Ok(()) };
+        let snapshot = self.snapshot_of(loaded.events_count, &state)?;
+        self.snapshots.insert(Category::key_bytes(&id)?, snapshot)
     }
 
-    fn save(&self, id: &StreamId<'_>, loaded: &Loaded<A>) -> Result<()> {
-        let Some(state) = loaded.state.save() else { return Ok(()) };
+    /// What is kept of a state that so many events made.
+    fn snapshot_of(&self, events_count: u64, state: &[u8]) -> Result<Vec<u8>> {
+        // Before it is copied.
+        check_value(state)?;
         let category_id = self.streams.category().parts().1.id;
-        let head = [loaded.events_count.to_le_bytes(), u64::from(category_id).to_le_bytes()];
-        let saved = [head.as_flattened(), &state].concat();
-        self.snapshots.insert(Category::key_bytes(id)?, saved)
+        let head = [events_count.to_le_bytes(), u64::from(category_id).to_le_bytes()];
+        Ok([head.as_flattened(), state].concat())
     }
 }
 

@@ -292,3 +292,10 @@ impl<'a> Cursor<'a> {
         }
     }
 }
+
+impl Clone for Cursor<'_> {
+    fn clone(&self) -> Self {
+        let (guard, guide, learns) = (self.guard.again(), self.guide.clone(), false);
+        Self { guard, guide, learns, ..*self }
+    }
+}

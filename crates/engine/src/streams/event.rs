@@ -8,7 +8,7 @@ use super::{
     types::TypeOf,
 };
 use crate::catalog::Keyspace;
-use annals_events::EventFormat;
+use annals_events::{ARCHIVE_ALIGN_BYTES, EventFormat};
 use annals_journal::{Match, SegmentGuard, Seq, ValueGuard};
 use std::{fmt, sync::Arc};
 
@@ -320,6 +320,52 @@ impl<'a> RecordedEvent<'a> {
     #[inline]
     pub fn data(&self) -> &[u8] {
         &self.bytes[self.data_at as usize..][..self.data_len as usize]
+    }
+
+    /// Its data, if they were appended as an archive of exactly this type: of its name, version and layout, and where
+    /// an archive has to lie. `None` of any other event: of JSON under the same name, of an older version, of an archive
+    /// whose layout was not told.
+    ///
+    /// [`TypedEvent::view`](crate::TypedEvent::view) checks the bytes of an archive each time, and costs little for
+    /// small ones. Who knows that they are whole, and has large ones, can leave the check out: these are the bytes
+    /// for rkyv's `access_unchecked`. Calling that is the caller's `unsafe`, and what is left to argue is the
+    /// caller's: that only typed appends of this program brought archives of this type, not bytes that were said to be
+    /// some; that nobody has changed the files since (the log's checksums are not looked at for each event); that
+    /// no type within has changed without its name; and that nothing behind a pointer has to lie on a multiple of
+    /// sixteen, as a `u128` in a list does.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// # use annals::Database;
+    /// use annals_events::{Event, rkyv};
+    /// #[derive(Event)]
+    /// #[event(crate = annals_events)]
+    /// struct Measured {
+    ///     points: Vec<u32>,
+    /// }
+    ///
+    /// let db = Database::open_in_memory()?;
+    /// let series = db.stream::<Measured>("series")?;
+    /// series.append(7u64, &Measured { points: (0..10_000).collect() })?;
+    /// for event in series.read(7u64)? {
+    ///     let event = event?;
+    ///     let Some(archive) = event.archive_of(&Measured::TYPES[0]) else { continue };
+    ///     // SAFETY: the type, its layout and the place are as they have to be. This program alone appends to this
+    ///     // database, in memory, and only by `series`; a list of numbers has nothing that lies on sixteen.
+    ///     let measured = unsafe { rkyv::access_unchecked::<ArchivedMeasured>(archive) };
+    ///     assert_eq!(measured.points.len(), 10_000);
+    /// }
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    #[must_use]
+    pub fn archive_of(&self, event_type: &annals_events::EventType) -> Option<&[u8]> {
+        let (stored, data) = (self.event_type(), self.data());
+        let is_one = self.format == EventFormat::Archive
+            && stored.layout == event_type.fingerprint().as_u64()
+            && stored.version == event_type.version()
+            && stored.name == event_type.name();
+        let fits = || data.as_ptr().addr().is_multiple_of(ARCHIVE_ALIGN_BYTES);
+        (is_one && fits()).then_some(data)
     }
 
     fn ids(&self) -> Ids {

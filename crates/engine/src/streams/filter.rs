@@ -31,6 +31,13 @@ impl Filter {
         Self { space, with_archived: true, ..Self::default() }
     }
 
+    /// Wants events of types of these names only.
+    pub(crate) fn set_types<T: AsRef<str>>(&mut self, names: impl IntoIterator<Item = T>) {
+        self.type_names = names.into_iter().map(|name| name.as_ref().to_owned()).collect();
+        // They were asked for by other names.
+        self.known.clear();
+    }
+
     /// The classes of events that may be wanted, if the index helps to find them.
     pub(crate) fn classes(&self, catalog: &Catalog) -> Option<Arc<[Class]>> {
         /// With more of them there is little to pass by.

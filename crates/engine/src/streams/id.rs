@@ -27,6 +27,30 @@ pub enum StreamId<'a> {
 }
 
 impl StreamId<'_> {
+    /// Reads a UUID as it is printed, with digits of either case: the number that [`StreamId::Uuid`] has, and that ids of
+    /// events are. `None` if the text is none.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{NewEvent, StreamId};
+    /// let text = "123e4567-e89b-12d3-a456-426614174000";
+    /// let uuid = StreamId::parse_uuid(text).expect("a UUID");
+    /// assert_eq!(StreamId::Uuid(uuid).to_string(), text);
+    /// let event = NewEvent::json("paid", "{}").id(uuid);
+    /// assert_eq!(StreamId::parse_uuid("123e4567"), None);
+    /// # let _ = event;
+    /// ```
+    #[must_use]
+    pub fn parse_uuid(text: &str) -> Option<u128> {
+        const DASHES: [usize; 4] = [8, 13, 18, 23];
+        let is_one = text.len() == 36
+            && text.bytes().enumerate().all(|(at, byte)| match DASHES.contains(&at) {
+                true => byte == b'-',
+                false => byte.is_ascii_hexdigit(),
+            });
+        is_one.then(|| u128::from_str_radix(&text.replace('-', ""), 16).ok())?
+    }
+
     /// The same id with nothing borrowed.
     #[must_use]
     pub fn into_owned(self) -> StreamId<'static> {
@@ -47,6 +71,27 @@ impl From<u64> for StreamId<'_> {
 impl From<u32> for StreamId<'_> {
     fn from(number: u32) -> Self {
         Self::Number(number.into())
+    }
+}
+
+/// With the feature `uuid`. An id of an event is the number: `uuid.as_u128()`.
+///
+/// ```
+/// # use annals_engine as annals;
+/// use annals::{Database, ExpectedVersion, NewEvent};
+/// use uuid::Uuid;
+/// let db = Database::open_in_memory()?;
+/// let (carts, ada) = (db.category("carts")?, Uuid::from_u128(0x1234));
+/// let added = NewEvent::json("added", "{}").id(Uuid::from_u128(7).as_u128());
+/// carts.append(ada, &added, ExpectedVersion::Any)?;
+/// assert_eq!(carts.last(ada)?.expect("one").stream().to_string(), ada.to_string());
+/// # Ok::<(), annals::Error>(())
+/// ```
+#[cfg(feature = "uuid")]
+#[cfg_attr(docsrs, doc(cfg(feature = "uuid")))]
+impl From<uuid::Uuid> for StreamId<'_> {
+    fn from(uuid: uuid::Uuid) -> Self {
+        Self::Uuid(uuid.as_u128())
     }
 }
 
@@ -220,6 +265,30 @@ mod tests {
         }
         let longer = StreamId::from(format!("{long}x"));
         assert!(StreamKey::of(&longer).is_none());
+    }
+
+    #[test]
+    fn a_uuid_is_read_as_it_is_printed_and_nothing_else_is() {
+        for uuid in [0, 1, 0x123e_4567_e89b_12d3_a456_4266_1417_4000, u128::MAX >> 1, u128::MAX] {
+            let text = StreamId::Uuid(uuid).to_string();
+            assert_eq!(StreamId::parse_uuid(&text), Some(uuid));
+            assert_eq!(StreamId::parse_uuid(&text.to_uppercase()), Some(uuid));
+            #[cfg(feature = "uuid")]
+            {
+                let other = uuid::Uuid::from_u128(uuid);
+                assert_eq!(
+                    (StreamId::from(other), other.to_string()),
+                    (StreamId::Uuid(uuid), text)
+                );
+            }
+        }
+        let text = "123e4567-e89b-12d3-a456-426614174000";
+        let (simple, moved) = (text.replace('-', ""), text.replace("4567-e", "4567e-"));
+        let (signed, wide) = (format!("+{}", &text[1..]), "é".repeat(18));
+        let (braced, long) = (format!("{{{text}}}"), format!("{text}0"));
+        for none in ["", &text[1..], &simple, &moved, &signed, &wide, &braced, &long] {
+            assert_eq!(StreamId::parse_uuid(none), None, "{none}");
+        }
     }
 
     #[test]

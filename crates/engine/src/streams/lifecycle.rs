@@ -1,9 +1,10 @@
 //! What becomes of a stream as a whole: truncating, deleting, archiving, and how much of it is kept.
 
 use super::{
-    Category, Retention, StreamId,
+    Category, ExpectedVersion, Retention, StreamId,
     id::{StreamKey, id_of_key},
     mark::{COUNTED_AT_ONCE, Mark},
+    plan::conflict,
 };
 use crate::{Error, Result};
 
@@ -78,27 +79,101 @@ impl Category {
         Ok(first)
     }
 
-    /// Deletes the stream `id`: all events that it has are given up, as by
-    /// [`truncate_before`](Self::truncate_before). It may be appended to again.
+    /// Deletes the stream `id`, whatever it is by now: [`delete_expecting`](Self::delete_expecting) of
+    /// [`ExpectedVersion::Any`].
     ///
     /// # Errors
     /// As [`truncate_before`](Self::truncate_before).
     pub fn delete<'s>(&self, id: impl Into<StreamId<'s>>) -> Result<()> {
-        let key = Self::key_of(&id.into())?;
-        self.change_mark(&key, |mark, newest| Ok(deleted(mark, newest)))?;
-        self.count_out(&key)
+        self.delete_expecting(id, ExpectedVersion::Any)
     }
 
-    /// Deletes the stream `id` for good: it is never appended to again.
+    /// Deletes the stream `id` if it is as `expected`: all events that it has are given up, as by
+    /// [`truncate_before`](Self::truncate_before). It may be appended to again. Who has read the stream and found it
+    /// done with says up to where: what others append meanwhile is not deleted unseen.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, Error, ExpectedVersion, NewEvent};
+    /// let db = Database::open_in_memory()?;
+    /// let (carts, added) = (db.category("carts")?, NewEvent::json("added", "{}"));
+    /// let seen = carts.append("ada", &added, ExpectedVersion::Any)?.last_version;
+    /// carts.append("ada", &added, ExpectedVersion::Any)?;
+    /// let refused = carts.delete_expecting("ada", ExpectedVersion::Exact(seen));
+    /// assert!(matches!(refused, Err(Error::VersionConflict { found: Some(1), .. })));
+    /// carts.delete_expecting("ada", ExpectedVersion::Exact(1))?;
+    /// assert!(!carts.exists("ada")?);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::VersionConflict`] if it is not as expected; as [`truncate_before`](Self::truncate_before).
+    pub fn delete_expecting<'s>(
+        &self,
+        id: impl Into<StreamId<'s>>,
+        expected: ExpectedVersion,
+    ) -> Result<()> {
+        self.delete_by(&Self::key_of(&id.into())?, expected, false)
+    }
+
+    /// Deletes the stream `id` for good, whatever it is by now: [`tombstone_expecting`](Self::tombstone_expecting) of
+    /// [`ExpectedVersion::Any`].
     ///
     /// # Errors
     /// As [`truncate_before`](Self::truncate_before).
     pub fn tombstone<'s>(&self, id: impl Into<StreamId<'s>>) -> Result<()> {
-        let key = Self::key_of(&id.into())?;
-        self.change_mark(&key, |mark, newest| {
-            Ok(Mark { is_tombstone: true, ..deleted(mark, newest) })
+        self.tombstone_expecting(id, ExpectedVersion::Any)
+    }
+
+    /// Deletes the stream `id` for good if it is as `expected`: it is never appended to again.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ErrorKind, ExpectedVersion, NewEvent};
+    /// let db = Database::open_in_memory()?;
+    /// let (carts, added) = (db.category("carts")?, NewEvent::json("added", "{}"));
+    /// carts.append("ada", &added, ExpectedVersion::Any)?;
+    /// let refused = carts.tombstone_expecting("ada", ExpectedVersion::NoStream).unwrap_err();
+    /// assert_eq!(refused.kind(), ErrorKind::Conflict);
+    /// carts.tombstone_expecting("ada", ExpectedVersion::Exact(0))?;
+    /// assert!(carts.append("ada", &added, ExpectedVersion::Any).is_err());
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`delete_expecting`](Self::delete_expecting).
+    pub fn tombstone_expecting<'s>(
+        &self,
+        id: impl Into<StreamId<'s>>,
+        expected: ExpectedVersion,
+    ) -> Result<()> {
+        self.delete_by(&Self::key_of(&id.into())?, expected, true)
+    }
+
+    fn delete_by(&self, key: &StreamKey, expected: ExpectedVersion, for_good: bool) -> Result<()> {
+        self.change_mark(key, |mark, newest| {
+            self.check_expected(key, expected, newest)?;
+            let is_tombstone = mark.is_tombstone || for_good;
+            Ok(Mark { is_tombstone, ..deleted(mark, newest) })
         })?;
-        self.count_out(&key)
+        self.count_out(key)
+    }
+
+    /// Whether a stream whose newest event has this version is as expected. Asked under the writer lock.
+    fn check_expected(
+        &self,
+        key: &StreamKey,
+        expected: ExpectedVersion,
+        newest: Option<u64>,
+    ) -> Result<()> {
+        let is_it = match expected {
+            ExpectedVersion::Any => true,
+            _ => expected.holds(newest, newest.is_some() && !self.info_of(key)?.exists()),
+        };
+        match is_it {
+            true => Ok(()),
+            false => Err(conflict(self.parts().1, key.bytes(), expected, newest)),
+        }
     }
 
     /// Archives the stream `id`: it is not appended to until it is [restored](Self::restore), and who reads

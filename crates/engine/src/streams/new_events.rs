@@ -3,7 +3,7 @@
 //! To make a list of [`NewEvent`]s of many small events takes more memory than they do, and more time than to
 //! encode them: where their archives lie one behind the other, each is told of when it is its turn.
 
-use super::NewEvent;
+use super::{NewEvent, extra::Ids};
 use annals_events::EventType;
 
 /// Events in the order in which they will stand in their stream.
@@ -36,16 +36,25 @@ impl NewEvents for [NewEvent<'_>] {
 
 /// The archives of several events, one behind the other.
 #[derive(Debug, Default)]
-pub(crate) struct Archives {
+pub(crate) struct Archives<'n> {
     bytes: Vec<u8>,
     /// Of each the type, and where its archive ends.
     events: Vec<(&'static EventType, usize)>,
+    /// What they have beside their archives, up to the last one that has any: most have nothing.
+    dressed: Vec<Dressed<'n>>,
 }
 
-impl Archives {
+/// What an event has beside its archive.
+#[derive(Debug, Default)]
+struct Dressed<'n> {
+    ids: Ids,
+    pairs: Vec<(&'n str, &'n str)>,
+}
+
+impl<'n> Archives<'n> {
     /// None, with room for so many.
     pub(crate) fn with_capacity(count: usize) -> Self {
-        Self { bytes: Vec::new(), events: Vec::with_capacity(count) }
+        Self { events: Vec::with_capacity(count), ..Self::default() }
     }
 
     /// Adds the archive of an event.
@@ -59,12 +68,22 @@ impl Archives {
         self.bytes.extend_from_slice(archive);
         self.events.push((event_type, self.bytes.len()));
     }
+
+    /// Lets the last of them have the ids and pairs of `dressed`.
+    #[inline]
+    pub(crate) fn dress_last(&mut self, dressed: NewEvent<'n>) {
+        let NewEvent { ids, pairs, .. } = dressed;
+        if ids != Ids::default() || !pairs.is_empty() {
+            self.dressed.resize_with(self.events.len() - 1, Dressed::default);
+            self.dressed.push(Dressed { ids, pairs });
+        }
+    }
 }
 
 /// Room is made at once for no more bytes than this: the first archive may be a large one among small ones.
 const EXPECTED_BYTES_MAX: usize = 1 << 20;
 
-impl NewEvents for Archives {
+impl NewEvents for Archives<'_> {
     #[inline]
     fn count(&self) -> usize {
         self.events.len()
@@ -74,11 +93,15 @@ impl NewEvents for Archives {
     fn with<R>(&self, index: usize, work: impl FnOnce(&NewEvent<'_>) -> R) -> R {
         let start = index.checked_sub(1).map_or(0, |before| self.events[before].1);
         let (event_type, end) = self.events[index];
-        work(&NewEvent::archive(event_type, &self.bytes[start..end]))
+        let mut event = NewEvent::archive(event_type, &self.bytes[start..end]);
+        if let Some(Dressed { ids, pairs }) = self.dressed.get(index) {
+            (event.ids, event.pairs) = (*ids, pairs.clone());
+        }
+        work(&event)
     }
 
     #[inline]
-    fn id(&self, _: usize) -> Option<u128> {
-        None
+    fn id(&self, index: usize) -> Option<u128> {
+        self.dressed.get(index).and_then(|dressed| dressed.ids.event)
     }
 }

@@ -239,6 +239,15 @@ impl<'a> Guide<'a> {
     }
 }
 
+impl Clone for Guide<'_> {
+    /// Knows what this one knows, and learns nothing: the index is told of a piece by one of them.
+    fn clone(&self) -> Self {
+        let (pieces, wanted) = (Arc::clone(&self.pieces), Arc::clone(&self.wanted));
+        let (may_grow, met, has_grown) = (false, None, false);
+        Self { pieces, wanted, bits: self.bits.clone(), may_grow, met, has_grown, ..*self }
+    }
+}
+
 impl Drop for Guide<'_> {
     fn drop(&mut self) {
         if self.has_grown {

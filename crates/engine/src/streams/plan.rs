@@ -248,7 +248,7 @@ pub(crate) fn check(
 
 /// The stream is not as expected.
 #[cold]
-fn conflict(
+pub(super) fn conflict(
     category: &Keyspace,
     key: &[u8],
     expected: ExpectedVersion,

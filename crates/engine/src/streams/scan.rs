@@ -26,7 +26,7 @@ use annals_journal::{Match, SegmentInfo, SegmentKind, Seq, pin};
 use std::{collections::VecDeque, sync::Arc};
 
 /// Reads events in the order in which they were appended, up to what was the last one when this was
-/// made. While it lives, it keeps the segments that it has yet to read.
+/// made. While it lives, it keeps the segments that it has yet to read. Clones go on by themselves.
 ///
 /// ```
 /// # use annals_engine as annals;
@@ -40,6 +40,7 @@ use std::{collections::VecDeque, sync::Arc};
 /// assert!(all[0].seq() < all[1].seq());
 /// # Ok::<(), annals::Error>(())
 /// ```
+#[derive(Clone)]
 pub struct Events<'a> {
     core: &'a Core,
     /// Keeps what is read as it is, where a read-only handle may leave it.
@@ -115,11 +116,53 @@ impl<'a> Events<'a> {
         }
     }
 
-    /// Reads events of types of this name only, whatever their version.
+    /// Reads events of types of this name only, whatever their version, as [`of_types`](Self::of_types) does of
+    /// several names.
     #[must_use]
-    pub fn of_type(mut self, name: &str) -> Self {
-        self.filter.type_names = vec![name.to_owned()];
+    pub fn of_type(self, name: &str) -> Self {
+        self.of_types([name])
+    }
+
+    /// Reads events of types of these names only, whatever their versions; of all types if there are no names. To be
+    /// said before the first one is read; what was said last counts.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ExpectedVersion, NewEvent, Seq};
+    /// let db = Database::open_in_memory()?;
+    /// let orders = db.category("orders")?;
+    /// for name in ["placed", "paid", "sent", "paid"] {
+    ///     orders.append(7u64, &NewEvent::json(name, "{}"), ExpectedVersion::Any)?;
+    /// }
+    /// assert_eq!(db.read_all(Seq::ZERO)?.of_types(["paid", "sent"]).count(), 3);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    #[must_use]
+    pub fn of_types<T: AsRef<str>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.filter.set_types(names);
         self.classes = self.filter.classes(&self.catalog);
+        self
+    }
+
+    /// Reads the events of streams that are [archived](crate::Category::archive) too, which readers of many streams
+    /// leave out.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ExpectedVersion, NewEvent, Seq};
+    /// let db = Database::open_in_memory()?;
+    /// let orders = db.category("orders")?;
+    /// for id in [7u64, 8] {
+    ///     orders.append(id, &NewEvent::json("placed", "{}"), ExpectedVersion::Any)?;
+    /// }
+    /// orders.archive(7u64)?;
+    /// assert_eq!(orders.read_all(Seq::ZERO)?.count(), 1);
+    /// assert_eq!(orders.read_all(Seq::ZERO)?.with_archived().count(), 2);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_archived(mut self) -> Self {
+        self.filter.with_archived = true;
         self
     }
 

@@ -4,7 +4,7 @@
 //! ended when the scan was begun, and is read from there, frame by frame.
 
 use super::{
-    Events, RecordedEvent,
+    Events, Follower, RecordedEvent,
     cursor::Cursor,
     event::CategoryRef,
     filter::Filter,
@@ -24,7 +24,8 @@ use std::{
 ///
 /// As an iterator it waits for more and ends when the database is closed; [`try_next`](Self::try_next) and
 /// [`next_within`](Self::next_within) do not; [`next_async`](Self::next_async) is for tasks, of any runtime.
-/// It takes no lock to read, and keeps nobody from appending or compacting.
+/// It takes no lock to read, and keeps nobody from appending or compacting. Clones go on by themselves; a
+/// [`Follower`] is one that borrows nothing.
 ///
 /// ```
 /// # use annals_engine as annals;
@@ -44,6 +45,7 @@ use std::{
 /// })?;
 /// # Ok::<(), annals::Error>(())
 /// ```
+#[derive(Clone)]
 pub struct Subscription<'a> {
     open: &'a Arc<Open>,
     /// The state that is read; read-only handles may get later ones.
@@ -75,9 +77,15 @@ impl Place {
     pub(crate) fn at(next: Seq) -> Self {
         Self { next, tail: None }
     }
+
+    /// The number from which it goes on.
+    pub(super) fn next(&self) -> Seq {
+        self.next
+    }
 }
 
 /// The end of the chain.
+#[derive(Clone)]
 struct Tail<'a> {
     /// The ordinal of the segment.
     ordinal: u32,
@@ -124,6 +132,15 @@ impl<'a> Subscription<'a> {
         })
     }
 
+    /// Lets go of what it borrows: what goes on here by a handle of its own.
+    /// [`Follower`] has an example.
+    #[must_use]
+    pub fn into_follower(self) -> Follower {
+        let (open, awake) = (Arc::clone(self.open), self.awake);
+        let (place, filter) = self.leave();
+        Follower::new(open, place, filter, awake)
+    }
+
     /// Closes what it has open. Returns where it can be resumed.
     pub(crate) fn leave(self) -> (Place, Filter) {
         let Tail { ordinal, cursor, offset } = self.tail;
@@ -132,11 +149,54 @@ impl<'a> Subscription<'a> {
         (Place { next: self.next, tail }, self.filter)
     }
 
-    /// Reads events of types of this name only, whatever their version.
+    /// Reads events of types of this name only, whatever their version, as [`of_types`](Self::of_types) does of
+    /// several names.
     #[must_use]
-    pub fn of_type(mut self, name: &str) -> Self {
-        self.filter.type_names = vec![name.to_owned()];
-        self.backlog = self.backlog.map(|backlog| backlog.of_type(name));
+    pub fn of_type(self, name: &str) -> Self {
+        self.of_types([name])
+    }
+
+    /// Reads events of types of these names only, whatever their versions; of all types if there are no names. To be
+    /// said before the first one is read; what was said last counts.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ExpectedVersion, NewEvent, Seq};
+    /// let db = Database::open_in_memory()?;
+    /// let orders = db.category("orders")?;
+    /// let mut events = orders.subscribe(Seq::ZERO)?.of_types(["paid", "sent"]);
+    /// for name in ["placed", "paid", "sent"] {
+    ///     orders.append(7u64, &NewEvent::json(name, "{}"), ExpectedVersion::Any)?;
+    /// }
+    /// assert_eq!(events.try_next()?.map(|event| event.version()), Some(1));
+    /// assert_eq!(events.try_next()?.map(|event| event.version()), Some(2));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    #[must_use]
+    pub fn of_types<T: AsRef<str>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.filter.set_types(names);
+        self.backlog = self.backlog.map(|backlog| backlog.of_types(&self.filter.type_names));
+        self
+    }
+
+    /// Reads the events of streams that are [archived](crate::Category::archive) too, which readers of many streams
+    /// leave out.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ExpectedVersion, NewEvent, Seq};
+    /// let db = Database::open_in_memory()?;
+    /// let orders = db.category("orders")?;
+    /// orders.append(7u64, &NewEvent::json("placed", "{}"), ExpectedVersion::Any)?;
+    /// orders.archive(7u64)?;
+    /// assert!(orders.subscribe(Seq::ZERO)?.try_next()?.is_none());
+    /// assert!(orders.subscribe(Seq::ZERO)?.with_archived().try_next()?.is_some());
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_archived(mut self) -> Self {
+        self.filter.with_archived = true;
+        self.backlog = self.backlog.map(Events::with_archived);
         self
     }
 
@@ -232,7 +292,7 @@ impl<'a> Subscription<'a> {
                 self.next = seq.plus(1);
                 continue;
             };
-            let is_of_one = self.filter.stream.is_some();
+            let is_of_one = self.filter.stream.is_some() || self.filter.with_archived;
             let is_wanted = self.filter.wants_type(&category, event.read.label.type_number);
             meanwhile::run(Moment::EventScanned);
             let is_shown = match is_wanted {

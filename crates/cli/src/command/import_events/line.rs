@@ -1,7 +1,7 @@
 //! A line of `annals import-events`.
 
 use crate::{
-    category::{parse_expected, parse_uuid, stream_id},
+    category::{parse_expected, stream_id},
     command::event::parse_format,
     failure::{Failure, Result},
 };
@@ -75,7 +75,7 @@ struct Uuid(u128);
 impl<'de> Deserialize<'de> for Uuid {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = String::deserialize(from)?;
-        parse_uuid(&text).map(Self).ok_or_else(|| {
+        StreamId::parse_uuid(&text).map(Self).ok_or_else(|| {
             serde::de::Error::custom(format_args!("`{text:.64}` is no UUID; ids are UUIDs"))
         })
     }

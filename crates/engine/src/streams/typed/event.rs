@@ -1,0 +1,72 @@
+//! One event of a Rust type.
+
+use super::known;
+use crate::{Result, streams::RecordedEvent};
+use annals_events::{Event, EventFormat, Known, Scratch};
+use std::{fmt, ops::Deref};
+
+/// An event of the type `E` as it stands in the log. What it [records](RecordedEvent) beside its data can be
+/// asked of it too.
+pub struct TypedEvent<'a, E> {
+    event: RecordedEvent<'a>,
+    known: Option<Known<E>>,
+    /// What older versions become.
+    scratch: Scratch,
+}
+
+impl<'a, E: Event> TypedEvent<'a, E> {
+    #[inline(always)]
+    pub(in crate::streams) fn new(event: RecordedEvent<'a>, known: &[Option<Known<E>>]) -> Self {
+        let known = known.get(event.type_number() as usize).copied().flatten();
+        let known = known.filter(|_| event.format() == EventFormat::Archive);
+        Self { event, known, scratch: Scratch::new() }
+    }
+
+    #[inline]
+    pub(in crate::streams) fn known(&self) -> Result<Known<E>> {
+        self.known.map_or_else(|| self.find(), Ok)
+    }
+
+    #[cold]
+    fn find(&self) -> Result<Known<E>> {
+        known::find(self.event.category(), &self.event.event_type(), self.event.format())
+    }
+
+    /// The event, read in place and checked; one of an older version is brought to the newest.
+    ///
+    /// # Errors
+    /// [`Error::Event`] if it is of a type that `E` does not know, or damaged; its bytes can still be
+    /// [had](RecordedEvent::data).
+    #[inline]
+    pub fn view(&self) -> Result<E::View<'_>> {
+        Ok(self.known()?.view(self.event.data(), &self.scratch)?)
+    }
+
+    /// The event as a value of its own.
+    ///
+    /// # Errors
+    /// As [`view`](Self::view).
+    pub fn decode(&self) -> Result<E> {
+        Ok(self.known()?.decode(self.event.data())?)
+    }
+
+    /// What was recorded.
+    #[must_use]
+    pub fn into_recorded(self) -> RecordedEvent<'a> {
+        self.event
+    }
+}
+
+impl<'a, E> Deref for TypedEvent<'a, E> {
+    type Target = RecordedEvent<'a>;
+
+    fn deref(&self) -> &RecordedEvent<'a> {
+        &self.event
+    }
+}
+
+impl<E> fmt::Debug for TypedEvent<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.event.fmt(f)
+    }
+}

@@ -1,0 +1,184 @@
+//! Readers that are cloned in between give what the first one gives, and so do followers that are resumed again
+//! and again.
+
+use annals_engine::{
+    Background, Database, Events, ExpectedVersion::Any, Follower, NewEvent, Result, Seq,
+    Subscription,
+};
+
+const TYPES: [&str; 4] = ["placed", "paid", "sent", "lost"];
+
+/// Several small segments.
+fn open() -> Result<Database> {
+    Database::builder().segment_bytes(64 << 10).background(Background::Manual).open_in_memory()
+}
+
+/// Events of two categories; each tenth commit has a hundred of a stream.
+fn append(db: &Database, count: u64) -> Result<()> {
+    let (orders, carts) = (db.category("orders")?, db.category("carts")?);
+    for n in 0..count {
+        let data = [n as u8; 100];
+        let event = NewEvent::bytes(TYPES[(n / 16 % 4) as usize], &data);
+        if n % 10 == 0 {
+            orders.append_many(n % 5, &vec![event; 100], Any)?;
+        } else {
+            carts.append(n % 7, &event, Any)?;
+        }
+    }
+    Ok(())
+}
+
+/// Moves some of what is there to segments of their own.
+fn thin_out(db: &Database) -> Result<()> {
+    db.open_category("orders")?.delete(0u64)?;
+    db.compact()?;
+    Ok(())
+}
+
+fn seqs(events: Events<'_>) -> Result<Vec<Seq>> {
+    events.map(|event| Ok(event?.seq())).collect()
+}
+
+fn drain(events: &mut Subscription<'_>) -> Result<Vec<Seq>> {
+    let mut seqs = Vec::new();
+    while let Some(event) = events.try_next()? {
+        seqs.push(event.seq());
+    }
+    Ok(seqs)
+}
+
+#[test]
+fn a_clone_of_a_reader_goes_on_where_that_was_and_by_itself() -> Result<()> {
+    let db = open()?;
+    append(&db, 400)?;
+    thin_out(&db)?;
+    let carts = db.open_category("carts")?;
+    let of_two = ["paid", "lost"];
+    // Twice: the first time the index learns as it goes.
+    for _ in 0..2 {
+        let readers = || {
+            Ok::<_, annals_engine::Error>([
+                db.read_all(Seq::ZERO)?,
+                db.read_all(Seq::ZERO)?.of_types(of_two),
+                carts.read_all(Seq::ZERO)?,
+                carts.read_all(Seq::ZERO)?.of_types(of_two),
+            ])
+        };
+        let all = readers()?.into_iter().map(seqs).collect::<Result<Vec<_>>>()?;
+        for at in [0, 1, 7, 60, 100, 200, 1_000] {
+            for (mut reader, all) in readers()?.into_iter().zip(&all) {
+                let taken = reader.by_ref().take(at).map(|event| Ok(event?.seq()));
+                let mut taken = taken.collect::<Result<Vec<_>>>()?;
+                let (clone, in_batches) = (reader.clone(), reader.clone());
+                let rest = seqs(reader)?;
+                assert_eq!(seqs(clone)?, rest);
+                let mut batched = Vec::new();
+                for batch in in_batches.batches() {
+                    batched.extend(batch?.iter().map(|event| event.seq()));
+                }
+                assert_eq!(batched, rest);
+                taken.extend(rest);
+                assert_eq!(taken, *all);
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_clone_of_a_subscription_follows_by_itself() -> Result<()> {
+    let db = open()?;
+    append(&db, 200)?;
+    let mut first = db.subscribe(Seq::ZERO)?.of_types(["paid", "sent"]);
+    let mut given = Vec::new();
+    let mut clones: Vec<(usize, Subscription<'_>)> = Vec::new();
+    for round in 0..6 {
+        // In what was there, at the end of it, and in what came.
+        for n in 0..150 {
+            if n % 40 == 3 {
+                clones.push((given.len(), first.clone()));
+            }
+            let Some(event) = first.try_next()? else { break };
+            given.push(event.seq());
+        }
+        clones.push((given.len(), first.clone()));
+        if round == 3 {
+            thin_out(&db)?;
+        }
+        append(&db, 60)?;
+    }
+    given.extend(drain(&mut first)?);
+    let is_left = |seq: &Seq| db.event_at(*seq).is_ok_and(|event| event.is_some());
+    for (at, mut clone) in clones {
+        // Of what was deleted since, some may not come any more.
+        let (found, expected) = (drain(&mut clone)?, &given[at..]);
+        let left = |seqs: &[Seq]| seqs.iter().copied().filter(is_left).collect::<Vec<_>>();
+        assert_eq!(left(&found), left(expected), "from event {at}");
+        assert!(found.iter().all(|seq| expected.contains(seq)));
+    }
+    Ok(())
+}
+
+/// What keeps a follower and no handle.
+struct Worker {
+    follower: Follower,
+    given: Vec<(Seq, u64)>,
+}
+
+#[test]
+fn a_follower_that_is_resumed_again_and_again_has_no_gap_and_no_duplicate() -> Result<()> {
+    fn is_of_its_own<T: Clone + Send + Sync + 'static>(_: &T) {}
+    let db = open()?;
+    append(&db, 300)?;
+    let follower = db.subscribe(Seq::ZERO)?.into_follower();
+    is_of_its_own(&follower);
+    let stream = db.category("orders")?.subscribe_to(10u64 % 5, Seq::ZERO)?.into_follower();
+    let workers = [follower, stream].map(|follower| Worker { follower, given: Vec::new() });
+    let workers: Vec<_> = workers
+        .into_iter()
+        .map(|mut worker| {
+            let of_all = db.clone();
+            std::thread::spawn(move || -> Result<Worker> {
+                // From within what was there, from within a commit of many, and from the end.
+                for round in 0.. {
+                    let mut events = worker.follower.resume()?;
+                    let mut is_behind = false;
+                    for _ in 0..1 + round % 37 {
+                        match events.try_next()? {
+                            Some(event) => worker.given.push((event.seq(), event.version())),
+                            None => is_behind = true,
+                        }
+                    }
+                    drop(events);
+                    let last = worker.given.last().map_or(Seq::ZERO, |(seq, _)| *seq);
+                    assert!(worker.follower.position() > last);
+                    if is_behind && worker.follower.position() > of_all.last_seq() {
+                        let is_last = of_all.hash_keyspace("done")?.get("done")?.is_some();
+                        if is_last && worker.follower.clone().resume()?.try_next()?.is_none() {
+                            break;
+                        }
+                        std::thread::yield_now();
+                    }
+                }
+                Ok(worker)
+            })
+        })
+        .collect();
+    for _ in 0..5 {
+        append(&db, 100)?;
+        db.compact()?;
+    }
+    db.hash_keyspace("done")?.insert("done", "")?;
+    let expected = |events: Events<'_>| -> Result<Vec<(Seq, u64)>> {
+        events.map(|event| event.map(|event| (event.seq(), event.version()))).collect()
+    };
+    let all = expected(db.read_all(Seq::ZERO)?)?;
+    let of_stream = db.open_category("orders")?;
+    let of_stream =
+        of_stream.read(0u64)?.map(|event| event.map(|event| (event.seq(), event.version())));
+    let of_stream = of_stream.collect::<Result<Vec<_>>>()?;
+    for (worker, expected) in workers.into_iter().zip([all, of_stream]) {
+        assert_eq!(worker.join().unwrap()?.given, expected);
+    }
+    Ok(())
+}
