@@ -23,6 +23,9 @@
 //! # Ok::<(), annals_disk::DiskError>(())
 //! ```
 
+#[cfg(debug_assertions)]
+#[doc(hidden)]
+pub mod canary;
 mod disk;
 mod error;
 pub mod fences;

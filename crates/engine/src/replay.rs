@@ -54,6 +54,11 @@ impl Core {
                     self.each_warm(&listed.view, run, |pending| changing.replay_event(pending));
                     return;
                 }
+                #[cfg(debug_assertions)]
+                if annals_disk::canary::is_broken(annals_disk::canary::Broken::KeepsStaleRecords) {
+                    run.iter().rev().for_each(|pending| changing.replay(pending));
+                    return;
+                }
                 self.each_warm(&listed.view, run, |pending| changing.replay(pending));
             }
         });

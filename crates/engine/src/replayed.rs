@@ -2,6 +2,10 @@
 //! opened journal can do; and an opening that fails on the way has nothing to take back.
 
 use crate::{catalog::Change, hash::hash_key};
+#[cfg(debug_assertions)]
+use annals_disk::canary::{Broken, is_broken};
+#[cfg(debug_assertions)]
+use annals_journal::FrameHeader;
 use annals_journal::{Address, FrameView, Kind, Record, Seq};
 
 /// What replay read.
@@ -17,6 +21,43 @@ pub(crate) struct Replayed {
     pub(crate) time_ms: u64,
     /// A catalog record that this build does not understand.
     pub(crate) unknown: Option<Address>,
+    #[cfg(debug_assertions)]
+    canary: Canary,
+}
+
+/// What this replay is told to do wrong; frames may be collected in another thread than the one that is told.
+#[cfg(debug_assertions)]
+#[derive(Debug)]
+struct Canary {
+    drops_frame: bool,
+    halves_commits: bool,
+    keeps_keys: bool,
+    keeps_ranges: bool,
+    forgets_time: bool,
+    frames_count: u64,
+}
+
+#[cfg(debug_assertions)]
+impl Canary {
+    fn new() -> Self {
+        Self {
+            drops_frame: is_broken(Broken::DropsFrame),
+            halves_commits: is_broken(Broken::HalvesCommits),
+            keeps_keys: is_broken(Broken::KeepsRemovedKeys),
+            keeps_ranges: is_broken(Broken::KeepsRemovedRanges),
+            forgets_time: is_broken(Broken::ForgetsTime),
+            frames_count: 0,
+        }
+    }
+
+    /// Whether this record is passed over, which must not be.
+    fn passes_over(&self, frame: &FrameHeader, record: &Record<'_>) -> bool {
+        let is_last = record.seq.plus(1) == frame.next_seq();
+        (self.drops_frame && self.frames_count == 2)
+            || (self.halves_commits && frame.count > 1 && is_last)
+            || (self.keeps_keys && record.kind == Kind::Remove)
+            || (self.keeps_ranges && record.kind == Kind::RemoveRange)
+    }
 }
 
 /// A change to the catalog.
@@ -75,14 +116,34 @@ impl Replayed {
     /// Begins with nothing.
     pub(crate) fn new(hash_seed: u64) -> Self {
         let (changes, records) = (Vec::new(), Vec::new());
-        Self { hash_seed, changes, records, bytes: 0, time_ms: 0, unknown: None }
+        Self {
+            hash_seed,
+            changes,
+            records,
+            bytes: 0,
+            time_ms: 0,
+            unknown: None,
+            #[cfg(debug_assertions)]
+            canary: Canary::new(),
+        }
     }
 
     /// Adds the records of the next frame.
     pub(crate) fn collect(&mut self, frame: &FrameView<'_>) {
         self.bytes += u64::from(frame.header().len);
         self.time_ms = self.time_ms.max(frame.header().time_ms);
+        #[cfg(debug_assertions)]
+        {
+            self.canary.frames_count += u64::from(frame.header().count > 0);
+            if self.canary.forgets_time {
+                self.time_ms = 0;
+            }
+        }
         for (address, len, record) in frame.records() {
+            #[cfg(debug_assertions)]
+            if self.canary.passes_over(frame.header(), &record) {
+                continue;
+            }
             match record.kind {
                 // Intact, by its checksum, and still unknown: a later build wrote it.
                 Kind::Catalog => match Change::decode(record.value) {

@@ -271,3 +271,6 @@ fn stats(core: &Core) -> Stats {
         poisoned: journal.poisoned().map(|cause| cause.to_string()),
     }
 }
+
+#[cfg(test)]
+mod held_log_test;

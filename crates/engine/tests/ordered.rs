@@ -10,6 +10,8 @@ mod support;
 mod background;
 #[path = "ordered/concurrent.rs"]
 mod concurrent;
+#[path = "ordered/log_ranges.rs"]
+mod log_ranges;
 #[path = "ordered/lost.rs"]
 mod lost;
 #[path = "ordered/meeting.rs"]

@@ -4,7 +4,8 @@
 //! and a model. The machine crashes at any operation, recovery is crashed again, and what is found
 //! then must be the model after one of its commits, none older than the durability promised, in
 //! all keyspaces at once. Numbers are never used twice and frames that were cut off never return.
-//! Keyspaces are of both kinds, so flushes, compactions and manifests are cut too; beside them are
+//! Keyspaces are of both kinds, so flushes, compactions and manifests are cut too, of trees in each style and with each
+//! compression; ranges are removed of them, first keys taken, and parts of them compacted by hand. Beside them are
 //! categories of event streams, which are read in every way there is, and tables of events, whose batches and parts are
 //! flushed, merged and dropped and whose events are deleted by their ids.
 //! Records expire by a clock that is also set back: what was seen expired stays expired. Other
@@ -39,6 +40,8 @@ mod process;
 mod random;
 #[path = "power_cut/random_scripts.rs"]
 mod random_scripts;
+#[path = "power_cut/ranges.rs"]
+mod ranges;
 #[path = "power_cut/readers.rs"]
 mod readers;
 #[path = "power_cut/restore.rs"]

@@ -21,6 +21,8 @@ use crate::{
     tail::Tail,
     writer::write_header,
 };
+#[cfg(debug_assertions)]
+use annals_disk::canary::{Broken, is_broken};
 use annals_disk::{Access, Disk, Lock, Region};
 use parking_lot::Mutex;
 use std::{
@@ -162,6 +164,8 @@ impl Opening {
         root.unseen_readers |= !had_readers_file;
         root.clock_ms = root.clock_ms.max(cursor.time_ms);
         root.next_seq = root.next_seq.max(cursor.next_seq);
+        #[cfg(debug_assertions)]
+        let unclean = unclean && !is_broken(Broken::ReusesNumbers);
         if unclean {
             root.next_seq = root.next_seq.plus(self.lost_records_max(&cursor));
         }
@@ -363,6 +367,10 @@ impl Opening {
     /// Syncs what this opening or an earlier process has written. If that fails, the same sync might
     /// succeed at the next opening, although the pages are not on the device: that one is told.
     fn sync(&self, region: &Region) -> Result<()> {
+        #[cfg(debug_assertions)]
+        if is_broken(Broken::LeavesReplayedUnsynced) {
+            return Ok(());
+        }
         region.sync().inspect_err(|_| note_failed_sync(&*self.disk, &self.dir))?;
         Ok(())
     }

@@ -75,13 +75,12 @@ impl Site {
     }
 
     /// Removes files that no edit ever named. What cannot be removed is removed by the next opening.
-    pub(crate) fn discard(&self, numbers: impl IntoIterator<Item = u64>) {
-        for number in numbers {
-            let path = FileName::Table(number).path(&self.dir);
-            if let Err(error) = self.disk.remove(&path)
+    pub(crate) fn discard(&self, files: impl IntoIterator<Item = FileName>) {
+        for file in files {
+            if let Err(error) = self.disk.remove(&file.path(&self.dir))
                 && !error.is_not_found()
             {
-                tracing::debug!(%error, "left a table without an owner");
+                tracing::debug!(%error, "left a file without an owner");
             }
         }
     }

@@ -282,7 +282,7 @@ impl Work {
         let highest = memtables().filter_map(|memtable| memtable.seqs()).map(|seqs| seqs.1).max();
         let outputs = write(site, plan, inputs, &horizon)?;
         if let Err(error) = self.store.sync_log() {
-            site.discard(outputs.iter().map(|table| table.number));
+            site.discard(outputs.iter().map(|table| FileName::Table(table.number)));
             return Err(error);
         }
         let edit = Edit {
@@ -357,8 +357,14 @@ pub(crate) fn commit(
             tree.install(&state.trees[&tree.id], &fresh, flushed, &store.former);
         })
     });
-    if let Err(Error::Shape(_) | Error::Dropped { .. } | Error::Stopped { .. }) = &done {
-        store.site.discard(outputs.iter().map(|table| table.number));
+    let is_undone = match &done {
+        Err(Error::Shape(_) | Error::Dropped { .. } | Error::Stopped { .. }) => true,
+        // No manifest could be begun that names them.
+        Err(error) => error.is_full() && store.check().is_ok(),
+        Ok(()) => false,
+    };
+    if is_undone {
+        store.site.discard(outputs.iter().map(|table| FileName::Table(table.number)));
     }
     done?;
     let mut sum = tree.counts.traffic.lock();

@@ -12,6 +12,8 @@ mod concurrent;
 mod following;
 #[path = "tree/found.rs"]
 mod found;
+#[path = "tree/full_disk.rs"]
+mod full_disk;
 #[path = "tree/interleaved.rs"]
 mod interleaved;
 #[path = "tree/lost.rs"]

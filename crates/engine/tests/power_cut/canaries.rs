@@ -88,6 +88,30 @@ fn edits_that_are_acted_upon_before_they_are_durable_are_noticed() {
     });
 }
 
+/// Recoveries that do something wrong themselves, in the long random scripts. A build without debug assertions
+/// cannot be broken.
+#[cfg(debug_assertions)]
+#[test]
+fn each_broken_recovery_is_noticed() {
+    use annals_disk::canary::{Broken, break_openings};
+    let all = [
+        Broken::DropsFrame,
+        Broken::HalvesCommits,
+        Broken::KeepsRemovedKeys,
+        Broken::KeepsRemovedRanges,
+        Broken::KeepsStaleRecords,
+        Broken::ForgetsTime,
+        Broken::ForgetsTable,
+        Broken::ReusesNumbers,
+        Broken::LeavesReplayedUnsynced,
+    ];
+    for broken in all {
+        is_found_out(&format!("a recovery that is {broken:?}"), |seed| {
+            break_openings(broken, || random_scripts::run(seed, honest))
+        });
+    }
+}
+
 /// Writes some commits, cuts the power, lets `break_recovery` at the disk, and recovers.
 fn recover_after(seed: u64, break_recovery: impl Fn(&SimDisk)) -> Result<(), String> {
     let settle = |outcome| match outcome {

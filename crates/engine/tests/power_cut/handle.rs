@@ -2,8 +2,8 @@
 
 use crate::model::Records;
 use annals_engine::{
-    CasOutcome, Commit, Database, HashKeyspace, KeyspaceOptions, OrderedKeyspace, Result, Snapshot,
-    TreeOptions, WriteBatch, WriteOptions,
+    CasOutcome, Commit, Compression, Database, HashKeyspace, KeyspaceOptions, OrderedKeyspace,
+    Result, Snapshot, Style, TreeOptions, WriteBatch, WriteOptions,
 };
 
 pub(crate) enum Handle {
@@ -14,6 +14,56 @@ pub(crate) enum Handle {
 /// Whether the keyspace of this name is an ordered one: those with odd numbers are.
 pub(crate) fn is_ordered(name: &str) -> bool {
     name.starts_with("space-") && name.ends_with(['1', '3'])
+}
+
+/// How many ways there are in which trees keep their tables.
+pub(crate) const TREES: u64 = 5;
+
+/// One of those ways.
+fn tree_options(which: u64) -> TreeOptions {
+    let (lz4, zstd) = (Compression::Lz4, Compression::Zstd { level: 1 });
+    let zstd = if cfg!(feature = "zstd") { zstd } else { lz4 };
+    // Most values of some hundred bytes stay in the log.
+    let usual =
+        TreeOptions { level0_tables: 2, separate_over_bytes: Some(200), ..TreeOptions::default() };
+    match which % TREES {
+        0 => usual,
+        1 => TreeOptions {
+            style: Style::Tiered,
+            block_bytes: 256,
+            compression: lz4,
+            bottom_compression: lz4,
+            separate_over_bytes: Some(60),
+            ..usual
+        },
+        // Nothing is dropped for its age: the model knows of no such thing.
+        2 => TreeOptions {
+            style: Style::Fifo { keep_ms: 0, bytes_max: 0 },
+            compression: zstd,
+            bottom_compression: zstd,
+            ..usual
+        },
+        // Many tables in many levels, and all values in them.
+        3 => TreeOptions {
+            table_bytes: 1 << 10,
+            base_bytes: 1 << 10,
+            ratio: 2,
+            block_bytes: 256,
+            filter_bits_per_key: 0,
+            compression: lz4,
+            bottom_compression: zstd,
+            separate_over_bytes: None,
+            ..usual
+        },
+        // Small tables of references.
+        _ => TreeOptions {
+            style: Style::Tiered,
+            table_bytes: 1 << 10,
+            filter_prefix_bytes: Some(1),
+            separate_over_bytes: Some(0),
+            ..usual
+        },
+    }
 }
 
 macro_rules! each {
@@ -33,13 +83,15 @@ impl Handle {
         db.open_hash_keyspace(name).map(Self::Hash)
     }
 
-    pub(crate) fn create(db: &Database, name: &str, options: KeyspaceOptions) -> Result<()> {
+    /// An ordered keyspace gets a tree of the kind `trees`.
+    pub(crate) fn create(
+        db: &Database,
+        name: &str,
+        options: KeyspaceOptions,
+        trees: u64,
+    ) -> Result<()> {
         if is_ordered(name) {
-            // Most values of some hundred bytes stay in the log.
-            let separate_over_bytes = Some(200);
-            let tables =
-                TreeOptions { level0_tables: 2, separate_over_bytes, ..TreeOptions::default() };
-            return db.create_keyspace(name, options, tables).map(drop);
+            return db.create_keyspace(name, options, tree_options(trees)).map(drop);
         }
         db.create_hash_keyspace(name, options).map(drop)
     }

@@ -5,6 +5,7 @@ use crate::{
     events::STREAMS,
     model::Level,
     random::Random,
+    ranges::{Keys, random_range, ranges},
     table_script::{lives_of_events, random_care, random_rows},
     table_writes::{Rows, Tidying},
 };
@@ -36,9 +37,10 @@ pub(crate) enum Step {
         key: u8,
     },
     /// Several writes; one without a length removes. An append comes before each, while there are any; what happens to a
-    /// table comes last.
+    /// table comes last. In the middle a range of an ordered keyspace is removed.
     Batch {
         writes: Vec<(u8, u8, Option<u32>)>,
+        wipe: Option<(u8, Keys)>,
         appends: Vec<Events>,
         rows: Option<Rows>,
         level: Option<Level>,
@@ -79,6 +81,19 @@ pub(crate) enum Step {
     },
     DropTable {
         table: u8,
+    },
+    /// Removes a range of keys of an ordered keyspace, as the next steps are for such ones.
+    RemoveRange {
+        space: u8,
+        keys: Keys,
+    },
+    PopFirst {
+        space: u8,
+    },
+    /// Compacts some keys of a tree, or all.
+    CompactTree {
+        space: u8,
+        keys: Option<Keys>,
     },
     Drop {
         space: u8,
@@ -123,8 +138,8 @@ pub(crate) enum Step {
     KillWriter,
 }
 
-const SPACES: u64 = 4;
-const KEYS: u64 = 24;
+pub(crate) const SPACES: u64 = 4;
+pub(crate) const KEYS: u64 = 24;
 const CATEGORIES: u64 = 2;
 
 fn len(random: &mut Random) -> u32 {
@@ -154,7 +169,7 @@ fn events(random: &mut Random) -> Events {
 pub(crate) fn random_step(random: &mut Random) -> Step {
     let (space, key) = (random.below(SPACES) as u8, random.below(KEYS) as u8);
     let which = random.below(4) as u8;
-    match random.below(164) {
+    match random.below(175) {
         0..=26 => {
             let ttl_ms = random.pick(&[None, None, None, Some(0), Some(15), Some(70), Some(5_000)]);
             Step::Put { space, key, len: len(random), ttl_ms, level: level(random) }
@@ -173,7 +188,8 @@ pub(crate) fn random_step(random: &mut Random) -> Step {
             let appends = if random.once_in(2) { random.below(4) } else { 0 };
             let appends = (0..appends).map(|_| events(random)).collect();
             let rows = random.once_in(3).then(|| random_rows(random));
-            Step::Batch { writes, appends, rows, level: level(random) }
+            let wipe = random.once_in(5).then(|| (space | 1, Keys::random(random)));
+            Step::Batch { writes, wipe, appends, rows, level: level(random) }
         }
         62 => Step::Drop { space },
         63 | 64 => Step::Clear { space },
@@ -211,7 +227,8 @@ pub(crate) fn random_step(random: &mut Random) -> Step {
         }
         137 => Step::DropCategory { category: random.below(CATEGORIES) as u8 },
         138..=151 => Step::Rows { rows: random_rows(random), level: level(random) },
-        _ => random_care(random),
+        152..=163 => random_care(random),
+        _ => random_range(random),
     }
 }
 
@@ -223,6 +240,7 @@ fn put(space: u8, key: u8, len: u32, level: Level) -> Step {
 pub(crate) fn short_scripts() -> Vec<(&'static str, Vec<Step>)> {
     let batch = |level| Step::Batch {
         writes: vec![(0, 1, Some(40)), (1, 1, Some(50)), (0, 2, None), (1, 3, Some(5_000))],
+        wipe: None,
         appends: Vec::new(),
         rows: None,
         level: Some(level),
@@ -381,6 +399,7 @@ pub(crate) fn short_scripts() -> Vec<(&'static str, Vec<Step>)> {
                 Step::Look,
             ],
         ),
+        ("ranges", ranges()),
         ("streams", streams()),
         ("what is left of streams", lives_of_streams()),
         ("event tables", lives_of_events()),
@@ -426,6 +445,7 @@ fn streams() -> Vec<Step> {
         append(0, 1, 1, 20, Level::Buffered),
         Step::Batch {
             writes: vec![(0, 3, Some(40)), (1, 1, Some(50)), (0, 3, None)],
+            wipe: None,
             appends: vec![one(1), one(3), one(1)],
             rows: None,
             level: Some(Level::Sync),

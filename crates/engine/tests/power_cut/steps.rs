@@ -98,17 +98,20 @@ impl World {
                     Ok(None)
                 })
             }
-            Step::Batch { writes, appends, rows, level } => {
+            Step::Batch { writes, wipe, appends, rows, level } => {
                 for events in appends {
                     self.ensure_category(events.category)?;
                 }
                 for (space, ..) in writes.iter().take(2) {
                     self.ensure(*space)?;
                 }
+                if let Some((space, _)) = wipe {
+                    self.ensure(*space)?;
+                }
                 if let Some(rows) = rows {
                     self.table(rows.table)?;
                 }
-                self.batch(writes, appends, rows.as_ref(), *level)
+                self.batch(writes, *wipe, appends, rows.as_ref(), *level)
             }
             Step::Rows { rows, level } => self.change_table(rows, *level),
             Step::TidyTable { table, tidying } => self.tidy_table(*table, *tidying),
@@ -119,6 +122,9 @@ impl World {
             Step::AppendAgain { events } => self.append_again(events),
             Step::Mark { category, stream, mark } => self.mark(*category, *stream, *mark),
             Step::DropCategory { category } => self.drop_category(*category),
+            Step::RemoveRange { space, keys } => self.remove_range(*space, *keys),
+            Step::PopFirst { space } => self.pop_first(*space),
+            Step::CompactTree { space, keys } => self.compact_tree(*space, *keys),
             Step::Drop { space } => {
                 if self.ensure(*space)? {
                     return Ok(());

@@ -50,6 +50,7 @@ pub(crate) fn lives_of_events() -> Vec<Step> {
         tidy(Tidying::Flush),
         Step::Batch {
             writes: vec![(0, 1, Some(40)), (1, 1, Some(50))],
+            wipe: None,
             appends: vec![Events { category: 0, stream: 1, count: 1, len: 30 }],
             rows: Some(Rows { table: 0, count: 3, len: 30, gone: 2, which: 3 }),
             level: Some(Level::Sync),

@@ -3,6 +3,7 @@
 
 use crate::{
     check,
+    handle::TREES,
     model::{Contents, Crash, Level, Model, State, difference, visible},
     process::{Life, ProcessDisk},
     random::Random,
@@ -47,6 +48,8 @@ pub(crate) struct Setup {
     pub(crate) checkpoint_every_bytes: u64,
     pub(crate) compact_below: f64,
     pub(crate) memory_bytes: u64,
+    /// How ordered keyspaces that are made keep their tables.
+    pub(crate) trees: u64,
 }
 
 impl Setup {
@@ -56,6 +59,7 @@ impl Setup {
             checkpoint_every_bytes: random.pick(&[4 << 10, 40 << 10, 1 << 30]),
             compact_below: random.pick(&[0.0, 0.5, 0.9]),
             memory_bytes: random.pick(&[64 << 10, 96 << 20]),
+            trees: random.below(TREES),
         }
     }
 
@@ -65,6 +69,7 @@ impl Setup {
             checkpoint_every_bytes: 1 << 30,
             compact_below: 0.5,
             memory_bytes: 96 << 20,
+            trees: 0,
         }
     }
 

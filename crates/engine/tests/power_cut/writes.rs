@@ -4,6 +4,7 @@ use crate::{
     appends::Events,
     handle::Handle,
     model::{Contents, Level, Logged, Stored, Value},
+    ranges::Keys,
     table_writes::Rows,
     world::{Done, Stop, World},
 };
@@ -126,7 +127,9 @@ impl World {
         state.insert(name.clone(), Default::default());
         let options = KeyspaceOptions { ttl: Self::ttl(space), ..KeyspaceOptions::default() };
         let logged = [Logged::change(ChangeKind::CreateKeyspace)];
-        self.commit(state, &logged, None, |db| Handle::create(db, &name, options).map(|()| None))?;
+        let trees = self.setup.trees + u64::from(space / 2);
+        let create = |db: &Database| Handle::create(db, &name, options, trees).map(|()| None);
+        self.commit(state, &logged, None, create)?;
         Ok(true)
     }
 
@@ -196,6 +199,7 @@ impl World {
     pub(crate) fn batch(
         &mut self,
         writes: &[(u8, u8, Option<u32>)],
+        wipe: Option<(u8, Keys)>,
         appends: &[Events],
         rows: Option<&Rows>,
         level: Option<Level>,
@@ -216,7 +220,12 @@ impl World {
             *ahead += u64::from(events.count);
         }
         let mut appends = appends.iter();
-        for (space, key, len) in writes {
+        for (index, (space, key, len)) in writes.iter().enumerate() {
+            if let Some((space, keys)) = wipe
+                && index == writes.len() / 2
+            {
+                logged.extend(self.remove_range_in(&mut batch, &mut state, space, keys)?);
+            }
             if let Some(events) = appends.next() {
                 let seq = first_seq + logged.len() as u64;
                 logged.extend(self.append_in(&mut batch, &mut state, events, seq)?);

@@ -156,7 +156,7 @@ impl<'a> Outputs<'a> {
 impl Drop for Outputs<'_> {
     fn drop(&mut self) {
         self.open = None;
-        self.site.discard(self.begun.drain(..));
+        self.site.discard(self.begun.drain(..).map(FileName::Table));
     }
 }
 

@@ -130,8 +130,9 @@ impl StoreCore {
     }
 
     /// Writes an edit, syncs it, and has `install` take over what it makes. Nothing has happened
-    /// after [`Error::Shape`], [`Error::Stopped`] or [`Error::Dropped`]; after any other error the
-    /// edit may be there at the next opening, so no file may be removed that it names or drops.
+    /// after [`Error::Shape`], [`Error::Stopped`] or [`Error::Dropped`], nor for want of space if the store
+    /// takes records still; after any other error the edit may be there at the next opening, so no file may
+    /// be removed that it names or drops.
     pub(crate) fn commit(&self, edit: Edit, install: impl FnOnce(&State)) -> Result<()> {
         self.commit_completed(edit, |_, _| Ok(()), install)
     }
@@ -158,7 +159,11 @@ impl StoreCore {
             Err(error) => Err(error),
         };
         if let Err(error) = written {
-            self.fail(&error);
+            // A disk that is full refuses a new manifest before anything names it: the one that there is
+            // stays, and the same edit can be tried again.
+            if !error.is_full() || manifest.has_failed() {
+                self.fail(&error);
+            }
             return Err(error);
         }
         log.state = next;
@@ -171,7 +176,8 @@ impl StoreCore {
         let number = self.site.new_number();
         state.next_number = state.next_number.max(number + 1);
         let Site { disk, dir, database_id, .. } = &self.site;
-        let fresh = Manifest::create(&**disk, dir, *database_id, number, state)?;
+        let fresh = Manifest::create(&**disk, dir, *database_id, number, state)
+            .inspect_err(|_| self.site.discard([FileName::Manifest(number)]))?;
         self.root.set_manifest(fresh.place()).map_err(|what| Error::Root { what })?;
         let former = std::mem::replace(manifest, fresh);
         self.site.graves.push(FileName::Manifest(former.place().number));

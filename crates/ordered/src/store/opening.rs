@@ -82,6 +82,10 @@ pub(super) fn open(
 ) -> Result<Store> {
     config.validate()?;
     let (mut manifest, mut state) = Manifest::open(&*disk, dir, database_id, place)?;
+    #[cfg(debug_assertions)]
+    if annals_disk::canary::is_broken(annals_disk::canary::Broken::ForgetsTable) {
+        state = without_a_table(&state)?;
+    }
     let mut site = site(disk, dir, database_id, &config, state.next_number);
     let mut trees = BTreeMap::new();
     let mut named = BTreeSet::from([FileName::Manifest(place.number)]);
@@ -120,6 +124,17 @@ pub(super) fn open(
     }
     remove(&*site.disk, dir, &strays)?;
     Ok(Store::of(StoreCore::new(site, config, root, Ledger::Ours(manifest), state, trees)))
+}
+
+/// What an opening that forgets a table takes for what the manifest says.
+#[cfg(debug_assertions)]
+fn without_a_table(state: &State) -> Result<State> {
+    let lost = state.trees.iter().find_map(|(&tree, of_tree)| {
+        let (level, table) = of_tree.levels.tables().next()?;
+        Some(crate::TableRemoved { tree, level, number: table.number })
+    });
+    let edit = Edit { tables_removed: lost.into_iter().collect(), ..Edit::default() };
+    Ok(state.changed(&edit)?)
 }
 
 /// The files of a store in `dir` that are not in `named`.
