@@ -260,6 +260,37 @@ fn what_a_question_uses_is_explained() {
 }
 
 #[test]
+fn keys_of_63_bits_are_groups_before_and_after_a_flush() {
+    let place = Place::new();
+    let line = |n: u64| {
+        let at = ["1700-01-01T00:00:00Z", "2015-05-17T10:00:00Z", "2262-01-01T00:00:00Z"]
+            [if n < 2 { 2 * n as usize } else { 1 }];
+        let trace = (n % 300) << 54 | 1;
+        format!("{{\"time\":\"{at}\",\"trace_id\":{trace},\"status\":{}}}\n", 200 + n % 2)
+    };
+    let lines: String = (0..900).map(line).collect();
+    let file = place.file("traces", lines);
+    assert_eq!(place.run(&["ingest", "traces", file.to_str().unwrap()]).code, 0);
+    let questions = [
+        &["--group-by", "trace_id,status"][..],
+        &["--group-by", "trace_id", "--bucket", "1h"],
+        &["--group-by", "trace_id", "--bucket", "1s", "--sum", "trace_id", "--top", "7"],
+    ];
+    let ask = |args: &[&str]| place.json(&[&["query", "traces"], args].concat());
+    let fresh = questions.map(ask);
+    // A trace has three events, all of one status; two stand alone by their times.
+    assert_eq!((fresh[0].len(), fresh[1].len()), (300, 302));
+    {
+        let db = annals::Database::open(place.data()).unwrap();
+        db.open_table("traces").unwrap().flush().unwrap();
+        db.close().unwrap();
+    }
+    assert_eq!(questions.map(ask), fresh);
+    let explained = &ask(&["--group-by", "trace_id,status", "--explain"])[0];
+    assert_eq!(explained["rows_selected_count"], 900);
+}
+
+#[test]
 fn people_see_a_table_or_a_chart() {
     let (place, _) = with_log(100);
     let told = place.ok(&["query", "requests", "--group-by", "status", "--sum", "bytes"]);

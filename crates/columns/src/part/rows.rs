@@ -63,14 +63,18 @@ impl<'p> Rows<'p> {
         }
     }
 
-    pub(super) fn read(view: PartView<'p>, rows: &[u32]) -> Result<Self> {
+    /// Reads rows; if `wanted` is given the fields only that it has `true` for, and all others are absent.
+    pub(super) fn read(view: PartView<'p>, rows: &[u32], wanted: Option<&[bool]>) -> Result<Self> {
         view.check_rows(rows)?;
         let fields = view.schema().fields();
         let cells = Vec::with_capacity(rows.len() * fields.len());
         let mut read = Reading { view, rows, cells, made: Vec::new() };
-        read.ask_ahead()?;
-        for (field, column) in fields.iter().zip(view.columns()) {
-            match column {
+        if wanted.is_none() {
+            read.ask_ahead()?;
+        }
+        for (at, (field, column)) in fields.iter().zip(view.columns()).enumerate() {
+            let is_wanted = wanted.is_none_or(|wanted| wanted.get(at) == Some(&true));
+            match if is_wanted { column } else { &ColumnMeta::Nothing } {
                 ColumnMeta::Nothing => {
                     read.cells.extend(rows.iter().map(|_| Cell::There(Value::Absent)));
                 }

@@ -331,7 +331,12 @@ impl<'p> PartView<'p> {
     /// # Errors
     /// [`Error::NoRow`] or [`Error::Damaged`].
     pub fn rows(&self, rows: &[u32]) -> Result<Rows<'p>> {
-        Rows::read(*self, rows)
+        Rows::read(*self, rows, None)
+    }
+
+    /// As [`rows`](Self::rows), of some fields only: those that `wanted` has `true` for. The others read as absent.
+    pub(crate) fn rows_of_fields(&self, rows: &[u32], wanted: &[bool]) -> Result<Rows<'p>> {
+        Rows::read(*self, rows, Some(wanted))
     }
 
     /// When the event of a row came, compared with others ([`PartBuilder::add`](super::PartBuilder::add)).

@@ -3,11 +3,11 @@
 //! Of a chunk that is selected as a whole, and whose rows are all in one group, nothing is read: its zones say it. Else
 //! numbers are added up as they are kept, and become values once, when a part is done.
 
+mod each_row;
 mod memory;
 
 use super::{
     Distinct, Explained, Group, GroupBy, Measured, Quantiles,
-    distinct::{hash_of_text, number_hash},
     filter::Filter,
     group::Keys,
     interner::Interner,
@@ -17,10 +17,7 @@ use super::{
     plan::Plan,
     spread::Spread,
 };
-use crate::{
-    Batch, Error, Field, PartView, Result, Role, RowSet, Schema, ValueType,
-    part::{FieldColumn, image},
-};
+use crate::{Error, Field, PartView, Result, Role, RowSet, Schema, ValueType, part::FieldColumn};
 use std::{collections::HashMap, ops::Range, sync::Arc};
 
 /// By so many things events are grouped at most.
@@ -90,7 +87,7 @@ impl Query {
         self
     }
 
-    /// In groups.
+    /// In groups, by four things at most.
     #[must_use]
     pub fn group_by(mut self, by: GroupBy) -> Self {
         self.by.push(by);
@@ -184,16 +181,22 @@ impl Query {
     /// # Ok::<(), annals_columns::Error>(())
     /// ```
     pub fn explain(&self, part: PartView<'_>, excluded: Option<RowSet<'_>>) -> Result<Explained> {
-        let answer = self.clone().answer()?;
-        let (plan, mut local) = answer.begin(part, excluded, &(0..u32::MAX))?;
+        let mut answer = self.clone().answer()?;
+        let (plan, local) = answer.begin(part, excluded, &(0..u32::MAX))?;
         let is_totals = answer.is_totals(&plan);
-        if is_totals {
-            local.add_part();
-        } else {
-            plan.visit(&mut local)?;
-            local.add_few()?;
-        }
-        Ok(Explained::new(part, plan.sources(), is_totals, local.seen))
+        let seen = match local {
+            Some(mut local) if is_totals => {
+                local.add_part();
+                local.seen
+            }
+            Some(mut local) => {
+                plan.visit(&mut local)?;
+                local.add_few()?;
+                local.seen
+            }
+            None => answer.add_each_row(&plan)?,
+        };
+        Ok(Explained::new(part, plan.sources(), is_totals, seen))
     }
 
     /// Begins an answer.
@@ -315,8 +318,7 @@ impl Answer {
     /// Adds the events of a part. Those of the rows in `excluded` count as not there.
     ///
     /// # Errors
-    /// [`Error::SchemaMismatch`], [`Error::Damaged`], or [`Error::TooLarge`] for more groups than can be told apart; the
-    /// answer is of no use then.
+    /// [`Error::SchemaMismatch`] or [`Error::Damaged`]; the answer is of no use then.
     pub fn add(&mut self, part: PartView<'_>, excluded: Option<RowSet<'_>>) -> Result<()> {
         self.add_rows(part, excluded, 0..u32::MAX)
     }
@@ -357,7 +359,8 @@ impl Answer {
         rows: Range<u32>,
     ) -> Result<()> {
         let mut add = || {
-            let (plan, mut local) = self.begin(part, excluded, &rows)?;
+            let (plan, local) = self.begin(part, excluded, &rows)?;
+            let Some(mut local) = local else { return self.add_each_row(&plan).map(drop) };
             if self.is_totals(&plan) {
                 local.add_part();
             } else {
@@ -379,19 +382,23 @@ impl Answer {
         plan.is_everything() && self.query.by.is_empty() && is_plain
     }
 
-    /// Begins with some rows of a part.
+    /// Begins with some rows of a part; without places for its groups where their keys taken together have more values
+    /// than a number.
     fn begin<'p>(
         &self,
         part: PartView<'p>,
         excluded: Option<RowSet<'p>>,
         rows: &Range<u32>,
-    ) -> Result<(Plan<'p>, Local<'p>)> {
+    ) -> Result<(Plan<'p>, Option<Local<'p>>)> {
         let plan = Plan::new(&self.query.filter, &self.query.schema, part, excluded)?.within(rows);
         let mapping = plan.mapping();
         let mut keys = Vec::new();
         for by in &self.query.by {
             let field = if let GroupBy::Field(field) = by { mapping.older(*field) } else { None };
-            keys.push(PartKeys::new(part, *by, field)?);
+            match PartKeys::new(part, *by, field)? {
+                Some(of_part) => keys.push(of_part),
+                None => return Ok((plan, None)),
+            }
         }
         let column = |field: usize| match mapping.older(field) {
             Some(older) => part.field(older),
@@ -416,61 +423,6 @@ impl Answer {
         };
         let local = Local::new(part, keys, columns, spreads, plan.rows_limit())?;
         Ok((plan, local))
-    }
-
-    /// Adds the events of a batch.
-    ///
-    /// # Errors
-    /// [`Error::SchemaMismatch`].
-    pub fn add_batch(&mut self, batch: &Batch) -> Result<()> {
-        let mapping = self.query.schema.mapping_from(batch.schema())?;
-        let schema = Arc::clone(&self.query.schema);
-        for row in 0..batch.len() {
-            let value_of = |field| {
-                mapping.older(field).map_or_else(Default::default, |older| batch.value(row, older))
-            };
-            if !self.query.filter.matches(value_of) {
-                continue;
-            }
-            let mut keys = 0;
-            for (by, interner) in self.query.by.iter().zip(&mut self.interners) {
-                keys = keys << 32 | u128::from(interner.number_of(by.key_of(&schema, value_of)));
-            }
-            let place = self.place(keys);
-            self.rows[place] += 1;
-            let measures_count = self.query.measures.len();
-            let measured = &mut self.measured[place * measures_count..][..measures_count];
-            for (measured, measure) in measured.iter_mut().zip(&self.query.measures) {
-                let (sum, float_sum, image) = match value_of(measure.field) {
-                    crate::Value::I64(number) => (number.into(), 0.0, image::of_i64(number)),
-                    crate::Value::U64(number) => (number.into(), 0.0, number),
-                    crate::Value::F64(number) => (0, number, image::of_f64(number)),
-                    _ => continue,
-                };
-                let bounds = if measure.has_bounds { (image, image) } else { (u64::MAX, 0) };
-                measured.add(1, sum, float_sum, bounds);
-            }
-            let image_of = |value| match value {
-                crate::Value::I64(number) => Some(image::of_i64(number)),
-                crate::Value::U64(number) => Some(number),
-                crate::Value::F64(number) => Some(image::of_f64(number)),
-                _ => None,
-            };
-            let count = self.query.quantiles.len();
-            let quantiles = self.quantiles[place * count..][..count].iter_mut();
-            for (quantiles, (field, _)) in quantiles.zip(&self.query.quantiles) {
-                image_of(value_of(*field)).into_iter().for_each(|image| quantiles.add(image));
-            }
-            let count = self.query.distinct.len();
-            let distinct = self.distinct[place * count..][..count].iter_mut();
-            for (distinct, field) in distinct.zip(&self.query.distinct) {
-                let value = value_of(*field);
-                let hash = value.as_text().map(hash_of_text);
-                let hash = hash.or_else(|| image_of(value).map(number_hash));
-                hash.into_iter().for_each(|hash| distinct.add(hash));
-            }
-        }
-        Ok(())
     }
 
     /// Adds what another answer to the same question has: several threads may each answer it for some of the parts.

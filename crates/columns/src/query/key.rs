@@ -84,15 +84,6 @@ impl GroupBy {
     }
 }
 
-/// A part has more groups than can be told apart.
-pub(crate) fn too_many() -> Error {
-    Error::TooLarge {
-        what: "what the events of a part may be grouped by".to_owned(),
-        size: u64::MAX,
-        limit: u64::MAX - 1,
-    }
-}
-
 /// By what the rows of one part are grouped: numbers from 0 on, below `count`.
 pub(crate) enum PartKeys<'p> {
     /// All rows have no value.
@@ -131,17 +122,18 @@ pub(crate) struct Buckets<'p> {
 }
 
 impl<'p> Buckets<'p> {
-    fn new(times: NumberField<'p>, bucket_ns: u64) -> Result<Self> {
+    /// `None` if there are more than a number tells apart.
+    fn new(times: NumberField<'p>, bucket_ns: u64) -> Option<Self> {
         let (base, meta) = (image::to_i64(times.column.image(0)), times.column.meta());
         let first = bucket_of(base, bucket_ns);
         let lead = i128::from(base).rem_euclid(bucket_ns.into()) as u64;
         let width = u128::from(meta.top) * u128::from(meta.step) + u128::from(lead);
-        let count = u64::try_from(width / u128::from(bucket_ns) + 1).map_err(|_| too_many())?;
+        let count = u64::try_from(width / u128::from(bucket_ns) + 1).ok()?;
         // What is behind the last number a part may have is never asked for.
-        let count = count.checked_add(1).ok_or_else(too_many)?;
+        let count = count.checked_add(1)?;
         let is_whole = i128::from(first).rem_euclid(bucket_ns.into()) == 0;
         let is_narrow = width <= u64::MAX.into();
-        Ok(Self { times, bucket_ns, first, count, lead, is_narrow, is_whole })
+        Some(Self { times, bucket_ns, first, count, lead, is_narrow, is_whole })
     }
 
     /// The number of the bucket of a time as it is kept.
@@ -220,25 +212,30 @@ impl<'p> Buckets<'p> {
 }
 
 impl<'p> PartKeys<'p> {
-    /// The keys of a part whose field is that of the part's own schema.
-    pub(crate) fn new(view: PartView<'p>, by: GroupBy, older: Option<usize>) -> Result<Self> {
+    /// The keys of a part whose field is that of the part's own schema; `None` if they are more than a number tells apart.
+    pub(crate) fn new(
+        view: PartView<'p>,
+        by: GroupBy,
+        older: Option<usize>,
+    ) -> Result<Option<Self>> {
         let field = match by {
             GroupBy::Field(_) => older,
             GroupBy::Time { .. } => view.schema().ts(),
         };
-        let Some(field) = field else { return Ok(Self::Nothing) };
-        Ok(match (by, view.field(field)?) {
+        let Some(field) = field else { return Ok(Some(Self::Nothing)) };
+        Ok(Some(match (by, view.field(field)?) {
             (GroupBy::Time { bucket_ns }, FieldColumn::Numbers(times)) => {
-                Self::Times(Buckets::new(times, bucket_ns)?)
+                let Some(buckets) = Buckets::new(times, bucket_ns) else { return Ok(None) };
+                Self::Times(buckets)
             }
             (_, FieldColumn::Codes(codes, dictionary)) => Self::Codes(codes, dictionary),
             // One number more is for rows without a value, and the count has to be a number too.
             (_, FieldColumn::Numbers(numbers)) if numbers.column.meta().top >= u64::MAX - 1 => {
-                return Err(too_many());
+                return Ok(None);
             }
             (_, FieldColumn::Numbers(numbers)) => Self::Numbers(numbers),
             _ => Self::Nothing,
-        })
+        }))
     }
 
     /// How many keys there may be, the one without a value included.

@@ -5,7 +5,7 @@
 
 use super::{
     fields::{COUNT_BITS, FieldSums, Picked},
-    key::{ChunkKeys, Folding, PartKeys, too_many},
+    key::{ChunkKeys, Folding, PartKeys},
     plan::Visit,
     select::{Scratch, Selected, both},
     spread::Spread,
@@ -63,18 +63,20 @@ pub(super) struct Seen {
 }
 
 impl<'p> Local<'p> {
+    /// `None` where the keys taken together have more values than a number.
     pub(super) fn new(
         part: PartView<'p>,
         keys: Vec<PartKeys<'p>>,
         columns: Vec<(Option<NumberField<'p>>, bool)>,
         spreads: impl Fn(usize) -> Result<Vec<Spread<'p>>>,
         rows_limit: u64,
-    ) -> Result<Self> {
+    ) -> Result<Option<Self>> {
         let mut count = 1u64;
         let mut strides = vec![1; keys.len()];
         for (stride, part_keys) in strides.iter_mut().zip(&keys).rev() {
             *stride = count;
-            count = count.checked_mul(part_keys.count()).ok_or_else(too_many)?;
+            let Some(all) = count.checked_mul(part_keys.count()) else { return Ok(None) };
+            count = all;
         }
         let limit = rows_limit.saturating_mul(PLACES_A_ROW).clamp(PLACES_MIN, PLACES_MAX);
         let is_sparse = count > limit;
@@ -86,7 +88,7 @@ impl<'p> Local<'p> {
         let spreads: Vec<Spread<'p>> = spreads(places)?;
         let fuses = fuses && !is_sparse && !keys.is_empty();
         let is_counted = !fuses && spreads.first().is_some_and(Spread::counts_rows);
-        Ok(Self {
+        Ok(Some(Self {
             part,
             strides,
             columns,
@@ -101,7 +103,7 @@ impl<'p> Local<'p> {
             places: Box::new([0; CHUNK_ROWS]),
             ends: Vec::new(),
             runs: Vec::new(),
-        })
+        }))
     }
 
     /// Adds all rows, by what the part says of itself.

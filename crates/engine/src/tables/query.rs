@@ -84,7 +84,9 @@ impl<'v> TableQuery<'v> {
         )
     }
 
-    /// In groups: of a field, or by [buckets](annals_columns::FieldOf::buckets) of the time.
+    /// In groups: of a field, or by [buckets](annals_columns::FieldOf::buckets) of the time; by four things at most, of more
+    /// [`run`](Self::run) is refused. Where the ranges of what is grouped by multiply to more than 64 bits, as those of ids of
+    /// 63 bits and anything else, each event that is meant is looked at by itself, which takes several times as long.
     pub fn group_by(self, by: impl ToGroupBy) -> Self {
         self.with(|schema| by.group_by_in(schema), |this, by| this.asked.by.push(by))
     }
