@@ -57,9 +57,9 @@ pub use part::{
     PartIdentity, PartOutline, PartView, RowSet, Rows, Totals,
 };
 pub use query::{
-    Answer, BoundFilter, Constant, Distinct, Explained, FieldOf, Filter, Group, GroupBy, Key, Keys,
-    Measured, Position, Quantiles, Query, Recent, Source, ToField, ToGroupBy, ToMeasure, Walk,
-    kind, newest,
+    ABSENT_FIELD, Answer, BoundFilter, Constant, Distinct, Explained, FieldOf, Filter, Group,
+    GroupBy, Key, Keys, Measured, Position, Quantiles, Query, Recent, Source, ToField, ToGroupBy,
+    ToMeasure, Walk, kind, newest,
 };
 pub use schema::{
     COUNTERS_MAX, DIMENSIONS_MAX, Dimension, FLAGS_MAX, Field, LABELS_MAX, Mapping, Role, Schema,

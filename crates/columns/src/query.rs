@@ -37,7 +37,7 @@ pub use filter::{Constant, Filter};
 pub use group::{Group, Keys, Measured};
 pub(crate) use key::Folding;
 pub use key::{GroupBy, Key};
-pub use named::{FieldOf, ToField, ToGroupBy, ToMeasure, kind};
+pub use named::{ABSENT_FIELD, FieldOf, ToField, ToGroupBy, ToMeasure, kind};
 pub use quantiles::Quantiles;
 pub use recent::{Position, Recent, newest};
 pub use walk::Walk;

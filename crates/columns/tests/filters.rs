@@ -63,7 +63,7 @@ fn meant(events: &[Request], filter: &RequestFilter) -> (Vec<String>, u64) {
     let mut builder = PartBuilder::new(Arc::clone(Request::schema()), identity);
     builder.add(&batch, 0).expect("rows");
     let part = Part::open(builder.finish().expect("rows"), identity).expect("a part");
-    let query = Query::new(Arc::clone(Request::schema())).filter(filter.clone());
+    let query = Query::new(Arc::clone(Request::schema())).filter(filter.into_owned());
     let mut answer = query.answer().expect("a question");
     answer.add(part.view(), None).expect("readable");
     (ids, answer.groups()[0].rows)

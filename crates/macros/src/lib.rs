@@ -298,7 +298,7 @@ pub fn derive_event_field(input: TokenStream) -> TokenStream {
 /// batch.push(&event.status(200).at(200))?;
 /// batch.push(&event.status(503).at(200))?;
 /// let query = Query::new(Request::schema().clone());
-/// let mut answer = query.filter(BoundFilter::from(filter).of(Request::schema())?.clone()).answer()?;
+/// let mut answer = query.filter(BoundFilter::from(filter).of(Request::schema())?.into_owned()).answer()?;
 /// answer.add_batch(&batch)?;
 /// assert_eq!(answer.groups()[0].rows, 1);
 /// # Ok::<(), annals_columns::Error>(())

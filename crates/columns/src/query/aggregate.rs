@@ -13,6 +13,7 @@ use super::{
     interner::Interner,
     key::{Folding, PartKeys},
     local::{Local, broken},
+    named::ABSENT_FIELD,
     places::Places,
     plan::Plan,
     spread::Spread,
@@ -210,26 +211,24 @@ impl Query {
         }
         self.by.iter().try_for_each(|by| by.check(&self.schema))?;
         let fields = self.schema.fields();
-        let mut value_types = Vec::new();
-        for measure in &self.measures {
-            let (index, count) = (measure.field, fields.len());
-            let field = fields.get(index).ok_or(Error::NoField { index, count })?;
-            if field.value_type() == ValueType::Text {
-                return Err(Error::Question { what: "strings have no sum" });
-            }
-            value_types.push(field.value_type());
+        let type_of = |index: usize| match fields.get(index) {
+            Some(field) => Ok(field.value_type()),
+            // Of numbers that no event has.
+            None if index == ABSENT_FIELD => Ok(ValueType::U64),
+            None => Err(Error::NoField { index, count: fields.len() }),
+        };
+        let value_types = self.measures.iter().map(|measure| type_of(measure.field));
+        let value_types = value_types.collect::<Result<Vec<_>>>()?;
+        if value_types.contains(&ValueType::Text) {
+            return Err(Error::Question { what: "strings have no sum" });
         }
-        let mut quantile_types = Vec::new();
-        for field in
-            self.quantiles.iter().map(|(field, _)| *field).chain(self.distinct.iter().copied())
-        {
-            let (index, count) = (field, fields.len());
-            let field = fields.get(index).ok_or(Error::NoField { index, count })?;
-            quantile_types.push(field.value_type());
-        }
-        quantile_types.truncate(self.quantiles.len());
+        let quantile_types = self.quantiles.iter().map(|(field, _)| type_of(*field));
+        let quantile_types = quantile_types.collect::<Result<Vec<_>>>()?;
         if quantile_types.contains(&ValueType::Text) {
             return Err(Error::Question { what: "strings have no quantiles" });
+        }
+        for field in &self.distinct {
+            type_of(*field)?;
         }
         let interners = self.by.iter().map(|by| Interner::new(*by)).collect();
         let places = Places::new(self.by.len());

@@ -262,6 +262,30 @@ impl Filter {
         }
     }
 
+    /// The same of events whose fields have other indices, which `find` tells; what it does not find is absent.
+    pub(super) fn translated(&self, find: &impl Fn(usize) -> Option<usize>) -> Self {
+        let with = |field: &usize, make: &dyn Fn(usize) -> Self| {
+            find(*field).map_or_else(|| Self::Or(Vec::new()), make)
+        };
+        let all = |filters: &[Self]| filters.iter().map(|filter| filter.translated(find)).collect();
+        match self {
+            Self::All => Self::All,
+            Self::Eq(field, constant) => with(field, &|at| Self::Eq(at, constant.clone())),
+            Self::In(field, constants) => with(field, &|at| Self::In(at, constants.clone())),
+            Self::AtLeast(field, constant) => {
+                with(field, &|at| Self::AtLeast(at, constant.clone()))
+            }
+            Self::AtMost(field, constant) => with(field, &|at| Self::AtMost(at, constant.clone())),
+            Self::Prefix(field, prefix) => with(field, &|at| Self::Prefix(at, prefix.clone())),
+            Self::FlagsSet(field, bits) => with(field, &|at| Self::FlagsSet(at, *bits)),
+            Self::FlagsUnset(field, bits) => with(field, &|at| Self::FlagsUnset(at, *bits)),
+            Self::Present(field) => with(field, &Self::Present),
+            Self::Not(filter) => Self::Not(Box::new(filter.translated(find))),
+            Self::And(filters) => Self::And(all(filters)),
+            Self::Or(filters) => Self::Or(all(filters)),
+        }
+    }
+
     /// Whether the filter can be asked of events of a schema.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! By what events are grouped.
 
+use super::named::ABSENT_FIELD;
 use crate::{
     CHUNK_ROWS, Error, PartView, Result, Schema, Value, ValueType,
     kernels::Level,
@@ -48,7 +49,7 @@ impl GroupBy {
             Self::Time { .. } if schema.ts().is_none() => {
                 refused("events have no time to group by")
             }
-            Self::Time { .. } => Ok(()),
+            Self::Time { .. } | Self::Field(ABSENT_FIELD) => Ok(()),
             Self::Field(index) => {
                 let count = fields.len();
                 let field = fields.get(index).ok_or(Error::NoField { index, count })?;

@@ -1,8 +1,12 @@
 //! What names a field: its name, its index, or a method of a Rust type.
 
-use super::{GroupBy, bound::check_bound};
+use super::{GroupBy, bound::FieldsIn};
 use crate::{Error, Result, Schema, WideEvent};
 use std::{fmt, marker::PhantomData, sync::Arc};
+
+/// Stands for a field of a type that the events of an older schema do not have. In a [`Query`](super::Query) no event has a value
+/// of it; nothing else takes it as an index.
+pub const ABSENT_FIELD: usize = usize::MAX;
 
 /// What names a field of a schema: its name, its index, or a [`FieldOf`] a Rust type.
 ///
@@ -25,11 +29,12 @@ use std::{fmt, marker::PhantomData, sync::Arc};
 /// # Ok::<(), annals_columns::Error>(())
 /// ```
 pub trait ToField {
-    /// The index of the field.
+    /// The index of the field. That of a Rust type is found by its name in the schema of a table that has more columns than
+    /// the type; in one that does not have all of them yet it may be [`ABSENT_FIELD`].
     ///
     /// # Errors
-    /// [`Error::UnknownField`] or [`Error::NoField`] if there is none, [`Error::SchemaMismatch`] if it is one of a
-    /// type that has another schema.
+    /// [`Error::UnknownField`] or [`Error::NoField`] if there is none, [`Error::SchemaMismatch`] if it is one of another
+    /// type.
     fn field_in(self, schema: &Arc<Schema>) -> Result<usize>;
 }
 
@@ -194,8 +199,8 @@ impl<E, K> fmt::Debug for FieldOf<E, K> {
 
 impl<E: WideEvent, K> ToField for FieldOf<E, K> {
     fn field_in(self, schema: &Arc<Schema>) -> Result<usize> {
-        check_bound(Some(E::schema()), schema)?;
-        Ok(self.index)
+        let fields = FieldsIn::of(Some(E::schema()), schema)?;
+        Ok(fields.find(self.index).unwrap_or(ABSENT_FIELD))
     }
 }
 

@@ -23,6 +23,11 @@ impl Mapping {
         self.fields.get(newer).copied().flatten()
     }
 
+    /// The index in the newer schema, which has all fields of the older one.
+    pub(crate) fn newer(&self, older: usize) -> Option<usize> {
+        self.fields.iter().position(|found| *found == Some(older))
+    }
+
     /// Whether both have the same fields at the same places.
     #[must_use]
     pub fn is_same(&self) -> bool {

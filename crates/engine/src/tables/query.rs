@@ -13,7 +13,7 @@ use annals_columns::{
     BoundFilter, Error as ColumnsError, Filter, PartView, Query, Schema, ToField, ToGroupBy,
     ToMeasure,
 };
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 /// A question about what the events of a view come to, in parts and fresh. Begun by [`TableView::query`].
 ///
@@ -79,7 +79,7 @@ impl<'v> TableQuery<'v> {
     pub fn filter(self, filter: impl Into<BoundFilter>) -> Self {
         let filter = filter.into();
         self.with(
-            |schema| filter.of(schema).cloned(),
+            |schema| filter.of(schema).map(Cow::into_owned),
             |this, filter| this.filter = std::mem::take(&mut this.filter).and(filter),
         )
     }

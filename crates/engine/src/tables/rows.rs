@@ -2,7 +2,9 @@
 
 use super::{scan::Cursor, view::TableView};
 use crate::Result;
-use annals_columns::{Batch, Mapping, PartView, Rows, Schema, ToField, Value, WideEvent};
+use annals_columns::{
+    ABSENT_FIELD, Batch, Mapping, PartView, Rows, Schema, ToField, Value, WideEvent,
+};
 use std::sync::Arc;
 
 /// Events that were found, whole. Their strings are borrowed from where they are kept.
@@ -125,7 +127,10 @@ impl<'v> FoundRows<'v> {
     /// # Panics
     /// If there is no such event.
     pub fn get(&self, at: usize, field: impl ToField) -> Result<Value<'_>> {
-        Ok(self.value(at, field.field_in(self.schema)?))
+        match field.field_in(self.schema)? {
+            ABSENT_FIELD => Ok(Value::Absent),
+            field => Ok(self.value(at, field)),
+        }
     }
 
     /// All events as values of their type.

@@ -200,7 +200,7 @@ impl Scan {
 
     /// What is asked of the events of a part, times included.
     fn filter_of(&self, schema: &Arc<Schema>) -> Result<Filter> {
-        let mut filter = self.filter.of(schema)?.clone();
+        let mut filter = self.filter.of(schema)?.into_owned();
         let Some(ts) = schema.ts() else { return Ok(filter) };
         if self.since > i64::MIN {
             filter = filter.and(Filter::at_least(ts, self.since));

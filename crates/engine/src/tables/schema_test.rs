@@ -3,8 +3,9 @@ use crate::{
     Database, Durability, ErrorKind, Result,
     streams::meanwhile::{self, Moment},
 };
-use annals_columns::{Batch, Schema, Value, WideEvent};
+use annals_columns::{Batch, BoundFilter, Key, Schema, Value, WideEvent};
 use annals_disk::{SimDisk, SimOptions};
+use std::collections::BTreeMap;
 
 #[derive(Schema, Clone, Debug, PartialEq)]
 #[schema(schema_id = 1, crate = annals_columns)]
@@ -133,6 +134,123 @@ fn a_table_gets_more_columns_with_parts_and_batches_from_before() -> Result<()> 
     let found = found.event("3")?.expect("there");
     assert_eq!(found.value(0, 1), Value::Absent);
     Ok(())
+}
+
+/// What programs of both types ask, and a filter by the methods of either, of events in whatever they are.
+fn check_questions(table: &EventTable, expected: &[After]) -> Result<()> {
+    let (view, older, newer) = (table.view()?, Before::fields(), After::fields());
+    let model = |test: &dyn Fn(&&After) -> bool| {
+        let mut groups = BTreeMap::<String, Vec<After>>::new();
+        for event in expected.iter().filter(test) {
+            groups.entry(event.user.clone()).or_default().push(event.clone());
+        }
+        groups
+    };
+    type Test = fn(&&After) -> bool;
+    let filters: [(BoundFilter, Test); 8] = [
+        (Before::filter().into(), |_| true),
+        (Before::filter().since(2).until(9).into(), |of| (2..9).contains(&of.at)),
+        (Before::filter().user_eq("user 1").not().into(), |of| of.user != "user 1"),
+        (Before::filter().id_in(["3", "8", "10"]).into(), |of| [3, 8, 10].contains(&of.at)),
+        (After::filter().user_prefix("user 2").into(), |of| of.user == "user 2"),
+        (After::filter().cost_ge(80).into(), |of| of.cost.is_some_and(|cost| cost >= 80)),
+        (After::filter().cost_ge(80).not().into(), |of| of.cost.is_none_or(|cost| cost < 80)),
+        (After::filter().note_absent().or(After::filter().note_eq("note 8")).into(), |of| {
+            of.note.as_deref().is_none_or(|note| note == "note 8")
+        }),
+    ];
+    for (filter, test) in filters {
+        let wanted = model(&test);
+        let count = expected.iter().filter(&test).count() as u64;
+        assert_eq!(view.count(filter.clone())?, count, "{filter:?}");
+        let found = view.scan(&Scan::new().filter(filter.clone()))?;
+        let found = found.events::<Before>().collect::<Result<Vec<_>>>()?;
+        let rows: Vec<Before> = expected.iter().filter(&test).map(|of| before(of.at)).collect();
+        assert_eq!(found, rows, "{filter:?}");
+
+        let query = view.query().filter(filter.clone()).group_by(older.user());
+        let found = query.measure_bounds(older.at()).distinct(older.id()).run()?;
+        assert_eq!(found.len(), wanted.len());
+        for group in found.top(older.at(), 9)? {
+            let Key::Text(user) = group.key(older.user())? else { panic!("a user") };
+            let (of, at) = (&wanted[user], group.measured(older.at())?);
+            assert_eq!(at.sum, of.iter().map(|event| i128::from(event.at)).sum::<i128>());
+            assert_eq!(at.min().as_i64(), of.iter().map(|event| event.at).min());
+            assert_eq!(group.distinct(older.id())?.count(), of.len() as u64);
+        }
+
+        let query = view.query().filter(filter.clone()).group_by(newer.user());
+        let query = query.measure(newer.cost()).quantiles(newer.cost()).distinct(newer.note());
+        let explained = query.clone().explain()?;
+        assert_eq!(explained.parts.len(), view.parts_count());
+        let found = query.run()?;
+        assert_eq!(found.len(), wanted.len());
+        for group in found.groups() {
+            let Key::Text(user) = group.key(newer.user())? else { panic!("a user") };
+            let costs: Vec<i64> = wanted[user].iter().filter_map(|event| event.cost).collect();
+            let cost = group.measured(newer.cost())?;
+            assert_eq!(
+                (cost.count, cost.sum),
+                (costs.len() as u64, costs.iter().sum::<i64>().into())
+            );
+            assert_eq!(group.quantiles(newer.cost())?.at(1.0).as_i64(), costs.last().copied());
+            assert_eq!(group.distinct(newer.note())?.count(), costs.len() as u64);
+        }
+    }
+    let newest = view.recent(1)?;
+    let last = expected.last().expect("an event");
+    assert_eq!(newest.get(0, older.user())?, Value::Text(&last.user));
+    assert_eq!(newest.get(0, newer.cost())?.as_i64(), last.cost);
+    Ok(())
+}
+
+#[test]
+fn questions_of_either_type_are_answered_beside_added_columns() -> Result<()> {
+    let disk = SimDisk::new(SimOptions::seeded(4));
+    let db = small(&disk).open("db")?;
+    let older = db.table_of::<Before>("events")?;
+    let reader = small(&disk).read_only(true).open("db")?;
+    for n in 0..3 {
+        older.append(&before(n))?;
+    }
+    let mut expected: Vec<After> = (0..3).map(lacking).collect();
+    // A newer program that only reads, of a table that does not have the columns yet.
+    let seen = reader.table_of::<After>("events")?;
+    check_questions(&older, &expected)?;
+    check_questions(&seen, &expected)?;
+    older.flush()?;
+    older.append(&before(3))?;
+    expected.push(lacking(3));
+    check_questions(&older, &expected)?;
+    check_questions(&seen, &expected)?;
+    assert_eq!(seen.schema()?, *Before::schema());
+
+    let table = db.table_of::<After>("events")?;
+    for n in 4..9 {
+        table.append(&after(n))?;
+        expected.push(after(n));
+        if n % 2 == 0 {
+            table.flush()?;
+        }
+    }
+    older.append(&before(9))?;
+    expected.push(lacking(9));
+    for table in [&table, &older, &seen] {
+        check_questions(table, &expected)?;
+    }
+    table.flush()?;
+    check_questions(&older, &expected)?;
+    assert!(table.merge_parts()?.merged_count > 0);
+    check_questions(&older, &expected)?;
+    check_questions(&seen, &expected)?;
+    drop((table, older));
+    db.close()?;
+    let db = small(&disk).open("db")?;
+    // Only the older program is there.
+    let older = db.table_of::<Before>("events")?;
+    older.append(&before(10))?;
+    expected.push(lacking(10));
+    check_questions(&older, &expected)
 }
 
 #[test]

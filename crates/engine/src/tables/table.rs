@@ -326,7 +326,8 @@ impl Database {
     ///
     /// A schema that has more fields than the table's, all of them optional, becomes that of the table
     /// ([`Schema::mapping_from`] says exactly what a newer schema may have): events from before lack those fields, nothing
-    /// is written anew. Programs of an older schema go on to append and to read; the table keeps the newer one.
+    /// is written anew. Programs of an older schema go on to append, to read and to ask; the table keeps the newer
+    /// one. Fields and filters of a Rust type are found by their names, an index means the field that is there now.
     ///
     /// ```
     /// # use annals_engine as annals;
