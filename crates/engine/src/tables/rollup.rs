@@ -12,7 +12,9 @@ pub use day::{DayBucket, DayRollup, DayTotals};
 use self::day::{DAY_NS, NOTHING, add};
 use super::view::TableView;
 use crate::{Error, Result};
-use annals_columns::{Answer, GroupBy, Key, PartView, Query, Role, RowSet, Schema, Totals};
+use annals_columns::{
+    ABSENT_FIELD, Answer, GroupBy, Key, PartView, Query, Role, RowSet, Schema, ToField, Totals,
+};
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -147,7 +149,12 @@ impl Rollups {
                 if day.is_empty() {
                     return Ok(None);
                 }
-                let day = DayRollup::of_part(&question.fields, &question.dimensions, &day)?;
+                let day = DayRollup::of_part(
+                    question.schema,
+                    &question.fields,
+                    &question.dimensions,
+                    &day,
+                )?;
                 let mut single = self.single.lock();
                 let days = single.entry(question.key()).or_default();
                 return Ok(Some(Arc::clone(days.entry(question.day).or_insert(Arc::new(day)))));
@@ -234,13 +241,17 @@ fn is_rolled_up(role: &Role) -> bool {
 
 impl TableView<'_> {
     /// What the events of a UTC day, counted from 1970 on, come to by the values of a dimension that is marked for it
-    /// (`#[dim(rollup)]`): how many there are, and the sums of metrics and counters. Parts have them; a part that has
+    /// (`#[dim(rollup)]`), named by a method of a Rust type, by what it is called, or by its index: how many there are, and the sums of metrics and counters. Parts have them; a part that has
     /// nearly as many values a day as events, or of which something of the day was deleted or is over, is gone through once,
     /// when it is first asked for since the opening or since that.
     ///
     /// # Errors
     /// `InvalidInput` if there is no such field, [`Error::NoRollup`] if it is not marked; damage to a part.
-    pub fn rollup(&self, field: usize, day: i64) -> Result<Arc<DayRollup>> {
+    pub fn rollup(&self, field: impl ToField, day: i64) -> Result<Arc<DayRollup>> {
+        self.rollup_by_field(field.field_in(self.schema())?, day)
+    }
+
+    fn rollup_by_field(&self, field: usize, day: i64) -> Result<Arc<DayRollup>> {
         let question = self.question(field, day)?;
         self.rollup_by(&question).map_err(|error| self.named(error))
     }
@@ -266,7 +277,16 @@ impl TableView<'_> {
     ///
     /// # Errors
     /// As [`rollup`](Self::rollup).
-    pub fn rollup_of(&self, field: usize, day: i64, value: &str) -> Result<Option<DayTotals>> {
+    pub fn rollup_of(
+        &self,
+        field: impl ToField,
+        day: i64,
+        value: &str,
+    ) -> Result<Option<DayTotals>> {
+        self.rollup_of_field(field.field_in(self.schema())?, day, value)
+    }
+
+    fn rollup_of_field(&self, field: usize, day: i64, value: &str) -> Result<Option<DayTotals>> {
         let question = self.question(field, day)?;
         self.totals_of(&question, value).map_err(|error| self.named(error))
     }
@@ -278,6 +298,7 @@ impl TableView<'_> {
             let found = found.get_or_insert_with(|| DayTotals {
                 events_count: 0,
                 totals: vec![NOTHING; question.fields.len()],
+                schema: Arc::clone(question.schema),
             });
             found.events_count += events_count;
             found.totals.iter_mut().zip(totals).for_each(|(to, from)| add(to, &from));
@@ -322,6 +343,10 @@ impl TableView<'_> {
     }
 
     fn question(&self, field: usize, day: i64) -> Result<Question<'_>> {
+        if field == ABSENT_FIELD {
+            let what = "the table does not have this dimension yet; open it for writing with this type first";
+            return Err(annals_columns::Error::Question { what }.into());
+        }
         let (index, count) = (field, self.schema().fields().len());
         let asked = self.schema().fields().get(field);
         let asked = asked.ok_or(annals_columns::Error::NoField { index, count })?;

@@ -165,6 +165,126 @@ fn check_all(events: u64) -> Result<()> {
     Ok(())
 }
 
+/// As [`Call`], with two columns more, of which one is in front of all that are asked for.
+#[derive(Schema, Clone, Debug, PartialEq)]
+#[schema(schema_id = 1, crate = annals_columns)]
+struct Extended {
+    #[ts]
+    at: i64,
+    #[dim(rollup)]
+    host: Option<String>,
+    #[counter]
+    packets: Option<u32>,
+    #[metric]
+    cost: Option<i64>,
+    #[counter]
+    bytes: u64,
+    #[latency]
+    took: u32,
+    #[dim(rollup)]
+    user: Option<String>,
+    #[dim(rollup)]
+    model: String,
+    #[id]
+    id: String,
+    #[dim]
+    region: String,
+}
+
+/// What a program names by its own type means the same after somebody else gave the table more columns.
+#[test]
+fn sums_by_day_are_of_the_fields_that_are_named_beside_added_columns() -> Result<()> {
+    let disk = SimDisk::new(SimOptions::seeded(5));
+    let db = super::tables_test::small(&disk).open("db")?;
+    let reader = super::tables_test::small(&disk).read_only(true).open("db")?;
+    let table = db.table_of::<Call>("calls")?;
+    let (older, newer) = (Call::fields(), Extended::fields());
+    let mut model = BTreeMap::new();
+    for n in 0..60 {
+        table.append(&call(n))?;
+        model.insert(n, call(n));
+        if n % 15 == 14 && n < 50 {
+            table.flush()?;
+        }
+    }
+    let check = |view: &TableView<'_>, model: &BTreeMap<u64, Call>| -> Result<()> {
+        let by_user = added_up(model, |call| vec![call.user.clone()]);
+        let by_model = added_up(model, |call| vec![Some(call.model.clone())]);
+        for day in by_user.keys() {
+            let sums_of = |bucket: &DayBucket<'_>| -> Result<_> {
+                let cost = bucket.measured(older.cost())?;
+                assert_eq!(cost, bucket.measured(newer.cost())?);
+                let bytes = bucket.measured(older.bytes())?.sum;
+                Ok((bucket.events_count, cost.count, cost.sum, bytes))
+            };
+            for (found, wanted) in [
+                (view.rollup(older.user(), *day)?, &by_user[day]),
+                (view.rollup(newer.user(), *day)?, &by_user[day]),
+                (view.rollup("model", *day)?, &by_model[day]),
+                (view.rollup(older.model(), *day)?, &by_model[day]),
+            ] {
+                assert_eq!(found.len(), wanted.len());
+                for bucket in found.iter() {
+                    let key = vec![bucket.value.map(str::to_owned)];
+                    assert_eq!(sums_of(&bucket)?, wanted[&key], "day {day}");
+                }
+            }
+            for (user, wanted) in &by_user[day] {
+                let Some(user) = &user[0] else { continue };
+                let one = view.rollup_of(older.user(), *day, user)?.expect("some");
+                let (cost, bytes) = (one.measured(older.cost())?, one.measured(newer.bytes())?);
+                let found = (one.events_count, cost.count, cost.sum, bytes.sum);
+                assert_eq!(found, *wanted, "day {day}");
+            }
+            let both = view.rollup_day(*day)?;
+            let mut users = BTreeMap::new();
+            for (at, bucket) in both.iter().enumerate() {
+                let user = both.value_of(at, older.user())?.map(str::to_owned);
+                assert!(["", "large"].map(Some).contains(&both.value_of(at, newer.model())?));
+                *users.entry(vec![user]).or_insert(0) += bucket.events_count;
+            }
+            let wanted = by_user[day].iter().map(|(user, sums)| (user.clone(), sums.0));
+            assert_eq!(users, wanted.collect());
+            assert!(both.value_of(0, older.region()).is_err());
+        }
+        let costs: Vec<i64> = model.values().filter_map(|call| call.cost).collect();
+        let totals = view.totals(older.cost())?.expect("numbers");
+        let sum: i128 = costs.iter().copied().map(i128::from).sum();
+        assert_eq!((totals.count, totals.sum), (costs.len() as u64, sum));
+        assert_eq!(view.totals("cost")?, Some(totals));
+        Ok(())
+    };
+    check(&table.view()?, &model)?;
+    // A newer program that only reads, of a table that lacks the columns.
+    let seen = reader.table_of::<Extended>("calls")?;
+    let view = seen.view()?;
+    check(&view, &model)?;
+    let refused = view.rollup(newer.host(), 0).unwrap_err();
+    assert!(refused.to_string().contains("does not have this dimension"), "{refused}");
+    assert_eq!(view.totals(newer.packets())?.map(|totals| totals.count), Some(0));
+    let day = view.rollup(newer.user(), 0)?;
+    assert_eq!(day.iter().next().expect("some").measured(newer.packets())?.count, 0);
+    assert!(day.iter().next().expect("some").measured(newer.took()).is_err());
+    drop(view);
+
+    db.table_of::<Extended>("calls")?;
+    check(&table.view()?, &model)?;
+    check(&seen.view()?, &model)?;
+    table.append(&call(60))?;
+    model.insert(60, call(60));
+    for round in 0..2 {
+        check(&table.view()?, &model)?;
+        check(&seen.view()?, &model)?;
+        if round == 0 {
+            table.flush()?;
+        }
+    }
+    assert!(table.merge_parts()?.merged_count > 0);
+    check(&table.view()?, &model)?;
+    assert_eq!(table.view()?.rollup(newer.host(), 0)?.len(), 1, "all without one");
+    Ok(())
+}
+
 /// A part tells what it has; only what was deleted of a day has it gone through.
 #[test]
 fn parts_that_say_it_are_not_gone_through() -> Result<()> {

@@ -18,7 +18,9 @@ use crate::{
     ErrorKind, Result,
     streams::meanwhile::{self, Moment},
 };
-use annals_columns::{BoundFilter, PartView, Query, RowSet, Schema, Totals, Value, ValueType};
+use annals_columns::{
+    ABSENT_FIELD, BoundFilter, PartView, Query, RowSet, Schema, ToMeasure, Totals, Value, ValueType,
+};
 use annals_disk::Disk;
 use annals_journal::SegmentGuard;
 use std::{collections::HashSet, sync::Arc};
@@ -51,7 +53,7 @@ use std::{collections::HashSet, sync::Arc};
 /// assert_eq!(view.len(), 2);
 /// assert_eq!(view.recent(1)?.event::<Request>(0)?.id, "b");
 /// assert_eq!(view.event("a")?.expect("it is there").event::<Request>(0)?.at, 10);
-/// assert_eq!(view.totals(1)?.expect("numbers").sum, 612);
+/// assert_eq!(view.totals("bytes")?.expect("numbers").sum, 612);
 /// # Ok::<(), annals::Error>(())
 /// ```
 #[derive(Debug)]
@@ -424,18 +426,25 @@ impl<'t> TableView<'t> {
         newest.map(|(_, part, row)| FoundRows::of_part(self, part, row)).transpose()
     }
 
-    /// What all numbers of a field come to; `None` if it is a string. Costs no look at any event that is in a
-    /// part.
+    /// What all numbers of a field come to, named by a method of a Rust type, by what it is called, or by its index; `None`
+    /// if it is a string. Costs no look at any event that is in a part.
     ///
     /// # Errors
     /// `InvalidInput` if there is no such field.
-    pub fn totals(&self, field: usize) -> Result<Option<Totals>> {
+    pub fn totals(&self, field: impl ToMeasure) -> Result<Option<Totals>> {
+        self.totals_of_field(field.field_in(self.schema())?)
+    }
+
+    fn totals_of_field(&self, field: usize) -> Result<Option<Totals>> {
         self.find_totals(field).map_err(|error| self.named(error))
     }
 
     fn find_totals(&self, field: usize) -> Result<Option<Totals>> {
         let mut all = Totals { count: 0, sum: 0, float_sum: 0.0 };
         let count = self.schema().fields().len();
+        if field == ABSENT_FIELD {
+            return Ok(Some(all));
+        }
         if field >= count {
             return Err(annals_columns::Error::NoField { index: field, count }.into());
         }

@@ -1,7 +1,10 @@
 //! What the events of one day come to, by the values of dimensions.
 
 use crate::Result;
-use annals_columns::{BucketTotals, DayBuckets, Schema, Totals, ValueType};
+use annals_columns::{
+    ABSENT_FIELD, BucketTotals, DayBuckets, Error as ColumnsError, Schema, ToField, ToMeasure,
+    Totals, ValueType,
+};
 use std::{cmp::Ordering, fmt, sync::Arc};
 
 /// Nanoseconds of a day.
@@ -37,20 +40,23 @@ pub(super) const NOTHING: Totals = Totals { count: 0, sum: 0, float_sum: 0.0 };
 /// for (at, bytes, user) in [(1, 500, "ada"), (2, 20, "bob"), (3, 11, "ada")] {
 ///     requests.append(&Request::event().at(at).bytes(bytes).user(user).region("eu"))?;
 /// }
-/// let view = requests.view()?;
-/// let day = view.rollup(2, DayRollup::day_of(0))?;
+/// let (view, fields) = (requests.view()?, Request::fields());
+/// let day = view.rollup(fields.user(), DayRollup::day_of(0))?;
 /// assert_eq!(day.len(), 2);
 /// let hers = day.get("ada").expect("there are some");
-/// assert_eq!((hers.events_count, hers.totals(0).sum), (2, 511));
-/// assert_eq!(view.rollup_of(2, 0, "bob")?.expect("one").totals[0].sum, 20);
+/// assert_eq!((hers.events_count, hers.measured(fields.bytes())?.sum), (2, 511));
+/// let his = view.rollup_of(fields.user(), 0, "bob")?.expect("one");
+/// assert_eq!(his.measured(fields.bytes())?.sum, 20);
 ///
 /// let by_both = view.rollup_day(0)?;
 /// assert_eq!((by_both.dimensions(), by_both.len()), (&[2, 3][..], 2));
-/// assert_eq!((by_both.value(1, 0), by_both.value(1, 1)), (Some("bob"), Some("eu")));
+/// assert_eq!(by_both.value_of(1, fields.user())?, Some("bob"));
+/// assert_eq!(by_both.value_of(1, fields.region())?, Some("eu"));
 /// # Ok::<(), annals::Error>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct DayRollup {
+    schema: Arc<Schema>,
     /// The fields that are added up.
     fields: Vec<usize>,
     /// Those by whose values.
@@ -120,7 +126,32 @@ pub struct DayBucket<'r> {
     at: usize,
 }
 
+/// The place of a field among those that are added up; `None` if the events lack it.
+fn place_in(
+    fields: &[usize],
+    schema: &Arc<Schema>,
+    field: impl ToMeasure,
+) -> annals_columns::Result<Option<usize>> {
+    match field.field_in(schema)? {
+        ABSENT_FIELD => Ok(None),
+        field => fields.iter().position(|one| *one == field).map(Some).ok_or(NOT_ADDED_UP),
+    }
+}
+
+const NOT_ADDED_UP: ColumnsError = ColumnsError::Question {
+    what: "by day metrics and counters are added up, and no other fields",
+};
+
 impl DayBucket<'_> {
+    /// What the numbers of a field come to, a metric or a counter.
+    ///
+    /// # Errors
+    /// `InvalidInput` if it is another field.
+    pub fn measured(&self, field: impl ToMeasure) -> Result<Totals> {
+        let place = place_in(&self.rollup.fields, &self.rollup.schema, field)?;
+        Ok(place.map_or(NOTHING, |place| self.totals(place)))
+    }
+
     /// What a field comes to, counted among [these](DayRollup::fields).
     ///
     /// # Panics
@@ -156,11 +187,24 @@ impl fmt::Debug for DayBucket<'_> {
 
 /// What the events of one day and value come to, of a question about one of them.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct DayTotals {
     /// How many events there are.
     pub events_count: u64,
     /// What each metric and counter comes to, in the order of the schema.
     pub totals: Vec<Totals>,
+    pub(super) schema: Arc<Schema>,
+}
+
+impl DayTotals {
+    /// What the numbers of a field come to, a metric or a counter.
+    ///
+    /// # Errors
+    /// `InvalidInput` if it is another field.
+    pub fn measured(&self, field: impl ToMeasure) -> Result<Totals> {
+        let place = place_in(&super::summed(&self.schema), &self.schema, field)?;
+        Ok(place.and_then(|place| self.totals.get(place).copied()).unwrap_or(NOTHING))
+    }
 }
 
 impl PartialEq for DayRollup {
@@ -179,13 +223,15 @@ impl DayRollup {
         ts.div_euclid(DAY_NS as i64)
     }
 
-    /// The fields that are added up: metrics and counters, in the order of the schema.
+    /// The fields that are added up, by their indices in the [view's schema](super::super::TableView::schema): metrics and
+    /// counters, in its order. A table that is given more columns may have others there; what names a field of a type is
+    /// found all the same ([`DayBucket::measured`]).
     #[must_use]
     pub fn fields(&self) -> &[usize] {
         &self.fields
     }
 
-    /// The dimensions by whose values it is.
+    /// The dimensions by whose values it is, by their indices in the view's schema.
     #[must_use]
     pub fn dimensions(&self) -> &[usize] {
         &self.dimensions
@@ -218,6 +264,21 @@ impl DayRollup {
         Some(self.texts[dimension].get(code.checked_sub(1)? as usize))
     }
 
+    /// The value of a dimension of a bucket; `None` for events that have none.
+    ///
+    /// # Errors
+    /// `InvalidInput` if it is not by the values of this field.
+    ///
+    /// # Panics
+    /// If there is no such bucket.
+    pub fn value_of(&self, at: usize, dimension: impl ToField) -> Result<Option<&str>> {
+        let field = dimension.field_in(&self.schema)?;
+        let place = self.dimensions.iter().position(|one| *one == field);
+        let what = "these sums are not by the values of this field";
+        let place = place.ok_or(ColumnsError::Question { what })?;
+        Ok(self.value(at, place))
+    }
+
     /// What the events with this value come to, by the values of one dimension.
     #[must_use]
     pub fn get(&self, value: &str) -> Option<DayBucket<'_>> {
@@ -235,17 +296,26 @@ impl DayRollup {
         DayBucket { value: self.value(at, 0), events_count: self.counts[at], rollup: self, at }
     }
 
-    fn new(fields: &[usize], dimensions: &[usize]) -> Self {
-        Self { fields: fields.to_vec(), dimensions: dimensions.to_vec(), ..Self::default() }
+    fn new(schema: &Arc<Schema>, fields: &[usize], dimensions: &[usize]) -> Self {
+        Self {
+            schema: Arc::clone(schema),
+            fields: fields.to_vec(),
+            dimensions: dimensions.to_vec(),
+            texts: Vec::new(),
+            codes: Vec::new(),
+            counts: Vec::new(),
+            totals: Vec::new(),
+        }
     }
 
     /// That of a part.
     pub(super) fn of_part(
+        schema: &Arc<Schema>,
         fields: &[usize],
         dimensions: &[usize],
         day: &DayBuckets<'_, '_>,
     ) -> Result<Self> {
-        let mut rollup = Self::new(fields, dimensions);
+        let mut rollup = Self::new(schema, fields, dimensions);
         rollup.counts = day.events_counts().collect();
         rollup.totals = (0..fields.len()).map(|field| day.all_totals(field)).collect();
         rollup.codes = vec![0; day.len() * dimensions.len()];
@@ -265,13 +335,13 @@ impl DayRollup {
     /// One of buckets, which are in order and of which each has the values of all dimensions, and of all fields what they
     /// come to.
     pub(super) fn of_buckets(
-        schema: &Schema,
+        schema: &Arc<Schema>,
         fields: &[usize],
         dimensions: &[usize],
         buckets: &[(Vec<Option<&str>>, u64)],
         totals: &[Totals],
     ) -> Self {
-        let mut rollup = Self::new(fields, dimensions);
+        let mut rollup = Self::new(schema, fields, dimensions);
         let mut all: Vec<Vec<&str>> = Vec::with_capacity(dimensions.len());
         for place in 0..dimensions.len() {
             all.push(different(buckets.iter().filter_map(|(values, _)| values[place])));
@@ -294,12 +364,12 @@ impl DayRollup {
 
     /// What several come to together.
     pub(super) fn merged(
-        schema: &Schema,
+        schema: &Arc<Schema>,
         all: &[Arc<Self>],
         fields: &[usize],
         dimensions: &[usize],
     ) -> Self {
-        let mut merged = Self::new(fields, dimensions);
+        let mut merged = Self::new(schema, fields, dimensions);
         // Of each of them and each dimension the codes that its own become.
         let mut codes: Vec<Vec<Vec<u32>>> = vec![Vec::new(); all.len()];
         for place in 0..dimensions.len() {
