@@ -107,6 +107,16 @@ impl Distinct {
         }
     }
 
+    /// About how many bytes it takes beside itself.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        let bytes = match &self.0 {
+            // A hash and a byte of control; an eighth of the places is left free.
+            Kept::Hashes(hashes) => hashes.capacity() * (size_of::<u64>() + 1) * 8 / 7,
+            Kept::Registers(_) => REGISTERS,
+        };
+        bytes as u64
+    }
+
     /// Whether the values were counted: there are 2,048 at most.
     #[must_use]
     pub fn is_exact(&self) -> bool {

@@ -20,6 +20,8 @@ const DIVISIONS_BITS: u32 = 12;
 const DIVISIONS: usize = 1 << DIVISIONS_BITS;
 /// Counts of so many buckets are kept for each that has any, or those that have any are listed.
 const DENSE_SHARE: usize = 4;
+/// Where so many more at once are asked for, it is seen whether there are enough that have any.
+const THINNED_BUCKETS: usize = 16;
 
 /// The bucket of a number, given by its image. Buckets have the order of their numbers.
 #[inline(always)]
@@ -205,6 +207,20 @@ impl Quantiles {
         }
     }
 
+    /// About how many bytes it takes beside itself.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        let bytes = match &self.numbers {
+            Numbers::All(all) => all.len() * size_of::<u64>(),
+            // What they are collected in has room for as many again.
+            Numbers::Narrow(all) => all.len() * size_of::<u64>(),
+            Numbers::Sketch(sketch) => match &sketch.counts {
+                Counts::Sparse(sparse) => sparse.capacity() * size_of::<(u32, u64)>(),
+                Counts::Dense(_, dense) => dense.capacity() * size_of::<u64>(),
+            },
+        };
+        bytes as u64
+    }
+
     /// Whether quantiles are exact.
     #[must_use]
     pub fn is_exact(&self) -> bool {
@@ -327,6 +343,7 @@ impl Sketch {
         let Some(from) = counts.iter().position(has_any) else { return };
         let end = counts.iter().rposition(has_any).map_or(from, |last| last + 1);
         let (first, counts) = (first + from as u32, &counts[from..end]);
+        self.thin(first, first + counts.len() as u32 - 1);
         let Counts::Dense(start, dense) = &mut self.counts else {
             let some = (first..).zip(counts).filter(|(_, count)| has_any(count));
             return self.add(&mut some.map(|(bucket, count)| (bucket, (*count).into())));
@@ -344,9 +361,10 @@ impl Sketch {
 
     /// Adds counts of buckets, which rise.
     fn add(&mut self, counts: &mut dyn Iterator<Item = (u32, u64)>) {
-        match &mut self.counts {
-            Counts::Dense(first, dense) => {
-                for (bucket, count) in counts {
+        while let Some((bucket, count)) = counts.next() {
+            self.thin(bucket, bucket);
+            match &mut self.counts {
+                Counts::Dense(first, dense) => {
                     if bucket < *first {
                         let more = (*first - bucket) as usize;
                         drop(dense.splice(..0, std::iter::repeat_n(0, more)));
@@ -358,19 +376,40 @@ impl Sketch {
                     }
                     dense[at] += count;
                 }
-            }
-            Counts::Sparse(sparse) => {
-                if let Some((bucket, count)) = counts.next() {
+                Counts::Sparse(sparse) => {
                     add_one(sparse, bucket, count);
-                }
-                // The next ones are behind it.
-                let more: Vec<_> = counts.collect();
-                if !more.is_empty() {
-                    *sparse = merged(sparse, &more);
+                    // The next ones are behind it.
+                    let more: Vec<_> = counts.collect();
+                    if !more.is_empty() {
+                        *sparse = merged(sparse, &more);
+                    }
+                    break;
                 }
             }
         }
         self.choose();
+    }
+
+    /// Makes a list again of counts that would be few for their range with those from `low` to `high`: a number far from all
+    /// others must not make millions of bytes of each group.
+    #[inline]
+    fn thin(&mut self, low: u32, high: u32) {
+        if let Counts::Dense(first, dense) = &self.counts {
+            let last = *first + (dense.len() as u32).saturating_sub(1);
+            let width = (high.max(last) - low.min(*first)) as usize + 1;
+            if width > dense.len() + THINNED_BUCKETS {
+                self.thin_to(width);
+            }
+        }
+    }
+
+    #[cold]
+    fn thin_to(&mut self, width: usize) {
+        let sparse: Vec<_> = self.counts().collect();
+        // Twice as many as where a list becomes these, so that the two do not take turns.
+        if width > 2 * DENSE_SHARE * sparse.len() {
+            self.counts = Counts::Sparse(sparse);
+        }
     }
 
     /// Makes a list that has most buckets of its range one count for each.

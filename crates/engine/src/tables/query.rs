@@ -180,7 +180,8 @@ impl<'v> TableQuery<'v> {
         self
     }
 
-    /// With so many bytes of memory at most, about, for the groups and for the numbers that exact quantiles are taken of:
+    /// With so many bytes of memory at most, about, for the groups, for the numbers that exact quantiles are taken of, for sketches
+    /// and for counts of different values:
     /// if it would take more it ends with [`Error::TooMuchMemory`](crate::Error::TooMuchMemory), soon after it does; each
     /// thread counts what it keeps. Default: as many as there are.
     ///

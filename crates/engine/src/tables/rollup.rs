@@ -1,9 +1,10 @@
 //! Sums by UTC day and value, of dimensions that are marked for it.
 //!
 //! Most parts have them ([`DaySums`](annals_columns::DaySums)). Of others, of days of which something was deleted, and of
-//! fresh batches they are made when they are first asked for, and kept for as long as nothing of the part is deleted. An
-//! answer adds up what the few of them say that have the day. What several parts say of a day together is kept as
-//! well, so that a day is added up once.
+//! fresh batches they are made when they are first asked for, of parts of the day's rows alone, and kept for as long as nothing
+//! of the part is deleted. An answer adds up what the few of them say that have the day. What several parts say of a day
+//! together is kept as well, so that a day is added up once. Of each part, and of parts together, some days are kept, and not
+//! all that anybody ever asked for: a part may have as many as it has rows.
 
 mod day;
 
@@ -22,7 +23,7 @@ use std::{
     sync::Arc,
 };
 
-/// Days of several parts that are kept added up.
+/// So many days are kept of a part, and of several parts together.
 const DAYS_KEPT: usize = 64;
 
 /// Sums by day of a schema, by its fingerprint, and of dimensions.
@@ -31,10 +32,12 @@ type Asked = (u64, Vec<usize>);
 /// What a part or a batch has by day, for what was asked for.
 #[derive(Debug, Default)]
 pub(super) struct Rollups {
-    /// All days, added up here.
+    /// All days of a batch.
     all: Mutex<HashMap<Asked, Arc<Days>>>,
-    /// Single days, as the part has them.
+    /// Some days of a part: as it has them, or added up here.
     single: Mutex<HashMap<Asked, Days>>,
+    #[cfg(test)]
+    added_up_count: std::sync::atomic::AtomicUsize,
 }
 
 /// What several have of a day.
@@ -98,82 +101,12 @@ impl Question<'_> {
         DayRollup::merged(self.schema, all, &self.fields, &self.dimensions)
     }
 
-    /// The first time of the day, and that of the next one; `None`: there is none.
-    fn times(&self) -> (i64, Option<i64>) {
-        let start = i128::from(self.day) * i128::from(DAY_NS);
-        let end = i64::try_from(start + i128::from(DAY_NS)).ok();
-        (i64::try_from(start).unwrap_or(i64::MIN), end)
-    }
-
-    /// The rows of the day in a part.
-    fn rows(&self, part: PartView<'_>) -> Result<Range<u32>> {
-        let (start, end) = self.times();
-        let end = end.map_or(Ok(part.rows_count() as u32), |end| part.first_since(end))?;
-        Ok(part.first_since(start)?..end)
-    }
-}
-
-/// Whether any of these rows is there.
-fn has_any(rows: RowSet<'_>, of: &Range<u32>) -> bool {
-    let chunk = annals_columns::CHUNK_ROWS as u32;
-    let mut chunks = rows.chunks(of.start / chunk, of.end.div_ceil(chunk));
-    chunks.any(|(at, _)| {
-        let from = of.start.max(at * chunk);
-        (from..of.end.min((at + 1) * chunk)).any(|row| rows.contains(row))
-    })
-}
-
-impl Rollups {
-    /// Whether something was added up here that a part has not told.
-    #[cfg(test)]
-    pub(super) fn has_added_up(&self) -> bool {
-        !self.all.lock().is_empty()
-    }
-
-    /// What a part has of a day.
-    fn of_part(
+    /// What there is by day, as it is asked from `answer`.
+    fn added_up(
         &self,
-        question: &Question<'_>,
-        part: PartView<'_>,
-        deleted: Option<RowSet<'_>>,
-    ) -> Result<Option<Arc<DayRollup>>> {
-        let has_own = is_whole(question, part, deleted)?;
-        if has_own {
-            if let Some(days) = self.single.lock().get(&question.key())
-                && let Some(day) = days.get(&question.day)
-            {
-                return Ok(Some(Arc::clone(day)));
-            }
-            if let Some(sums) = part.day_sums(&question.dimensions)? {
-                let day = sums.day(question.day)?;
-                if day.is_empty() {
-                    return Ok(None);
-                }
-                let day = DayRollup::of_part(
-                    question.schema,
-                    &question.fields,
-                    &question.dimensions,
-                    &day,
-                )?;
-                let mut single = self.single.lock();
-                let days = single.entry(question.key()).or_default();
-                return Ok(Some(Arc::clone(days.entry(question.day).or_insert(Arc::new(day)))));
-            }
-        }
-        let days = self.days(question, |answer| answer.add(part, deleted))?;
-        Ok(days.get(&question.day).cloned())
-    }
-
-    /// What there is by day, made by `answer` if nobody has asked before.
-    fn days(
-        &self,
-        question: &Question<'_>,
         answer: impl FnOnce(&mut Answer) -> annals_columns::Result<()>,
-    ) -> Result<Arc<Days>> {
-        if let Some(days) = self.all.lock().get(&question.key()) {
-            return Ok(Arc::clone(days));
-        }
-        let Question { schema, dimensions, fields, .. } = question;
+    ) -> Result<Days> {
+        let Question { schema, dimensions, fields, .. } = self;
         let mut query =
             Query::new(Arc::clone(schema)).group_by(GroupBy::Time { bucket_ns: DAY_NS });
         for dimension in dimensions {
@@ -202,7 +135,104 @@ impl Rollups {
             let day = DayRollup::of_buckets(schema, fields, dimensions, &buckets, &totals);
             days.insert(day_of(&of_day[0].keys), Arc::new(day));
         }
-        let days = Arc::new(days);
+        Ok(days)
+    }
+
+    /// The first time of the day, and that of the next one; `None`: there is none.
+    fn times(&self) -> (i64, Option<i64>) {
+        let start = i128::from(self.day) * i128::from(DAY_NS);
+        let end = i64::try_from(start + i128::from(DAY_NS)).ok();
+        (i64::try_from(start).unwrap_or(i64::MIN), end)
+    }
+
+    /// The rows of the day in a part.
+    fn rows(&self, part: PartView<'_>) -> Result<Range<u32>> {
+        let (start, end) = self.times();
+        let end = end.map_or(Ok(part.rows_count() as u32), |end| part.first_since(end))?;
+        Ok(part.first_since(start)?..end)
+    }
+}
+
+/// Whether any of these rows is there.
+fn has_any(rows: RowSet<'_>, of: &Range<u32>) -> bool {
+    let chunk = annals_columns::CHUNK_ROWS as u32;
+    let mut chunks = rows.chunks(of.start / chunk, of.end.div_ceil(chunk));
+    chunks.any(|(at, _)| {
+        let from = of.start.max(at * chunk);
+        (from..of.end.min((at + 1) * chunk)).any(|row| rows.contains(row))
+    })
+}
+
+impl Rollups {
+    /// How often something was added up here that a part has not told, and how many days are kept.
+    #[cfg(test)]
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let kept = self.single.lock().values().map(BTreeMap::len).sum();
+        (self.added_up_count.load(std::sync::atomic::Ordering::Relaxed), kept)
+    }
+
+    /// What a part has of a day.
+    fn of_part(
+        &self,
+        question: &Question<'_>,
+        part: PartView<'_>,
+        deleted: Option<RowSet<'_>>,
+    ) -> Result<Option<Arc<DayRollup>>> {
+        if let Some(days) = self.single.lock().get(&question.key())
+            && let Some(day) = days.get(&question.day)
+        {
+            return Ok(Some(Arc::clone(day)));
+        }
+        let own = match is_whole(question, part, deleted)? {
+            true => part.day_sums(&question.dimensions)?,
+            false => None,
+        };
+        let day = if let Some(sums) = own {
+            let day = sums.day(question.day)?;
+            if day.is_empty() {
+                return Ok(None);
+            }
+            let (fields, dimensions) = (&question.fields, &question.dimensions);
+            Arc::new(DayRollup::of_part(question.schema, fields, dimensions, &day)?)
+        } else {
+            let rows = question.rows(part)?;
+            if rows.is_empty() {
+                return Ok(None);
+            }
+            #[cfg(test)]
+            self.added_up_count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let days = question.added_up(|answer| answer.add_rows(part, deleted, rows))?;
+            let Some(day) = days.into_values().next() else { return Ok(None) };
+            day
+        };
+        Ok(Some(self.keep(question, day)))
+    }
+
+    /// Keeps a day of a part: of many those that are near to it.
+    fn keep(&self, question: &Question<'_>, day: Arc<DayRollup>) -> Arc<DayRollup> {
+        let mut single = self.single.lock();
+        let days = single.entry(question.key()).or_default();
+        let kept = Arc::clone(days.entry(question.day).or_insert(day));
+        if days.len() > DAYS_KEPT {
+            let ends = (days.first_key_value(), days.last_key_value());
+            if let (Some((first, _)), Some((last, _))) = ends {
+                let is_first = question.day.abs_diff(*first) > question.day.abs_diff(*last);
+                drop(if is_first { days.pop_first() } else { days.pop_last() });
+            }
+        }
+        kept
+    }
+
+    /// What a batch has by day, made by `answer` if nobody has asked before.
+    fn days(
+        &self,
+        question: &Question<'_>,
+        answer: impl FnOnce(&mut Answer) -> annals_columns::Result<()>,
+    ) -> Result<Arc<Days>> {
+        if let Some(days) = self.all.lock().get(&question.key()) {
+            return Ok(Arc::clone(days));
+        }
+        let days = Arc::new(question.added_up(answer)?);
         self.all.lock().insert(question.key(), Arc::clone(&days));
         Ok(days)
     }
@@ -241,9 +271,10 @@ fn is_rolled_up(role: &Role) -> bool {
 
 impl TableView<'_> {
     /// What the events of a UTC day, counted from 1970 on, come to by the values of a dimension that is marked for it
-    /// (`#[dim(rollup)]`), named by a method of a Rust type, by what it is called, or by its index: how many there are, and the sums of metrics and counters. Parts have them; a part that has
-    /// nearly as many values a day as events, or of which something of the day was deleted or is over, is gone through once,
-    /// when it is first asked for since the opening or since that.
+    /// (`#[dim(rollup)]`), named by a method of a Rust type, by what it is called, or by its index: how many there are,
+    /// and the sums of metrics and counters. Parts have them; a part that has nearly as many values a day as events, or
+    /// of which something of the day was deleted or is over, is asked for the day's events, when that is first asked
+    /// for since the opening or since that; 64 days of a part are kept.
     ///
     /// # Errors
     /// `InvalidInput` if there is no such field, [`Error::NoRollup`] if it is not marked; damage to a part.

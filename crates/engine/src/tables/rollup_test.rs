@@ -305,19 +305,62 @@ fn parts_that_say_it_are_not_gone_through() -> Result<()> {
     db.close()?;
     let db = open()?;
     let table = db.open_table("calls")?;
-    let has_added_up = || -> Result<bool> {
-        Ok(table.view()?.rollups_of_parts().any(super::rollup::Rollups::has_added_up))
+    let added_up_count = || -> Result<usize> {
+        Ok(table.view()?.rollups_of_parts().map(|rollups| rollups.counts().0).sum())
     };
     check(&table, &model)?;
-    assert!(!has_added_up()?);
+    assert_eq!(added_up_count()?, 0);
     table.delete_events(["4"])?;
     model.remove(&4);
-    for (day, is_gone_through) in [(0, false), (2, false), (1, true)] {
+    for (day, count) in [(0, 0), (2, 0), (1, 1), (77, 1), (1, 1)] {
         table.view()?.rollup(4, day)?;
         table.view()?.rollup_of(4, day, "user 1")?;
-        assert_eq!(has_added_up()?, is_gone_through, "day {day}");
+        assert_eq!(added_up_count()?, count, "day {day}");
     }
     check(&table, &model)
+}
+
+/// Days that were asked for once do not stay for as long as the part does.
+#[test]
+fn of_many_days_some_are_kept() -> Result<()> {
+    const DAYS: u64 = 200;
+    let db = Database::open_in_memory()?;
+    let table = db.table_of::<Call>("calls")?;
+    let mut model = BTreeMap::new();
+    let mut batch = Batch::of::<Call>();
+    for n in 0..DAYS * 6 {
+        // Few values a day: the part has sums of them.
+        let user = Some(format!("user {}", n / DAYS % 2));
+        let at = (n % DAYS) as i64 * DAY;
+        let event = Call { at, user, model: "large".to_owned(), ..call(n) };
+        batch.push(&event)?;
+        model.insert(n, event);
+    }
+    table.append_batch(&batch)?;
+    table.flush()?;
+    for is_deleted in [false, true] {
+        if is_deleted {
+            // Of each day something is gone: all are added up from rows.
+            table.delete_events((0..DAYS).map(|n| n.to_string()))?;
+            model.retain(|n, _| *n >= DAYS);
+        }
+        check(&table, &model)?;
+        check(&table, &model)?;
+        let view = table.view()?;
+        let by_day = added_up(&model, |call| vec![call.user.clone()]);
+        for day in (0..DAYS as i64).rev() {
+            let found = view.rollup(4, day)?;
+            assert!(said(&found).into_iter().eq(by_day[&day].clone()), "day {day}");
+            assert!(Arc::ptr_eq(&found, &view.rollup(4, day)?), "day {day} was kept");
+        }
+        for rollups in view.rollups_of_parts() {
+            let (added_up_count, kept_count) = rollups.counts();
+            assert_eq!(added_up_count > 0, is_deleted);
+            // Of two questions: one dimension, and both.
+            assert_eq!(kept_count, 2 * 64);
+        }
+    }
+    Ok(())
 }
 
 #[test]

@@ -141,7 +141,9 @@ impl Scan {
         self
     }
 
-    /// So many at most.
+    /// So many at most. A scan has no other limit to the memory it takes: what it finds is there at once, some 24 bytes for each
+    /// field of an event and the strings that are compressed. Many events are read in pages, each behind the
+    /// [cursor](FoundRows::cursor) of the one before.
     #[must_use]
     pub fn limit(mut self, count: usize) -> Self {
         self.limit = count;

@@ -1,17 +1,13 @@
 //! What an answer takes of memory.
 
-use super::{Answer, Interner};
+use super::{Answer, Distinct, Interner, Quantiles};
 
 /// What it takes to find a group by its keys, about.
 const FINDING_BYTES: usize = 64;
-/// A number of those that exact quantiles are taken of.
-const NUMBER_BYTES: u64 = 8;
-/// At most that for a sketch of numbers or of different values, about.
-const SKETCH_BYTES: u64 = 16 << 10;
 
 impl Answer {
-    /// About how many bytes it takes so far: its groups and their keys, and the numbers that exact quantiles are taken of. Takes a look
-    /// at each group if there are quantiles or counts of different values.
+    /// About how many bytes it takes so far: its groups and their keys, the numbers that exact quantiles are taken of, sketches, and
+    /// what different values are counted by. Takes a look at each group if there are quantiles or counts of different values.
     ///
     /// ```
     /// use annals_columns::{Batch, Query, Role, Schema};
@@ -36,28 +32,17 @@ impl Answer {
             + size_of_val(&self.quantiles[..])
             + size_of_val(&self.distinct[..]);
         let keys: usize = self.interners.iter().map(Interner::memory_bytes).sum();
-        let mut all = (groups + keys) as u64;
-        let asked = &self.query.quantiles;
-        let rows = self.rows.iter().flat_map(|rows| asked.iter().map(move |of| (*rows, of)));
-        for (quantiles, (rows, (_, is_exact))) in self.quantiles.iter().zip(rows) {
-            all += match is_exact {
-                true => quantiles.count() * NUMBER_BYTES,
-                false => rows.saturating_mul(NUMBER_BYTES).min(SKETCH_BYTES),
-            };
-        }
-        for distinct in &self.distinct {
-            all += match distinct.is_exact() {
-                true => 2 * NUMBER_BYTES * distinct.count(),
-                false => SKETCH_BYTES,
-            };
-        }
-        all
+        let quantiles: u64 = self.quantiles.iter().map(Quantiles::memory_bytes).sum();
+        let distinct: u64 = self.distinct.iter().map(Distinct::memory_bytes).sum();
+        (groups + keys) as u64 + quantiles + distinct
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::{Batch, Dimension, GroupBy, Query, Result, Role, Schema};
+    use crate::{
+        Batch, Dimension, GroupBy, Part, PartBuilder, PartIdentity, Query, Result, Role, Schema,
+    };
     use std::sync::Arc;
 
     #[test]
@@ -79,6 +64,54 @@ mod tests {
             Ok(answer.memory_bytes())
         };
         assert!(memory(5_003)? - memory(3)? >= 100 * 5_000);
+        Ok(())
+    }
+
+    /// A sketch of numbers of a range takes 8 bytes for each bucket of it; of a few that are far from each other, little.
+    #[test]
+    fn sketches_are_counted_as_they_are() -> Result<()> {
+        let memory = |role: Role, numbers: &[u64]| {
+            let schema = Arc::new(Schema::builder(1).with("number", role.clone()).build()?);
+            let query = || Query::new(Arc::clone(&schema)).quantiles_by_sketch(0).answer();
+            let (mut fresh, mut whole) = (query()?, query()?);
+            let none = fresh.memory_bytes();
+            let mut batch = Batch::new(Arc::clone(&schema));
+            for number in numbers {
+                let mut row = batch.row();
+                match role {
+                    Role::CounterU64 => row.u64(0, *number)?,
+                    Role::MetricI64 => row.i64(0, number.cast_signed())?,
+                    _ => row.f64(0, f64::from_bits(*number))?,
+                };
+                row.finish()?;
+            }
+            fresh.add_batch(&batch)?;
+            whole.merge(&fresh)?;
+            let id = PartIdentity { database_id: 7, number: 1 };
+            let mut builder = PartBuilder::new(Arc::clone(&schema), id);
+            builder.add(&batch, 0)?;
+            let (part, mut of_part) = (Part::open(builder.finish()?, id)?, query()?);
+            of_part.add(part.view(), None)?;
+            let all = [&fresh, &whole, &of_part];
+            assert!(all.iter().all(|one| one.groups() == fresh.groups()));
+            Ok::<_, crate::Error>(all.map(|answer| answer.memory_bytes() - none))
+        };
+        // All buckets of 64 bits: 128 to a power of two, above the first ones.
+        let whole: Vec<u64> =
+            (0..64).flat_map(|shift| (0..256u64).map(move |n| (n << 56) >> shift)).collect();
+        let buckets = 128 * 58;
+        for bytes in memory(Role::CounterU64, &whole)? {
+            assert!((8 * buckets..32 * buckets).contains(&bytes), "{bytes}");
+        }
+        for bytes in memory(Role::MetricI64, &whole)? {
+            assert!((16 * buckets - 4_096..64 * buckets).contains(&bytes), "{bytes}");
+        }
+        // Of numbers with fractions: a thousand of a kind, and one at the other end of all.
+        let near = (0..1_000).map(|n| (1.0 + f64::from(n) / 500.0).to_bits());
+        let far: Vec<u64> = near.chain([1e-300, 1e300, -1e300, 0.0].map(f64::to_bits)).collect();
+        for bytes in memory(Role::MetricF64, &far)? {
+            assert!((250 * 8..64 << 10).contains(&bytes), "{bytes}");
+        }
         Ok(())
     }
 }
