@@ -63,6 +63,8 @@ pub(crate) enum Moment {
     PartsDropped,
     /// Events are encoded as the table's schema has them; the table does not know of them yet.
     RowsEncoded,
+    /// Who has appended is to wait for flushes that are far behind; that has not begun.
+    FallenBehind,
     /// A piece of a part is added to an answer; the next one is not begun.
     PieceAdded,
 }

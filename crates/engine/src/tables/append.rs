@@ -253,6 +253,7 @@ impl EventTable {
         if !self.is_due_times(BEHIND_TIMES) {
             return worker.wake();
         }
+        meanwhile::run(Moment::FallenBehind);
         let begun_ns = core.journal.disk().monotonic_ns();
         if !worker.wait_while(|| self.is_due_times(BEHIND_TIMES))
             && let Err(error) = self.flush()
