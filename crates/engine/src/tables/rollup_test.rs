@@ -146,6 +146,9 @@ fn check_all(events: u64) -> Result<()> {
         if round % 6 == 3 {
             table.merge_parts()?;
         }
+        if events > 20 && round % 12 == 5 {
+            drop_old(&table, &mut model, round)?;
+        }
         drop(table);
         if round % 6 == 4 {
             db.close()?;
@@ -162,7 +165,11 @@ fn check_all(events: u64) -> Result<()> {
     };
     assert!(count(&[4]) > 0);
     assert_eq!(count(&[4, 5]) > 0, events > 20);
-    Ok(())
+    drop(view);
+    drop_old(&table, &mut model, 24)?;
+    drop(table);
+    db.close()?;
+    check(&open()?.open_table("calls")?, &model)
 }
 
 /// As [`Call`], with two columns more, of which one is in front of all that are asked for.
@@ -283,6 +290,38 @@ fn sums_by_day_are_of_the_fields_that_are_named_beside_added_columns() -> Result
     check(&table.view()?, &model)?;
     assert_eq!(table.view()?.rollup(newer.host(), 0)?.len(), 1, "all without one");
     Ok(())
+}
+
+/// Appends events of a month ago and drops the part that has them all; of the same days some stay, in no part yet.
+fn drop_old(table: &EventTable, model: &mut BTreeMap<u64, Call>, round: u64) -> Result<()> {
+    table.flush()?;
+    let numbers = 100_000 + round * 100..100_000 + round * 100 + 50;
+    let mut stays = Batch::of::<Call>();
+    let mut goes = Batch::of::<Call>();
+    for n in numbers.clone() {
+        let event = Call { at: -40 * DAY + (n % 5) as i64 * DAY / 2, ..call(n) };
+        if n % 7 == 0 {
+            stays.push(&event)?;
+        } else {
+            goes.push(&event)?;
+        }
+        model.insert(n, event);
+    }
+    table.append_batch(&goes)?;
+    table.delete_events([(numbers.start + 1).to_string()])?;
+    model.remove(&(numbers.start + 1));
+    table.flush()?;
+    table.append_batch(&stays)?;
+    check(table, model)?;
+    // One of them is as young as that.
+    let last = -40 * DAY + 2 * DAY;
+    assert_eq!(table.gc(last)?, GcReport::default());
+    check(table, model)?;
+    let count = model.len();
+    model.retain(|n, _| !numbers.contains(n) || n % 7 == 0);
+    let report = table.gc(last + 1)?;
+    assert_eq!((report.parts_count, report.events_count), (1, (count - model.len()) as u64));
+    check(table, model)
 }
 
 /// A part tells what it has; only what was deleted of a day has it gone through.
