@@ -24,8 +24,14 @@ mod deleted;
 mod edges_test;
 mod explained;
 mod flush;
+#[cfg(test)]
+#[path = "tables/fractions_test.rs"]
+mod fractions_test;
 mod fresh;
 mod groups;
+#[cfg(test)]
+#[path = "tables/groups_test.rs"]
+mod groups_test;
 mod keys;
 mod lifetime;
 #[cfg(test)]

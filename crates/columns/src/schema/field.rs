@@ -40,8 +40,10 @@ pub enum Role {
     Ts,
     /// What is mostly summed up: a price, an amount.
     MetricI64,
-    /// The same with a fraction. Sums of these are not exact; negative zero is kept as zero, and every value
-    /// that is not a number as the same one, which counts as the largest.
+    /// The same with a fraction. A sum of *n* of these, which are added up in any order, is off by *n* · 2^-53 times the sum of their
+    /// absolute values at most, as long as that sum is a finite number; one that is not a number makes a sum that is none, and
+    /// so do infinite ones of both signs. Negative zero is kept as zero, and every value that is not a number as the same one, which
+    /// counts as the largest.
     MetricF64,
     /// A count of 32 bits.
     CounterU32,
