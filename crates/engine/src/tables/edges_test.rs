@@ -6,8 +6,11 @@ use crate::{
     streams::meanwhile::{self, Moment},
     tables::tables_test::{Request, request, small},
 };
-use annals_columns::{Batch, Schema};
+use annals_columns::{
+    Batch, COUNTERS_MAX, DIMENSIONS_MAX, Dimension, Filter, Key, LABELS_MAX, Role, Schema,
+};
 use annals_disk::{SimDisk, SimOptions};
+use std::sync::Arc;
 
 #[derive(Schema, Clone, Debug, PartialEq)]
 #[schema(schema_id = 8, crate = annals_columns)]
@@ -120,6 +123,106 @@ fn a_batch_that_might_not_fit_into_a_part_is_refused() -> Result<()> {
     table.append(&page)?;
     assert_eq!(table.flush()?.events_count, 1);
     Ok(())
+}
+
+/// As many fields as there may be: each is kept, asked and found by itself.
+#[test]
+fn a_schema_as_wide_as_it_may_be_is_kept_and_asked() -> Result<()> {
+    const EVENTS: u64 = 600;
+    let mut schema = Schema::builder(1).with("at", Role::Ts).with("id", Role::Id);
+    for n in 0..DIMENSIONS_MAX {
+        schema = schema.with_optional(&format!("dimension_{n}"), Role::Dimension(Dimension::Plain));
+    }
+    for n in 0..COUNTERS_MAX {
+        let role = if n % 2 == 0 { Role::CounterU32 } else { Role::CounterU64 };
+        schema = schema.with(&format!("counter_{n}"), role);
+    }
+    for n in 0..LABELS_MAX {
+        schema = schema.with_optional(&format!("label_{n}"), Role::Label);
+    }
+    let schema = Arc::new(schema.build()?);
+    assert_eq!(schema.fields().len(), 2 + DIMENSIONS_MAX + COUNTERS_MAX + LABELS_MAX);
+    // Each field differs from the next, and no two have values in the same events.
+    let text = |n: u64, field: usize| {
+        let is_there = !(n + field as u64).is_multiple_of(5);
+        is_there.then(|| format!("{field}: {}", (n + field as u64) % 7))
+    };
+    let count = |n: u64, field: usize| (n * 31 + field as u64) % 1_000;
+    let fields = |first: usize, count: usize| first..first + count;
+    let dimensions = fields(2, DIMENSIONS_MAX);
+    let counters = fields(dimensions.end, COUNTERS_MAX);
+    let labels = fields(counters.end, LABELS_MAX);
+
+    let disk = SimDisk::new(SimOptions::seeded(3));
+    let db = small(&disk).open("db")?;
+    let table = db.table("wide", &schema)?;
+    for part in 0..4 {
+        let mut batch = Batch::new(Arc::clone(&schema));
+        for n in part * EVENTS / 4..(part + 1) * EVENTS / 4 {
+            let mut row = batch.row();
+            row.i64(0, n as i64)?.text(1, &n.to_string())?;
+            for field in dimensions.clone().chain(labels.clone()) {
+                if let Some(text) = text(n, field) {
+                    row.text(field, &text)?;
+                }
+            }
+            for field in counters.clone() {
+                match schema.fields()[field].role() {
+                    Role::CounterU32 => row.u32(field, count(n, field) as u32)?,
+                    _ => row.u64(field, count(n, field))?,
+                };
+            }
+            row.finish()?;
+        }
+        table.append_batch(&batch)?;
+        if part < 3 {
+            table.flush()?;
+        }
+    }
+    let check = |table: &EventTable| -> Result<()> {
+        let view = table.view()?;
+        assert_eq!(view.len(), EVENTS);
+        for n in [0, 1, 250, 399, 599] {
+            let found = view.event(&n.to_string())?.expect("there");
+            for field in dimensions.clone().chain(labels.clone()) {
+                assert_eq!(found.value(0, field).as_text(), text(n, field).as_deref());
+            }
+            for field in counters.clone() {
+                assert_eq!(found.value(0, field).as_u64(), Some(count(n, field)));
+            }
+        }
+        let query = counters.clone().fold(view.query(), |query, field| query.measure(field));
+        let found = query.run()?;
+        for field in counters.clone() {
+            let sum: u64 = (0..EVENTS).map(|n| count(n, field)).sum();
+            assert_eq!(found.total()?.measured(field)?.sum, i128::from(sum), "{field}");
+        }
+        for field in [dimensions.start, 100, dimensions.end - 1] {
+            let found = view.query().group_by(field).measure(counters.end - 1).run()?;
+            assert_eq!(found.len(), 8, "seven values, and none");
+            for group in found.groups() {
+                let Key::Text(value) = group.keys()[0] else { continue };
+                let has = |n: &u64| text(*n, field).as_deref() == Some(value);
+                let sum: u64 = (0..EVENTS).filter(has).map(|n| count(n, counters.end - 1)).sum();
+                assert_eq!(group.rows(), (0..EVENTS).filter(has).count() as u64);
+                assert_eq!(group.measured(counters.end - 1)?.sum, i128::from(sum));
+                assert_eq!(view.count(Filter::eq(field, value))?, group.rows());
+            }
+        }
+        let last = labels.end - 1;
+        let wanted = (0..EVENTS).filter(|n| text(*n, last).is_some()).count() as u64;
+        assert_eq!(view.count(Filter::Present(last))?, wanted);
+        Ok(())
+    };
+    check(&table)?;
+    table.flush()?;
+    check(&table)?;
+    assert!(table.merge_parts()?.merged_count > 0);
+    check(&table)?;
+    drop(table);
+    db.close()?;
+    let db = small(&disk).open("db")?;
+    check(&db.open_table("wide")?)
 }
 
 #[test]
