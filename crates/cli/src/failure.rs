@@ -184,8 +184,8 @@ impl From<annals::Error> for Failure {
         if kind == Kind::Corrupt {
             message = message.replace(
                 "`without_damage` answers all without those events, and `drop_damaged` gives them up",
-                "`query`, `recent` and `export` leave those events out with --without-damage, and `annals gc TABLE \
-                 --damaged` gives them up",
+                "`query`, `rollup`, `recent`, `event` and `export` leave those events out with \
+                 --without-damage, and `annals gc TABLE --damaged` gives them up",
             );
         }
         Self::new(kind, message)

@@ -152,8 +152,12 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
         CommandArgs::Rollup(rollup) => Box::new(command::Rollup {
             table: rollup.table,
             day: rollup.day,
-            since: rollup.since,
-            until: rollup.until,
+            times: command::Which {
+                since: rollup.since,
+                until: rollup.until,
+                without_damage: rollup.damage.without_damage,
+                ..Default::default()
+            },
             fields: rollup.field,
             value: rollup.value,
         }),
@@ -163,7 +167,8 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
             which: which(recent.which),
         }),
         CommandArgs::Event(event) => {
-            Box::new(command::TableEvent { table: event.table, id: event.id })
+            let without_damage = event.damage.without_damage;
+            Box::new(command::TableEvent { table: event.table, id: event.id, without_damage })
         }
         CommandArgs::DeleteEvents(delete) => Box::new(command::DeleteEvents {
             table: delete.table,
@@ -259,8 +264,8 @@ fn query(args: QueryArgs) -> command::Query {
 }
 
 fn which(args: WhichArgs) -> command::Which {
-    let WhichArgs { expressions, since, until, without_damage } = args;
-    command::Which { expressions, since, until, without_damage }
+    let WhichArgs { expressions, since, until, damage } = args;
+    command::Which { expressions, since, until, without_damage: damage.without_damage }
 }
 
 fn table_options(said: TableOptionsArgs) -> command::SaidOptions {

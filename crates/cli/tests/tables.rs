@@ -332,6 +332,27 @@ fn damage_costs_what_needs_it_and_is_left_out_or_dropped_if_that_is_said() {
     let ended = place.run(&["query", "calls", "--sum", "bytes", "--without-damage", "--json"]);
     let asked: Value = serde_json::from_slice(&ended.stdout).unwrap();
     assert_eq!(asked["sum_bytes"], sum(&calls[50..]));
+    let explained = place.json(&["query", "calls", "--explain"]);
+    let left = place.run(&["query", "calls", "--explain", "--without-damage", "--json"]);
+    let left: Value = serde_json::from_slice(&left.stdout).unwrap();
+    let counts = |of: &Value| (of["parts_count"].clone(), of["fresh_count"].clone());
+    assert_eq!(counts(&explained[0]), (json!(1), json!(50)));
+    assert_eq!(counts(&left), (json!(0), json!(50)));
+    place.run(&["export", "calls", "--format", "ndjson"]).fails(3, name);
+    let ended = place.run(&["export", "calls", "--format", "ndjson", "--without-damage"]);
+    assert_eq!((ended.code, ended.stdout.iter().filter(|byte| **byte == b'\n').count()), (0, 50));
+    place.run(&["event", "calls", "id-3"]).fails(3, name);
+    let ended = place.run(&["event", "calls", "id-3", "--without-damage", "--json"]);
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.stderr.contains("\"events_left_out_count\":50"), "{}", ended.stderr);
+    assert_eq!(place.run(&["event", "calls", "id-73", "--without-damage"]).code, 0);
+    let model = |call: &Call| Some(call.model.clone());
+    let rollup = ["rollup", "calls", "--field", "model", "--json"];
+    assert_eq!(place.json(&rollup[..4]), sums(&calls, "model", model));
+    let ended = place.run(&[&rollup[..], &["--without-damage"]].concat());
+    let listed = common::objects(&String::from_utf8(ended.stdout.clone()).unwrap());
+    assert_eq!(listed, sums(&calls[50..], "model", model));
+    assert!(ended.stderr.contains("\"events_left_out_count\":50"), "{}", ended.stderr);
 
     let ended = place.run(&["gc", "calls"]);
     assert!(ended.code == 2 && ended.stderr.contains("--before"), "{}", ended.stderr);

@@ -112,6 +112,13 @@ pub(crate) struct WhichArgs {
     /// Only events before this time
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) until: Option<String>,
+    #[command(flatten)]
+    pub(crate) damage: DamageArgs,
+}
+
+/// What becomes of events that are damaged.
+#[derive(Debug, Args)]
+pub(crate) struct DamageArgs {
     /// Leave out all parts that are damaged anywhere, and tell which these are; reads the whole table first
     #[arg(long)]
     pub(crate) without_damage: bool,
@@ -152,6 +159,8 @@ pub(crate) struct RollupArgs {
     /// Only events with this value
     #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
     pub(crate) value: Option<String>,
+    #[command(flatten)]
+    pub(crate) damage: DamageArgs,
 }
 
 #[derive(Debug, Args)]
@@ -160,6 +169,8 @@ pub(crate) struct TableEventArgs {
     pub(crate) table: String,
     /// The event's id
     pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) damage: DamageArgs,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,6 @@
 //! `annals event`: one event of a table by its id.
 
-use super::{no_ids, open, row};
+use super::{no_ids, open, row, which::Which};
 use crate::{
     command::Command,
     failure::{Failure, Result},
@@ -13,13 +13,15 @@ use crate::{
 pub(crate) struct Event {
     pub(crate) table: String,
     pub(crate) id: String,
+    pub(crate) without_damage: bool,
 }
 
 impl Command for Event {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
         let db = session.reader()?;
         let table = open(&db, &self.table)?;
-        let view = table.view()?;
+        let which = Which { without_damage: self.without_damage, ..Which::default() };
+        let view = which.view(&table, session.form())?;
         let schema = view.schema();
         if schema.event_id().is_none() {
             return Err(no_ids(&self.table));

@@ -24,8 +24,8 @@ pub(crate) struct Rollup {
     pub(crate) table: String,
     /// A time of the only day that is meant.
     pub(crate) day: Option<String>,
-    pub(crate) since: Option<String>,
-    pub(crate) until: Option<String>,
+    /// The times whose days are meant, and whether damage is left out.
+    pub(crate) times: Which,
     /// The dimensions; all that are marked if none is named.
     pub(crate) fields: Vec<String>,
     /// Only this value.
@@ -36,7 +36,7 @@ impl Command for Rollup {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
         let db = session.reader()?;
         let table = open(&db, &self.table)?;
-        let view = table.view()?;
+        let view = self.times.view(&table, session.form())?;
         let schema = view.schema();
         let fields = self.fields(schema)?;
         let days = self.days(&view)?;
@@ -111,9 +111,7 @@ impl Rollup {
             return Ok(vec![DayRollup::day_of(at)]);
         }
         // Days are meant as a whole: of the first one also what was before.
-        let times =
-            Which { since: self.since.clone(), until: self.until.clone(), ..Which::default() };
-        let filter = times.meant(view.schema())?.filter(view.schema());
+        let filter = self.times.meant(view.schema())?.filter(view.schema());
         let by = GroupBy::Time { bucket_ns: DAY_NS };
         let found = view.query().filter(filter).group_by(by).run()?;
         let mut days = Vec::with_capacity(found.len());
