@@ -292,8 +292,8 @@ impl Builder {
     }
 
     /// How many threads a question about what events of a table come to may take, if it does not
-    /// say otherwise; 0: as many as the machine has. One that is answered soon takes one in any
-    /// case. Default 0.
+    /// say otherwise; 0: as many as the machine has. Each question by itself: several at once take
+    /// as many each. One that is answered soon takes one in any case. Default 0.
     ///
     /// ```
     /// # use annals_engine as annals;

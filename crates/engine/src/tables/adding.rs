@@ -60,6 +60,12 @@ impl<'v> Source<'v> {
     }
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How many others helped with the last question of this thread.
+    pub(super) static HELPERS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// Answers a question.
 pub(super) fn answer(
     query: &Query,
@@ -68,6 +74,8 @@ pub(super) fn answer(
     clock: &Arc<dyn Disk>,
 ) -> Result<Answer> {
     limits.check_cancelled()?;
+    #[cfg(test)]
+    HELPERS.set(0);
     let work = Work { sources, limits, next: AtomicUsize::new(0), is_over: AtomicBool::new(false) };
     let mut answer = query.clone().answer()?;
     let rows = || sources.iter().map(Source::rows_count).sum::<usize>();
@@ -91,6 +99,8 @@ pub(super) fn answer(
             Ok(answer)
         };
         let others: Vec<_> = (0..helpers).map(|_| scope.spawn(help)).collect();
+        #[cfg(test)]
+        HELPERS.set(others.len());
         let ours = work.add(&mut answer, |_, _| false);
         let others: Vec<Result<Answer>> = others
             .into_iter()

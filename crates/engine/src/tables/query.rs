@@ -217,9 +217,10 @@ impl<'v> TableQuery<'v> {
         self
     }
 
-    /// By so many threads at most, instead of as many as the [database](crate::Builder::query_threads) says; 0: as many
-    /// as the machine has. Others help where one takes long; then sums of numbers with fractions are added up in
-    /// an order that differs from time to time, which may show in their last digits.
+    /// By so many threads at most, that which asks included and each question by itself, instead of as many as the
+    /// [database](crate::Builder::query_threads) says; 0: as many as the machine has. Others help where one takes long;
+    /// then sums of numbers with fractions are added up in an order that differs from time to time, which may show in
+    /// their last digits.
     pub fn threads(mut self, count: usize) -> Self {
         self.limits = self.limits.with_threads(count);
         self

@@ -567,6 +567,36 @@ fn a_question_ends_at_its_limits() -> Result<()> {
 }
 
 #[test]
+fn no_more_threads_than_asked_for_help() -> Result<()> {
+    for of_database in [1, 2, 5] {
+        let db = Database::builder().query_threads(of_database).open_in_memory()?;
+        let table = db.table_of::<Request>("requests")?;
+        let mut random = Random(4);
+        for part in 0..9 {
+            let events: Vec<Request> =
+                (0..100).map(|n| request(part * 100 + n, &mut random)).collect();
+            table.append_batch(&batch_of(&events)?)?;
+            if part < 6 {
+                table.flush()?;
+            }
+        }
+        let (view, fields) = (table.view()?, Request::fields());
+        let helpers = |query: TableQuery<'_>| {
+            assert_eq!(query.group_by(fields.user()).run()?.len(), 11);
+            Ok::<_, Error>(super::adding::HELPERS.get())
+        };
+        // There is more than one piece of work for each.
+        assert_eq!(helpers(view.query())?, of_database - 1);
+        for threads in 1..=4 {
+            assert_eq!(helpers(view.query().threads(threads))?, threads - 1);
+        }
+        let of_machine = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        assert!(helpers(view.query().threads(0))? < of_machine);
+    }
+    Ok(())
+}
+
+#[test]
 fn a_question_is_called_off_in_the_middle_of_a_part() -> Result<()> {
     let db = Database::open_in_memory()?;
     let table = db.table_of::<Request>("requests")?;
