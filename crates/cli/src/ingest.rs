@@ -23,7 +23,7 @@ pub(crate) use format::{Format, Parser, separator_of};
 pub(crate) use infer::{Inference, Inferred};
 pub(crate) use mark::Mark;
 pub(crate) use reader::{Reader, Record};
-pub(crate) use rejects::Rejects;
+pub(crate) use rejects::{REASONS_END, Rejects, reasons_path};
 pub(crate) use schema_file::{read_schema, show_schema};
 
 use cell::{Cell, Given, field_name};

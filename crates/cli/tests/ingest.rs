@@ -148,7 +148,8 @@ fn lines_that_cannot_be_taken_are_kept_and_named_and_stop_nothing() {
             "line 4: there is no identity behind the client",
             "line 6: the field `status` was given `99999`, which is no whole number from 0 to 65535",
             "line 7: the field `user` was given bytes that are not UTF-8",
-            "3 lines could not be taken: kept in requests.rejected",
+            "3 lines could not be taken: kept in requests.rejected, with numbers and reasons in \
+             requests.rejected.lines",
             "1 blank line passed over",
         ]
     );
@@ -175,12 +176,46 @@ fn lines_that_cannot_be_taken_are_kept_and_named_and_stop_nothing() {
 }
 
 #[test]
+fn each_line_that_cannot_be_taken_is_told_by_its_number_and_reason() {
+    let place = Place::new();
+    let bad: Vec<u64> = (0..13).map(|n| 5 * n + 2).collect();
+    let line = |n: u64| match bad.iter().position(|line| *line == n) {
+        None => web_log(1),
+        Some(at) if at % 2 == 0 => format!("nonsense-{n}\n"),
+        Some(_) => web_log(1).replace("\" 200 ", "\" 99999 "),
+    };
+    let lines: Vec<String> = (1..=80).map(line).collect();
+    let file = place.file("access.log", lines.concat());
+    let args = ["ingest", "requests", file.to_str().unwrap(), "--format", "combined"];
+    let ended = place.run(&[&["--json"][..], &args].concat());
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let told = objects(&ended.stderr);
+    let named: Vec<u64> = told.iter().filter_map(|note| note["line"].as_u64()).collect();
+    assert_eq!(named, bad[..10], "the first ten are named at once");
+
+    let kept = fs::read_to_string(place.path("requests.rejected")).unwrap();
+    let reasons = fs::read_to_string(place.path("requests.rejected.lines")).unwrap();
+    assert_eq!((kept.lines().count(), reasons.lines().count()), (13, 13));
+    for ((number, kept), reason) in bad.iter().zip(kept.lines()).zip(reasons.lines()) {
+        assert_eq!(kept, lines[*number as usize - 1].trim_end());
+        let what = match kept.starts_with("nonsense") {
+            true => "there is no identity behind the client",
+            false => {
+                "the field `status` was given `99999`, which is no whole number from 0 to 65535"
+            }
+        };
+        assert_eq!(reason, format!("{number}\t{what}"));
+    }
+}
+
+#[test]
 fn what_is_kept_aside_is_never_added_to_what_is_read() {
     let place = Place::new();
     let bad = "nonsense\n".repeat(3) + &web_log(5);
     let file = place.file("a_b.rejected", &bad);
     std::os::unix::fs::symlink(&file, place.path("link")).unwrap();
-    for name in ["a_b.rejected", "./a_b.rejected", "link"] {
+    place.file("a_b.rejected.lines", "7\tno\n");
+    for name in ["a_b.rejected", "./a_b.rejected", "link", "a_b.rejected.lines"] {
         place.run(&["ingest", "a/b", name]).fails(2, "name another file with --rejects");
     }
     let mut command = place.command();

@@ -22,7 +22,8 @@ pub(crate) struct IngestArgs {
     #[arg(long)]
     pub(crate) show_schema: bool,
     /// Where lines go that cannot be taken; added to if it is there [default: TABLE.rejected]. They are there before the commit
-    /// that passes over them: of a load that was killed and goes on some may be there twice, and none is missing
+    /// that passes over them: of a load that was killed and goes on some may be there twice, and none is missing. Their numbers,
+    /// and what is wrong with each, are in FILE.lines
     #[arg(long, value_name = "FILE")]
     pub(crate) rejects: Option<PathBuf>,
     /// The first line that cannot be taken ends it; the batches before it stay

@@ -9,8 +9,8 @@ use crate::{
     command::Command,
     failure::{Failure, Kind, Result},
     ingest::{
-        Filler, Format, Inference, Inferred, Mark, Parser, Reader, Record, Rejects, read_schema,
-        separator_of, show_schema,
+        Filler, Format, Inference, Inferred, Mark, Parser, REASONS_END, Reader, Record, Rejects,
+        read_schema, reasons_path, separator_of, show_schema,
     },
     input::Input,
     output::{Form, Progress, Report, note, printable, tell},
@@ -93,13 +93,17 @@ type Lines = Reader<Box<dyn BufRead>>;
 impl Command for Ingest {
     fn run(self: Box<Self>, session: &mut Session) -> Result<()> {
         let rejects = self.rejects();
-        if self.input.is_file(&rejects) {
-            let shown = rejects.display();
+        let reasons = reasons_path(&rejects);
+        if let Some(read) = [&rejects, &reasons].into_iter().find(|path| self.input.is_file(path)) {
+            let shown = read.display();
             return Err(Failure::usage(format!(
                 "lines that cannot be taken would be added to {shown}, which is read; name another file with --rejects"
             )));
         }
-        if rejects.file_name().is_some_and(|name| name.len() > FILE_NAME_BYTES_MAX) {
+        if rejects
+            .file_name()
+            .is_some_and(|name| name.len() + REASONS_END.len() > FILE_NAME_BYTES_MAX)
+        {
             return Err(Failure::usage(format!(
                 "lines that cannot be taken would go to a file whose name is longer than {FILE_NAME_BYTES_MAX} bytes; \
                  name another file with --rejects"
@@ -469,6 +473,7 @@ impl Load<'_> {
             self.lines.rest(|piece| rejects.keep(piece, false).map_err(RestError::Aside))?;
             self.rejects.keep(b"", true)?;
         }
+        self.rejects.name(number, &what)?;
         self.rejected += 1;
         if self.rejected <= NAMED_MAX {
             self.bar.hidden(|| note(form, &format!("line {number}: {what}"), "line", number));
@@ -518,8 +523,12 @@ impl Load<'_> {
         }
         if self.rejected > 0 {
             let (count, n) = (units::count(self.rejected), self.rejected);
-            let path = self.rejects.path().display();
-            let text = format!("{count} line{} could not be taken: kept in {path}", s(n));
+            let (path, reasons) =
+                (self.rejects.path().display(), self.rejects.reasons_path().display());
+            let text = format!(
+                "{count} line{} could not be taken: kept in {path}, with numbers and reasons in {reasons}",
+                s(n)
+            );
             note(form, &text, "rejected_count", n);
         }
         for (name, count) in self.filler.left_out() {
