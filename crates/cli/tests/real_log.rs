@@ -158,7 +158,7 @@ fn what_is_asked_of_a_real_log_is_what_other_tools_say() {
     match real_log() {
         Some(path) => is_what_tools_say(&fs::read_to_string(path).unwrap()),
         None => {
-            println!("there is no log of a real server: only the one that is made up was compared")
+            println!("there is no log of a real server: only the one that is made up was compared");
         }
     }
 }
