@@ -94,7 +94,8 @@ pub use annals_engine::{
 pub use annals_engine::{
     AnyKeyspace, CasOutcome, Commit, Entry, Guard, HashKeyspace, Iter, KEY_BYTES_MAX,
     KEYSPACE_NAME_BYTES_MAX, Keys, KeyspaceKind, KeyspaceOptions, OrderedEntry, OrderedKeyspace,
-    OrderedSnapshot, Range, Salvage, Snapshot, VALUE_BYTES_MAX, Value, WriteBatch, WriteOptions,
+    OrderedSnapshot, Range, Replaced, Salvage, Snapshot, VALUE_BYTES_MAX, Value, WriteBatch,
+    WriteOptions,
 };
 
 // How ordered keyspaces keep their tables.

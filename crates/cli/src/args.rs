@@ -367,6 +367,33 @@ pub(crate) enum KeyspaceCommand {
         #[command(flatten)]
         writing: WritingArgs,
     },
+    /// Load sorted records into an ordered keyspace, in place of all it holds
+    ///
+    /// For input that is in the order of its keys, byte by byte, each once: it goes straight to tables, several
+    /// times as fast as batch-put. There is one commit, at the end, which is on the device whatever --durability
+    /// says: a load that breaks off stores nothing. A keyspace that is not there is made.
+    Load {
+        /// Its name
+        name: String,
+        /// The file to read, one record a line; - reads standard input. A carriage return at the end of a line
+        /// is part of the record. Blank lines are passed over and counted on standard error, unless
+        /// --key-from-line-number makes records of them
+        file: PathBuf,
+        /// What stands between key and value; \t is a tab
+        #[arg(long, value_name = "TEXT", default_value = ",", allow_hyphen_values = true)]
+        separator: String,
+        /// The whole line is the value, its number in ten digits the key; a blank line is an empty value
+        #[arg(long, conflicts_with = "separator")]
+        key_from_line_number: bool,
+        /// Let records go that the keyspace holds: without it such a keyspace is refused
+        #[arg(long)]
+        replace: bool,
+        /// Print {"acked": N} when all N records are stored, and nothing before
+        #[arg(long)]
+        progress_json: bool,
+        #[command(flatten)]
+        writing: WritingArgs,
+    },
     /// Remove a keyspace and all it holds; of a category all its streams
     Drop {
         /// Its name
@@ -481,7 +508,9 @@ impl CommandArgs {
             Self::DeleteEvents(args) => args.writing,
             Self::Stream(args) => args.writing(),
             Self::Keyspace(
-                KeyspaceCommand::Create { writing, .. } | KeyspaceCommand::Drop { writing, .. },
+                KeyspaceCommand::Create { writing, .. }
+                | KeyspaceCommand::Load { writing, .. }
+                | KeyspaceCommand::Drop { writing, .. },
             ) => *writing,
             Self::Compact(args) => args.writing,
             Self::Tour(args) => args.writing,

@@ -87,11 +87,7 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
         CommandArgs::BatchPut(put) => Box::new(command::BatchPut {
             keyspace: put.keyspace.keyspace,
             input: input(put.file),
-            rule: if put.key_from_line_number {
-                KeyRule::LineNumber
-            } else {
-                KeyRule::Separator(separator(&put.separator)?)
-            },
+            rule: key_rule(put.key_from_line_number, &put.separator)?,
             batch: put.batch.get(),
             kind: put.kind.kind.map(kind),
             progress_json: put.progress_json,
@@ -205,6 +201,21 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
                 }
                 Box::new(command::KeyspaceCreate { name, kind, options })
             }
+            KeyspaceCommand::Load {
+                name,
+                file,
+                separator,
+                key_from_line_number,
+                replace,
+                progress_json,
+                ..
+            } => Box::new(command::KeyspaceLoad {
+                name,
+                input: input(file),
+                rule: key_rule(key_from_line_number, &separator)?,
+                replace,
+                progress_json,
+            }),
             KeyspaceCommand::Drop { name, .. } => Box::new(command::KeyspaceDrop { name }),
             KeyspaceCommand::Stats { name } => Box::new(command::KeyspaceStats { name }),
         },
@@ -240,6 +251,14 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
             kind: kind_or_usual(bench.kind),
         }),
     })
+}
+
+/// Where the keys of lines come from.
+fn key_rule(from_line_number: bool, text: &str) -> Result<KeyRule> {
+    if from_line_number {
+        return Ok(KeyRule::LineNumber);
+    }
+    Ok(KeyRule::Separator(separator(text)?))
 }
 
 fn query(args: QueryArgs) -> command::Query {

@@ -92,12 +92,14 @@ impl Database {
         judge_target(&*disk, target, Some(journal.database_id()))?;
         check_tables(core)?;
         checkpoint::write(core, &[])?;
-        // The tables before the log's end: what those have, the log that is copied has too.
-        let frozen = core.trees.store().map(Store::freeze);
-        journal.sync()?;
-        let (end, next_seq) = {
+        // The tables before the log's end: what those have, the log that is copied has too. And no keyspace gets
+        // another tree in between: the tables would lack what the log says there is.
+        let (frozen, end, next_seq) = {
+            let _changing = core.changing.lock();
+            let frozen = core.trees.store().map(Store::freeze);
+            journal.sync()?;
             let writer = journal.quiesce();
-            (writer.end(), writer.next_seq())
+            (frozen, writer.end(), writer.next_seq())
         };
         journal.make_durable(end, crate::Durability::Sync)?;
         let mut root = journal.root_of_copy(end);

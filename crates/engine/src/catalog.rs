@@ -242,7 +242,7 @@ impl Keyspace {
     }
 
     #[cold]
-    fn is_dropped(&self) -> Error {
+    pub(crate) fn is_dropped(&self) -> Error {
         Error::KeyspaceDropped { name: self.name.clone() }
     }
 }
@@ -348,7 +348,7 @@ impl Catalog {
                     listed.keyspace.types.add(*number, event_type.clone());
                 }
             }
-            Change::Renew { id, tree } => {
+            Change::Renew { id, tree } | Change::Replace { id, tree, .. } => {
                 if *tree < next.next_id {
                     return next;
                 }
@@ -406,6 +406,12 @@ pub(crate) enum Change {
         id: u32,
         tree: u32,
     },
+    /// The same, where the tree has records already.
+    Replace {
+        id: u32,
+        tree: u32,
+        records_count: u64,
+    },
 }
 
 impl Change {
@@ -415,7 +421,8 @@ impl Change {
             | Self::Drop { id }
             | Self::Clear { id }
             | Self::EventType { id, .. }
-            | Self::Renew { id, .. } => *id,
+            | Self::Renew { id, .. }
+            | Self::Replace { id, .. } => *id,
         }
     }
 
@@ -449,6 +456,12 @@ impl Change {
                 out.extend_from_slice(&id.to_le_bytes());
                 out.extend_from_slice(&tree.to_le_bytes());
             }
+            Self::Replace { id, tree, records_count } => {
+                out.push(6);
+                out.extend_from_slice(&id.to_le_bytes());
+                out.extend_from_slice(&tree.to_le_bytes());
+                out.extend_from_slice(&records_count.to_le_bytes());
+            }
         }
         out
     }
@@ -470,6 +483,12 @@ impl Change {
             (4, tree) => {
                 let tree = u32::from_le_bytes(tree.try_into().ok()?);
                 (tree < u32::MAX).then_some(Self::Renew { id, tree })
+            }
+            (6, rest) => {
+                let (tree, count) = rest.split_first_chunk::<4>()?;
+                let tree = u32::from_le_bytes(*tree);
+                let records_count = u64::from_le_bytes(count.try_into().ok()?);
+                (tree < u32::MAX).then_some(Self::Replace { id, tree, records_count })
             }
             (5, rest) => {
                 let (number, rest) = rest.split_first_chunk::<4>()?;
@@ -525,6 +544,7 @@ mod tests {
             Change::Drop { id: 1 },
             Change::Clear { id: u32::MAX },
             Change::Renew { id: 8, tree: 9 },
+            Change::Replace { id: 8, tree: 10, records_count: 1 << 40 },
             Change::Create { id: 9, name: "orders".into(), kind: KeyspaceKind::Streams, options },
             Change::Create {
                 id: 9,
@@ -544,6 +564,13 @@ mod tests {
         for at in 0..14 {
             assert_eq!(Change::decode(&bytes[..at]), None, "cut at {at}");
         }
+        let bytes = Change::Replace { id: 8, tree: 10, records_count: 3 }.encode();
+        for at in 0..bytes.len() {
+            assert_eq!(Change::decode(&bytes[..at]), None, "cut at {at}");
+        }
+        assert_eq!(Change::decode(&[&bytes[..], &[0]].concat()), None, "more than there is");
+        let none_behind = Change::Replace { id: 8, tree: u32::MAX, records_count: 3 };
+        assert_eq!(Change::decode(&none_behind.encode()), None, "no number is left for the next");
         assert_eq!(Change::decode(&[9, 0, 0, 0, 0]), None, "unknown tag");
         assert_eq!(
             Change::decode(&[5, 9, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0]),

@@ -88,6 +88,13 @@ pub enum ChangeKind {
     DropKeyspace,
     /// Removed all records of a keyspace.
     ClearKeyspace,
+    /// Put so many records in place of all that an ordered keyspace had
+    /// ([`replace_all`](crate::OrderedKeyspace::replace_all)). They are not in the log, and no change shows one
+    /// of them: who follows reads the keyspace anew.
+    ReplaceKeyspace {
+        /// How many records it has from then on.
+        records_count: u64,
+    },
     /// Removed all keys from the key on that are lower than the value.
     RemoveRange,
     /// Appended an event to a stream: the key is the stream's id as text, the value the event's data.
@@ -106,6 +113,7 @@ impl std::fmt::Display for ChangeKind {
             Self::CreateKeyspace => "create keyspace",
             Self::DropKeyspace => "drop keyspace",
             Self::ClearKeyspace => "clear keyspace",
+            Self::ReplaceKeyspace { .. } => "replace keyspace",
             Self::RemoveRange => "remove range",
             Self::Append => "append",
             Self::MarkStream => "mark stream",
@@ -340,6 +348,10 @@ fn change(
             }
             CatalogChange::Clear { id } | CatalogChange::Renew { id, .. } => {
                 (ChangeKind::ClearKeyspace, name_of(core, names, id), &[][..])
+            }
+            CatalogChange::Replace { id, records_count, .. } => {
+                let kind = ChangeKind::ReplaceKeyspace { records_count };
+                (kind, name_of(core, names, id), &[][..])
             }
         },
         _ => return None,

@@ -228,6 +228,19 @@ pub enum Error {
         limit: u64,
     },
 
+    /// A record that was to be put in its place in sorted order, and is not in order. Nothing was changed.
+    #[error(
+        "record {record} has {}; sort the records by their keys, compared byte by byte, and leave out those that \
+         come twice, or write them in batches. Nothing was changed",
+        if *is_repeated { "the same key as the one before it" } else { "a lower key than the one before it" }
+    )]
+    OutOfOrder {
+        /// Which one it is, counted from 1.
+        record: u64,
+        /// Whether its key is that of the one before.
+        is_repeated: bool,
+    },
+
     /// A stream is not as it was expected to be. Nothing was written.
     #[error("the stream `{stream}` of `{category}` was expected to have {expected}, and {}", found_version(*found))]
     VersionConflict {
@@ -633,6 +646,7 @@ impl Error {
             | Self::InvalidName { .. }
             | Self::KeyTooLong { .. }
             | Self::ValueTooLong { .. }
+            | Self::OutOfOrder { .. }
             | Self::NoDataDir { .. }
             | Self::DuplicateEvent { .. }
             | Self::NoEvents

@@ -23,12 +23,14 @@ pub fn sample_changes() -> Vec<Vec<u8>> {
     let (kind, options) = <(KeyspaceKind, KeyspaceOptions)>::default();
     let create = Change::Create { id: 7, name: "sessions".into(), kind, options };
     let renew = Change::Renew { id: 7, tree: 8 };
+    let replace = Change::Replace { id: 7, tree: 9, records_count: 1000 };
     let event_type = EventType { name: "placed".into(), version: 2, layout: 7 };
     let event_type = Change::EventType { id: 7, number: 1, event_type };
     let name = "audit".into();
     let (kind, options) = (KeyspaceKind::Streams, options.chained());
     let audit = Change::Create { id: 8, name, kind, options };
-    let all = [create, Change::Drop { id: 7 }, Change::Clear { id: 7 }, renew, event_type, audit];
+    let (drop, clear) = (Change::Drop { id: 7 }, Change::Clear { id: 7 });
+    let all = [create, drop, clear, renew, replace, event_type, audit];
     all.map(|change| change.encode()).to_vec()
 }
 

@@ -74,7 +74,9 @@ pub use annals_ordered::{Compression, LEVELS, Style, TreeOptions};
 pub use catalog::{KEYSPACE_NAME_BYTES_MAX, KeyspaceKind, KeyspaceOptions};
 pub use hash::{Entry, Guard, HashKeyspace, Iter};
 pub use keyspaces::KeyspaceInfo;
-pub use ordered::{Keys, OrderedEntry, OrderedKeyspace, OrderedSnapshot, Range, Salvage, Value};
+pub use ordered::{
+    Keys, OrderedEntry, OrderedKeyspace, OrderedSnapshot, Range, Replaced, Salvage, Value,
+};
 pub use writing::{CasOutcome, WriteOptions};
 
 // Streams.

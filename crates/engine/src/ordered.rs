@@ -3,10 +3,11 @@
 //! Records go to the log like all others, and from there into a [tree](annals_ordered::Tree): to its
 //! memtable at once, to its tables later. What the tables have, the log need not have.
 //! `trees` is the store of all trees with what the engine adds to it, `following` moves it on in read-only
-//! handles, `keyspace` and `writing` are the handle, `range` walks through keys, `salvage` around damage.
+//! handles, `keyspace` and `writing` are the handle, `load` replaces all that one has, `range` walks through keys, `salvage` around damage.
 
 mod following;
 mod keyspace;
+mod load;
 mod log_value;
 mod moved;
 mod range;
@@ -20,6 +21,7 @@ mod writing;
 
 pub(crate) use following::open_to_read;
 pub use keyspace::OrderedKeyspace;
+pub use load::Replaced;
 pub(crate) use log_value::stays_in_log;
 pub(crate) use moved::{Moved, MovedValue};
 pub use range::{Keys, Range};

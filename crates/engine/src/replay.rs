@@ -175,7 +175,9 @@ impl Core {
         replayed.changes.sort_by_key(|changed| changed.seq);
         let mut cleared: HashMap<u32, Seq> = HashMap::new();
         for Changed { seq, change, .. } in &replayed.changes {
-            if let Change::Clear { id } | Change::Renew { id, .. } = change {
+            if let Change::Clear { id } | Change::Renew { id, .. } | Change::Replace { id, .. } =
+                change
+            {
                 cleared.insert(*id, *seq);
             }
             self.apply_change(change);
@@ -246,12 +248,17 @@ impl Core {
             }
             catalog.next_id
         };
-        // Whether anything can be written at all.
-        drop(self.journal.writer(ROOM_BYTES, 1)?);
+        self.check_takes_records()?;
         self.trees.make(self, id, tree_options)?;
         let kind = KeyspaceKind::Ordered;
         let name = name.to_owned();
-        self.log_change(|_| Ok(Some(Change::Create { id, name, kind, options })))
+        self.log_change(|_| Ok(Some(Change::Create { id, name, kind, options }))).map(drop)
+    }
+
+    /// Whether anything can be written at all.
+    pub(crate) fn check_takes_records(&self) -> Result<()> {
+        drop(self.journal.writer(ROOM_BYTES, 1)?);
+        Ok(())
     }
 
     /// Clears an ordered keyspace: an empty tree takes the place of the one it has.
@@ -264,7 +271,7 @@ impl Core {
             (Arc::clone(&listed.tree), catalog.next_id)
         };
         let options = *before.of(keyspace)?.options();
-        drop(self.journal.writer(ROOM_BYTES, 1)?);
+        self.check_takes_records()?;
         self.trees.make(self, next_id, options)?;
         self.log_change(|_| Ok(Some(Change::Renew { id: keyspace.id, tree: next_id })))?;
         self.trees.retire(self, before.id);
@@ -301,12 +308,13 @@ impl Core {
         Ok(())
     }
 
-    fn log_change(
+    /// Makes a change to the catalog. The number of its record; `None` if there was nothing to change.
+    pub(crate) fn log_change(
         &self,
         decide: impl FnOnce(&crate::catalog::Catalog) -> Result<Option<Change>>,
-    ) -> Result<()> {
+    ) -> Result<Option<Seq>> {
         let mut writer = self.journal.writer(ROOM_BYTES, 1)?;
-        let Some(change) = decide(&self.catalog.load())? else { return Ok(()) };
+        let Some(change) = decide(&self.catalog.load())? else { return Ok(None) };
         let (value, key) = (change.encode(), change.id().to_le_bytes());
         let mut frame = FrameBuilder::new();
         let kind = Kind::Catalog;
@@ -324,7 +332,7 @@ impl Core {
         writer.publish();
         drop(writer);
         self.journal.make_durable(appended.end, self.journal.config().durability)?;
-        Ok(())
+        Ok(Some(appended.first_seq))
     }
 
     /// In a read-only handle: applies what the writer has committed since the last call. The
@@ -337,6 +345,10 @@ impl Core {
         self.trees.look(&self.journal)?;
         let (step_bytes, mut unchecked_bytes) = (self.trees.follow_step_bytes(), 0);
         let followed = self.journal.follow(&mut |frame| {
+            if !self.can_follow(frame) {
+                self.trees.lose(Error::Stale);
+                return ControlFlow::Break(());
+            }
             self.apply_followed(frame);
             unchecked_bytes += u64::from(frame.header().len);
             if unchecked_bytes < step_bytes {
@@ -356,6 +368,16 @@ impl Core {
                 Ok(())
             }
             Followed::Stopped | Followed::Reload => Err(Error::Stale),
+        }
+    }
+
+    /// Whether what the frame says can be shown before the end of the log: where a keyspace gets a tree with
+    /// records, those of it that the log has behind the frame may be in its tables by now.
+    fn can_follow(&self, frame: &FrameView<'_>) -> bool {
+        let changed = frame.records().next().filter(|(_, _, first)| first.kind == Kind::Catalog);
+        match changed.and_then(|(_, _, first)| Change::decode(first.value)) {
+            Some(Change::Replace { tree, .. }) => self.trees.show_replaced(&self.journal, tree),
+            _ => true,
         }
     }
 

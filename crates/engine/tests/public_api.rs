@@ -8,8 +8,8 @@ use annals_engine::{
     Database, Durability, Entry, Error, ErrorKind, Guard, HashKeyspace, Holder, Iter,
     KEY_BYTES_MAX, KEYSPACE_NAME_BYTES_MAX, Keys, KeyspaceInfo, KeyspaceKind, KeyspaceOptions,
     KeyspaceStats, LEVELS, LevelStats, LogStats, OrderedEntry, OrderedKeyspace, OrderedSnapshot,
-    Position, Range, Recovery, Result, Salvage, Seq, Snapshot, SnapshotStats, Stats, Style,
-    TableStats, TreeOptions, TreeStats, TreeTraffic, VALUE_BYTES_MAX, Value, VerifyReport,
+    Position, Range, Recovery, Replaced, Result, Salvage, Seq, Snapshot, SnapshotStats, Stats,
+    Style, TableStats, TreeOptions, TreeStats, TreeTraffic, VALUE_BYTES_MAX, Value, VerifyReport,
     WriteBatch, WriteOptions, WriterState, WriterStats, data_dir,
 };
 

@@ -98,6 +98,15 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// A key of a load that is not higher than the one before. Nothing was loaded.
+    #[error("{}", unsorted(*entry, *is_repeated))]
+    Unsorted {
+        /// How many entries came before it.
+        entry: u64,
+        /// Whether it is the same key once more.
+        is_repeated: bool,
+    },
+
     /// A key or a value is larger than a table takes, or there is more to say than a manifest takes.
     #[error("a {what} of {bytes} bytes is larger than the {limit} bytes it may have")]
     TooLarge {
@@ -183,6 +192,18 @@ pub enum Error {
         /// What the caller said.
         what: String,
     },
+}
+
+/// The message about a key that is out of order.
+fn unsorted(entry: u64, is_repeated: bool) -> String {
+    let found = if is_repeated {
+        "the same key as the one before it"
+    } else {
+        "a lower key than the one before it"
+    };
+    format!(
+        "entry {entry} of a load, counted from 0, has {found}; entries are given in rising order, each key once"
+    )
 }
 
 impl Error {

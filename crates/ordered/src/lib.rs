@@ -66,6 +66,7 @@ pub use holds::Hold;
 pub use key_copy::{KeyCopy, behind_prefix};
 pub use key_range::KeyRange;
 pub use levels::{LEVELS, Levels, ShapeError};
+pub use load::{Load, Loaded};
 pub use manifest::{
     Edit, MANIFEST_VERSION, Manifest, ManifestPlace, ManifestRead, State, TableAdded, TableRemoved,
     TreeAdded, TreeState, read_manifest,

@@ -1,141 +1,145 @@
-//! Sorted keys that go straight to tables: no log, no memtable, no compaction where the deepest level
-//! is free.
+//! Sorted keys that become the tables of a new tree: no log, no memtable, and nothing to be compacted.
+//!
+//! Tables are written while nobody knows of the tree, so nothing waits for them and a crash leaves files
+//! without an owner, which the next opening removes. One edit then makes the tree with all of them.
 
 use crate::{
-    Edit, Entry, EntryKind, KeyRange, LEVELS, Levels, Result, ShapeError, Style, Tree, TreeTraffic,
-    Work,
+    Edit, Entry, EntryKind, Error, LEVELS, Result, Store, Style, TableInfo, Tree, TreeAdded,
+    TreeOptions, TreeTraffic,
     compaction::{
-        Action, Compaction, Reason, Running,
         outputs::{OutputPlan, Outputs},
         split::Splitter,
     },
+    tree::TreeCore,
     work,
 };
 use std::sync::Arc;
 
-/// How long to wait for a flush that another thread does, in nanoseconds.
-const WAIT_NS: u64 = 1_000_000;
-
-/// Gives the place of a load back when it has been taken or given up.
-struct Claim<'a> {
-    tree: &'a Tree,
-    compaction: Arc<Compaction>,
+/// Tables that are being written for a tree that is not there yet. Dropping it removes them.
+///
+/// All entries get the sequence number 0: they are older than every record that comes to the tree.
+#[derive(Debug)]
+pub struct Load<'s> {
+    store: &'s Store,
+    options: TreeOptions,
+    level: usize,
+    outputs: Outputs<'s>,
+    entries_count: u64,
 }
 
-impl Drop for Claim<'_> {
-    fn drop(&mut self) {
-        self.tree.core.running.lock().end(&self.compaction);
-    }
+/// Tables that are durable, of a tree that is not there yet. Dropping it removes them.
+#[derive(Debug)]
+pub struct Loaded<'s> {
+    store: &'s Store,
+    options: TreeOptions,
+    level: usize,
+    tables: Vec<Arc<TableInfo>>,
+    entries_count: u64,
 }
 
-impl Tree {
-    /// Writes keys with their values, in rising order and each once, straight to tables. All of them
-    /// have the sequence number `seq`, higher than that of any record before. Nobody sees any of them
-    /// before this returns, and all do then; they are durable then too, whatever the log has. What
-    /// the memtables have is flushed before.
-    ///
-    /// Where no table has keys in their range, they go to the deepest level at once, else to level 0.
-    /// Called as a writer: while nobody applies, and what was applied is visible.
+impl Store {
+    /// Begins tables for a tree that is to have `options`. `now_ms` is the time, in milliseconds since
+    /// 1970: that of all entries.
     ///
     /// # Errors
-    /// [`Error::OutOfOrder`](crate::Error::OutOfOrder) for keys that are not in order;
-    /// [`Error::TooLarge`](crate::Error::TooLarge); [`Error::Shape`](crate::Error::Shape) for a
-    /// number that is not new; or an error of the files. Nothing was loaded then, unless it is
-    /// [`Error::Stopped`](crate::Error::Stopped) from then on.
-    pub fn load<K: AsRef<[u8]>, V: AsRef<[u8]>>(
-        &self,
-        seq: u64,
-        entries: impl IntoIterator<Item = (K, V)>,
-        now_ms: u64,
-    ) -> Result<u64> {
-        self.store.check_ours()?;
-        let (store, core) = (&self.store, &self.core);
-        let applied = core.view.load().newest_seq().max(self.flushed_through());
-        // Those of an earlier load are in tables only.
-        let levels = Arc::clone(&core.view.load().version.levels);
-        let in_tables = levels.tables().map(|(_, table)| table.highest_seq).max();
-        let applied = applied.max(in_tables.unwrap_or(0));
-        if seq <= applied {
-            let what = "the sequence number of a load";
-            return Err(ShapeError::Backwards { what, from: applied, to: seq }.into());
-        }
-        let deepest = LEVELS - 1;
+    /// If an option is out of range, or the store takes no records.
+    pub fn load(&self, options: TreeOptions, now_ms: u64) -> Result<Load<'_>> {
+        options.validate()?;
+        self.core.check_ours()?;
+        let level = match options.style {
+            Style::Leveled | Style::Tiered => LEVELS - 1,
+            // It has no other level.
+            Style::Fifo { .. } => 0,
+        };
         let plan = OutputPlan {
-            level: deepest,
-            options: core.options.table_options(deepest),
-            splitter: Splitter::new(core.options.table_bytes, Vec::new()),
+            level,
+            options: options.table_options(level),
+            splitter: Splitter::new(options.table_bytes, Vec::new()),
             removals: Vec::new(),
             oldest_ms: now_ms,
             newest_ms: now_ms,
             now_ms,
             keeps_to_rate: false,
         };
-        let mut outputs = Outputs::new(&store.site, plan);
-        let mut count = 0;
-        for (key, value) in entries {
-            let (key, value) = (key.as_ref(), value.as_ref());
-            outputs.add(&Entry { key, seq, kind: EntryKind::Put, expires_ms: None, value })?;
-            count += 1;
-        }
-        self.flush_all(now_ms)?;
-        let loaded = outputs.finish()?;
-        let Some(span) = KeyRange::span(loaded.iter().map(|table| &table.range)) else {
-            return Ok(0);
-        };
-        // From here on no compaction carries anything into the range at the deepest level.
-        let claim = {
-            let mut running = core.running.lock();
-            let view = core.view.load();
-            let free = place(&view.version.levels, &running, span, core.options.style);
-            free.map(|compaction| {
-                running.begin(Arc::clone(&compaction));
-                Claim { tree: self, compaction }
-            })
-        };
-        let level = if claim.is_some() { deepest } else { 0 };
-        let edit = Edit { tables_added: work::added(core.id, level, &loaded), ..Edit::default() };
-        let more = TreeTraffic { loaded_bytes: work::bytes_of(&loaded), ..TreeTraffic::default() };
-        work::commit(store, core, edit, more, &loaded, &[])?;
-        Ok(count)
-    }
-
-    /// Flushes all memtables, in this thread or by waiting for those who do.
-    fn flush_all(&self, now_ms: u64) -> Result<()> {
-        self.seal();
-        while !self.core.view.load().sealed.is_empty() {
-            self.store.check()?;
-            self.store.site.check_going_on()?;
-            // A flush of a tree that was dropped does nothing, and says that it did it.
-            self.check_there()?;
-            match Work::flush_of(&self.store, &self.core, now_ms) {
-                Some(work) => work.run()?,
-                None => (self.store.site.pause)(WAIT_NS),
-            }
-        }
-        Ok(())
+        let outputs = Outputs::new(&self.core.site, plan);
+        Ok(Load { store: self, options, level, outputs, entries_count: 0 })
     }
 }
 
-/// What stands for a load into the deepest level among the running compactions; `None` if it cannot
-/// go there.
-fn place(
-    levels: &Levels,
-    running: &Running,
-    span: KeyRange,
-    style: Style,
-) -> Option<Arc<Compaction>> {
-    let deepest = LEVELS - 1;
-    let is_free = (0..LEVELS).all(|level| levels.overlapping(level, &span).next().is_none());
-    if !is_free || matches!(style, Style::Fifo { .. }) {
-        return None;
+impl<'s> Load<'s> {
+    /// Adds a key that is higher than those before. What is in memory does not grow with their number.
+    ///
+    /// # Errors
+    /// [`Error::Unsorted`] if it is not higher, [`Error::TooLarge`], [`Error::Cancelled`] once the store was
+    /// [stopped](Store::stop), or an error of the files. After any of them the load is of no use.
+    pub fn add(&mut self, key: &[u8], value: &[u8], expires_ms: Option<u64>) -> Result<()> {
+        // A table's writer would not see it where a table ends.
+        if let Some(last) = self.outputs.last_key()
+            && key <= last
+        {
+            let (entry, is_repeated) = (self.entries_count, key == last);
+            return Err(Error::Unsorted { entry, is_repeated });
+        }
+        let kind = EntryKind::Put;
+        self.outputs.add(&Entry { key, seq: 0, kind, expires_ms, value })?;
+        self.entries_count += 1;
+        Ok(())
     }
-    let compaction = Compaction {
-        reason: Reason::Range,
-        action: Action::Merge,
-        top: deepest,
-        output: deepest,
-        inputs: Vec::new(),
-        span,
-    };
-    running.admits(&compaction).then(|| Arc::new(compaction))
+
+    /// Ends the last table and makes all of them durable.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] once the store was stopped, or an error of the files.
+    pub fn finish(self) -> Result<Loaded<'s>> {
+        let Self { store, options, level, outputs, entries_count } = self;
+        store.core.site.check_going_on()?;
+        let tables = outputs.finish()?;
+        Ok(Loaded { store, options, level, tables, entries_count })
+    }
+}
+
+impl Loaded<'_> {
+    /// How many entries there are.
+    #[must_use]
+    pub fn entries_count(&self) -> u64 {
+        self.entries_count
+    }
+
+    /// Makes the tree `id` with these tables, in one edit. The id is subject to the same as that of
+    /// [`Store::create_tree`].
+    ///
+    /// # Errors
+    /// As [`Store::create_tree`]. If the manifest could not be written, nobody knows whether the tree is there
+    /// until the store is opened again; else nothing has happened.
+    pub fn begin_tree(mut self, id: u32) -> Result<Tree> {
+        let core = &self.store.core;
+        core.site.check_going_on()?;
+        let fresh = work::open_all(core, &self.tables)?;
+        let loaded_bytes = work::bytes_of(&self.tables);
+        let traffic = TreeTraffic { loaded_bytes, ..TreeTraffic::default() };
+        let edit = Edit {
+            trees_added: vec![TreeAdded { tree: id, options: self.options }],
+            tables_added: work::added(id, self.level, &self.tables),
+            traffic: if loaded_bytes > 0 { vec![(id, traffic)] } else { Vec::new() },
+            ..Edit::default()
+        };
+        let done = core.commit(edit, |state| {
+            let tree = TreeCore::new(id, &core.site, &state.trees[&id], &fresh);
+            *tree.counts.traffic.lock() = traffic;
+            core.trees.write().insert(id, Arc::new(tree));
+        });
+        if !matches!(done, Err(Error::Shape(_) | Error::Stopped { .. } | Error::ReadOnly)) {
+            // They are the tree's, or may be at the next opening.
+            self.tables.clear();
+        }
+        done?;
+        self.store.tree(id).ok_or(Error::Dropped { tree: id })
+    }
+}
+
+impl Drop for Loaded<'_> {
+    fn drop(&mut self) {
+        let numbers = self.tables.drain(..).map(|table| table.number);
+        self.store.core.site.discard(numbers);
+    }
 }

@@ -55,7 +55,7 @@ pub struct TreeStats {
     pub moves: u64,
     /// What was written for it since opening, in bytes of tables; nothing where another process does it.
     pub since_opening: TreeTraffic,
-    /// What was written for it in all its life, in bytes of tables: since the keyspace was made or cleared.
+    /// What was written for it in all its life, in bytes of tables: since the keyspace was made, cleared or loaded.
     pub life: TreeTraffic,
     /// Bytes of values that are in the owner's log, and that its tables refer to.
     pub referenced_bytes: u64,

@@ -213,17 +213,6 @@ impl View {
         Ok(TreeCursor::new(seen))
     }
 
-    /// The highest sequence number in memory; 0 if there is none.
-    pub(crate) fn newest_seq(&self) -> u64 {
-        let sealed = self.sealed.iter().map(|sealed| &sealed.memtable);
-        let memtables = std::iter::once(&self.active).chain(sealed);
-        memtables
-            .filter_map(|memtable| memtable.seqs())
-            .map(|(_, highest)| highest)
-            .max()
-            .unwrap_or(0)
-    }
-
     /// About how many keys there are: versions less removals and what they remove. Exact only if
     /// every key has one version; costs no more than adding up.
     #[must_use]

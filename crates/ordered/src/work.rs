@@ -373,7 +373,10 @@ pub(crate) fn commit(
 }
 
 /// Opens tables that were written just now.
-fn open_all(store: &StoreCore, outputs: &[Arc<TableInfo>]) -> Result<Vec<Arc<TableFile>>> {
+pub(crate) fn open_all(
+    store: &StoreCore,
+    outputs: &[Arc<TableInfo>],
+) -> Result<Vec<Arc<TableFile>>> {
     let site = &store.site;
     let open = |info: &Arc<TableInfo>| {
         let (cache, graves) = (Arc::clone(&site.cache), Arc::clone(&site.graves));

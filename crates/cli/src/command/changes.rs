@@ -95,6 +95,9 @@ fn write(out: &mut Out, change: &Change) -> Result<()> {
                     .value("max_count", mark.retention.max_count)
                     .value("max_age_seconds", max_age.map(|age| age.as_secs_f64()));
             }
+            if let ChangeKind::ReplaceKeyspace { records_count } = change.kind {
+                object.value("records_count", records_count);
+            }
             object.value("ends_commit", change.ends_commit);
         });
     }
@@ -112,6 +115,9 @@ fn write(out: &mut Out, change: &Change) -> Result<()> {
     }
     if let Some(mark) = &change.mark {
         out.raw(format!("\t{}", told(mark)).as_bytes())?;
+    }
+    if let ChangeKind::ReplaceKeyspace { records_count } = change.kind {
+        out.raw(format!("\t{} records", units::count(records_count)).as_bytes())?;
     }
     out.raw(b"\n")
 }

@@ -101,6 +101,21 @@ impl Trees {
         found.map_err(|error| self.lose(error)).ok()
     }
 
+    /// Shows what the tree `id` was loaded with, which the log says just now that a keyspace has. Whether that
+    /// can be shown now: if not, a state that is loaded anew begins with what the tree has by then.
+    pub(crate) fn show_replaced(&self, journal: &Journal, id: u32) -> bool {
+        if self.is_lost() {
+            return true;
+        }
+        let shown = self.find_begun_tree(journal, id).map(|_| {
+            self.follower.lock().as_mut().is_some_and(|follower| follower.show_loaded(id))
+        });
+        shown.unwrap_or_else(|error| {
+            self.lose(error);
+            false
+        })
+    }
+
     fn find_begun_tree(&self, journal: &Journal, id: u32) -> Result<Tree> {
         let mut follower = self.follower.lock();
         let follower = match &mut *follower {

@@ -9,7 +9,7 @@ use annals_ordered::{
     TreeOptions, Work,
 };
 use arc_swap::ArcSwap;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, RwLock};
 use std::{
     collections::BTreeSet,
     sync::{
@@ -85,7 +85,9 @@ pub(crate) struct Trees {
     flushed: (Mutex<()>, Condvar),
     /// Why the last work was not done, if the disk had no space for it.
     no_space: Mutex<Option<annals_ordered::Error>>,
-    is_over: AtomicBool,
+    pub(super) is_over: AtomicBool,
+    /// Held for reading by who writes files for a load; see there.
+    pub(super) loading: RwLock<()>,
 }
 
 /// What keeps the manifest's name in the root.
@@ -159,6 +161,7 @@ impl Trees {
             flushed: (Mutex::new(()), Condvar::new()),
             no_space: Mutex::new(None),
             is_over: AtomicBool::new(false),
+            loading: RwLock::new(()),
         }
     }
 
@@ -223,6 +226,11 @@ impl Trees {
             Some(store) => Ok(store.check()?),
             None => Ok(()),
         }
+    }
+
+    /// Has the threads look for what is to be done: files of a tree that is gone.
+    pub(super) fn wake(&self) {
+        self.threads.wake();
     }
 
     /// Has writers wait if flushes and compactions are behind. Asked before the writer lock is taken.
@@ -322,7 +330,7 @@ impl Trees {
 
     /// The time as of which work judges what is over. It is in the log, so that once the log is synced
     /// no clock shows an earlier one, whatever happens to this machine's.
-    fn settled_ms(core: &Core) -> u64 {
+    pub(super) fn settled_ms(core: &Core) -> u64 {
         let log_ms = core.journal.quiesce().time_ms();
         log_ms.min(core.clock.now_ms())
     }
@@ -524,6 +532,8 @@ impl Trees {
         }
         self.threads.stop_compacting();
         self.flushed.1.notify_all();
+        // A load writes no file from now on.
+        drop(self.loading.write());
     }
 
     /// Figures about the tables; none if there are none.

@@ -65,6 +65,11 @@ impl<'a> Outputs<'a> {
         }
     }
 
+    /// The key of the last entry that was added.
+    pub(crate) fn last_key(&self) -> Option<&[u8]> {
+        self.last_key.as_deref()
+    }
+
     /// Adds an entry behind those before, and ends an output in front of it if that is due.
     pub(crate) fn add(&mut self, entry: &Entry<'_>) -> Result<()> {
         if self.last_key.as_deref() != Some(entry.key) {

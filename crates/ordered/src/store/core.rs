@@ -27,7 +27,7 @@ pub(crate) struct StoreCore {
     pub(super) pressure: Pressure,
     pub(super) log: Mutex<Log>,
     root: Arc<dyn ManifestRoot>,
-    pub(super) trees: RwLock<BTreeMap<u32, Arc<TreeCore>>>,
+    pub(crate) trees: RwLock<BTreeMap<u32, Arc<TreeCore>>>,
     pub(crate) holds: Arc<Holds>,
     pub(crate) former: FormerViews,
     failure: OnceLock<Arc<Error>>,

@@ -230,14 +230,16 @@ impl Follower {
         Ok(())
     }
 
-    /// The tree that is shown as `id`, if it is the one that the manifest has now.
+    /// The tree that is shown as `id`, if it is the one that the manifest has now: what was written for a tree
+    /// never becomes less.
     fn tree_of(&self, id: u32, state: &TreeState) -> Option<Arc<TreeCore>> {
         let tree = Arc::clone(self.core.trees.read().get(&id)?);
-        (tree.options == state.options).then_some(tree)
+        let shown = tree.view.load().version.traffic.loaded_bytes;
+        (tree.options == state.options && shown <= state.traffic.loaded_bytes).then_some(tree)
     }
 
     /// Makes the trees that are not there yet. One whose number was given before and never used is made
-    /// anew, as it is now.
+    /// anew, as it is now; what that one was loaded with must not be seen in it.
     fn begin_trees(&self) {
         for (&id, state) in &self.manifest.state().trees {
             if self.tree_of(id, state).is_none() {
@@ -249,6 +251,22 @@ impl Follower {
 
     fn empty_tree(&self, id: u32, options: TreeOptions) -> TreeCore {
         TreeCore::new(id, &self.core.site, &TreeState::begun(options), &[])
+    }
+
+    /// Shows readers the tables that the tree `id` was [loaded](Store::load) with, before the caller has read its
+    /// log to the end: it has come to where the tree takes its place. Whether they can be shown: not once
+    /// the tables have later records too, and not if the tree is gone again. The caller has looked.
+    #[must_use]
+    pub fn show_loaded(&mut self, id: u32) -> bool {
+        let Some(state) = self.manifest.state().trees.get(&id) else { return false };
+        if state.flushed_through > 0 {
+            return false;
+        }
+        let Some(tree) = self.tree_of(id, state) else { return false };
+        // Those of other trees stay for when all are shown.
+        let opened: Vec<Arc<TableFile>> = self.opened.values().cloned().collect();
+        tree.show(state, &opened);
+        true
     }
 
     /// A tree that the caller's log speaks of, and that went again before the manifest was read: it never

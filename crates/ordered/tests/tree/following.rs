@@ -3,7 +3,7 @@
 
 use crate::support::{
     Change, Log, Numbers, State, TREE, backward, config, create, dir, disk, dropped_bytes, files,
-    forward, newest, open, options, place, read_only, seen, work,
+    forward, loaded, newest, open, options, place, read_only, seen, work,
 };
 use annals_disk::{Disk, SimDisk};
 use annals_ordered::{AsOf, Error, FileName, Follower, Result, Store, StoreConfig, View};
@@ -317,7 +317,7 @@ fn a_store_that_is_read_takes_no_change() {
     refused(reading.create_tree(9, options()).map(drop));
     refused(reading.drop_tree(TREE));
     refused(tree.compact_range(None, 0));
-    refused(tree.load(9, [("b", "2")], 0).map(drop));
+    refused(reading.load(options(), 0).map(drop));
     tree.apply([Change::put(b"b", b"2").record(2)], 0).unwrap();
     tree.seal();
     assert!(reading.next_work(0).is_none());
@@ -329,6 +329,54 @@ fn a_store_that_is_read_takes_no_change() {
     assert!(files(&disk).len() == 3, "the stray is left to who opens it for writing");
     drop(open(&disk).unwrap());
     assert_eq!(files(&disk).len(), 2);
+}
+
+/// A load is shown where the log comes to it, and only if it is all that the tables have by then.
+#[test]
+fn what_a_tree_was_loaded_with_is_shown_before_the_end_of_the_log() {
+    const OTHER: u32 = TREE + 1;
+    let disk = disk(8);
+    let store = create(&disk).unwrap();
+    let mut log = Log::default();
+    let records = (0..200u8).map(|n| (vec![n], vec![n; 40]));
+    store.create_tree(OTHER, options()).unwrap();
+    let (reading, mut follower) = read_only(&disk, config()).unwrap();
+    follower.show(u64::MAX);
+    let tree = loaded(&store, &mut log, options(), records).unwrap();
+    assert!(!follower.show_loaded(TREE), "nobody has looked");
+    follower.look(|| place(&disk)).unwrap();
+    assert!(reading.tree(TREE).unwrap().first(newest(0)).unwrap().is_none(), "not shown yet");
+    tree.compact_range(None, 0).unwrap();
+    assert!(follower.show_loaded(TREE));
+    check(&reading.tree(TREE).unwrap().view(), &log.state, newest(0), "loaded");
+    follower.look(|| place(&disk)).unwrap();
+    assert!(follower.show_loaded(TREE), "it was written anew, and nothing was added");
+    check(&reading.tree(TREE).unwrap().view(), &log.state, newest(0), "compacted");
+    follower.show(0);
+    check(&reading.tree(TREE).unwrap().view(), &log.state, newest(0), "shown");
+
+    // One that its maker gave up, and another one of its number that is empty or is loaded with less.
+    store.drop_tree(TREE).unwrap();
+    let few = |count: u8| (0..count).map(|n| (vec![n], vec![]));
+    for count in [0, 3] {
+        let mut log = Log::default();
+        let tree = loaded(&store, &mut log, options(), few(count)).unwrap();
+        follower.look(|| place(&disk)).unwrap();
+        if count > 0 {
+            assert!(follower.show_loaded(TREE));
+        }
+        let seen = reading.tree(TREE).unwrap();
+        check(&seen.view(), &log.state, newest(0), "another one");
+        // From its first flush on the tables have what the log has to tell first.
+        log.write(&tree, &[Change::put(b"a", b"1")], 0).unwrap();
+        tree.seal();
+        work(&store, 0).unwrap();
+        follower.look(|| place(&disk)).unwrap();
+        assert!(!follower.show_loaded(TREE));
+        store.drop_tree(TREE).unwrap();
+    }
+    follower.look(|| place(&disk)).unwrap();
+    assert!(!follower.show_loaded(TREE), "it is gone");
 }
 
 #[test]

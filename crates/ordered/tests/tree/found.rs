@@ -14,30 +14,24 @@ fn begun(seed: u64, options: TreeOptions) -> (annals_disk::SimDisk, Store, Tree)
     (disk, store, tree)
 }
 
-fn load(log: &mut Log, tree: &Tree, numbers: std::ops::Range<u64>, value: &[u8]) {
-    let keys: Vec<_> = numbers.map(|number| format!("{number:05}").into_bytes()).collect();
-    for key in &keys {
-        log.state.insert(key.clone(), (value.to_vec(), None));
-    }
-    log.changes.push(Change::RemoveRange { from: vec![], to: vec![] });
-    tree.load(log.seq(), keys.iter().map(|key| (key, value)), 0).unwrap();
+fn numbered(numbers: std::ops::Range<u64>) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
+    numbers.map(|number| (format!("{number:05}").into_bytes(), b"loaded value".to_vec()))
 }
 
-/// Old values, a load over them that becomes several tables of level 0 with one number, and newer tables
-/// that reach over all of those while some of them are merged.
-fn loaded_into_level_0(options: TreeOptions, old_bytes: usize, loaded: u64) {
-    let (_, store, tree) = begun(1, options);
+/// A load that becomes several tables with one number, and newer tables that reach over all of those while
+/// some of them are merged.
+fn merged_with_loaded(options: TreeOptions, level: usize, loaded_count: u64) {
+    let disk = disk(1);
+    let store = create(&disk).unwrap();
     let mut log = Log::default();
-    let old = |number: u64| Change::put(format!("{number:05}").as_bytes(), &vec![7; old_bytes]);
-    log.write(&tree, &(0..20).map(|n| old(n * 500)).collect::<Vec<_>>(), 0).unwrap();
-    load(&mut log, &tree, 0..loaded, b"loaded value");
-    assert!(tree.stats().levels[0].tables > 2, "{:?}", tree.stats());
+    let tree = loaded(&store, &mut log, options, numbered(0..loaded_count)).unwrap();
+    assert!(tree.stats().levels[level].tables > 2, "{:?}", tree.stats());
     for round in 0..12 {
         let key = |number: u64| format!("{number:05}").into_bytes();
         let changes = [
             Change::put(&key(round), b"new"),
             Change::Remove { key: key(50 + round) },
-            Change::put(&key(loaded - 1), b"new"),
+            Change::put(&key(loaded_count - 1), b"new"),
         ];
         log.write(&tree, &changes, 0).unwrap();
         tree.seal();
@@ -50,14 +44,14 @@ fn loaded_into_level_0(options: TreeOptions, old_bytes: usize, loaded: u64) {
 #[test]
 fn tables_of_a_load_are_merged_with_newer_ones_in_a_tiered_tree() {
     let options = TreeOptions { style: Style::Tiered, ..options() };
-    loaded_into_level_0(options, 900, 230);
+    merged_with_loaded(options, LEVELS - 1, 400);
 }
 
 #[test]
 fn tables_of_a_load_are_merged_with_newer_ones_where_the_oldest_go_first() {
     let style = Style::Fifo { keep_ms: 0, bytes_max: 0 };
     let options = TreeOptions { style, table_bytes: 8 << 10, ..options() };
-    loaded_into_level_0(options, 0, 500);
+    merged_with_loaded(options, 0, 2000);
 }
 
 #[test]
@@ -127,17 +121,6 @@ fn there_is_work_only_if_there_is_some_to_be_had() {
 }
 
 #[test]
-fn the_number_of_a_load_is_new() {
-    let (_, _store, tree) = begun(5, options());
-    tree.load(10, [(b"a", b"1")], 0).unwrap();
-    for seq in [10, 5] {
-        let refused = tree.load(seq, [(b"a", b"2")], 0);
-        assert!(matches!(refused, Err(Error::Shape(_))), "{refused:?}");
-    }
-    assert_eq!(tree.get(b"a", newest(0)).unwrap(), Some(b"1".to_vec()));
-}
-
-#[test]
 fn a_slow_flush_does_not_make_a_memtable_of_every_record() {
     let disk = disk(6);
     let root = Arc::new(Root { disk: disk.clone() });
@@ -198,8 +181,6 @@ fn what_is_asked_of_a_tree_that_is_gone_ends() {
             store.create_tree(TREE, options()).unwrap();
         }
         let refused = tree.compact_range(None, 0);
-        assert!(matches!(refused, Err(Error::Dropped { .. })), "{refused:?}");
-        let refused = tree.load(9, [(b"b", b"")], 0);
         assert!(matches!(refused, Err(Error::Dropped { .. })), "{refused:?}");
     }
 }

@@ -1,5 +1,5 @@
-//! Pieces of work that are begun at one time and run at another, in any order, with records, loads and
-//! snapshots in between, cursors that are kept, and power cuts; against the model.
+//! Pieces of work that are begun at one time and run at another, in any order, with records and snapshots in
+//! between, over what a tree was loaded with, cursors that are kept, and power cuts; against the model.
 
 use crate::support::*;
 use annals_disk::SimDisk;
@@ -224,23 +224,6 @@ impl Run {
                 tree.compact_range(range, self.now_ms)?;
                 self.flushed = self.flushed.max(tree.flushed_through());
             }
-            87 | 88 if !self.cut => {
-                while let Some(at) = self.pending.iter().position(Work::is_flush) {
-                    self.run_pending(tree, at)?;
-                }
-                let first = self.numbers.below(self.keys);
-                let last = first + 1 + self.numbers.below(if op == 87 { 200 } else { 10 });
-                let mut keys: Vec<_> = (first..last).map(key).collect();
-                keys.sort();
-                keys.dedup();
-                let value = self.value();
-                self.log.changes.push(Change::RemoveRange { from: vec![], to: vec![] });
-                tree.load(self.log.seq(), keys.iter().map(|key| (key, &value)), self.now_ms)?;
-                self.flushed = self.flushed.max(tree.flushed_through());
-                for key in keys {
-                    self.log.state.insert(key, (value.clone(), None));
-                }
-            }
             _ => {
                 if !self.cut {
                     self.check(tree, context);
@@ -264,10 +247,17 @@ fn reopened(run: &mut Run, disk: &SimDisk, context: &str) -> (Store, Tree) {
 fn run(seed: u64, options: &TreeOptions, steps: u64) {
     let mut disk = disk(seed);
     let mut store = create(&disk).unwrap();
-    let mut tree = store.create_tree(TREE, *options).unwrap();
+    let (mut numbers, mut log) = (Numbers::new(seed + 77), Log::default());
+    let mut keys: Vec<_> =
+        (0..240).filter(|_| seed.is_multiple_of(2) && numbers.below(3) > 0).map(key).collect();
+    keys.sort();
+    keys.dedup();
+    let records = keys.into_iter().map(|key| (key, vec![7; numbers.below(90) as usize]));
+    let records: Vec<_> = records.collect();
+    let mut tree = loaded(&store, &mut log, *options, records).unwrap();
     let mut run = Run {
-        numbers: Numbers::new(seed + 77),
-        log: Log::default(),
+        numbers,
+        log,
         now_ms: 1000,
         flushed: 0,
         kept: Vec::new(),

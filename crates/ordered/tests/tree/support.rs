@@ -86,6 +86,21 @@ pub(crate) fn create(disk: &SimDisk) -> Result<Store> {
     Store::create(Arc::new(disk.clone()), &dir(), ID, config(), root)
 }
 
+/// A tree that begins with these records, which must be in order.
+pub(crate) fn loaded(
+    store: &Store,
+    log: &mut Log,
+    options: TreeOptions,
+    records: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
+) -> Result<Tree> {
+    let mut load = store.load(options, 0)?;
+    for (key, value) in records {
+        load.add(&key, &value, None)?;
+        log.state.insert(key, (value, None));
+    }
+    load.finish()?.begin_tree(TREE)
+}
+
 pub(crate) fn open(disk: &SimDisk) -> Result<Store> {
     let root = Arc::new(Root { disk: disk.clone() });
     let place = Root::place(disk).expect("the root names a manifest");

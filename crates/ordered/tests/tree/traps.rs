@@ -452,43 +452,102 @@ fn memory_that_runs_short_has_memtables_sealed() {
 }
 
 #[test]
-fn sorted_input_goes_straight_to_the_deepest_level_where_that_is_free() {
-    let (disk, store, tree) = begun(17);
-    let mut log = Log::default();
-    let load = |log: &mut Log, numbers: std::ops::Range<u64>, value: &[u8]| {
-        let keys: Vec<_> = numbers.map(|number| format!("{number:05}").into_bytes()).collect();
-        for key in &keys {
-            log.state.insert(key.clone(), (value.to_vec(), None));
-        }
-        // One number for all, and none left for records that the log would bring again.
-        log.changes.push(Change::RemoveRange { from: vec![], to: vec![] });
-        let count = tree.load(log.seq(), keys.iter().map(|key| (key, value)), 0).unwrap();
-        assert_eq!(count, keys.len() as u64);
+fn sorted_input_becomes_a_tree_and_nothing_else_does() {
+    let disk = disk(17);
+    let store = create(&disk).unwrap();
+    let records = || {
+        let key = |number: u64| format!("{number:05}").into_bytes();
+        (0..1000).map(move |number| (key(number), b"first".to_vec()))
     };
-    load(&mut log, 0..1000, b"first");
+    let files_before = files(&disk);
+    // What is given up, at any step, is gone.
+    for fault in 0..5 {
+        let mut load = store.load(options(), 0).unwrap();
+        for (key, value) in records() {
+            load.add(&key, &value, None).unwrap();
+        }
+        assert!(files(&disk).len() > files_before.len() + 3);
+        let too_long = vec![b'9'; annals_ordered::KEY_BYTES_MAX + 1];
+        let wrong: [&[u8]; 3] = [b"00999", b"00500", &too_long];
+        let refused = match fault {
+            0..=2 => {
+                let refused = load.add(wrong[fault], b"", None);
+                drop(load);
+                refused
+            }
+            3 => {
+                drop(load);
+                Ok(())
+            }
+            _ => load.finish().map(drop),
+        };
+        match fault {
+            0 | 1 => assert!(
+                matches!(refused, Err(Error::Unsorted { entry: 1000, is_repeated }) if is_repeated == (fault == 0)),
+                "{refused:?}"
+            ),
+            2 => assert!(matches!(refused, Err(Error::TooLarge { .. })), "{refused:?}"),
+            _ => refused.unwrap(),
+        }
+        assert_eq!(files(&disk), files_before, "fault {fault}");
+        assert!(store.tree(TREE).is_none());
+    }
+    // Where a table has ended too a lower key is seen.
+    let mut load = store.load(TreeOptions { table_bytes: 1 << 10, ..options() }, 0).unwrap();
+    for (key, value) in records() {
+        load.add(&key, &value, None).unwrap();
+        let lower = load.add(b"", &[], None);
+        assert!(matches!(lower, Err(Error::Unsorted { .. })), "{lower:?}");
+    }
+    drop(load);
+
+    let mut log = Log::default();
+    let tree = loaded(&store, &mut log, options(), records()).unwrap();
     let stats = tree.stats();
     assert!(stats.levels[LEVELS - 1].tables > 3 && stats.levels[0].tables == 0, "{stats:?}");
     check(&tree, &log.state, newest(0), "loaded");
-    // Beside it, and over it with something in memory.
-    load(&mut log, 2000..2100, b"second");
-    assert_eq!(tree.stats().levels[0].tables, 0);
-    log.write(&tree, &[Change::put(b"00500", b"in memory")], 0).unwrap();
+    assert_eq!(tree.flushed_through(), 0, "every record of the log is newer");
     let hold = store.hold(log.seq(), 0);
     let before = log.state.clone();
-    load(&mut log, 400..600, b"third");
-    assert!(tree.stats().levels[0].tables > 0);
-    check(&tree, &log.state, newest(0), "loaded over others");
-    check(&tree, &before, AsOf { seq: hold.seq(), now_ms: 0 }, "as it was");
+    let changes = [Change::put(b"00500", b"newer"), Change::Remove { key: b"00501".to_vec() }];
+    log.write(&tree, &changes, 0).unwrap();
+    for state in ["in memory", "flushed"] {
+        check(&tree, &log.state, newest(0), state);
+        check(&tree, &before, AsOf { seq: hold.seq(), now_ms: 0 }, state);
+        tree.seal();
+        work(&store, 0).unwrap();
+    }
     drop(hold);
-    work(&store, 0).unwrap();
+    tree.compact_range(None, 0).unwrap();
     check(&tree, &log.state, newest(0), "compacted");
-    let old = tree.load(1, [(b"a", b"b")], 0).unwrap_err();
-    assert!(matches!(old, Error::Shape(_)), "{old}");
-    let files_before = files(&disk);
-    let wrong = tree.load(log.seq() + 1, [(b"b", b""), (b"a", b"")], 0).unwrap_err();
-    assert!(matches!(wrong, Error::OutOfOrder { .. }), "{wrong}");
-    assert_eq!(files(&disk), files_before, "nothing is left of it");
+    let mut again = store.load(options(), 0).unwrap();
+    again.add(b"a", b"b", None).unwrap();
+    let refused = again.finish().unwrap().begin_tree(TREE).unwrap_err();
+    assert!(matches!(refused, Error::Shape(_)), "{refused}");
+    work(&store, 0).unwrap();
+    let tables: u64 = tree.stats().levels.iter().map(|level| level.tables).sum();
+    assert_eq!(files(&disk).len() as u64, tables + 1, "files without an owner");
     let disk = disk.restart();
     let (_, _, tree) = reopened(&disk);
     check(&tree, &log.state, newest(0), "after a power cut");
+}
+
+#[test]
+fn a_load_ends_when_its_store_is_stopped() {
+    let disk = disk(18);
+    let store = create(&disk).unwrap();
+    let mut load = store.load(options(), 0).unwrap();
+    load.add(b"a", b"1", None).unwrap();
+    let finished = {
+        let mut load = store.load(options(), 0).unwrap();
+        load.add(b"a", b"1", None).unwrap();
+        load.finish().unwrap()
+    };
+    store.stop();
+    let ended = (1..10_000u32)
+        .find_map(|n| load.add(&[b"b", &n.to_be_bytes()[..]].concat(), b"", None).err());
+    assert!(matches!(ended, Some(Error::Cancelled)), "{ended:?}");
+    assert!(matches!(load.finish(), Err(Error::Cancelled)));
+    assert!(matches!(finished.begin_tree(TREE), Err(Error::Cancelled)));
+    assert_eq!(files(&disk).len(), 1, "the manifest");
 }
