@@ -65,6 +65,7 @@ pub struct NewEvent<'a> {
 impl<'a> NewEvent<'a> {
     /// An event of the type `type_name`, version 1, with these data.
     #[must_use]
+    #[inline]
     pub fn new(type_name: &'a str, format: EventFormat, data: &'a [u8]) -> Self {
         let (ids, pairs) = (Ids::default(), Vec::new());
         Self { type_name, type_version: 1, layout: 0, format, data, ids, pairs }
@@ -84,6 +85,7 @@ impl<'a> NewEvent<'a> {
 
     /// An event of the type `event_type`, whose archive `data` is.
     #[must_use]
+    #[inline]
     pub fn archive(event_type: &'static annals_events::EventType, data: &'a [u8]) -> Self {
         let event = Self::new(event_type.name(), EventFormat::Archive, data);
         let layout = event_type.fingerprint().as_u64();
@@ -92,6 +94,7 @@ impl<'a> NewEvent<'a> {
 
     /// Sets the version of its type.
     #[must_use]
+    #[inline]
     pub fn version(mut self, version: u32) -> Self {
         self.type_version = version;
         self

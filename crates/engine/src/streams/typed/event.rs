@@ -35,7 +35,7 @@ impl<'a, E: Event> TypedEvent<'a, E> {
     /// The event, read in place and checked; one of an older version is brought to the newest.
     ///
     /// # Errors
-    /// [`Error::Event`] if it is of a type that `E` does not know, or damaged; its bytes can still be
+    /// [`Error::Event`](crate::Error::Event) if it is of a type that `E` does not know, or damaged; its bytes can still be
     /// [had](RecordedEvent::data).
     #[inline]
     pub fn view(&self) -> Result<E::View<'_>> {
