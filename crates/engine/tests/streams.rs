@@ -24,6 +24,8 @@ mod damaged_chains;
 mod deleting;
 #[path = "streams/filters.rs"]
 mod filters;
+#[path = "streams/followed.rs"]
+mod followed;
 #[path = "streams/followers.rs"]
 mod followers;
 #[path = "streams/layouts.rs"]
@@ -34,6 +36,8 @@ mod lifecycle;
 mod persistent;
 #[path = "streams/repeated.rs"]
 mod repeated;
+#[path = "streams/resumed.rs"]
+mod resumed;
 #[path = "streams/snapshots.rs"]
 mod snapshots;
 #[path = "streams/stress.rs"]
