@@ -45,6 +45,8 @@ mod stress;
 #[cfg(feature = "chained-events")]
 #[path = "streams/tamper.rs"]
 mod tamper;
+#[path = "streams/tasks.rs"]
+mod tasks;
 #[path = "streams/traps.rs"]
 mod traps;
 #[path = "streams/typed.rs"]
