@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+extern crate annals as annals_engine;
+
 mod common;
 
 #[path = "streams/appending.rs"]
@@ -18,6 +20,9 @@ mod lifecycle;
 mod listing;
 #[path = "streams/names.rs"]
 mod names;
+#[allow(dead_code, reason = "the tests of the engine use more of it")]
+#[path = "../../engine/tests/streams/tamper.rs"]
+mod tamper;
 
 use common::{Place, objects};
 use serde_json::Value;

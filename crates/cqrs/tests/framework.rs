@@ -9,11 +9,12 @@ use annals_cqrs::{
 use annals_engine::{Database, EventFormat, ExpectedVersion, NewEvent};
 use async_trait::async_trait;
 use cqrs_es::{
-    Aggregate, AggregateError, DomainEvent, EventEnvelope, EventStore, Query, View,
+    Aggregate, AggregateContext, AggregateError, DomainEvent, EventEnvelope, EventStore, Query,
+    View,
     event_sink::EventSink,
     persist::{
-        GenericQuery, PersistedEventRepository, PersistenceError, QueryReplay, SerializedEvent,
-        ViewContext, ViewRepository,
+        EventUpcaster, GenericQuery, PersistedEventRepository, PersistenceError, QueryReplay,
+        SemanticVersionEventUpcaster, SerializedEvent, ViewContext, ViewRepository,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -418,4 +419,71 @@ async fn an_aggregate_whose_events_were_given_up_takes_no_command_until_it_is_de
     cqrs.execute("ada", Command::Deposit(7, 1)).await.unwrap();
     assert_eq!(state(&db, "ada").await, Account { cents: 7, events_count: 1 });
     cqrs.execute("ada", Command::Withdraw(7)).await.unwrap();
+}
+
+/// Brings deposits in front of `version` to that: what was `from`, so many of which are one `to`, is `to`.
+fn upcaster(
+    version: &str,
+    from: &'static str,
+    to: &'static str,
+    times: u64,
+) -> Box<dyn EventUpcaster> {
+    let convert = move |payload: serde_json::Value| {
+        let count = payload["Deposited"][from].as_u64().expect("an event of the version before");
+        serde_json::json!({"Deposited": {to: count * times}})
+    };
+    Box::new(SemanticVersionEventUpcaster::new("Deposited", version, Box::new(convert)))
+}
+
+/// Each goes through those that come after its version, in their order, wherever its stream is read from.
+#[tokio::test]
+async fn events_of_older_versions_are_brought_to_the_newest() {
+    let db = Database::open_in_memory().unwrap();
+    let repository = AnnalsEventRepository::new(db);
+    let deposited = |sequence, version: &str, unit: &str, count: u64| {
+        let payload = serde_json::json!({"Deposited": {unit: count}});
+        let (id, kind, metadata) = ("ada".into(), "Deposited".into(), serde_json::json!({}));
+        SerializedEvent::new(
+            id,
+            sequence,
+            "account".into(),
+            kind,
+            version.into(),
+            payload,
+            metadata,
+        )
+    };
+    let stored = [
+        deposited(1, "0.1", "euros", 3),
+        deposited(2, "0.2", "dimes", 4),
+        deposited(3, "1.0", "cents", 5),
+        deposited(4, "0.1", "euros", 1),
+    ];
+    repository.persist::<Account>(&stored, None).await.unwrap();
+    let upcasters =
+        || vec![upcaster("0.2", "euros", "dimes", 10), upcaster("1.0", "dimes", "cents", 10)];
+    for snapshots in [0, 2] {
+        let store = AnnalsEventStore::<Account>::new(repository.clone());
+        let store = store.with_snapshots(snapshots).with_upcasters(upcasters());
+        let events = store.load_events("ada").await.unwrap();
+        let payloads = events[..4].iter().map(|event| event.payload.clone());
+        let wanted = [300, 40, 5, 100].map(|cents| AccountEvent::Deposited { cents });
+        assert_eq!(payloads.collect::<Vec<_>>(), wanted);
+        let mut loaded = store.load_aggregate("ada").await.unwrap();
+        assert_eq!(loaded.aggregate().cents, 445);
+        // What a command adds is of the newest version, and stored events stay as they are.
+        let cqrs = AnnalsCqrs::new(store, vec![], ());
+        cqrs.execute("ada", Command::Deposit(2, 1)).await.unwrap();
+        let refused = cqrs.execute("ada", Command::Withdraw(448)).await.unwrap_err();
+        assert!(matches!(refused, AggregateError::UserError(TooLittle)));
+        let all = repository.get_events::<Account>("ada").await.unwrap();
+        assert_eq!((&all[..4], &*all[4].event_version), (&stored[..], "1.0"));
+        // The second round begins where the first one did.
+        if snapshots == 0 {
+            cqrs.execute("ada", Command::Withdraw(2)).await.unwrap();
+        }
+    }
+    // Without them they cannot be read, and nothing is made up.
+    let plain = AnnalsEventStore::<Account>::new(repository);
+    assert!(plain.load_events("ada").await.is_err());
 }

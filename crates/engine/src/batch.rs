@@ -23,7 +23,7 @@ use std::{
 };
 
 /// A handle of a hash or an ordered keyspace, for what both have in common; a reference to one, or an `Arc` of one, is
-/// one too. Nothing else can be.
+/// one too. Nothing else can be. All may cross threads.
 ///
 /// ```
 /// # use annals_engine as annals;
@@ -39,7 +39,7 @@ use std::{
 /// assert!(days.contains("owner")? && stock.contains("owner")?);
 /// # Ok::<(), annals::Error>(())
 /// ```
-pub trait AnyKeyspace: sealed::Sealed {}
+pub trait AnyKeyspace: sealed::Sealed + Send + Sync {}
 
 mod sealed {
     use super::{AnyKeyspace, Arc, Keyspace, Open, Result};

@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "damage_events/archives.rs"]
+mod archives;
 mod sample;
 
 use annals_disk::{SimDisk, SimOptions};
@@ -11,7 +13,7 @@ use annals_engine::{
     Category, Database, Error, ErrorKind, ExpectedVersion, NewEvent, RecordedEvent, Seq, StreamId,
 };
 use sample::{DIR, Image, builder, content_end};
-use std::{collections::BTreeSet, sync::Arc};
+use std::{cell::RefCell, collections::BTreeSet, sync::Arc};
 
 /// An event that was appended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,26 +51,28 @@ struct Sample {
     history: Vec<usize>,
 }
 
-/// Fills a database: events of two categories that were moved by compaction, in sealed segments, before
-/// and behind a checkpoint, in batches with keys, long and short.
+/// Fills a database: events of categories that were moved by compaction, in sealed segments, before
+/// and behind a checkpoint, in batches with keys, long and short, some of them archives.
 fn fill(db: &Database) -> Vec<usize> {
     let (orders, carts) = (db.category("orders").unwrap(), db.category("carts").unwrap());
     let users = db.hash_keyspace("users").unwrap();
     let count = || db.read_all(Seq::ZERO).unwrap().count();
-    let mut history = Vec::new();
-    let mut append = |category: &Category, stream: StreamId<'_>, n: u8| {
+    let history = RefCell::new(Vec::new());
+    let note = || history.borrow_mut().push(count());
+    let append = |category: &Category, stream: StreamId<'_>, n: u8| {
         let data = vec![n; 3 + usize::from(n % 20)];
         let mut event = NewEvent::bytes(if n.is_multiple_of(3) { "placed" } else { "paid" }, &data);
         if n.is_multiple_of(4) {
             event = event.id(n.into()).correlation(9).with("user", "ada");
         }
         category.append(stream, &event, ExpectedVersion::Any).unwrap();
-        history.push(count());
+        note();
     };
     for n in 0..8 {
         append(&orders, StreamId::Number(u64::from(n) % 2), n);
         append(&carts, StreamId::Text("ada".into()), n + 100);
     }
+    archives::append(db, 0, note);
     for n in 0..40u8 {
         users.insert([n % 2], [n; 50]).unwrap();
     }
@@ -83,7 +87,9 @@ fn fill(db: &Database) -> Vec<usize> {
     db.compact().unwrap();
     drop(hold);
     append(&carts, StreamId::Uuid(3), 20);
+    archives::append(db, 2, note);
     db.checkpoint().unwrap();
+    archives::append(db, 4, note);
     for n in 30..34 {
         append(&orders, StreamId::Number(u64::from(n) % 2), n);
     }
@@ -96,6 +102,7 @@ fn fill(db: &Database) -> Vec<usize> {
     batch.commit().unwrap();
     let before_last = count();
     append(&orders, StreamId::Number(u64::MAX), 50);
+    let mut history = history.into_inner();
     history.push(before_last);
     history.sort_unstable();
     history.dedup();
@@ -253,7 +260,7 @@ fn compare(db: &Database, events: &[Known], name: &str) -> Result<usize, String>
             Err(error) => failed(&error),
         }
     }
-    for category_name in ["orders", "carts"] {
+    for category_name in ["orders", "carts", "typed"] {
         let category = db.open_category(category_name).map_err(|error| error.to_string())?;
         let told = category.each_stream(|id, last| {
             let is_it = |event: &&Known| event.category == category_name && event.stream == id;
@@ -264,6 +271,7 @@ fn compare(db: &Database, events: &[Known], name: &str) -> Result<usize, String>
             failed(&error);
         }
     }
+    archives::compare(db, events, failed)?;
     Ok(errors)
 }
 

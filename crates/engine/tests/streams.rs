@@ -24,6 +24,8 @@ mod damaged_chains;
 mod deleting;
 #[path = "streams/filters.rs"]
 mod filters;
+#[path = "streams/followed.rs"]
+mod followed;
 #[path = "streams/followers.rs"]
 mod followers;
 #[path = "streams/layouts.rs"]
@@ -34,6 +36,8 @@ mod lifecycle;
 mod persistent;
 #[path = "streams/repeated.rs"]
 mod repeated;
+#[path = "streams/resumed.rs"]
+mod resumed;
 #[path = "streams/snapshots.rs"]
 mod snapshots;
 #[path = "streams/stress.rs"]
@@ -41,6 +45,8 @@ mod stress;
 #[cfg(feature = "chained-events")]
 #[path = "streams/tamper.rs"]
 mod tamper;
+#[path = "streams/tasks.rs"]
+mod tasks;
 #[path = "streams/traps.rs"]
 mod traps;
 #[path = "streams/typed.rs"]

@@ -158,6 +158,13 @@ impl Journal {
         self.shared.chain_guard(ordinal)
     }
 
+    /// The position up to which the views hold everything. Takes no lock; what a view shows is at least that if it is
+    /// asked afterwards.
+    #[must_use]
+    pub fn applied(&self) -> Position {
+        self.shared.applied.position()
+    }
+
     /// Whether the views hold more than what lies in front of `position`.
     #[inline]
     #[must_use]

@@ -1,6 +1,6 @@
 //! Chained streams.
 
-use super::{common::Place, error};
+use super::{common::Place, error, tamper};
 use serde_json::json;
 
 #[test]
@@ -51,4 +51,31 @@ fn a_chained_stream_tells_its_head_and_whether_it_is_what_it_was() {
     copy.ok(&["keyspace", "create", "audit", "--kind", "streams", "--chained"]);
     copy.run_with(&["import-events", "-"], lines.as_bytes()).ok();
     assert_eq!(copy.json(&["verify"])[0]["chained_events_count"], json!(3));
+}
+
+/// By somebody who knows the format and makes every checksum right again: the hashes alone tell.
+#[test]
+fn an_event_that_was_changed_shows() {
+    let place = Place::new();
+    place.ok(&["keyspace", "create", "audit", "--kind", "streams", "--chained"]);
+    for (stream, role) in [("ada", "admin"), ("ada", "guest"), ("bob", "clerk")] {
+        let data = format!(r#"{{"role":"{role}"}}"#);
+        place.ok(&["append", "audit", stream, &data, "--type", "granted"]);
+    }
+    place.ok(&["verify"]);
+    let found = tamper::find(&place.data(), b"admin");
+    let [event] = &found[..] else { panic!("{found:?}") };
+    tamper::change(&event.file, |bytes| {
+        let value = &mut bytes[event.value.clone()];
+        let at = value.windows(5).position(|some| some == b"admin").unwrap();
+        value[at..at + 5].copy_from_slice(b"owner");
+    });
+    assert_eq!(place.json(&["read", "audit", "ada"])[0]["data"]["role"], "owner");
+    let said = "`ada` of `audit` is broken at version 0";
+    let ended = place.run(&["verify"]);
+    let told = [&*String::from_utf8_lossy(&ended.stdout), &ended.stderr].concat();
+    assert_eq!(ended.code, 3, "{ended:?}");
+    assert!(told.contains(said), "{told}");
+    place.run(&["stream", "verify", "audit", "ada"]).fails(3, said);
+    place.ok(&["stream", "verify", "audit", "bob"]);
 }

@@ -205,6 +205,42 @@ impl<'a, P: Projection> Projector<'a, P> {
     /// Handles events as they come, until `stop` says so, which it is asked between steps, or the
     /// database is closed.
     ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ExpectedVersion, HashKeyspace, NewEvent, Projection, Projector, RecordedEvent, Work};
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    ///
+    /// /// The last event of each stream.
+    /// struct Newest(HashKeyspace);
+    ///
+    /// impl Projection for Newest {
+    ///     fn handle(&mut self, event: &RecordedEvent<'_>, work: &mut Work) -> annals::Result<()> {
+    ///         work.insert(&self.0, event.stream().to_string(), event.data());
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn reset(&mut self, _: &Database) -> annals::Result<()> {
+    ///         self.0.clear()
+    ///     }
+    /// }
+    ///
+    /// let db = Database::open_in_memory()?;
+    /// let (rooms, newest) = (db.category("rooms")?, db.hash_keyspace("newest")?);
+    /// let is_over = AtomicBool::new(false);
+    /// std::thread::scope(|scope| -> annals::Result<()> {
+    ///     let mut projector = Projector::new(&db, "newest", Newest(newest.clone()))?;
+    ///     let is_over = &is_over;
+    ///     let running = scope.spawn(move || projector.run(|| is_over.load(Ordering::Relaxed)));
+    ///     rooms.append("kitchen", &NewEvent::bytes("measured", b"21"), ExpectedVersion::Any)?;
+    ///     while !newest.contains("kitchen")? {
+    ///         std::thread::yield_now();
+    ///     }
+    ///     is_over.store(true, Ordering::Relaxed);
+    ///     running.join().expect("it does not panic")
+    /// })?;
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`step`](Self::step).
     pub fn run(&mut self, mut stop: impl FnMut() -> bool) -> Result<()> {

@@ -8,6 +8,8 @@ mod given_up;
 mod lives;
 #[path = "races_test/moving.rs"]
 mod moving;
+#[path = "races_test/readers.rs"]
+mod readers;
 #[path = "races_test/scans.rs"]
 mod scans;
 #[path = "races_test/types.rs"]

@@ -24,8 +24,9 @@ use std::{
 ///
 /// As an iterator it waits for more and ends when the database is closed; [`try_next`](Self::try_next) and
 /// [`next_within`](Self::next_within) do not; [`next_async`](Self::next_async) is for tasks, of any runtime.
-/// It takes no lock to read, and keeps nobody from appending or compacting. Clones go on by themselves; a
-/// [`Follower`] is one that borrows nothing.
+/// Reading takes no lock of the writer: it waits for no commit, and keeps nobody from appending or compacting. Beginning
+/// takes none either, but in the first moment after a compaction. Clones go on by themselves; a [`Follower`] is one that
+/// borrows nothing.
 ///
 /// ```
 /// # use annals_engine as annals;
@@ -439,7 +440,8 @@ impl Deadline {
     }
 }
 
-/// What is there from `from` on, and the end of the chain behind it.
+/// What is there from `from` on, and the end of the chain behind it. Waits for no commit, but where the place of the
+/// last one is gone.
 fn begin<'a>(
     open: &'a Arc<Open>,
     from: Seq,
@@ -447,12 +449,16 @@ fn begin<'a>(
     handle: Option<&'a Arc<Keyspace>>,
 ) -> Result<(Events<'a>, Tail<'a>)> {
     let (kept, core) = open.keep();
-    let (end, visible) = {
-        // Nothing is between what readers see and the end of the log.
+    // In this order: a commit is shown before the log is said to be applied up to behind it. What is shown in
+    // between stands in the chain too, and is told once, by its number.
+    let (mut end, mut visible) = (core.journal.applied(), core.visible_seq());
+    if core.read_only || core.journal.chain_guard(end.ordinal).is_none() {
+        // Compaction has begun a segment and given that one up, and nobody has committed since: by the lock it is
+        // known that nothing is between what readers see and the end of the log.
         let _following = core.following.lock();
         let _writer = core.journal.quiesce();
-        (core.journal.end(), core.visible_seq())
-    };
+        (end, visible) = (core.journal.end(), core.visible_seq());
+    }
     let tail = Tail { ordinal: end.ordinal, cursor: None, offset: end.offset };
     let events = Events::new(core, from, filter.clone(), handle)?;
     Ok((events.kept_by(kept).end_at(visible), tail))

@@ -197,3 +197,84 @@ fn an_archive_of_another_layout_is_refused_whichever_way_it_comes() -> Result<()
     is_refused(db.stream::<Pears>("orders"));
     Ok(())
 }
+
+#[derive(Event, Debug, PartialEq)]
+#[event(name = "noted", crate = annals_events)]
+struct Noted {
+    by: String,
+    lines: Vec<String>,
+}
+
+/// Whoever appends bytes may call them an archive of a type that is known: what is in them is looked at, and nothing
+/// that is there is read as something else.
+#[test]
+fn bytes_that_claim_to_be_an_archive_are_refused_whichever_way_they_are_read() -> Result<()> {
+    let whole = Noted { by: "ada of london".into(), lines: vec!["a line of many bytes".into(); 3] };
+    let whole_bytes = archive(&whole);
+    let mut claims: Vec<Vec<u8>> =
+        (0..whole_bytes.len()).map(|len| whole_bytes[..len].to_vec()).collect();
+    claims.extend((1..8).map(|by| whole_bytes[by..].to_vec()));
+    claims.extend(
+        (1..8).map(|by| [&vec![0; by][..], &whole_bytes].concat()[..whole_bytes.len()].to_vec()),
+    );
+    let mut state = 1u64;
+    let mut random = move || {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    claims.extend((0..300).map(|len| (0..len).map(|_| random()).collect()));
+    // Where one byte is another, there may be another event.
+    let changed = (0..whole_bytes.len()).map(|at| {
+        let mut bytes = whole_bytes.clone();
+        bytes[at] ^= random() | 1;
+        bytes
+    });
+    let changed: Vec<_> = changed.collect();
+    let db = Database::open_in_memory()?;
+    let streams = db.stream::<Noted>("notes")?;
+    streams.append(0u64, &whole)?;
+    let foreign_count = claims.len();
+    for (id, bytes) in (1u64..).zip(claims.iter().chain(&changed)) {
+        let claim = NewEvent::new("noted", EventFormat::Archive, bytes);
+        let from = streams.category().append(id, &claim, Any)?.first_seq;
+        let event = streams.get(id, 0)?.expect("an event");
+        let decoded = event.decode();
+        let ways = [
+            event.view().map(drop),
+            streams.last(id)?.expect("an event").view().map(drop),
+            streams.read(id)?.try_for_each(|event| event?.view().map(drop)),
+            streams.read(id)?.values().try_for_each(|event| event.map(drop)),
+            streams.read(id)?.each_view(|_| Ok(())),
+            streams.read_back(id)?.each_view(|_| Ok(())),
+            streams.read_all(from)?.each_view(|_| Ok(())),
+            streams
+                .read(id)?
+                .batches()
+                .try_for_each(|batch| batch?.view(0).expect("an event").map(drop)),
+            streams
+                .read_all(from)?
+                .batches()
+                .try_for_each(|batch| batch?.values().try_for_each(|event| event.map(drop))),
+            streams
+                .read_all(from)?
+                .batches()
+                .try_for_each(|batch| batch?.views().try_for_each(|view| view.map(drop))),
+            streams.subscribe(from)?.try_next()?.expect("an event").view().map(drop),
+        ];
+        for (way, outcome) in ways.iter().enumerate() {
+            assert_eq!(
+                outcome.is_ok(),
+                decoded.is_ok(),
+                "way {way}: {outcome:?}, {decoded:?}, {bytes:?}"
+            );
+            if let Err(error) = outcome {
+                assert!(matches!(error, Error::Event(_)), "way {way}: {error:?}");
+            }
+        }
+        assert!(id > foreign_count as u64 || decoded.is_err(), "{decoded:?} of {bytes:?}");
+        assert_eq!(event.data(), bytes, "the bytes can be had");
+        assert_eq!(streams.get(0u64, 0)?.expect("an event").decode()?, whole);
+    }
+    Ok(())
+}

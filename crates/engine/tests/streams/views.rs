@@ -7,7 +7,14 @@ use annals_engine::{
     KeyspaceOptions, NewEvent, Projection, Projector, RecordedEvent, Result, Retention, Seq, Work,
 };
 use annals_events::Event;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 /// Numbers of a stream, summed.
 struct Sums(HashKeyspace);
@@ -121,6 +128,67 @@ fn of_two_projectors_of_a_name_one_goes_on() -> Result<()> {
     assert_eq!(anew.catch_up()?, 1);
     assert_eq!(number(&sums.get("1")?.unwrap()), 8);
     Ok(())
+}
+
+/// It is behind by what came while it was not called, and goes on with that: when it is run again, and when it is begun
+/// again by its name.
+#[test]
+fn a_projection_runs_until_it_is_stopped_lags_and_goes_on() -> Result<()> {
+    let db = Database::open_in_memory()?;
+    let (category, sums) = (db.category("numbers")?, db.hash_keyspace("sums")?);
+    let append = |count: u64| {
+        (0..count).try_for_each(|_| {
+            let data = 1u64.to_le_bytes();
+            let event = NewEvent::bytes("n", &data);
+            category.append(1u64, &event, ExpectedVersion::Any).map(drop)
+        })
+    };
+    let sum = || Ok::<_, Error>(sums.get("1")?.map_or(0, |sum| number(&sum)));
+    append(10)?;
+    let mut projector = Projector::new(&db, "sums", Sums(sums.clone()))?;
+    assert_eq!(projector.lag(), db.last_seq().0 + 1, "it has not begun");
+    projector.run(|| true)?;
+    assert_eq!(sum()?, 0, "it was stopped in front of the first step");
+    let stop = AtomicBool::new(false);
+    // Until the sum is `wanted`, while so many more come.
+    let run = |projector: &mut Projector<'_, Sums>, more: u64, wanted: u64| {
+        std::thread::scope(|scope| -> Result<()> {
+            let running = scope.spawn(|| projector.run(|| stop.load(Ordering::Relaxed)));
+            // One by one, some while it waits.
+            for _ in 0..more {
+                append(1)?;
+                std::thread::yield_now();
+            }
+            while sum()? < wanted && !running.is_finished() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            stop.store(true, Ordering::Relaxed);
+            running.join().unwrap()
+        })
+    };
+    run(&mut projector, 20, 30)?;
+    assert_eq!(sum()?, 30);
+    let stopped_at = projector.position();
+    append(7)?;
+    let others = db.hash_keyspace("others")?;
+    others.insert("no", "event")?;
+    assert_eq!((sum()?, projector.position()), (30, stopped_at), "it is not called");
+    assert_eq!(projector.lag(), db.last_seq().0 + 1 - stopped_at.0);
+    assert!(projector.lag() >= 8, "the record that is no event counts too: {}", projector.lag());
+    assert_eq!(projector.catch_up()?, 7);
+    assert_eq!((sum()?, projector.lag()), (37, 0));
+    append(5)?;
+    drop(projector);
+    let mut again = Projector::new(&db, "sums", Sums(sums.clone()))?;
+    assert!((5..30).contains(&again.lag()), "{}", again.lag());
+    assert_eq!(again.step()?, 5);
+    assert_eq!(sum()?, 42);
+    // Whoever closes the database ends it too.
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| again.run(|| false));
+        db.clone().close()?;
+        running.join().unwrap()
+    })
 }
 
 #[derive(Event)]

@@ -38,8 +38,7 @@ fn a_restart_goes_on_where_it_was() -> Result<()> {
     Ok(())
 }
 
-/// What consumers did, by the numbers in the events: an event that is lost in a power cut leaves its `Seq` to
-/// another.
+/// What consumers did, by the numbers in the events. Those that a power cut took are among them.
 #[derive(Default)]
 struct Done {
     handled: BTreeSet<u64>,
