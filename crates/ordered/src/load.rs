@@ -4,8 +4,8 @@
 //! without an owner, which the next opening removes. One edit then makes the tree with all of them.
 
 use crate::{
-    Edit, Entry, EntryKind, Error, LEVELS, Result, Store, Style, TableInfo, Tree, TreeAdded,
-    TreeOptions, TreeTraffic,
+    Edit, Entry, EntryKind, Error, FileName, LEVELS, Result, Store, Style, TableInfo, Tree,
+    TreeAdded, TreeOptions, TreeTraffic,
     compaction::{
         outputs::{OutputPlan, Outputs},
         split::Splitter,
@@ -128,7 +128,13 @@ impl Loaded<'_> {
             *tree.counts.traffic.lock() = traffic;
             core.trees.write().insert(id, Arc::new(tree));
         });
-        if !matches!(done, Err(Error::Shape(_) | Error::Stopped { .. } | Error::ReadOnly)) {
+        let is_undone = match &done {
+            Err(Error::Shape(_) | Error::Stopped { .. } | Error::ReadOnly) => true,
+            // No manifest could be begun that names them.
+            Err(error) => error.is_full() && core.check().is_ok(),
+            Ok(_) => false,
+        };
+        if !is_undone {
             // They are the tree's, or may be at the next opening.
             self.tables.clear();
         }
@@ -139,7 +145,7 @@ impl Loaded<'_> {
 
 impl Drop for Loaded<'_> {
     fn drop(&mut self) {
-        let numbers = self.tables.drain(..).map(|table| table.number);
-        self.store.core.site.discard(numbers);
+        let files = self.tables.drain(..).map(|table| FileName::Table(table.number));
+        self.store.core.site.discard(files);
     }
 }

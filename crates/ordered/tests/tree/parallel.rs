@@ -1,5 +1,5 @@
 //! Work that several threads do at the same time, on one tree and on several, beside a writer with
-//! snapshots, loads and power cuts; against the model.
+//! snapshots and power cuts, over what a tree was loaded with; against the model.
 
 use crate::support::*;
 use annals_disk::{Access, Disk, Entry, File, Holder, Lock, LockMode, RealDisk, Region, SimDisk};
@@ -284,14 +284,6 @@ impl Run {
                 let range = KeyRange::closed(bounds[0].as_bytes(), bounds[1].as_bytes());
                 tree.compact_range(Some(&range), now_ms)?;
             }
-            85 | 86 if !self.is_cut() => {
-                let first = self.numbers.below(2 * KEYS);
-                let keys = (first..first + 40).map(|number| format!("{number:05}").into_bytes());
-                self.log.changes.push(Change::RemoveRange { from: vec![], to: vec![] });
-                let value = self.log.seq().to_le_bytes();
-                tree.load(self.log.seq(), keys.clone().map(|key| (key, &value)), now_ms)?;
-                self.log.state.extend(keys.map(|key| (key, (value.to_vec(), None))));
-            }
             _ if !self.is_cut() => self.check(tree, context),
             _ => {}
         }
@@ -344,10 +336,14 @@ impl Run {
 fn run(seed: u64, options: &TreeOptions, workers: usize) {
     let mut disk = disk(seed);
     let mut store = create(&disk).unwrap();
-    store.create_tree(TREE, *options).unwrap();
+    let (mut numbers, mut log) = (Numbers::new(seed + 5), Log::default());
+    let first = numbers.below(2 * KEYS);
+    let count = if seed.is_multiple_of(2) { 40 } else { 0 };
+    let records = (first..first + count).map(|number| (format!("{number:05}").into(), vec![7; 8]));
+    loaded(&store, &mut log, *options, records).unwrap();
     let mut run = Run {
-        numbers: Numbers::new(seed + 5),
-        log: Log::default(),
+        numbers,
+        log,
         now_ms: Arc::new(AtomicU64::new(1_000)),
         flushed: 0,
         kept: Vec::new(),
