@@ -142,6 +142,11 @@ impl<'a> Subscription<'a> {
         Follower::new(open, place, filter, awake)
     }
 
+    /// Whether it is of this database.
+    pub(crate) fn is_of(&self, open: &Arc<Open>) -> bool {
+        Arc::ptr_eq(self.open, open)
+    }
+
     /// Closes what it has open. Returns where it can be resumed.
     pub(crate) fn leave(self) -> (Place, Filter) {
         let Tail { ordinal, cursor, offset } = self.tail;

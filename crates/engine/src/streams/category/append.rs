@@ -7,7 +7,7 @@ use crate::{
     commit::{Commit, LoneAppend, LoneEvent, with_frame},
     hash::hash_key,
     streams::{
-        EventType, ExpectedVersion, NewEvent, StreamId,
+        EventFormat, EventType, ExpectedVersion, NewEvent, StreamId,
         hash_chain::check_built,
         id::StreamKey,
         meanwhile::{self, Moment},
@@ -279,10 +279,18 @@ impl Category {
     ) -> Result<Option<u32>> {
         check_size(event)?;
         let wanted = event.type_of();
-        if let Some(last) = last.filter(|last| known.is(*last, &wanted)) {
+        let is_untold = event.format == EventFormat::Archive && wanted.layout == 0;
+        let is = |last: &u32| {
+            if is_untold { known.is_untold(*last, &wanted) } else { known.is(*last, &wanted) }
+        };
+        if let Some(last) = last.filter(is) {
             return Ok(Some(last));
         }
-        let number = known.number(&self.keyspace.name, &wanted)?;
+        let number = if is_untold {
+            known.untold_number(&wanted)
+        } else {
+            known.number(&self.keyspace.name, &wanted)?
+        };
         if number.is_none() {
             check_name_of(wanted.name, OF_TYPE)?;
         }
