@@ -337,12 +337,12 @@ impl<A: Aggregate> Aggregates<A> {
         let snapshot = self.snapshot_of(loaded.events_count, &state)?;
         let key = Category::key_bytes(&id)?;
         let mut batch = WriteBatch::new(Arc::clone(self.streams.category().parts().0));
-        batch.insert(&self.snapshots, key, snapshot)?;
+        batch.insert(&self.snapshots, &key, snapshot)?;
         // The events up to one that somebody saved meanwhile may have been given up.
         let category_id = self.streams.category().parts().1.id;
         let is_newer = || {
-            let saved = self.snapshots.get(key)?;
-            let saved = saved.and_then(|saved| events_saved(&saved, category_id));
+            let saved = self.snapshots.get(&key)?;
+            let saved = saved.as_deref().and_then(|saved| events_saved(saved, category_id));
             Ok(saved.is_none_or(|(count, _)| count < loaded.events_count))
         };
         batch.commit_if(is_newer)?;

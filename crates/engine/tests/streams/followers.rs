@@ -219,7 +219,8 @@ fn a_follower_takes_no_place_of_another_database() -> Result<()> {
         *following = foreign;
     }
     assert_eq!(follower.position(), place);
-    let left = drain(&mut follower.resume()?)?;
+    let mut following = follower.resume()?;
+    let left = drain(&mut following)?;
     let all = seqs(one.read_all(Seq::ZERO)?)?;
     assert_eq!(left, all[5..]);
     Ok(())

@@ -65,9 +65,11 @@ fn begun(db: &Database) -> Result<Follower> {
 /// Goes on with one that has read so many events.
 fn go_on(mut follower: Follower, from: u64, count: u64) -> Result<Follower> {
     ends(move || {
-        follow(&mut follower.resume()?, from, count)?;
-        // Also from where it has left.
-        follow(&mut follower.resume()?, count, count)?;
+        // The second time from where it has left.
+        for from in [from, count] {
+            let mut following = follower.resume()?;
+            follow(&mut following, from, count)?;
+        }
         Ok(follower)
     })
 }

@@ -7,7 +7,7 @@ use crate::{
     commit::{Commit, LoneAppend, LoneEvent, with_frame},
     hash::hash_key,
     streams::{
-        EventFormat, EventType, ExpectedVersion, NewEvent, StreamId,
+        EventType, ExpectedVersion, NewEvent, StreamId,
         hash_chain::check_built,
         id::StreamKey,
         meanwhile::{self, Moment},
@@ -16,6 +16,7 @@ use crate::{
         types::{KnownTypes, TypeOf},
     },
 };
+use annals_events::EventFormat;
 use annals_journal::{Durability, VALUE_BYTES_MAX};
 
 /// What has a name that an event brings.
