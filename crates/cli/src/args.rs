@@ -187,7 +187,7 @@ pub(crate) enum CommandArgs {
     Keyspace(KeyspaceCommand),
     /// Show what the database holds and what it takes
     ///
-    /// Write amplification of a keyspace is that of its whole life, since it was made or cleared last. What is
+    /// Write amplification of a keyspace is that of its whole life, since it was made, cleared or loaded last. What is
     /// counted while a database is open (hits of the cache, stalls, what was written to tables) stands below `writer`:
     /// it is what the program that has the database open for writing has counted from `opened` on, and published
     /// at `as of`, or the one that had it last. Without `writer` it has published nothing, or that cannot be
@@ -369,8 +369,8 @@ pub(crate) enum KeyspaceCommand {
     },
     /// Load sorted records into an ordered keyspace, in place of all it holds
     ///
-    /// For input that is in the order of its keys, byte by byte, each once: it goes straight to tables, several
-    /// times as fast as batch-put. There is one commit, at the end, which is on the device whatever --durability
+    /// For input that is in the order of its keys, byte by byte, each once: it goes straight to tables, not through the
+    /// log and memory as by batch-put. There is one commit, at the end, which is on the device whatever --durability
     /// says: a load that breaks off stores nothing. A keyspace that is not there is made.
     Load {
         /// Its name
@@ -403,7 +403,7 @@ pub(crate) enum KeyspaceCommand {
     },
     /// Show what a keyspace holds
     ///
-    /// Write amplification is that of its whole life, since it was made or cleared last. Stalls and hits of the
+    /// Write amplification is that of its whole life, since it was made, cleared or loaded last. Stalls and hits of the
     /// cache are of the whole database: `annals stats` shows them.
     Stats {
         /// Its name

@@ -3,7 +3,8 @@
 //! key that was removed, never one too few without a word. Verification names the file and a place in it.
 //!
 //! What carries no information and so may change unnoticed: zeroes behind the content of a segment or a manifest, which
-//! are reserved space, and `annals.lock`, whose text is for people. `annals.readers` has no bytes.
+//! are reserved space, `annals.lock`, whose text is for people, and `annals.figures`, on which nothing depends.
+//! `annals.readers` has no bytes.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -20,6 +21,9 @@ use std::{
     path::Path,
     sync::Arc,
 };
+
+/// Files that carry no information.
+const NO_DATA: [&str; 2] = ["annals.lock", "annals.figures"];
 
 type Records = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -376,7 +380,7 @@ fn flip_everything(sample: &Sample, lost_max: usize) -> Counts {
             let mut image = sample.image.clone();
             image.file(name)[at] ^= 1 << bit;
             let what = format!("{name}: bit {bit} of byte {at} of {end} flipped");
-            let informs = Some(at < end && name != "annals.lock");
+            let informs = Some(at < end && !NO_DATA.contains(&name));
             let case = Case { sample, image, name, what, informs, lost_max, nth: count };
             opened += u64::from(case.judge());
             count += 1;
@@ -394,8 +398,8 @@ fn cut_everywhere(sample: &Sample, lost_max: usize) -> Counts {
             image.file(name).truncate(len);
             let what = format!("{name}: cut to {len} of {end} bytes");
             // Without the room for one more frame behind its end, a log that was not closed may have been longer.
-            let undecided = len >= end && name != "annals.lock";
-            let informs = (!undecided).then_some(len < end && name != "annals.lock");
+            let undecided = len >= end && !NO_DATA.contains(&name);
+            let informs = (!undecided).then_some(len < end && !NO_DATA.contains(&name));
             let case = Case { sample, image, name, what, informs, lost_max, nth: count };
             opened += u64::from(case.judge());
             count += 1;

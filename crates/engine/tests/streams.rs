@@ -38,6 +38,8 @@ mod persistent;
 mod repeated;
 #[path = "streams/resumed.rs"]
 mod resumed;
+#[path = "streams/sealed.rs"]
+mod sealed;
 #[path = "streams/snapshots.rs"]
 mod snapshots;
 #[path = "streams/stress.rs"]

@@ -94,15 +94,18 @@ impl Segment {
 
     /// Makes a spare part of the chain. The caller wrote the header.
     pub(crate) fn activate(&self, kind: SegmentKind, ordinal: u32, base_seq: Seq) {
-        self.kind.store(kind as u8, Ordering::Relaxed);
         self.ordinal.store(ordinal, Ordering::Relaxed);
         self.base_seq.store(base_seq.0, Ordering::Relaxed);
         self.leaving.store(false, Ordering::Relaxed);
+        // Release, and last: who lists segments without a lock and finds it in the chain finds with which number it
+        // begins. With a number of before, the segment in front of it would seem to end below what is looked for, and
+        // its records would be left out.
+        self.kind.store(kind as u8, Ordering::Release);
         self.publish(SEGMENT_HEADER_BYTES);
     }
 
     pub(crate) fn kind(&self) -> SegmentKind {
-        SegmentKind::from_byte(self.kind.load(Ordering::Relaxed)).unwrap_or(SegmentKind::Spare)
+        SegmentKind::from_byte(self.kind.load(Ordering::Acquire)).unwrap_or(SegmentKind::Spare)
     }
 
     pub(crate) fn ordinal(&self) -> u32 {

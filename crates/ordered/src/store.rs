@@ -164,10 +164,12 @@ impl Store {
     }
 
     fn end_tree(&self, id: u32) {
-        let removed = self.core.trees.write().remove(&id);
-        if let Some(tree) = removed {
+        let ended = self.core.trees.read().get(&id).cloned();
+        if let Some(tree) = ended {
             tree.drop_files();
+            // Before it is gone: who asks which segments are referred to finds its view in the one list or the other.
             self.core.former.retire(&tree);
+            self.core.trees.write().remove(&id);
         }
     }
 

@@ -120,7 +120,7 @@ impl Trees {
         let mut follower = self.follower.lock();
         let follower = match &mut *follower {
             Some(follower) => {
-                follower.look(place_in(journal))?;
+                follower.look_for(id, place_in(journal))?;
                 follower
             }
             none => {

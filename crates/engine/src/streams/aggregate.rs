@@ -208,8 +208,11 @@ impl<A: Aggregate> Aggregates<A> {
 
     /// As [`execute`](Self::execute), with an error of the program's own, with options, and with what `dress` adds to
     /// each event, of which it is told the place among them: ids, pairs of texts. It is asked anew when it was decided
-    /// anew. If events have ids by which the command is known, the aggregate tells that it was executed before:
-    /// [`Error::DuplicateEvent`].
+    /// anew. If events have ids by which the command is known, events that are there already are refused:
+    /// [`Error::DuplicateEvent`]. That is asked last: a command that was executed before is decided again first, on a state
+    /// that has it, and what `decide` refuses then is returned. Who repeats commands whose outcome is not known
+    /// keeps in the state which were executed, and decides on no events then.
+    /// A time to live among the options is not heeded: that of the category is.
     ///
     /// ```
     /// # use annals_engine as annals;
@@ -265,9 +268,13 @@ impl<A: Aggregate> Aggregates<A> {
             }
             let is_due = loaded.events_count - loaded.saved_count >= SNAPSHOT_EVENTS;
             let mut saved = if is_due { loaded.state.save() } else { None };
+            if let Some(Err(error)) = saved.as_deref().map(check_value) {
+                tracing::warn!(%error, stream = %id, "no snapshot of an aggregate is saved");
+                saved = None;
+            }
             let mut done = self.append(&id, &events, life, saved.as_deref(), options, &mut dress);
             if let Err(error) = &done
-                && matches!(error.kind(), ErrorKind::Full | ErrorKind::InvalidInput)
+                && is_about_size(error)
                 && saved.take().is_some()
             {
                 tracing::warn!(%error, stream = %id, "no snapshot of an aggregate is saved");
@@ -319,8 +326,8 @@ impl<A: Aggregate> Aggregates<A> {
         Ok(batch.commit_if(is_in_it)?.is_some())
     }
 
-    /// Saves the aggregate as it is, so that it is loaded faster. [`execute`](Self::execute) does so by itself
-    /// when 256 events came since.
+    /// Saves the aggregate as it is, so that it is loaded faster, unless it was saved with as many events or more.
+    /// [`execute`](Self::execute) does so by itself when 256 events came since.
     ///
     /// # Errors
     /// Those of writing.
@@ -328,7 +335,18 @@ impl<A: Aggregate> Aggregates<A> {
         let id = id.into();
         let Some(state) = loaded.state.save() else { return Ok(()) };
         let snapshot = self.snapshot_of(loaded.events_count, &state)?;
-        self.snapshots.insert(Category::key_bytes(&id)?, snapshot)
+        let key = Category::key_bytes(&id)?;
+        let mut batch = WriteBatch::new(Arc::clone(self.streams.category().parts().0));
+        batch.insert(&self.snapshots, &key, snapshot)?;
+        // The events up to one that somebody saved meanwhile may have been given up.
+        let category_id = self.streams.category().parts().1.id;
+        let is_newer = || {
+            let saved = self.snapshots.get(&key)?;
+            let saved = saved.as_deref().and_then(|saved| events_saved(saved, category_id));
+            Ok(saved.is_none_or(|(count, _)| count < loaded.events_count))
+        };
+        batch.commit_if(is_newer)?;
+        Ok(())
     }
 
     /// What is kept of a state that so many events made.
@@ -349,8 +367,20 @@ impl<A: Aggregate> std::fmt::Debug for Aggregates<A> {
 
 /// What was saved, and of how many events; `None` if it is of a category of the same name that was dropped.
 fn told_snapshot<A: Aggregate>(saved: &[u8], category_id: u32) -> Option<(A, u64)> {
+    let (events_count, state) = events_saved(saved, category_id)?;
+    Some((A::load(state)?, events_count))
+}
+
+/// Whether a commit may succeed that is smaller.
+fn is_about_size(error: &Error) -> bool {
+    let is_too_large = matches!(error, Error::Journal(annals_journal::Error::FrameTooLarge { .. }));
+    is_too_large || error.kind() == ErrorKind::Full
+}
+
+/// Of how many events a snapshot is, and its state; `None` if it is of another category.
+fn events_saved(saved: &[u8], category_id: u32) -> Option<(u64, &[u8])> {
     let (events_count, rest) = saved.split_first_chunk::<8>()?;
     let (of_category, state) = rest.split_first_chunk::<8>()?;
     let is_its = u64::from_le_bytes(*of_category) == u64::from(category_id);
-    Some((A::load(state).filter(|_| is_its)?, u64::from_le_bytes(*events_count)))
+    is_its.then_some((u64::from_le_bytes(*events_count), state))
 }

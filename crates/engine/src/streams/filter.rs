@@ -78,8 +78,9 @@ impl Filter {
         if let Some((.., wanted)) = self.known.iter().find(is_it) {
             return *wanted;
         }
-        let known = category.types.get(number);
-        let wanted = known.is_some_and(|known| self.type_names.contains(&known.name));
+        // Not noted while nobody knows it: where the type comes later, all of its events would be passed over.
+        let Some(known) = category.types.get(number) else { return false };
+        let wanted = self.type_names.contains(&known.name);
         self.known.push((category.id, number, wanted));
         wanted
     }

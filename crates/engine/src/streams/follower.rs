@@ -80,7 +80,7 @@ impl Follower {
     pub fn resume(&mut self) -> Result<Following<'_>> {
         let Self { open, place, filter, awake } = self;
         let events = Subscription::resume(open, *place, filter.clone())?.stay_awake(*awake);
-        Ok(Following { events: Some(events), place, filter })
+        Ok(Following { events: Some(events), open, place, filter })
     }
 }
 
@@ -97,6 +97,7 @@ impl fmt::Debug for Follower {
 pub struct Following<'f> {
     /// There until this is dropped.
     events: Option<Subscription<'f>>,
+    open: &'f Arc<Open>,
     place: &'f mut Place,
     filter: &'f mut Filter,
 }
@@ -119,7 +120,8 @@ impl DerefMut for Following<'_> {
 
 impl Drop for Following<'_> {
     fn drop(&mut self) {
-        if let Some(events) = self.events.take() {
+        // One that was put in its place may be of another database, where places mean something else.
+        if let Some(events) = self.events.take().filter(|events| events.is_of(self.open)) {
             (*self.place, *self.filter) = events.leave();
         }
     }

@@ -21,6 +21,8 @@ pub(crate) enum Moment {
     SegmentsListed,
     /// An event was found by a scan; it is asked whether readers may see it.
     EventScanned,
+    /// Who follows knows that its state was not left; the end of the log is looked at.
+    TailSought,
     /// An append has asked whether its event is there already; it is appended.
     EventSought,
     /// The tables lead to an event, which readers do not see yet.

@@ -4,6 +4,8 @@
 mod appends;
 #[path = "races_test/given_up.rs"]
 mod given_up;
+#[path = "races_test/left_states.rs"]
+mod left_states;
 #[path = "races_test/lives.rs"]
 mod lives;
 #[path = "races_test/moving.rs"]

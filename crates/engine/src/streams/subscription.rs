@@ -142,6 +142,11 @@ impl<'a> Subscription<'a> {
         Follower::new(open, place, filter, awake)
     }
 
+    /// Whether it is of this database.
+    pub(crate) fn is_of(&self, open: &Arc<Open>) -> bool {
+        Arc::ptr_eq(self.open, open)
+    }
+
     /// Closes what it has open. Returns where it can be resumed.
     pub(crate) fn leave(self) -> (Place, Filter) {
         let Tail { ordinal, cursor, offset } = self.tail;
@@ -266,8 +271,18 @@ impl<'a> Subscription<'a> {
                 self.begin_again()?;
                 continue;
             }
+            meanwhile::run(Moment::TailSought);
             let visible = self.core.visible_seq();
             let Some(cursor) = self.tail.cursor(self.core) else {
+                // Of a state that was left no segment is there: what it showed last may not have been read.
+                let is_left = self.core.superseded.load(Ordering::Acquire);
+                // Behind a seal the next segment is not there yet, and never where it could not be made: who began
+                // again would come back here for ever. No event that was visible before is in it: it would be there,
+                // since compaction takes none from the end.
+                if !is_left && self.core.journal.end().ordinal <= self.tail.ordinal {
+                    self.next = self.next.max(visible.plus(1).min(self.below));
+                    return Ok(None);
+                }
                 // Compaction was faster than this.
                 self.begin_again()?;
                 continue;
@@ -290,6 +305,10 @@ impl<'a> Subscription<'a> {
             };
             let seq = event.hit.record.seq;
             let Some(category) = self.category(space) else {
+                // A state that was left knows of no category: the event is there all the same.
+                if self.core.superseded.load(Ordering::Acquire) {
+                    continue;
+                }
                 self.next = seq.plus(1);
                 continue;
             };
@@ -332,6 +351,9 @@ impl<'a> Subscription<'a> {
         let (backlog, tail) = begin(self.open, self.next, &self.filter, self.handle)?;
         self.core = backlog.core();
         (self.backlog, self.tail) = (Some(backlog), tail);
+        // What is known of a category in a state that was left stays as it was then: types that came since would be
+        // unknown, and streams that were archived since would be shown.
+        self.last = None;
         Ok(())
     }
 
@@ -385,8 +407,11 @@ impl<'a> Subscription<'a> {
 
     /// Up to where everything was read, if that is not known to be `end`.
     pub(crate) fn read_to(&self, end: Position) -> Position {
-        match &self.tail.cursor {
-            Some(cursor) => Position { ordinal: self.tail.ordinal, offset: cursor.read_to() },
+        let Tail { ordinal, cursor, offset } = &self.tail;
+        match cursor {
+            Some(cursor) => Position { ordinal: *ordinal, offset: cursor.read_to() },
+            // By an end that was looked at later, who waits would sleep although there is something behind the seal.
+            None if self.backlog.is_none() => Position { ordinal: *ordinal, offset: *offset },
             None => end,
         }
     }

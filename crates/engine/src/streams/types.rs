@@ -68,6 +68,18 @@ impl KnownTypes {
         }
     }
 
+    /// Whether archives whose layout was not told may have this number: that of no type whose layout is known, or what
+    /// anybody brought would pass for archives of that layout.
+    #[inline]
+    pub(crate) fn is_untold(&self, number: u32, wanted: &TypeOf<'_>) -> bool {
+        self.0.get(number as usize).is_some_and(|known| known.layout == 0 && wanted.is_named(known))
+    }
+
+    /// The number for archives whose layout was not told; `None` if there is none yet.
+    pub(crate) fn untold_number(&self, wanted: &TypeOf<'_>) -> Option<u32> {
+        (0..self.0.len() as u32).find(|number| self.is_untold(*number, wanted))
+    }
+
     /// The number of this very type, so that one whose layout is not known is not taken for another.
     ///
     /// # Errors

@@ -201,3 +201,27 @@ fn a_follower_that_is_resumed_again_and_again_has_no_gap_and_no_duplicate() -> R
     }
     Ok(())
 }
+
+#[test]
+fn a_follower_takes_no_place_of_another_database() -> Result<()> {
+    let (one, other) = (open()?, open()?);
+    append(&one, 300)?;
+    append(&other, 10)?;
+    let mut follower = one.subscribe(Seq::ZERO)?.into_follower();
+    for _ in 0..5 {
+        follower.resume()?.try_next()?;
+    }
+    let place = follower.position();
+    {
+        let mut following = follower.resume()?;
+        let mut foreign = other.subscribe(Seq::ZERO)?;
+        drain(&mut foreign)?;
+        *following = foreign;
+    }
+    assert_eq!(follower.position(), place);
+    let mut following = follower.resume()?;
+    let left = drain(&mut following)?;
+    let all = seqs(one.read_all(Seq::ZERO)?)?;
+    assert_eq!(left, all[5..]);
+    Ok(())
+}

@@ -239,6 +239,7 @@ fn bytes_that_claim_to_be_an_archive_are_refused_whichever_way_they_are_read() -
         let claim = NewEvent::new("noted", EventFormat::Archive, bytes);
         let from = streams.category().append(id, &claim, Any)?.first_seq;
         let event = streams.get(id, 0)?.expect("an event");
+        assert!(event.archive_of(&Noted::TYPES[0]).is_none(), "nobody said that it has the layout");
         let decoded = event.decode();
         let ways = [
             event.view().map(drop),

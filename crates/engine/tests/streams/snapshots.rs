@@ -115,3 +115,22 @@ fn every_256_events_an_aggregate_is_saved() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn an_older_snapshot_takes_the_place_of_no_newer_one() -> Result<()> {
+    let db = Database::open_in_memory()?;
+    let counts = Aggregates::<Count<8>>::new(&db, "counts")?;
+    for _ in 0..10 {
+        count_one(&counts, "ada")?;
+    }
+    let older = counts.load("ada")?;
+    for _ in 0..10 {
+        count_one(&counts, "ada")?;
+    }
+    counts.save_snapshot("ada", &counts.load("ada")?)?;
+    counts.streams().category().truncate_before("ada", 20)?;
+    counts.save_snapshot("ada", &older)?;
+    assert_eq!(counts.load("ada")?.state, Count(20), "what was given up is in the newer one alone");
+    assert_eq!(count_one(&counts, "ada")?, (21, 21));
+    Ok(())
+}

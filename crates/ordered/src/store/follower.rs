@@ -114,6 +114,24 @@ impl Follower {
         self.open_tables(&place)
     }
 
+    /// As [`look`](Self::look), for a tree that the caller's log speaks of. Where the manifest that is read does not name
+    /// it, the root is asked for another: the writer may have begun one with just this tree, and not removed the one
+    /// before.
+    ///
+    /// # Errors
+    /// As [`look`](Self::look).
+    pub fn look_for<E: From<Error>>(
+        &mut self,
+        id: u32,
+        place: impl Fn() -> Result<ManifestPlace, E>,
+    ) -> Result<(), E> {
+        self.look(&place)?;
+        if !self.manifest.state().trees.contains_key(&id) && self.turn(&place)? {
+            self.open_tables(&place)?;
+        }
+        Ok(())
+    }
+
     /// Reads the manifest that the root names, from its beginning.
     ///
     /// # Errors

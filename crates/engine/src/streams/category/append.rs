@@ -16,6 +16,7 @@ use crate::{
         types::{KnownTypes, TypeOf},
     },
 };
+use annals_events::EventFormat;
 use annals_journal::{Durability, VALUE_BYTES_MAX};
 
 /// What has a name that an event brings.
@@ -279,10 +280,18 @@ impl Category {
     ) -> Result<Option<u32>> {
         check_size(event)?;
         let wanted = event.type_of();
-        if let Some(last) = last.filter(|last| known.is(*last, &wanted)) {
+        let is_untold = event.format == EventFormat::Archive && wanted.layout == 0;
+        let is = |last: &u32| {
+            if is_untold { known.is_untold(*last, &wanted) } else { known.is(*last, &wanted) }
+        };
+        if let Some(last) = last.filter(is) {
             return Ok(Some(last));
         }
-        let number = known.number(&self.keyspace.name, &wanted)?;
+        let number = if is_untold {
+            known.untold_number(&wanted)
+        } else {
+            known.number(&self.keyspace.name, &wanted)?
+        };
         if number.is_none() {
             check_name_of(wanted.name, OF_TYPE)?;
         }
