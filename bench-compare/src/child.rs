@@ -14,6 +14,8 @@ use crate::{Result, event_steps, limits, memory, steps, table_steps};
 
 /// The name under which the hand-written loops run.
 pub(crate) const LIMIT: &str = "limit";
+/// The name under which memory is made warm between two rows of one process, and nothing else is done.
+const WARM: &str = "warm";
 
 /// What a child is told.
 #[derive(Clone, Debug)]
@@ -36,6 +38,14 @@ impl Task {
     /// Large values of the load: as many bytes as two loads of small ones, 4,096 at most.
     pub(crate) fn large(&self) -> u64 {
         (self.keys / 244).clamp(64, 4096)
+    }
+
+    /// Makes memory warm as it was when this child began. By a process of its own, so that what it takes is not
+    /// counted as the engine's.
+    pub(crate) fn warm_up(&self) -> Result<()> {
+        let task = Self { engine: WARM.to_owned(), ..self.clone() };
+        let status = task.command()?.stdin(Stdio::null()).stdout(Stdio::null()).status()?;
+        if status.success() { Ok(()) } else { Err("memory could not be made warm".into()) }
     }
 
     /// The command that starts this binary again with this task.
@@ -69,6 +79,9 @@ impl Task {
 /// Does the task in `args`.
 pub(crate) fn main(args: impl Iterator<Item = String>) -> Result<()> {
     let task = Task::parse(args)?;
+    if task.engine == WARM {
+        return memory::warm_up(task.dir.parent().unwrap_or(&task.dir));
+    }
     memory::warm_up_here()?;
     if task.engine == LIMIT {
         limits::run(&task)?;

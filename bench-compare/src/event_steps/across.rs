@@ -41,6 +41,7 @@ pub(super) fn run<E: EventEngine>(task: &Task, mode: Mode) -> Result<()> {
 
     if E::can(Ability::Across) {
         let mut streams = Vec::with_capacity(SHORT as usize);
+        task.warm_up()?;
         let appended = timing::up_to(task.keys / SHORT, task.cap, |turn| {
             let first = turn * SHORT;
             streams.clear();

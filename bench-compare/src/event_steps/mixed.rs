@@ -55,6 +55,7 @@ pub(super) fn run<E: EventEngine>(task: &Task) -> Result<()> {
     let db = E::open(&task.dir, Mode::Buffered)?;
     db.read(&mut Reads(mixed))?;
     if E::can(Ability::Project) {
+        task.warm_up()?;
         let projected = timing::once(mixed.events(), || db.project(mixed.events(), PROJECTED))?;
         for stream in 0..mixed.streams {
             let numbers = (0..mixed.length).map(|version| mixed.number(stream, version));

@@ -109,7 +109,7 @@ fn head(page: &mut String, report: &Report<'_>) {
             format!("up to {} within {} s, the median", plan.runs, plan.budget.as_secs()),
         ),
         (
-            "before each process",
+            "before each process, and between rows of writes",
             format!(
                 "{} of memory and a file of as much touched and freed: a virtual machine may have given it back to \
                  its host",

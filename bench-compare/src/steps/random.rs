@@ -22,6 +22,7 @@ pub(super) fn run<E: Engine>(task: &Task) -> Result<()> {
     check(&db, (0..inserted.ops).step_by(SAMPLE_EVERY).map(random_key), Expected::Version(0))?;
 
     let order = shuffled(inserted.ops);
+    task.warm_up()?;
     let key_at = |index: u64| random_key(u64::from(order[index as usize]));
     let overwritten = timing::up_to(inserted.ops, task.cap, |index| {
         let key = key_at(index);
@@ -30,6 +31,7 @@ pub(super) fn run<E: Engine>(task: &Task) -> Result<()> {
     emit("overwrite", overwritten.rate())?;
     check(&db, (0..overwritten.ops).step_by(SAMPLE_EVERY).map(key_at), Expected::Version(1))?;
 
+    task.warm_up()?;
     let deleted = timing::up_to(inserted.ops, task.cap, |index| db.remove(&key_at(index)))?;
     emit("delete", deleted.rate())?;
     check(&db, (0..deleted.ops).step_by(SAMPLE_EVERY).map(key_at), Expected::Absent)?;

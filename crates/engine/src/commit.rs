@@ -20,7 +20,7 @@ mod ordered;
 mod run;
 
 pub(crate) use events::{LoneAppend, LoneEvent};
-pub(crate) use lone::Lone;
+pub(crate) use lone::{Lone, Verdict};
 pub(crate) use ordered::{record as tree_record, referring as tree_reference};
 
 /// A commit that went through: the numbers that its records have in the log.
@@ -378,20 +378,21 @@ impl Core {
             let (len, seq) = (frame.record_len(index), appended.first_seq.plus(index as u64));
             Placed { address, len, seq, hash, kind, space: keyspace.id, key, expires_ms }
         };
-        let event = |index: usize| match frame.deed(index) {
-            (Kind::Event, ..) => read_record(&frame.record(index)),
+        let event = |index: usize, kind: Kind| match kind {
+            Kind::Event => read_record(&frame.record(index)),
             _ => None,
         };
         let pin = pin();
         if count == 1 {
             let mut changing = targets.target(0).0.view.read(&pin).change(self);
-            if let Some((read, id)) = event(0) {
-                changing.append(&placed(0), &read, id);
+            let placed = placed(0);
+            if let Some((read, id)) = event(0, placed.kind) {
+                changing.append(&placed, &read, id);
                 self.show(last_seq);
                 return last_seq;
             }
             let how = Applying { keep_removed: snapshots_live, ..Applying::default() };
-            changing.apply(&placed(0), how);
+            changing.apply(&placed, how);
             self.show(last_seq);
             return last_seq;
         }
@@ -399,7 +400,7 @@ impl Core {
         // there before.
         let undo = Arc::new(Undo::new(appended.first_seq, count));
         self.undo.store(Some(Arc::clone(&undo)));
-        let how = Applying { undo: Some(&undo), keep_removed: true, unordered: false };
+        let how = Applying { undo: Some(&undo), keep_removed: true, ..Applying::default() };
         let [mut view, mut ahead, mut announced] = [(); 3].map(|()| LastView::new(&pin));
         let mut approach = |index: usize| {
             let (keyspace, hash) = targets.target(index);
@@ -439,7 +440,11 @@ impl Core {
                 self.journal.prefetch(Address::unpack(address));
             }
             let keyspace = targets.target(index).0;
-            if keyspace.is_ordered() || frame.deed(index).0 == Kind::Catalog {
+            if keyspace.is_ordered() {
+                continue;
+            }
+            let placed = placed(index);
+            if placed.kind == Kind::Catalog {
                 continue;
             }
             let view = view.of(keyspace);
@@ -448,10 +453,9 @@ impl Core {
                 changing = None;
             }
             let changing = changing.get_or_insert_with(|| view.change(self));
-            match event(index) {
+            match event(index, placed.kind) {
                 Some((read, id)) => {
                     changing.begin_frame(appended.first_seq);
-                    let placed = placed(index);
                     let first = run.take().unwrap_or(read.label.address_before(placed.address));
                     if is_followed(index) {
                         // Readers come in by the last event of a stream only.
@@ -461,7 +465,7 @@ impl Core {
                         changing.append_run(&placed, first, &read, id);
                     }
                 }
-                None => changing.apply(&placed(index), how),
+                None => changing.apply(&placed, how),
             }
         }
         self.show(last_seq);

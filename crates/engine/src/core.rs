@@ -174,6 +174,7 @@ impl Core {
 
     /// Tells the log of the latest time at which something was told to be over, if it does not know
     /// and its lock is free.
+    #[inline]
     pub(crate) fn note_past(&self) {
         let seen = self.seen_ms.load(Ordering::Acquire);
         if seen > self.noted_ms.load(Ordering::Acquire)

@@ -20,7 +20,7 @@ mod view;
 
 /// The hash of a key, seeded by the database. Checkpoints depend on it: it is part of their format.
 pub(crate) use annals_disk::hash_bytes as hash_key;
-pub(crate) use change::{Applying, Changing, LeftOut, Moved, Placed};
+pub(crate) use change::{Applying, Changing, Former, LeftOut, Moved, Placed};
 pub use entry::Entry;
 pub use guard::Guard;
 pub use iter::Iter;

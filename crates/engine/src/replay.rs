@@ -182,7 +182,7 @@ impl Core {
             }
             self.apply_change(change);
         }
-        let how = Applying { keep_removed: true, unordered: true, undo: None };
+        let how = Applying { keep_removed: true, unordered: true, ..Applying::default() };
         let catalog = self.catalog.load();
         in_runs(&replayed.records, |space, run| {
             let Some(listed) = catalog.by_id(space) else { return };
@@ -396,7 +396,7 @@ impl Core {
         let how = Applying {
             undo: undo.as_deref(),
             keep_removed: snapshots_live || count > 1,
-            unordered: false,
+            ..Applying::default()
         };
         for (address, _, record) in frame.records() {
             let hash = hash_key(self.hash_seed, record.key);

@@ -33,6 +33,7 @@ pub(crate) struct SharedProgress {
 }
 
 impl SharedProgress {
+    #[inline]
     pub(crate) fn load(&self) -> Progress {
         let position = Position::from_u64(self.position.load(Ordering::Acquire));
         Progress {
@@ -42,14 +43,17 @@ impl SharedProgress {
         }
     }
 
+    #[inline]
     pub(crate) fn position(&self) -> Position {
         Position::from_u64(self.position.load(Ordering::Acquire))
     }
 
+    #[inline]
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    #[inline]
     pub(crate) fn store(&self, progress: Progress) {
         self.bytes.store(progress.bytes, Ordering::Relaxed);
         self.next_seq.store(progress.next_seq.0, Ordering::Relaxed);

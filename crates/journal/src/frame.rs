@@ -67,6 +67,7 @@ pub struct FrameHeader {
 
 impl FrameHeader {
     /// Writes the header without its checksum.
+    #[inline]
     pub(crate) fn encode(&self, out: &mut [u8]) {
         out[4..8].copy_from_slice(&self.len.to_le_bytes());
         out[8..16].copy_from_slice(&self.first_seq.0.to_le_bytes());

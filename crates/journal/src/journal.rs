@@ -200,6 +200,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`Error::Poisoned`] if a sync failed, now or earlier.
+    #[inline]
     pub fn make_durable(&self, end: Position, durability: Durability) -> Result<()> {
         self.shared.make_durable(end, durability)
     }

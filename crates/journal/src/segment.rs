@@ -138,6 +138,7 @@ impl Segment {
     }
 
     /// Lets readers see the content up to `end`. The bytes below are final.
+    #[inline]
     pub(crate) fn publish(&self, end: usize) {
         self.published.store(end, Ordering::Release);
     }
@@ -197,6 +198,7 @@ impl Segment {
         Some(self.sealed_end.load(Ordering::Acquire)).filter(|end| *end != 0)
     }
 
+    #[inline]
     pub(crate) fn position(&self, offset: usize) -> Position {
         Position { ordinal: self.ordinal(), offset: offset as u32 }
     }

@@ -155,6 +155,7 @@ impl Shared {
         self.poison.get().is_some()
     }
 
+    #[inline]
     pub(crate) fn check_writable(&self) -> Result<()> {
         if self.read_only {
             return Err(Error::ReadOnly);
@@ -187,7 +188,13 @@ impl Shared {
         }
     }
 
+    #[inline]
     pub(crate) fn make_durable(&self, end: Position, durability: Durability) -> Result<()> {
+        if durability == Durability::Buffered { Ok(()) } else { self.sync_as(end, durability) }
+    }
+
+    /// Waits until the log is on the device up to `end`, or sees to it that it gets there in time.
+    fn sync_as(&self, end: Position, durability: Durability) -> Result<()> {
         match durability {
             Durability::Buffered => Ok(()),
             Durability::Sync => {

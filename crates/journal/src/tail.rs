@@ -53,6 +53,7 @@ pub(crate) struct Tail {
 }
 
 impl Tail {
+    #[inline]
     pub(crate) fn progress(&self) -> Progress {
         Progress {
             position: self.segment.position(self.offset),
@@ -79,6 +80,7 @@ impl Tail {
     }
 
     /// Whether `bytes` and a seal behind them fit into the segment, whatever the limit is now.
+    #[inline]
     pub(crate) fn fits(&self, bytes: usize, records: usize) -> bool {
         let last = self.next_seq.0 + records as u64 - self.segment.base_seq().0;
         self.offset + bytes + FRAME_HEADER_BYTES <= self.segment.region.len()

@@ -245,6 +245,7 @@ pub(crate) fn write_header(
 
 impl Writer<'_> {
     /// The sequence number the next appended record gets.
+    #[inline]
     #[must_use]
     pub fn next_seq(&self) -> Seq {
         self.tail.next_seq
@@ -257,12 +258,14 @@ impl Writer<'_> {
     }
 
     /// Moves the log's clock to the wall clock, never backwards, and returns it.
+    #[inline]
     pub fn update_time_ms(&mut self) -> u64 {
         self.tail.time_ms = self.tail.time_ms.max(self.shared.disk.now_ms());
         self.tail.time_ms
     }
 
     /// Where the log ends.
+    #[inline]
     #[must_use]
     pub fn end(&self) -> Position {
         self.tail.segment.position(self.tail.offset)
@@ -334,6 +337,7 @@ impl Writer<'_> {
     }
 
     /// Tells the feed that the views hold everything appended so far.
+    #[inline]
     pub fn publish(&mut self) {
         self.shared.applied.store(self.tail.progress());
         self.shared.signals.notify_feed();

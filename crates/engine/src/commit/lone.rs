@@ -5,7 +5,7 @@ use super::{Commit, Core};
 use crate::{
     Durability, Result,
     catalog::Keyspace,
-    hash::{Applying, Placed},
+    hash::{Applying, Former, Placed},
 };
 use annals_journal::{Address, Draft, LoneFrame, Writer, pin};
 
@@ -17,6 +17,22 @@ pub(crate) struct Lone<'a> {
     pub(crate) draft: Draft<'a>,
 }
 
+/// What a precondition came to, asked under the writer lock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Verdict {
+    /// It does not hold.
+    Refused,
+    /// It holds; the newest record of the key, if that was looked up for it.
+    Holds(Option<Former>),
+}
+
+impl From<bool> for Verdict {
+    #[inline]
+    fn from(holds: bool) -> Self {
+        if holds { Self::Holds(None) } else { Self::Refused }
+    }
+}
+
 impl Core {
     /// Commits one record if `precondition` holds under the writer lock; the inner `None` if it does
     /// not. The outer `None` if the record is too long for this, or has to say which version it
@@ -26,7 +42,7 @@ impl Core {
         &self,
         lone: &Lone<'_>,
         durability: Option<Durability>,
-        precondition: impl FnMut(u64) -> Result<bool>,
+        precondition: impl FnMut(u64) -> Result<Verdict>,
     ) -> Option<Result<Option<Commit>>> {
         let mut frame = LoneFrame::new();
         let writer = match self.begin_lone(&mut frame, lone)? {
@@ -67,21 +83,25 @@ impl Core {
         frame: &mut LoneFrame,
         lone: &Lone<'_>,
         durability: Option<Durability>,
-        mut precondition: impl FnMut(u64) -> Result<bool>,
+        mut precondition: impl FnMut(u64) -> Result<Verdict>,
     ) -> Result<Option<Commit>> {
         let Lone { keyspace, hash, draft } = *lone;
         keyspace.check_alive()?;
-        if !precondition(hash)? {
+        let Verdict::Holds(former) = precondition(hash)? else {
             drop(writer);
             self.note_past();
             return Ok(None);
-        }
+        };
         let appended = writer.append_lone(frame)?;
         let Draft { kind, space, key, expires_ms, .. } = draft;
         let (address, len) = (appended.address(frame.offset()), frame.record_len());
         let seq = appended.first_seq;
         let placed = Placed { address, len, seq, hash, kind, space, key, expires_ms };
-        keyspace.view.read(&pin()).change(self).apply(&placed, Applying::default());
+        keyspace
+            .view
+            .read(&pin())
+            .change(self)
+            .apply(&placed, Applying { former, ..Applying::default() });
         self.show(seq);
         self.conclude(writer, &appended, seq, durability).map(Some)
     }
@@ -115,7 +135,7 @@ mod tests {
             // Other tests' threads are pinned for moments.
             for _ in 0..10_000 {
                 if keyspace.view.tidy() == 0 {
-                    return Ok(true);
+                    return Ok(true.into());
                 }
                 std::thread::sleep(Duration::from_millis(1));
             }

@@ -74,6 +74,17 @@ pub(crate) struct Applying<'a> {
     pub(crate) keep_removed: bool,
     /// Records may come out of order: the one with the highest number wins.
     pub(crate) unordered: bool,
+    /// The record that this one is written over, if the key was just looked up under the same lock: the log need
+    /// not be asked again whose record it is.
+    pub(crate) former: Option<Former>,
+}
+
+/// The newest record of a key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Former {
+    pub(crate) address: Address,
+    /// Encoded length in bytes.
+    pub(crate) len: u32,
 }
 
 /// The right to change a view, for a run of records. Taken under the writer lock, by a follower
@@ -112,8 +123,12 @@ impl Changing<'_> {
         let core = self.core;
         let mut old_len = 0;
         let matches = |slot: Slot| {
-            let Some(found) = core.former(slot, space, key) else { return false };
-            old_len = found.len;
+            let len = match how.former {
+                Some(former) => (slot.address() == former.address.pack()).then_some(former.len),
+                None => core.former(slot, space, key).map(|found| found.len),
+            };
+            let Some(len) = len else { return false };
+            old_len = len;
             if let Some(undo) = how.undo {
                 undo.note(seq, slot);
             }

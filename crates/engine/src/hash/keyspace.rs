@@ -1,13 +1,13 @@
 //! The handle of a hash keyspace.
 
 use super::{
-    Guard, Hit, Iter, Sight, hash_key,
+    Former, Guard, Hit, Iter, Sight, hash_key,
     table::{Approach, Seen, Slot, Straight},
 };
 use crate::{
     CasOutcome, Commit, Error, Result, Snapshot, WriteOptions,
     catalog::{Change, Keyspace, KeyspaceOptions},
-    commit::{Lone, check_key, check_value, with_frame},
+    commit::{Lone, Verdict, check_key, check_value, with_frame},
     core::Core,
     open::Open,
     writing::until_first,
@@ -123,7 +123,7 @@ impl HashKeyspace {
         options: WriteOptions,
     ) -> Result<Commit> {
         let (key, value) = (key.as_ref(), value.as_ref());
-        let done = self.write(Kind::Put, key, value, options, |_| Ok(true))?;
+        let done = self.write(Kind::Put, key, value, options, |_| Ok(true.into()))?;
         done.ok_or(Error::Conflict { attempts: 1 })
     }
 
@@ -134,7 +134,7 @@ impl HashKeyspace {
         key: &[u8],
         value: &[u8],
         options: WriteOptions,
-        mut precondition: impl FnMut(u64) -> Result<bool>,
+        mut precondition: impl FnMut(u64) -> Result<Verdict>,
     ) -> Result<Option<Commit>> {
         check_key(key)?;
         check_value(value)?;
@@ -149,7 +149,9 @@ impl HashKeyspace {
         with_frame(|frame| {
             frame.lend(&draft)?;
             let target = (&*self.keyspace, hash);
-            core.commit(frame, &target, options.durability, |_| precondition(hash))
+            core.commit(frame, &target, options.durability, |_| {
+                Ok(matches!(precondition(hash)?, Verdict::Holds(_)))
+            })
         })
     }
 
@@ -418,21 +420,25 @@ impl HashKeyspace {
     /// As [`remove`](Self::remove).
     pub fn remove_with(&self, key: impl AsRef<[u8]>, options: WriteOptions) -> Result<bool> {
         let key = key.as_ref();
-        let there =
-            |hash| Ok(self.is_plainly_there(hash, key) || self.find_hashed(hash, key)?.is_some());
+        let there = |hash| match self.plainly_there(hash, key) {
+            Some(former) => Ok(Verdict::Holds(Some(former))),
+            None => Ok(self.find_hashed(hash, key)?.is_some().into()),
+        };
         Ok(self.write(Kind::Remove, key, &[], options, there)?.is_some())
     }
 
-    /// Whether the key has a value that does not expire; false if that takes a closer look. Asked under
-    /// the writer lock, where the table has the newest version of each key, and everybody may see it.
-    fn is_plainly_there(&self, hash: u64, key: &[u8]) -> bool {
+    /// The key's record, if it has a value that does not expire; none also if that takes a closer look. Asked
+    /// under the writer lock, where the table has the newest version of each key, and everybody may see it.
+    fn plainly_there(&self, hash: u64, key: &[u8]) -> Option<Former> {
         let pin = pin();
         let table = &self.keyspace.view.read(&pin).table;
         let plain = |slot: Slot| {
             let found = self.core.same_key(slot, self.keyspace.id, key)?;
-            Some(found.kind == Kind::Put && !found.expires && !slot.is_dead())
+            let is_plain = found.kind == Kind::Put && !found.expires && !slot.is_dead();
+            let address = Address::unpack(slot.address());
+            Some(is_plain.then_some(Former { address, len: found.len }))
         };
-        table.find(hash, plain).unwrap_or(false)
+        table.find(hash, plain).flatten()
     }
 
     fn find_hashed(&self, hash: u64, key: &[u8]) -> Result<Option<Hit<'_>>> {
@@ -490,7 +496,7 @@ impl HashKeyspace {
     /// Writes `new` (or removes the key) if the key's version is still `seq`.
     fn replace(&self, key: &[u8], seq: Option<Seq>, new: Option<&[u8]>) -> Result<Option<Commit>> {
         let options = WriteOptions::default();
-        let unchanged = |hash| self.is_unchanged(hash, key, seq);
+        let unchanged = |hash| Ok(self.is_unchanged(hash, key, seq)?.into());
         let (kind, value) = new.map_or((Kind::Remove, &[][..]), |value| (Kind::Put, value));
         self.write(kind, key, value, options, unchanged)
     }

@@ -88,7 +88,7 @@ impl Core {
     pub(crate) fn rehash(&self, address: u64) -> Option<u64> {
         let address = Address::unpack(address);
         let guard = self.journal.guard(address.slot)?;
-        let record = guard.record(address.offset).ok()?;
-        Some(hash_key(self.hash_seed, record.key))
+        let (_, found) = guard.match_at(address.offset).ok()?;
+        Some(hash_key(self.hash_seed, guard.bytes(found.key.0, found.key.1)))
     }
 }

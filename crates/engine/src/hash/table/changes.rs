@@ -37,6 +37,7 @@ struct Vacancy<'t> {
 
 impl Table {
     /// Waits until nobody else changes the table.
+    #[inline]
     pub(crate) fn change(&self) -> Changes<'_> {
         Changes { table: self, writer: self.writer.lock() }
     }
@@ -106,6 +107,7 @@ impl Changes<'_> {
     }
 
     /// Takes out the slot that matches.
+    #[inline]
     pub(crate) fn remove(&mut self, hash: u64, matches: impl FnMut(Slot) -> bool) -> Option<Slot> {
         let view = View::of(self.table, hash).ok()?;
         let found = locate(&view, hash, false, matches).ok()?;
