@@ -19,6 +19,8 @@ pub(crate) const SHARED_SEAT: usize = SEATS - 1;
 struct Chair {
     /// Its counter in each segment's row of counters.
     seat: usize,
+    /// The same if no other chair counts there, else none at all.
+    own_seat: usize,
     /// The age in which its thread began to look at what a [`Current`](crate::Current) shows; 0
     /// while it does not.
     pinned: AtomicU64,
@@ -49,8 +51,9 @@ impl Hall {
             return chair;
         }
         let seat = self.all.len().min(SHARED_SEAT);
-        let chair: &'static Chair =
-            Box::leak(Box::new(Chair { seat, pinned: AtomicU64::new(0), pins: AtomicU32::new(0) }));
+        let own_seat = if seat == SHARED_SEAT { usize::MAX } else { seat };
+        let (pinned, pins) = (AtomicU64::new(0), AtomicU32::new(0));
+        let chair: &'static Chair = Box::leak(Box::new(Chair { seat, own_seat, pinned, pins }));
         self.all.push(chair);
         chair
     }
@@ -104,6 +107,12 @@ pub(crate) fn seat() -> usize {
     }
 }
 
+/// Whether `seat` is the calling thread's counter, and nobody else's.
+#[inline]
+pub(crate) fn is_own(seat: usize) -> bool {
+    CHAIR.with(Cell::get).is_some_and(|chair| chair.own_seat == seat)
+}
+
 /// While it lives, nothing is freed that its thread can reach through a
 /// [`Current`](crate::Current). Cheap: two plain stores. To be held for moments.
 #[derive(Debug)]
@@ -144,11 +153,19 @@ fn borrow() -> (&'static Chair, bool) {
 }
 
 impl Pin {
-    /// The counter of its thread.
+    /// What a look at the log needs of it.
     #[inline]
-    pub(crate) fn seat(&self) -> usize {
-        self.chair.seat
+    #[must_use]
+    pub fn seat(&self) -> Seat<'_> {
+        Seat { counter: self.chair.seat, _of_pin: PhantomData }
     }
+}
+
+/// The counter of a thread that is [pinned](pin), and stays so meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub struct Seat<'a> {
+    pub(crate) counter: usize,
+    _of_pin: PhantomData<&'a Pin>,
 }
 
 impl Drop for Pin {

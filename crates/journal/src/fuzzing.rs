@@ -71,6 +71,8 @@ pub fn record(bytes: &[u8]) {
 /// A look for a key, and a glance, which says the same where it says something. Returns number and
 /// value if the record is of this key.
 fn glances<'a>(bytes: &'a [u8], space: u32, key: &[u8]) -> Option<(Seq, &'a [u8])> {
+    // What is published ends where a record may.
+    let bytes = &bytes[..bytes.len() / record::RECORD_ALIGN * record::RECORD_ALIGN];
     let (put, this) = match record::look(bytes, 0, BASE, space, key) {
         Look::This(found) => {
             let (start, len) = (found.value.0 as usize, found.value.1 as usize);

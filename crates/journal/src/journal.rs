@@ -3,7 +3,7 @@
 use crate::{
     Address, Background, Config, Durability, Error, Hold, Opening, Position, Recovery, Result,
     Root, SegmentGuard, Seq,
-    chair::Pin,
+    chair::Seat,
     format::{parse_segment_name, segment_name},
     lock::{FIGURES_NAME, FIGURES_TEMPORARY, LOCK_NAME, lock},
     readers::{self, READERS_NAME},
@@ -162,8 +162,8 @@ impl Journal {
     /// that is pinned is spared looking for itself.
     #[inline(always)]
     #[must_use]
-    pub fn glance(&self, address: Address, pin: &Pin, space: u32, key: &[u8]) -> Glance<'_> {
-        self.shared.segments.glance(address, pin.seat(), space, key)
+    pub fn glance(&self, address: Address, seat: Seat<'_>, space: u32, key: &[u8]) -> Glance<'_> {
+        self.shared.segments.glance(address, seat.counter, space, key)
     }
 
     /// Brings the record at `address` closer to the processor. A hint.

@@ -104,7 +104,7 @@ pub use writer::{Appended, Writer};
 
 // Reading.
 pub use address::{Address, Position, Seq};
-pub use chair::{Age, Pin, pin};
+pub use chair::{Age, Pin, Seat, pin};
 pub use current::Current;
 pub use feed::Feed;
 pub use follow::Followed;

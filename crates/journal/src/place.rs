@@ -104,7 +104,25 @@ impl<T> Place<T> {
     /// was read before the count falls.
     #[inline]
     pub(crate) fn leave(&self, seat: usize) {
-        if seat != NO_SEAT && (seat == SHARED_SEAT || seat == chair::seat()) {
+        if !self.leave_own(seat) {
+            self.leave_other(seat);
+        }
+    }
+
+    /// The same if nobody but the calling thread counts at `seat`; false if others may, and nothing is done.
+    #[inline]
+    pub(crate) fn leave_own(&self, seat: usize) -> bool {
+        if !chair::is_own(seat) {
+            return false;
+        }
+        let Some(counter) = self.readers.get(seat) else { return false };
+        counter.0.store(counter.0.load(Ordering::Relaxed).wrapping_sub(1), Ordering::Release);
+        true
+    }
+
+    #[cold]
+    fn leave_other(&self, seat: usize) {
+        if seat == SHARED_SEAT {
             self.leave_home(seat);
         } else {
             self.abroad.0.fetch_add(1, Ordering::Release);

@@ -372,8 +372,11 @@ pub(crate) fn plain<'a>(
 ) -> Option<Option<(u32, &'a [u8])>> {
     let (prefix, head) = first_words(bytes)?;
     // Space and length of the key take a byte each, or the bytes are none of a plain head.
+    if (space as usize | key.len()) >= 0x80 {
+        return None;
+    }
     let plain = u64::from(Kind::Put as u8) | u64::from(space) << 8 | (key.len() as u64) << 16;
-    if space >= 0x80 || (plain | head) & 0x80_8000 != 0 || plain ^ (head & 0xff_ffff) != 0 {
+    if head & 0xff_ffff != plain {
         return None;
     }
     // The processor guesses which of the two shapes it is, and so asks for the value before the head is there, and
@@ -412,9 +415,8 @@ fn plain_parts<'a>(
     prefix: u64,
     key: &[u8],
 ) -> Option<Option<(u32, &'a [u8])>> {
-    if (key_at + key.len() + value_len).next_multiple_of(RECORD_ALIGN) > bytes.len() {
-        return None;
-    }
+    // What is published ends where a record may: the padding is there if the value is.
+    debug_assert!(bytes.len().is_multiple_of(RECORD_ALIGN));
     let (its_key, rest) = bytes.get(key_at..)?.split_at_checked(key.len())?;
     let value = rest.get(..value_len)?;
     Some(is_same(its_key, key).then_some(((prefix >> 32) as u32, value)))

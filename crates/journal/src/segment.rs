@@ -258,7 +258,7 @@ impl Segment {
     /// Whether the record at `offset` plainly gives the key a value.
     #[inline(always)]
     pub(crate) fn glance(&self, offset: usize, space: u32, key: &[u8]) -> Plain<'_> {
-        let bytes = self.content(offset);
+        let Some(bytes) = self.content(0).get(offset..) else { return Plain::Unsure };
         let Some(shape) = record::plain(bytes, space, key) else {
             return self.look_closer(offset, space, key);
         };

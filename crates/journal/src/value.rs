@@ -10,8 +10,10 @@ const LENT: u32 = u32::MAX - 1;
 /// lives; may be sent to and dropped by any thread.
 pub struct ValueGuard<'a> {
     first: NonNull<u8>,
-    len: u32,
-    seat: u32,
+    /// The length, and in the upper half the seat. In one word, because two halves are stored one by one and loaded
+    /// together where a guard is returned: the load then waits until all that came before the stores has ended,
+    /// and with it whatever would have been looked up meanwhile.
+    len_and_seat: u64,
     place: &'a Place,
 }
 
@@ -47,7 +49,7 @@ impl<'a> SegmentGuard<'a> {
     pub fn value(&self, range: (u32, u32)) -> ValueGuard<'_> {
         let bytes = NonNull::from(self.bytes(range.0, range.1));
         let (place, _) = self.count();
-        ValueGuard { first: bytes.cast(), len: bytes.len() as u32, seat: LENT, place }
+        ValueGuard::new(bytes, LENT, place)
     }
 
     /// Keeps `bytes`.
@@ -60,7 +62,15 @@ impl<'a> SegmentGuard<'a> {
         // The count goes over to the value.
         let guard = ManuallyDrop::new(self);
         let (place, seat) = guard.count();
-        ValueGuard { first: bytes.cast(), len: bytes.len() as u32, seat: seat as u32, place }
+        ValueGuard::new(bytes, seat as u32, place)
+    }
+}
+
+impl<'a> ValueGuard<'a> {
+    #[inline(always)]
+    fn new(bytes: NonNull<[u8]>, seat: u32, place: &'a Place) -> Self {
+        let len_and_seat = bytes.len() as u64 | u64::from(seat) << 32;
+        Self { first: bytes.cast(), len_and_seat, place }
     }
 }
 
@@ -70,25 +80,28 @@ impl Deref for ValueGuard<'_> {
     #[inline]
     #[allow(unsafe_code, reason = "the count keeps the pointee in place")]
     fn deref(&self) -> &[u8] {
-        // SAFETY: `first` and `len` were a slice of published bytes of a segment. The guard they came
+        // SAFETY: `first` and the length were a slice of published bytes of a segment. The guard they came
         // from was counted in, and its count is given back only when this value is dropped, or when the
         // guard is that this value borrows from; so the segment is neither unmapped nor its published
         // bytes changed while the slice is borrowed.
-        unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.len as usize) }
+        unsafe {
+            std::slice::from_raw_parts(self.first.as_ptr(), self.len_and_seat as u32 as usize)
+        }
     }
 }
 
 impl Drop for ValueGuard<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.seat != LENT {
-            self.place.leave(self.seat as usize);
+        let seat = (self.len_and_seat >> 32) as u32;
+        if !self.place.leave_own(seat as usize) && seat != LENT {
+            self.place.leave(seat as usize);
         }
     }
 }
 
 impl fmt::Debug for ValueGuard<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ValueGuard({} bytes)", self.len)
+        write!(f, "ValueGuard({} bytes)", self.len())
     }
 }

@@ -266,7 +266,8 @@ impl HashKeyspace {
         let view = self.keyspace.view.read(&pin);
         match view.table.find_straight(hash) {
             Straight::Found(lead) => {
-                let seen = lead.look(|slot| core.glance_behind(slot, &pin, self.keyspace.id, key));
+                let (seat, space) = (pin.seat(), self.keyspace.id);
+                let seen = lead.look(|slot| core.glance_behind(slot, seat, space, key));
                 fence(Ordering::Acquire);
                 if let Seen::Key(value) = seen
                     && self.keyspace.shows(view, &pin)

@@ -5,7 +5,7 @@ use super::{
     table::{Seen, Slot, Table},
 };
 use crate::{Error, Result, core::Core};
-use annals_journal::{Address, Glance, Kind, Look, Match, Pin, SegmentGuard, Seq};
+use annals_journal::{Address, Glance, Kind, Look, Match, Seat, SegmentGuard, Seq};
 use std::sync::atomic::Ordering;
 
 /// A record that was found, with the guard that keeps it in place.
@@ -60,11 +60,11 @@ impl Core {
     pub(super) fn glance_behind(
         &self,
         slot: Slot,
-        pin: &Pin,
+        seat: Seat<'_>,
         space: u32,
         key: &[u8],
     ) -> Seen<Guard<'_>> {
-        match self.journal.glance(Address::unpack(slot.address()), pin, space, key) {
+        match self.journal.glance(Address::unpack(slot.address()), seat, space, key) {
             Glance::Value(value, seq) if !slot.is_dead() && seq <= self.visible_seq() => {
                 Seen::Key(Guard::new(value))
             }
