@@ -32,6 +32,8 @@ mod faults;
 mod forged_events;
 #[path = "power_cut/handle.rs"]
 mod handle;
+#[path = "power_cut/manifests.rs"]
+mod manifests;
 #[path = "power_cut/model.rs"]
 mod model;
 #[path = "power_cut/process.rs"]

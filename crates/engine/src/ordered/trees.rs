@@ -5,8 +5,8 @@ use super::{Moved, threads::Threads};
 use crate::{Error, Result, builder::Config, core::Core};
 use annals_journal::{Background, Journal, RootKeeper, RootManifest, Seq};
 use annals_ordered::{
-    Admission, CacheStats, Follower, ManifestPlace, ManifestRoot, Store, StoreConfig, Tree,
-    TreeOptions, Work,
+    Admission, CacheStats, Follower, ManifestPlace, ManifestRoot, RootError, Store, StoreConfig,
+    Tree, TreeOptions, Work,
 };
 use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -105,18 +105,26 @@ impl Keeper {
 }
 
 impl ManifestRoot for Keeper {
-    fn set_manifest(&self, place: ManifestPlace) -> Result<(), String> {
+    fn set_manifest(&self, place: ManifestPlace) -> Result<(), RootError> {
         let ManifestPlace { number, synced_bytes } = place;
         let manifest = RootManifest { number, synced_bytes };
         self.root.set_manifest(manifest).map_err(|error| {
-            let what = error.to_string();
+            let cause = root_error(&error);
             *self.failure.lock() = Some(error);
-            what
+            cause
         })
     }
 
-    fn sync_log(&self) -> Result<(), String> {
-        self.root.sync().map_err(|error| error.to_string())
+    fn sync_log(&self) -> Result<(), RootError> {
+        self.root.sync().map_err(|error| root_error(&error))
+    }
+}
+
+/// What the tables are told of an error of the log.
+fn root_error(error: &annals_journal::Error) -> RootError {
+    match error {
+        annals_journal::Error::Full { .. } => RootError::Full(error.to_string()),
+        _ => RootError::Unknown(error.to_string()),
     }
 }
 
