@@ -220,10 +220,8 @@ impl Trees {
 
     /// Makes the tree `id` of what was loaded. One of that number that somebody began and did not use goes.
     fn take_over(&self, loaded: Loaded<'_>, id: u32) -> Result<()> {
-        if let Some(store) = self.store()
-            && store.tree(id).is_some()
-        {
-            store.drop_tree(id)?;
+        if let Some(store) = self.store() {
+            self.take_number(store, id)?;
         }
         loaded.begin_tree(id)?;
         Ok(())
