@@ -8,6 +8,8 @@ mod support;
 
 #[path = "load/beside.rs"]
 mod beside;
+#[path = "load/by_age.rs"]
+mod by_age;
 #[path = "load/crash.rs"]
 mod crash;
 #[path = "load/model.rs"]

@@ -156,7 +156,9 @@ impl<'c> Replacing<'c> {
     fn commit(self) -> Result<Replaced> {
         let Self { core, keyspace, load } = self;
         let _open = core.trees.keep_open()?;
-        core.replace_ordered(keyspace, load.finish()?)
+        // Everybody sees the records from now on: however long they took to come, none is older.
+        core.journal.note_time(core.clock.now_ms());
+        core.replace_ordered(keyspace, load.finish(Trees::settled_ms(core))?)
     }
 }
 

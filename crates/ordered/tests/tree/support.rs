@@ -98,7 +98,7 @@ pub(crate) fn loaded(
         load.add(&key, &value, None)?;
         log.state.insert(key, (value, None));
     }
-    load.finish()?.begin_tree(TREE)
+    load.finish(0)?.begin_tree(TREE)
 }
 
 pub(crate) fn open(disk: &SimDisk) -> Result<Store> {
