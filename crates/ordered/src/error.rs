@@ -129,6 +129,16 @@ pub enum Error {
         allowed: &'static str,
     },
 
+    /// The system gives this process no memory for records that are not in tables yet.
+    #[error(
+        "the system gives this process no memory for the records of tree {tree}: raise the limit that is set for \
+        it (`ulimit -v`), or open the database with a smaller `memory_bytes`"
+    )]
+    NoMemory {
+        /// The tree.
+        tree: u32,
+    },
+
     /// A file that must be there is not.
     #[error("{} is missing: {what}; restore it from a backup", path.display())]
     Missing {

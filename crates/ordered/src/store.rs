@@ -18,6 +18,9 @@ mod opening;
 mod range;
 mod root;
 
+#[cfg(test)]
+mod short_memory_test;
+
 pub(crate) use self::core::{Stalls, StoreCore};
 pub use config::StoreConfig;
 pub use follower::Follower;

@@ -53,7 +53,7 @@ pub enum ErrorKind {
     Stale,
     /// It was called off by who asked.
     Cancelled,
-    /// The answer would take more memory than it may: ask for less, or allow more.
+    /// What was asked for takes more memory than it may, or than the system gives: ask for less, or allow more.
     TooLarge,
 }
 
@@ -102,6 +102,7 @@ impl Error {
                 Tables::TooLarge { .. } | Tables::Config { .. } => ErrorKind::InvalidInput,
                 Tables::Stopped { .. } => ErrorKind::Poisoned,
                 Tables::Cancelled => ErrorKind::Closed,
+                Tables::NoMemory { .. } => ErrorKind::TooLarge,
                 Tables::ReadOnly => ErrorKind::ReadOnly,
                 Tables::Dropped { .. } => ErrorKind::NotFound,
                 _ => ErrorKind::Io,

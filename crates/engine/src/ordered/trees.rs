@@ -26,6 +26,9 @@ const STEP_BYTES: u64 = 64 << 10;
 const SHORTEST_SLEEP_NS: i64 = 200_000;
 /// How long a writer that stood still for too long is spared for it, in nanoseconds.
 const OVERSLEPT_MAX_NS: u64 = 20_000_000;
+/// A memtable is flushed at this size at the latest, in bytes: it has addresses for a few times as much, and a commit
+/// comes on top.
+const MEMTABLE_BYTES_MAX: u64 = 8 << 30;
 /// How long somebody waits for a flush before looking again.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
@@ -146,7 +149,7 @@ impl Trees {
         let memtables_bytes = memory_bytes / 3 * 2;
         StoreConfig {
             memory_bytes: memtables_bytes,
-            memtable_bytes: memtables_bytes / 4,
+            memtable_bytes: (memtables_bytes / 4).min(MEMTABLE_BYTES_MAX),
             cache_bytes: memory_bytes - memtables_bytes,
             ..StoreConfig::default()
         }
