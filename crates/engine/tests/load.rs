@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "ordered/support.rs"]
+mod by_hand;
 #[path = "load/support.rs"]
 mod support;
 
