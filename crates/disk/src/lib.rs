@@ -31,6 +31,8 @@ mod error;
 pub mod fences;
 mod hash;
 mod holders;
+#[doc(hidden)]
+pub mod hooked;
 mod identity;
 mod kept;
 mod lines;

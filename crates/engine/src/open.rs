@@ -155,7 +155,9 @@ impl Open {
     fn let_go(&self) {
         let mut state = &self.first;
         while let Some(next) = state.next.get() {
-            if state.core.snapshots.count() == 0 {
+            // Whoever appended the next one may not have said so yet: who reads this one would believe that it is empty.
+            let is_left = state.core.superseded.load(Ordering::Acquire);
+            if is_left && state.core.snapshots.count() == 0 {
                 state.core.let_go();
             }
             state = next;
@@ -215,6 +217,29 @@ mod tests {
             (left, state) = (left + 1, next);
         }
         assert!(left > 2, "the reader loaded {left} times anew");
+        Ok(())
+    }
+
+    #[test]
+    fn a_state_is_emptied_only_once_readers_can_tell_that_it_was_left() -> Result<()> {
+        let disk = SimDisk::new(SimOptions::seeded(1));
+        let builder = || {
+            let builder = Database::builder().segment_bytes(64 << 10).disk(Arc::new(disk.clone()));
+            builder.background(Background::Manual)
+        };
+        let db = builder().open("db")?;
+        db.hash_keyspace("k")?.insert("first", "1")?;
+        let reader = builder().read_only(true).open("db")?;
+        let open = &reader.core;
+        let left = Arc::clone(open.core());
+        let names = || left.catalog.load().iter().count();
+        // One thread has appended the next state and has not come further; another lets go of what was left.
+        open.append(loading::load_read_only(&left, &open.builder)?);
+        open.let_go();
+        assert_eq!(names(), 1, "who reads it takes it for the newest");
+        left.superseded.store(true, Ordering::Release);
+        open.let_go();
+        assert_eq!(names(), 0);
         Ok(())
     }
 }

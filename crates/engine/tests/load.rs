@@ -3,11 +3,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "ordered/support.rs"]
+mod by_hand;
 #[path = "load/support.rs"]
 mod support;
 
 #[path = "load/beside.rs"]
 mod beside;
+#[path = "load/by_age.rs"]
+mod by_age;
 #[path = "load/crash.rs"]
 mod crash;
 #[path = "load/model.rs"]

@@ -8,6 +8,7 @@
 //! compression; ranges are removed of them, first keys taken, and parts of them compacted by hand. Beside them are
 //! categories of event streams, which are read in every way there is, and tables of events, whose batches and parts are
 //! flushed, merged and dropped and whose events are deleted by their ids.
+//! Keyspaces that lose what is old have a model of their own: it may be gone, and nothing else.
 //! Records expire by a clock that is also set back: what was seen expired stays expired. Other
 //! processes read meanwhile, between any two operations of the writer, and outlive it: each sees the
 //! commits in their order, whole, and never goes back.
@@ -20,6 +21,8 @@
 mod appends;
 #[path = "power_cut/broken_disk.rs"]
 mod broken_disk;
+#[path = "power_cut/by_age.rs"]
+mod by_age;
 #[path = "power_cut/canaries.rs"]
 mod canaries;
 #[path = "power_cut/check.rs"]
@@ -32,6 +35,8 @@ mod faults;
 mod forged_events;
 #[path = "power_cut/handle.rs"]
 mod handle;
+#[path = "power_cut/manifests.rs"]
+mod manifests;
 #[path = "power_cut/model.rs"]
 mod model;
 #[path = "power_cut/process.rs"]

@@ -247,8 +247,9 @@ impl RootKeeper {
     /// Makes the root name `manifest`, durably.
     ///
     /// # Errors
-    /// If the journal takes no writes, or the root cannot be written: nobody knows then which
-    /// manifest it names.
+    /// [`Error::Full`](crate::Error::Full) if there is no space for another root: it names what it named.
+    /// If the journal takes no writes, or the root cannot be written for another reason: nobody knows then
+    /// which manifest it names.
     pub fn set_manifest(&self, manifest: RootManifest) -> Result<()> {
         let shared = &*self.shared;
         let mut root = shared.root.lock();

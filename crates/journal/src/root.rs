@@ -17,6 +17,7 @@ use std::{
     collections::BTreeSet,
     io::ErrorKind,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// The file name of the root.
@@ -348,8 +349,9 @@ impl Root {
             disk.sync_dir(dir)?;
         }
         disk.rename(&temporary, &dir.join(ROOT_NAME))?;
-        disk.sync_dir(dir)?;
-        Ok(())
+        // The new one is in its place, durably or not: it is no matter of space any more, which would mean that
+        // nothing has happened.
+        disk.sync_dir(dir).map_err(|error| Error::Disk(Arc::new(error)))
     }
 }
 

@@ -3,19 +3,18 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use annals_disk::{
-    Access, Backing, Disk, DiskError, Entry, File, Holder, Lock, LockMode, Operation, Region,
-    Result, SimDisk, SimOptions,
+    Disk, DiskError, Operation, Result, SimDisk, SimOptions,
+    hooked::{Act, Hook, hooked},
 };
 use annals_journal::{
     Background, Config, Draft, Durability, Error, FrameBuilder, Journal, Kind, Position,
-    READERS_NAME, RootCheckpoint,
+    READERS_NAME, RootCheckpoint, RootManifest,
 };
 use std::{
     io,
     path::Path,
-    ptr::NonNull,
     sync::{
-        Arc, Barrier,
+        Arc, Barrier, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -55,101 +54,30 @@ impl Wrapped {
         Self { disk: SimDisk::new(options), hand: Arc::new(hand) }
     }
 
-    #[allow(unsafe_code, reason = "a region is made of another one")]
-    fn wrap(&self, region: Region) -> Region {
-        let base = NonNull::from(region.read(0, region.len())).cast();
-        let len = region.len();
-        let backing = Wrapper { region, hand: Arc::clone(&self.hand) };
-        // SAFETY: the memory is that of the region inside, which the backing owns and which is valid
-        // for reads of its length and shows what was written to it.
-        unsafe { Region::through(base, len, Box::new(backing)) }
+    fn shared(&self) -> Arc<dyn Disk> {
+        hooked(Arc::new(self.disk.clone()), Arc::clone(&self.hand))
     }
 }
 
-#[derive(Debug)]
-struct Wrapper {
-    region: Region,
-    hand: Arc<Hand>,
-}
-
-impl Backing for Wrapper {
-    fn path(&self) -> &Path {
-        self.region.path()
-    }
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.region.write(offset as usize, bytes)
-    }
-    fn sync(&self) -> Result<()> {
-        if self.hand.stops_at_sync.swap(false, Ordering::SeqCst) {
-            self.hand.reached.wait();
-            self.hand.go_on.wait();
+impl Hook for Hand {
+    fn before(&self, act: Act, path: &Path) -> Result<bool> {
+        let stops = match act {
+            Act::Sync => self.stops_at_sync.swap(false, Ordering::SeqCst),
+            Act::Zero => self.stops_at_zeroes.load(Ordering::SeqCst),
+            _ => false,
+        };
+        if stops {
+            self.reached.wait();
+            self.go_on.wait();
         }
-        self.region.sync()
-    }
-    fn zero(&self, offset: u64, len: u64) -> Result<()> {
-        if self.hand.stops_at_zeroes.load(Ordering::SeqCst) {
-            self.hand.reached.wait();
-            self.hand.go_on.wait();
-        }
-        self.region.zero(offset as usize, len as usize)
-    }
-    fn populate(&self, offset: u64, len: u64) {
-        self.region.populate(offset as usize, len as usize);
-    }
-    fn truncate(&self, len: u64) -> Result<()> {
-        self.region.truncate(len as usize)
-    }
-}
-
-impl Disk for Wrapped {
-    fn create_dir_all(&self, path: &Path) -> Result<()> {
-        self.disk.create_dir_all(path)
-    }
-    fn sync_dir(&self, path: &Path) -> Result<()> {
-        self.disk.sync_dir(path)
-    }
-    fn list(&self, path: &Path) -> Result<Vec<Entry>> {
-        self.disk.list(path)
-    }
-    fn len(&self, path: &Path) -> Result<Option<u64>> {
-        self.disk.len(path)
-    }
-    fn read(&self, path: &Path, limit_bytes: u64) -> Result<Vec<u8>> {
-        self.disk.read(path, limit_bytes)
-    }
-    fn create(&self, path: &Path) -> Result<Box<dyn File>> {
-        self.disk.create(path)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
-        self.disk.rename(from, to)
-    }
-    fn remove(&self, path: &Path) -> Result<()> {
-        self.disk.remove(path)
-    }
-    fn create_region(&self, path: &Path, len: u64) -> Result<Region> {
-        self.disk.create_region(path, len).map(|region| self.wrap(region))
-    }
-    fn open_region(&self, path: &Path, access: Access) -> Result<Region> {
-        self.disk.open_region(path, access).map(|region| self.wrap(region))
-    }
-    fn try_lock(&self, path: &Path, mode: LockMode) -> Result<Option<Box<dyn Lock>>> {
-        if path.ends_with(READERS_NAME) && self.hand.refuses_readers.load(Ordering::SeqCst) {
+        if matches!(act, Act::Lock(_))
+            && path.ends_with(READERS_NAME)
+            && self.refuses_readers.load(Ordering::SeqCst)
+        {
             let refused = io::Error::from(io::ErrorKind::PermissionDenied);
             return Err(DiskError::new(Operation::Lock, path, refused));
         }
-        self.disk.try_lock(path, mode)
-    }
-    fn lock_holder(&self, path: &Path) -> Result<Option<Holder>> {
-        self.disk.lock_holder(path)
-    }
-    fn now_ms(&self) -> u64 {
-        self.disk.now_ms()
-    }
-    fn monotonic_ns(&self) -> u64 {
-        self.disk.monotonic_ns()
-    }
-    fn random_u64(&self) -> u64 {
-        self.disk.random_u64()
+        Ok(true)
     }
 }
 
@@ -160,7 +88,7 @@ fn create(disk: &Wrapped) -> Journal {
         durability: Durability::Sync,
         ..Config::default()
     };
-    Journal::create(Arc::new(disk.clone()), Path::new(DIR), config).unwrap()
+    Journal::create(disk.shared(), Path::new(DIR), config).unwrap()
 }
 
 fn commit(journal: &Journal) {
@@ -238,14 +166,63 @@ fn a_readers_file_that_may_not_be_opened_is_an_error() {
     let journal = create(&disk);
     commit(&journal);
     disk.hand.refuses_readers.store(true, Ordering::SeqCst);
-    let open = || {
-        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
-        Journal::open_read_only(shared, Path::new(DIR), Config::default())
-    };
+    let open = || Journal::open_read_only(disk.shared(), Path::new(DIR), Config::default());
     let refused = open().map(drop).unwrap_err();
     let is_named = |error: &Error| error.to_string().contains(READERS_NAME);
     assert!(matches!(refused, Error::Disk(_)) && is_named(&refused), "{refused}");
     // Without the file there is nothing to be had, and the writer knows.
     disk.disk.remove(&Path::new(DIR).join(READERS_NAME)).unwrap();
     assert!(open().is_ok());
+}
+
+/// A disk that has no space for one operation.
+#[derive(Debug, Default)]
+struct NoSpace {
+    /// For which, and how many of its kind come before.
+    operation: Mutex<Option<(Act, usize)>>,
+}
+
+impl Hook for NoSpace {
+    fn before(&self, act: Act, path: &Path) -> Result<bool> {
+        let mut operation = self.operation.lock().unwrap();
+        match &mut *operation {
+            Some((of, 0)) if *of == act => {
+                *operation = None;
+                let full = io::Error::from(io::ErrorKind::StorageFull);
+                Err(DiskError::new(Operation::Write, path, full))
+            }
+            Some((of, before)) if *of == act => {
+                *before -= 1;
+                Ok(true)
+            }
+            _ => Ok(true),
+        }
+    }
+}
+
+/// Without space nothing has happened, up to the moment at which the new root gets the name of the former one.
+#[test]
+fn a_root_without_space_is_the_one_before_as_long_as_that_is_known() {
+    let hook = Arc::new(NoSpace::default());
+    let sim = SimDisk::new(SimOptions::seeded(4));
+    let disk = hooked(Arc::new(sim), Arc::clone(&hook));
+    let background = Background::Manual;
+    let config = Config { segment_bytes: 256 << 10, background, ..Config::default() };
+    let journal = Journal::create(disk, Path::new(DIR), config).unwrap();
+    let name = |number| {
+        let manifest = RootManifest { number, synced_bytes: 0 };
+        journal.root_keeper().set_manifest(manifest)
+    };
+    name(1).unwrap();
+    for act in [Act::Create, Act::Write, Act::Sync, Act::SyncDir, Act::Rename] {
+        *hook.operation.lock().unwrap() = Some((act, 0));
+        let refused = name(2).unwrap_err();
+        assert!(matches!(refused, Error::Full { .. }), "{act:?}: {refused}");
+        assert_eq!(journal.manifest().map(|manifest| manifest.number), Some(1));
+    }
+    *hook.operation.lock().unwrap() = Some((Act::SyncDir, 1));
+    let unknown = name(2).unwrap_err();
+    assert!(matches!(unknown, Error::Disk(_)), "{unknown}");
+    name(3).unwrap();
+    assert_eq!(journal.manifest().map(|manifest| manifest.number), Some(3));
 }

@@ -7,8 +7,8 @@
 
 use annals_disk::{Disk, RealDisk};
 use annals_ordered::{
-    Admission, AsOf, Entry, EntryKind, ManifestPlace, ManifestRoot, Record, Store, StoreConfig,
-    Tree, TreeOptions,
+    Admission, AsOf, Entry, EntryKind, ManifestPlace, ManifestRoot, Record, RootError, Store,
+    StoreConfig, Tree, TreeOptions,
 };
 use std::{
     path::PathBuf,
@@ -25,7 +25,7 @@ const VALUE_BYTES: usize = 100;
 struct NoRoot;
 
 impl ManifestRoot for NoRoot {
-    fn set_manifest(&self, _: ManifestPlace) -> Result<(), String> {
+    fn set_manifest(&self, _: ManifestPlace) -> Result<(), RootError> {
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! What can go wrong with sorted tables, and what to do about it.
 
-use crate::{KeyRange, ShapeError};
+use crate::{KeyRange, RootError, ShapeError};
 use annals_disk::DiskError;
 use std::{
     path::{Path, PathBuf},
@@ -129,6 +129,16 @@ pub enum Error {
         allowed: &'static str,
     },
 
+    /// The system gives this process no memory for records that are not in tables yet.
+    #[error(
+        "the system gives this process no memory for the records of tree {tree}: raise the limit that is set for \
+        it (`ulimit -v`), or open the database with a smaller `memory_bytes`"
+    )]
+    NoMemory {
+        /// The tree.
+        tree: u32,
+    },
+
     /// A file that must be there is not.
     #[error("{} is missing: {what}; restore it from a backup", path.display())]
     Missing {
@@ -186,11 +196,11 @@ pub enum Error {
         tree: u32,
     },
 
-    /// The caller's root could not be written.
-    #[error("the root could not be made to name the manifest: {what}")]
+    /// The caller's root could not be written, or its log not be made durable.
+    #[error("the root or the log could not be written: {cause}")]
     Root {
         /// What the caller said.
-        what: String,
+        cause: RootError,
     },
 }
 
@@ -273,7 +283,11 @@ impl Error {
     /// Whether the disk has no space.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        matches!(self, Self::Disk(error) if error.is_full())
+        match self {
+            Self::Disk(error) => error.is_full(),
+            Self::Root { cause } => matches!(cause, RootError::Full(_)),
+            _ => false,
+        }
     }
 }
 

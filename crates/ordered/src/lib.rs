@@ -82,7 +82,7 @@ pub use retain::{Fate, KeyRetention, Retention};
 pub use salvage::Salvage;
 pub use site::Pause;
 pub use stats::{LevelStats, StoreStats, TreeStats};
-pub use store::{Follower, Frozen, ManifestRoot, Store, StoreConfig};
+pub use store::{Follower, Frozen, ManifestRoot, RootError, Store, StoreConfig};
 pub use table::{
     Damage, Found, KEY_BYTES_MAX, Properties, Reading, Sought, Table, TableCursor, TableIdentity,
     TableNotes, TableOptions, TableWriter, VALUE_BYTES_MAX, Verified, Written,

@@ -39,7 +39,7 @@ pub struct Loaded<'s> {
 
 impl Store {
     /// Begins tables for a tree that is to have `options`. `now_ms` is the time, in milliseconds since
-    /// 1970: that of all entries.
+    /// 1970.
     ///
     /// # Errors
     /// If an option is out of range, or the store takes no records.
@@ -86,14 +86,20 @@ impl<'s> Load<'s> {
         Ok(())
     }
 
-    /// Ends the last table and makes all of them durable.
+    /// Ends the last table and makes all of them durable. `now_ms` is the time, in milliseconds since 1970: that at
+    /// which all entries came, whenever they were added. A tree whose oldest records go first would otherwise lose
+    /// those of a load that took long as soon as it has them.
     ///
     /// # Errors
     /// [`Error::Cancelled`] once the store was stopped, or an error of the files.
-    pub fn finish(self) -> Result<Loaded<'s>> {
+    pub fn finish(self, now_ms: u64) -> Result<Loaded<'s>> {
         let Self { store, options, level, outputs, entries_count } = self;
         store.core.site.check_going_on()?;
-        let tables = outputs.finish()?;
+        let mut tables = outputs.finish()?;
+        for table in tables.iter_mut().map(Arc::make_mut) {
+            table.newest_ms = table.newest_ms.max(now_ms);
+            table.oldest_ms = table.newest_ms;
+        }
         Ok(Loaded { store, options, level, tables, entries_count })
     }
 }

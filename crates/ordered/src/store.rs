@@ -18,12 +18,15 @@ mod opening;
 mod range;
 mod root;
 
+#[cfg(test)]
+mod short_memory_test;
+
 pub(crate) use self::core::{Stalls, StoreCore};
 pub use config::StoreConfig;
 pub use follower::Follower;
 pub use frozen::Frozen;
 pub(crate) use range::compact_range;
-pub use root::ManifestRoot;
+pub use root::{ManifestRoot, RootError};
 
 use crate::{
     BlockCache, Edit, Error, HeldTables, Hold, ManifestPlace, Result, StoreStats, Tree, TreeAdded,
@@ -40,7 +43,8 @@ use std::{
 /// ```
 /// use annals_disk::MemoryDisk;
 /// use annals_ordered::{
-///     AsOf, Entry, EntryKind, ManifestPlace, ManifestRoot, Record, Store, StoreConfig, TreeOptions,
+///     AsOf, Entry, EntryKind, ManifestPlace, ManifestRoot, Record, RootError, Store, StoreConfig,
+///     TreeOptions,
 /// };
 /// use std::{path::Path, sync::{Arc, Mutex}};
 ///
@@ -49,7 +53,7 @@ use std::{
 /// struct Root(Mutex<Option<ManifestPlace>>);
 ///
 /// impl ManifestRoot for Root {
-///     fn set_manifest(&self, place: ManifestPlace) -> Result<(), String> {
+///     fn set_manifest(&self, place: ManifestPlace) -> Result<(), RootError> {
 ///         *self.0.lock().unwrap() = Some(place);
 ///         Ok(())
 ///     }

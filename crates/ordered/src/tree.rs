@@ -311,8 +311,9 @@ impl Tree {
     /// # Errors
     /// [`Error::Stopped`] after background work has failed, [`Error::Dropped`] if the tree is not there
     /// any more: nothing was applied then. [`Error::TooLarge`] at the first record with a key over
-    /// [`KEY_BYTES_MAX`] or a value over [`VALUE_BYTES_MAX`]: those before it were applied, so whoever
-    /// writes several at once looks at all of them before.
+    /// [`KEY_BYTES_MAX`] or a value over [`VALUE_BYTES_MAX`], [`Error::NoMemory`] at the first for which the system
+    /// gives this process no memory: those before it were applied, so whoever writes several at once looks at all
+    /// of them before, as far as that can be told.
     pub fn apply<'a>(
         &self,
         records: impl IntoIterator<Item = Record<'a>>,
@@ -324,8 +325,9 @@ impl Tree {
         if core.is_dropped.load(Ordering::Acquire) {
             return Err(Error::Dropped { tree: core.id });
         }
-        let full =
-            writer.memtable.memtable().memory_bytes() as u64 >= self.store.config.memtable_bytes;
+        let full = writer.memtable.memtable().memory_bytes() as u64
+            >= self.store.config.memtable_bytes
+            || writer.memtable.is_short();
         if full || core.is_seal_wanted.load(Ordering::Relaxed) {
             core.seal(&mut writer, &self.store.former);
         }
@@ -341,6 +343,9 @@ impl Tree {
             match record {
                 Record::Entry(entry) => {
                     bytes += entry.key.len() + entry.value.len();
+                    if !writer.memtable.reserve(&entry) {
+                        return Err(Error::NoMemory { tree: core.id });
+                    }
                     writer.memtable.put(&entry);
                 }
                 Record::RemoveRange { from, to, seq } => {

@@ -7,8 +7,8 @@
 
 use annals_disk::{Disk, MemoryDisk, SimDisk, SimOptions};
 use annals_ordered::{
-    AsOf, Compression, Entry, EntryKind, Error, ManifestPlace, ManifestRoot, Record, Result, Store,
-    StoreConfig, TreeOptions, TreeTraffic,
+    AsOf, Compression, Entry, EntryKind, Error, ManifestPlace, ManifestRoot, Record, Result,
+    RootError, Store, StoreConfig, TreeOptions, TreeTraffic,
 };
 use std::{
     fmt::Write as _,
@@ -40,7 +40,7 @@ const LIVES: [TreeTraffic; 2] = [
 struct NoRoot;
 
 impl ManifestRoot for NoRoot {
-    fn set_manifest(&self, _: ManifestPlace) -> Result<(), String> {
+    fn set_manifest(&self, _: ManifestPlace) -> Result<(), RootError> {
         Ok(())
     }
 }

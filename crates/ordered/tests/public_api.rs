@@ -8,7 +8,7 @@ use annals_ordered::{
     EntryKind, Error, FileName, HeldTables, Hold, KEY_BYTES_MAX, KeyCopy, KeyRange, LEVELS,
     LevelStats, Levels, MANIFEST_VERSION, Manifest, ManifestPlace, ManifestRead, ManifestRoot,
     Memtable, MemtableWriter, Merge, Pause, Pressure, RangeRemoval, Record, Removals, Result,
-    Salvage, ShapeError, State, Store, StoreConfig, StoreStats, Style, Table, TableInfo,
+    RootError, Salvage, ShapeError, State, Store, StoreConfig, StoreStats, Style, Table, TableInfo,
     TableOptions, TableWriter, Tree, TreeCursor, TreeOptions, TreeStats, TreeTraffic,
     VALUE_BYTES_MAX, View, Visible, Work, behind_prefix, read_manifest,
 };

@@ -156,7 +156,9 @@ impl<'c> Replacing<'c> {
     fn commit(self) -> Result<Replaced> {
         let Self { core, keyspace, load } = self;
         let _open = core.trees.keep_open()?;
-        core.replace_ordered(keyspace, load.finish()?)
+        // Everybody sees the records from now on: however long they took to come, none is older.
+        core.journal.note_time(core.clock.now_ms());
+        core.replace_ordered(keyspace, load.finish(Trees::settled_ms(core))?)
     }
 }
 
@@ -220,10 +222,8 @@ impl Trees {
 
     /// Makes the tree `id` of what was loaded. One of that number that somebody began and did not use goes.
     fn take_over(&self, loaded: Loaded<'_>, id: u32) -> Result<()> {
-        if let Some(store) = self.store()
-            && store.tree(id).is_some()
-        {
-            store.drop_tree(id)?;
+        if let Some(store) = self.store() {
+            self.take_number(store, id)?;
         }
         loaded.begin_tree(id)?;
         Ok(())

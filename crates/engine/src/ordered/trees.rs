@@ -2,11 +2,11 @@
 //! that wait for flushes, and the work itself.
 
 use super::{Moved, threads::Threads};
-use crate::{Error, Result, builder::Config, core::Core};
+use crate::{Error, ErrorKind, Result, builder::Config, core::Core};
 use annals_journal::{Background, Journal, RootKeeper, RootManifest, Seq};
 use annals_ordered::{
-    Admission, CacheStats, Follower, ManifestPlace, ManifestRoot, Store, StoreConfig, Tree,
-    TreeOptions, Work,
+    Admission, CacheStats, Follower, ManifestPlace, ManifestRoot, RootError, Store, StoreConfig,
+    Tree, TreeOptions, Work,
 };
 use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -26,6 +26,9 @@ const STEP_BYTES: u64 = 64 << 10;
 const SHORTEST_SLEEP_NS: i64 = 200_000;
 /// How long a writer that stood still for too long is spared for it, in nanoseconds.
 const OVERSLEPT_MAX_NS: u64 = 20_000_000;
+/// A memtable is flushed at this size at the latest, in bytes: it has addresses for a few times as much, and a commit
+/// comes on top.
+const MEMTABLE_BYTES_MAX: u64 = 8 << 30;
 /// How long somebody waits for a flush before looking again.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
@@ -85,6 +88,8 @@ pub(crate) struct Trees {
     flushed: (Mutex<()>, Condvar),
     /// Why the last work was not done, if the disk had no space for it.
     no_space: Mutex<Option<annals_ordered::Error>>,
+    /// Trees that no keyspace needs, and that could not be dropped for want of space.
+    leaving: Mutex<BTreeSet<u32>>,
     pub(super) is_over: AtomicBool,
     /// Held for reading by who writes files for a load; see there.
     pub(super) loading: RwLock<()>,
@@ -105,18 +110,26 @@ impl Keeper {
 }
 
 impl ManifestRoot for Keeper {
-    fn set_manifest(&self, place: ManifestPlace) -> Result<(), String> {
+    fn set_manifest(&self, place: ManifestPlace) -> Result<(), RootError> {
         let ManifestPlace { number, synced_bytes } = place;
         let manifest = RootManifest { number, synced_bytes };
         self.root.set_manifest(manifest).map_err(|error| {
-            let what = error.to_string();
+            let cause = root_error(&error);
             *self.failure.lock() = Some(error);
-            what
+            cause
         })
     }
 
-    fn sync_log(&self) -> Result<(), String> {
-        self.root.sync().map_err(|error| error.to_string())
+    fn sync_log(&self) -> Result<(), RootError> {
+        self.root.sync().map_err(|error| root_error(&error))
+    }
+}
+
+/// What the tables are told of an error of the log.
+fn root_error(error: &annals_journal::Error) -> RootError {
+    match error {
+        annals_journal::Error::Full { .. } => RootError::Full(error.to_string()),
+        _ => RootError::Unknown(error.to_string()),
     }
 }
 
@@ -136,7 +149,7 @@ impl Trees {
         let memtables_bytes = memory_bytes / 3 * 2;
         StoreConfig {
             memory_bytes: memtables_bytes,
-            memtable_bytes: memtables_bytes / 4,
+            memtable_bytes: (memtables_bytes / 4).min(MEMTABLE_BYTES_MAX),
             cache_bytes: memory_bytes - memtables_bytes,
             ..StoreConfig::default()
         }
@@ -160,6 +173,7 @@ impl Trees {
             stalled_ns: AtomicU64::new(0),
             flushed: (Mutex::new(()), Condvar::new()),
             no_space: Mutex::new(None),
+            leaving: Mutex::default(),
             is_over: AtomicBool::new(false),
             loading: RwLock::new(()),
         }
@@ -201,22 +215,46 @@ impl Trees {
     /// Makes an empty tree, durably. One of that number that somebody began and did not use goes.
     pub(crate) fn make(&self, core: &Core, id: u32, options: TreeOptions) -> Result<()> {
         let store = self.begin(&core.journal)?;
-        if store.tree(id).is_some() {
-            store.drop_tree(id)?;
-        }
+        self.take_number(store, id)?;
         store.create_tree(id, options)?;
         Ok(())
     }
 
-    /// Lets go of the tree of a keyspace that was dropped or cleared. The log must say so durably
-    /// before: otherwise a power cut could bring the keyspace back and not what it had.
-    pub(crate) fn retire(&self, core: &Core, id: u32) {
-        let Some(store) = self.store.get() else { return };
-        let done = core.journal.sync().map_err(Error::from);
-        if let Err(error) = done.and_then(|()| Ok(store.drop_tree(id)?)) {
-            // The next opening does it.
-            tracing::warn!(%error, tree = id, "a tree that is not needed any more stays");
+    /// Sees to it that no tree has the number `id`, which is given to another: one that somebody began and did not
+    /// use goes.
+    pub(super) fn take_number(&self, store: &Store, id: u32) -> Result<()> {
+        // Whoever drops what is left drops no tree that comes after this.
+        self.leaving.lock().remove(&id);
+        if store.tree(id).is_some() {
+            store.drop_tree(id)?;
         }
+        Ok(())
+    }
+
+    /// Lets go of the tree of a keyspace that was dropped or cleared. The log must say so durably
+    /// before: otherwise a power cut could bring the keyspace back and not what it had. Where the disk has no space
+    /// for that, it is tried again with every look for flushes.
+    pub(crate) fn retire(&self, core: &Core, id: u32) {
+        self.leaving.lock().insert(id);
+        self.retire_left(core);
+    }
+
+    /// Drops the trees that are not needed any more.
+    fn retire_left(&self, core: &Core) {
+        let Some(store) = self.store.get() else { return };
+        // Held all the time: the number of one that goes must not be given to another meanwhile.
+        let mut leaving = self.leaving.lock();
+        leaving.retain(|&id| {
+            if store.tree(id).is_none() {
+                return false;
+            }
+            let done = core.journal.sync().map_err(Error::from);
+            let Err(error) = done.and_then(|()| Ok(store.drop_tree(id)?)) else { return false };
+            // After anything else the next opening does it.
+            let stays = error.kind() == ErrorKind::Full;
+            tracing::warn!(%error, tree = id, "a tree that is not needed any more stays");
+            stays
+        });
     }
 
     /// Whether trees take records.
@@ -338,6 +376,7 @@ impl Trees {
     /// Does one flush, or removes files. False if there is none that nobody does already.
     pub(crate) fn flush_next(&self, core: &Core) -> Result<bool> {
         let Some(store) = self.store.get() else { return Ok(false) };
+        self.retire_left(core);
         if !store.seal_wanted().is_empty() {
             let _writer = core.journal.quiesce();
             // Another thread may just have done it: what came since then would be a table of a few records.

@@ -1,31 +1,15 @@
 //! Databases on a simulated disk, and what their keyspaces have.
 
-use annals_disk::{Disk, SimDisk, SimOptions};
-use annals_engine::{
-    Background, Builder, Database, KeyspaceOptions, OrderedEntry, OrderedKeyspace, TreeOptions,
-};
-use std::{collections::BTreeMap, sync::Arc};
+use annals_disk::{SimDisk, SimOptions};
+use annals_engine::{Database, KeyspaceOptions, OrderedEntry, OrderedKeyspace, TreeOptions};
+use std::collections::BTreeMap;
+
+pub(crate) use crate::by_hand::{builder, open, read, tables as files};
 
 pub(crate) type State = BTreeMap<Vec<u8>, Vec<u8>>;
 
 pub(crate) fn machine(seed: u64) -> SimDisk {
     SimDisk::new(SimOptions::seeded(seed))
-}
-
-pub(crate) fn builder(disk: &SimDisk) -> Builder {
-    Database::builder()
-        .disk(Arc::new(disk.clone()))
-        .background(Background::Manual)
-        .segment_bytes(64 << 10)
-        .checkpoint_every_bytes(1 << 30)
-}
-
-pub(crate) fn open(disk: &SimDisk) -> Database {
-    builder(disk).open("db").unwrap()
-}
-
-pub(crate) fn read(disk: &SimDisk) -> Database {
-    builder(disk).read_only(true).open("db").unwrap()
 }
 
 /// Tables of a few kilobytes, so that few records make several.
@@ -64,12 +48,6 @@ pub(crate) fn seen(keyspace: &OrderedKeyspace) -> State {
 
 pub(crate) fn seen_by(entries: impl Iterator<Item = annals_engine::Result<OrderedEntry>>) -> State {
     entries.map(|entry| entry.unwrap().to_vecs()).collect()
-}
-
-/// How many files of tables there are.
-pub(crate) fn files(disk: &SimDisk) -> usize {
-    let entries = disk.list("db".as_ref()).unwrap();
-    entries.iter().filter(|entry| entry.name.ends_with(".tbl")).count()
 }
 
 /// How many tables the keyspaces have.

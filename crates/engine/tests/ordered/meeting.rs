@@ -2,8 +2,8 @@
 //! there without looking at a clock.
 
 use annals_disk::{
-    Access, Disk, Entry, File, Holder, Lock, LockMode, RealDisk, Region, Result, SimDisk,
-    SimOptions,
+    Disk, RealDisk, Result, SimDisk, SimOptions,
+    hooked::{Act, Hook, hooked},
 };
 use std::{
     collections::BTreeMap,
@@ -80,6 +80,11 @@ impl MeetingDisk {
         Arc::new(Self { sim, there, came, panics })
     }
 
+    /// The disk on which they meet.
+    pub(crate) fn disk(self: &Arc<Self>) -> Arc<dyn Disk> {
+        hooked(Arc::new(self.sim.clone()), Arc::clone(self))
+    }
+
     /// From now on a thread of that name that begins a table waits until so many others have begun one, too.
     pub(crate) fn expect(&self, name: &'static str, count: usize) {
         *self.there.lock().unwrap() =
@@ -111,71 +116,15 @@ impl MeetingDisk {
     }
 }
 
-impl Disk for MeetingDisk {
-    fn create(&self, path: &Path) -> Result<Box<dyn File>> {
-        if path.extension().is_some_and(|is| is == "tbl") {
+impl Hook for MeetingDisk {
+    fn before(&self, act: Act, path: &Path) -> Result<bool> {
+        if act == Act::Create && path.extension().is_some_and(|is| is == "tbl") {
             let thread = thread::current();
             let name = thread.name().unwrap_or_default();
             self.arrive(name, thread.id());
             let panics = name == "annals-compact" && self.panics.swap(false, Ordering::SeqCst);
             assert!(!panics, "as the test wants it");
         }
-        self.sim.create(path)
-    }
-
-    fn create_dir_all(&self, path: &Path) -> Result<()> {
-        self.sim.create_dir_all(path)
-    }
-
-    fn sync_dir(&self, path: &Path) -> Result<()> {
-        self.sim.sync_dir(path)
-    }
-
-    fn list(&self, path: &Path) -> Result<Vec<Entry>> {
-        self.sim.list(path)
-    }
-
-    fn len(&self, path: &Path) -> Result<Option<u64>> {
-        self.sim.len(path)
-    }
-
-    fn read(&self, path: &Path, limit_bytes: u64) -> Result<Vec<u8>> {
-        self.sim.read(path, limit_bytes)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
-        self.sim.rename(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> Result<()> {
-        self.sim.remove(path)
-    }
-
-    fn create_region(&self, path: &Path, len: u64) -> Result<Region> {
-        self.sim.create_region(path, len)
-    }
-
-    fn open_region(&self, path: &Path, access: Access) -> Result<Region> {
-        self.sim.open_region(path, access)
-    }
-
-    fn try_lock(&self, path: &Path, mode: LockMode) -> Result<Option<Box<dyn Lock>>> {
-        self.sim.try_lock(path, mode)
-    }
-
-    fn lock_holder(&self, path: &Path) -> Result<Option<Holder>> {
-        self.sim.lock_holder(path)
-    }
-
-    fn now_ms(&self) -> u64 {
-        self.sim.now_ms()
-    }
-
-    fn monotonic_ns(&self) -> u64 {
-        self.sim.monotonic_ns()
-    }
-
-    fn random_u64(&self) -> u64 {
-        self.sim.random_u64()
+        Ok(true)
     }
 }

@@ -18,7 +18,7 @@ const COMPACT: &str = "annals-compact";
 
 fn builder(disk: &Arc<MeetingDisk>, threads: usize) -> Builder {
     Database::builder()
-        .disk(disk.clone())
+        .disk(disk.disk())
         .durability(Durability::Buffered)
         .memory_bytes(3 << 20)
         .segment_bytes(4 << 20)

@@ -2,7 +2,8 @@
 //! and manifests that the reader has just read of.
 
 use annals_disk::{
-    Access, Disk, Entry, File, Holder, Lock, LockMode, Region, Result, SimDisk, SimOptions,
+    Disk, Result, SimDisk, SimOptions,
+    hooked::{Act, Hook, hooked},
 };
 use annals_engine::{Background, Builder, Database, Snapshot};
 use std::{
@@ -15,27 +16,31 @@ use std::{
     },
 };
 
-type Act = Box<dyn FnOnce() + Send>;
+type Meanwhile = Box<dyn FnOnce() + Send>;
 
-/// A disk on which something happens before the nth operation.
-struct SlowDisk {
-    sim: SimDisk,
+/// Something that happens before the nth operation of a disk.
+struct Slow {
     left: AtomicU64,
-    act: Mutex<Option<Act>>,
+    act: Mutex<Option<Meanwhile>>,
 }
 
-impl fmt::Debug for SlowDisk {
+impl fmt::Debug for Slow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SlowDisk")
+        f.write_str("Slow")
     }
 }
 
-impl SlowDisk {
-    fn new(sim: &SimDisk) -> Arc<Self> {
-        Arc::new(Self { sim: sim.clone(), left: AtomicU64::new(u64::MAX), act: Mutex::default() })
+impl Slow {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { left: AtomicU64::new(u64::MAX), act: Mutex::default() })
     }
 
-    fn before(&self, nth: u64, act: impl FnOnce() + Send + 'static) {
+    /// The disk as who is slow sees it.
+    fn disk(self: &Arc<Self>, sim: &SimDisk) -> Arc<dyn Disk> {
+        hooked(Arc::new(sim.clone()), Arc::clone(self))
+    }
+
+    fn before_nth(&self, nth: u64, act: impl FnOnce() + Send + 'static) {
         *self.act.lock().unwrap() = Some(Box::new(act));
         self.left.store(nth, Ordering::SeqCst);
     }
@@ -43,75 +48,15 @@ impl SlowDisk {
     fn has_acted(&self) -> bool {
         self.act.lock().unwrap().is_none()
     }
+}
 
-    fn sim(&self) -> &SimDisk {
+impl Hook for Slow {
+    fn before(&self, _: Act, _: &Path) -> Result<bool> {
         if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
             let act = self.act.lock().unwrap().take();
             act.expect("it happens once")();
         }
-        &self.sim
-    }
-}
-
-impl Disk for SlowDisk {
-    fn create_dir_all(&self, path: &Path) -> Result<()> {
-        self.sim().create_dir_all(path)
-    }
-
-    fn sync_dir(&self, path: &Path) -> Result<()> {
-        self.sim().sync_dir(path)
-    }
-
-    fn list(&self, path: &Path) -> Result<Vec<Entry>> {
-        self.sim().list(path)
-    }
-
-    fn len(&self, path: &Path) -> Result<Option<u64>> {
-        self.sim().len(path)
-    }
-
-    fn read(&self, path: &Path, limit_bytes: u64) -> Result<Vec<u8>> {
-        self.sim().read(path, limit_bytes)
-    }
-
-    fn create(&self, path: &Path) -> Result<Box<dyn File>> {
-        self.sim().create(path)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
-        self.sim().rename(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> Result<()> {
-        self.sim().remove(path)
-    }
-
-    fn create_region(&self, path: &Path, len: u64) -> Result<Region> {
-        self.sim().create_region(path, len)
-    }
-
-    fn open_region(&self, path: &Path, access: Access) -> Result<Region> {
-        self.sim().open_region(path, access)
-    }
-
-    fn try_lock(&self, path: &Path, mode: LockMode) -> Result<Option<Box<dyn Lock>>> {
-        self.sim().try_lock(path, mode)
-    }
-
-    fn lock_holder(&self, path: &Path) -> Result<Option<Holder>> {
-        self.sim().lock_holder(path)
-    }
-
-    fn now_ms(&self) -> u64 {
-        self.sim.now_ms()
-    }
-
-    fn monotonic_ns(&self) -> u64 {
-        self.sim.monotonic_ns()
-    }
-
-    fn random_u64(&self) -> u64 {
-        self.sim.random_u64()
+        Ok(true)
     }
 }
 
@@ -180,12 +125,12 @@ fn an_opening_reader_finds_what_the_writer_has_made_meanwhile() {
         let disk = SimDisk::new(SimOptions::seeded(nth));
         let db = builder(Arc::new(disk.clone())).open("db").unwrap();
         write(&db, 1, 2);
-        let slow = SlowDisk::new(&disk);
+        let slow = Slow::new();
         // At times the manifest is replaced too.
         let passes = if nth % 6 == 0 { 400 } else { 3 };
         let writer = db.clone();
-        slow.before(nth, move || write(&writer, 2, passes));
-        let reader = builder(Arc::clone(&slow) as Arc<dyn Disk>).read_only(true).open("db");
+        slow.before_nth(nth, move || write(&writer, 2, passes));
+        let reader = builder(slow.disk(&disk)).read_only(true).open("db");
         let reader = reader.unwrap_or_else(|error| panic!("operation {nth}: {error}"));
         if !slow.has_acted() {
             assert!(nth > 12, "an opening takes {nth} operations");
@@ -206,14 +151,13 @@ fn a_following_reader_sees_one_moment_whatever_the_writer_makes_meanwhile() {
         let disk = SimDisk::new(SimOptions::seeded(nth));
         let db = builder(Arc::new(disk.clone())).open("db").unwrap();
         write(&db, 1, 2);
-        let slow = SlowDisk::new(&disk);
-        let reader =
-            builder(Arc::clone(&slow) as Arc<dyn Disk>).read_only(true).open("db").unwrap();
+        let slow = Slow::new();
+        let reader = builder(slow.disk(&disk)).read_only(true).open("db").unwrap();
         let first = reader.snapshot();
         write(&db, 2, 3);
         let passes = if nth % 6 == 0 { 400 } else { 3 };
         let writer = db.clone();
-        slow.before(nth, move || write(&writer, 3, passes));
+        slow.before_nth(nth, move || write(&writer, 3, passes));
         let snapshot = reader.snapshot();
         let then = seen(&snapshot);
         let round = then.0.unwrap();

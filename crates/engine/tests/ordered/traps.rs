@@ -119,6 +119,46 @@ fn a_full_disk_refuses_a_flush_and_nothing_else() {
     assert_eq!(open(&disk).keyspace("sorted").unwrap().len().unwrap(), 2);
 }
 
+/// Dropping takes a new manifest at times, and the disk may have no space for it.
+#[test]
+fn a_tree_that_a_full_disk_kept_goes_when_there_is_space() {
+    let disk = machine();
+    let db = builder(&disk).segment_bytes(1 << 20).open("db").unwrap();
+    let mut dropped: Vec<String> = (0..40).map(|n| format!("dropped {n}")).collect();
+    for name in &dropped {
+        db.keyspace(name).unwrap().insert("key", "value").unwrap();
+    }
+    // Tables of such keys take most of the manifest's room.
+    for (key, bytes) in [(1, 20_000), (2, 6_000)] {
+        db.keyspace("long").unwrap().insert(vec![key; bytes], "").unwrap();
+        db.checkpoint().unwrap();
+    }
+    let cleared = db.keyspace("cleared").unwrap();
+    disk.set_capacity(0);
+    let refused = (0..2_000).find_map(|_| cleared.clear().err()).expect("the manifest is full");
+    assert!(matches!(refused, Error::Tables(_)) && refused.kind() == ErrorKind::Full, "{refused}");
+    // To drop one takes less room than to make one: a few fit still. Files go once nobody reads, in other tests of
+    // this process neither.
+    let is_left = |names: usize| {
+        let is_it = |_| {
+            std::thread::yield_now();
+            db.tick().is_ok() && tables(&disk) == names
+        };
+        (0..500).any(is_it)
+    };
+    let mut names = 2 + dropped.len();
+    while is_left(names) {
+        db.drop_keyspace(&dropped.pop().expect("the manifest is full")).unwrap();
+        names -= 1;
+    }
+    assert!(tables(&disk) > names);
+    disk.clear_capacity();
+    assert!(is_left(names), "{} trees stayed", tables(&disk) - names);
+    let found = db.keyspaces().len();
+    drop((cleared, db));
+    assert_eq!(open(&disk).keyspaces().len(), found);
+}
+
 #[test]
 fn a_database_without_ordered_keyspaces_has_no_tables() {
     use annals_disk::Disk;

@@ -4,7 +4,7 @@ use crate::{
     check,
     model::{Crash, Level, State},
     random::Random,
-    script::{Step, random_step, short_scripts},
+    script::{Step, put, random_step, short_scripts},
     seeds,
     world::{DIR, Setup, World, honest, settle},
 };
@@ -280,6 +280,17 @@ fn fill(script: &[Step], capacity: u64) -> Result<(), String> {
     settle(world.step(&Step::Look))
 }
 
+/// Enough that a compaction fills several segments, each with something dead in it.
+fn fill_segments(world: &mut World, random: &mut Random) -> Result<(), String> {
+    for n in 0..120 {
+        let len = 3_000 + random.below(9_000) as u32;
+        settle(world.step(&put(n % 4, n / 4 % 24, len, Level::Buffered)))?;
+        let level = None;
+        settle(world.step(&Step::Put { space: 0, key: 23, len: 900, ttl_ms: None, level }))?;
+    }
+    Ok(())
+}
+
 #[test]
 fn random_scripts_go_on_when_space_returns() {
     seeds::run_all("random_scripts_go_on", 0..200, |seed| {
@@ -287,25 +298,7 @@ fn random_scripts_go_on_when_space_returns() {
         let setup = Setup { compact_below: 0.9, ..Setup::random(&mut random) };
         let mut world = World::new(seed, setup, honest);
         settle(world.start())?;
-        // Enough that a compaction fills several segments, each with something dead in it.
-        for n in 0..120 {
-            let (space, key) = (n % 4, n / 4 % 24);
-            let len = 3_000 + random.below(9_000) as u32;
-            settle(world.step(&Step::Put {
-                space,
-                key,
-                len,
-                ttl_ms: None,
-                level: Some(Level::Buffered),
-            }))?;
-            settle(world.step(&Step::Put {
-                space: 0,
-                key: 23,
-                len: 900,
-                ttl_ms: None,
-                level: None,
-            }))?;
-        }
+        fill_segments(&mut world, &mut random)?;
         for _ in 0..40 {
             let step = if random.once_in(4) { Step::Compact } else { random_step(&mut random) };
             if matches!(step, Step::Kill | Step::KillWriter | Step::Reopen | Step::OpenReader) {
@@ -340,24 +333,7 @@ fn a_compaction_that_fails_half_way_loses_nothing() {
         let mut random = Random::new(seed, 6);
         let mut world = World::new(seed, Setup::fixed(), honest);
         settle(world.start())?;
-        for n in 0..120 {
-            let (space, key) = (n % 4, n / 4 % 24);
-            let len = 3_000 + random.below(9_000) as u32;
-            settle(world.step(&Step::Put {
-                space,
-                key,
-                len,
-                ttl_ms: None,
-                level: Some(Level::Buffered),
-            }))?;
-            settle(world.step(&Step::Put {
-                space: 0,
-                key: 23,
-                len: 900,
-                ttl_ms: None,
-                level: None,
-            }))?;
-        }
+        fill_segments(&mut world, &mut random)?;
         settle(world.step(&Step::Sync))?;
         let fault = random.pick(&[Fault::FailTruncate, Fault::FailSync, Fault::FailCreate]);
         world.sim.fail_nth_at(fault, ".seg", 1 + random.below(4));

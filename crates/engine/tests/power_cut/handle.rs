@@ -36,7 +36,7 @@ fn tree_options(which: u64) -> TreeOptions {
             separate_over_bytes: Some(60),
             ..usual
         },
-        // Nothing is dropped for its age: the model knows of no such thing.
+        // Nothing is dropped for its age, which has a model of its own.
         2 => TreeOptions {
             style: Style::Fifo { keep_ms: 0, bytes_max: 0 },
             compression: zstd,

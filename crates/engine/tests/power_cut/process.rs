@@ -4,14 +4,13 @@
 use crate::check;
 use crate::model::State;
 use annals_disk::{
-    Access, Backing, Disk, DiskError, Entry, File, Holder, Lock, LockMode, Operation, Region,
-    Result, SimDisk,
+    DiskError, Operation, Result, SimDisk,
+    hooked::{Act, Hook},
 };
 use annals_engine::Database;
 use std::{
     io,
     path::Path,
-    ptr::NonNull,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -90,151 +89,12 @@ impl Life {
     }
 }
 
-/// The disk as the writing process sees it.
-#[derive(Debug)]
-pub(crate) struct ProcessDisk {
-    disk: Arc<dyn Disk>,
-    life: Arc<Life>,
-}
-
-impl ProcessDisk {
-    pub(crate) fn of(life: &Arc<Life>, disk: Arc<dyn Disk>) -> Arc<dyn Disk> {
-        Arc::new(Self { disk, life: Arc::clone(life) })
-    }
-
-    #[allow(unsafe_code, reason = "a region is made of a raw pointer and its owner")]
-    fn region(&self, inner: Region) -> Region {
-        let len = inner.len();
-        let base = NonNull::from(inner.read(0, len)).cast::<u8>();
-        let life = Arc::clone(&self.life);
-        // SAFETY: the backing owns the region whose memory this is, and writes go through it.
-        unsafe { Region::through(base, len, Box::new(ProcessRegion { inner, life })) }
-    }
-}
-
-#[derive(Debug)]
-struct ProcessRegion {
-    inner: Region,
-    life: Arc<Life>,
-}
-
-impl Backing for ProcessRegion {
-    fn path(&self) -> &Path {
-        self.inner.path()
-    }
-
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.life.go_on(self.path())?;
-        self.inner.write(offset as usize, bytes)
-    }
-
-    fn sync(&self) -> Result<()> {
-        self.life.go_on(self.path())?;
-        self.inner.sync()
-    }
-
-    fn zero(&self, offset: u64, len: u64) -> Result<()> {
-        self.life.go_on(self.path())?;
-        self.inner.zero(offset as usize, len as usize)
-    }
-
-    fn populate(&self, offset: u64, len: u64) {
-        self.inner.populate(offset as usize, len as usize);
-    }
-
-    fn truncate(&self, len: u64) -> Result<()> {
-        self.life.go_on(self.path())?;
-        self.inner.truncate(len as usize)
-    }
-}
-
-#[derive(Debug)]
-struct ProcessFile {
-    inner: Box<dyn File>,
-    path: std::path::PathBuf,
-    life: Arc<Life>,
-}
-
-impl File for ProcessFile {
-    fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        self.life.go_on(&self.path)?;
-        self.inner.append(bytes)
-    }
-
-    fn sync(&mut self) -> Result<()> {
-        self.life.go_on(&self.path)?;
-        self.inner.sync()
-    }
-}
-
-impl Disk for ProcessDisk {
-    fn create_dir_all(&self, path: &Path) -> Result<()> {
-        self.life.go_on(path)?;
-        self.disk.create_dir_all(path)
-    }
-
-    fn sync_dir(&self, path: &Path) -> Result<()> {
-        self.life.go_on(path)?;
-        self.disk.sync_dir(path)
-    }
-
-    fn list(&self, path: &Path) -> Result<Vec<Entry>> {
-        self.disk.list(path)
-    }
-
-    fn len(&self, path: &Path) -> Result<Option<u64>> {
-        self.disk.len(path)
-    }
-
-    fn read(&self, path: &Path, limit_bytes: u64) -> Result<Vec<u8>> {
-        self.disk.read(path, limit_bytes)
-    }
-
-    fn create(&self, path: &Path) -> Result<Box<dyn File>> {
-        self.life.go_on(path)?;
-        let (inner, life) = (self.disk.create(path)?, Arc::clone(&self.life));
-        Ok(Box::new(ProcessFile { inner, path: path.to_owned(), life }))
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
-        self.life.go_on(from)?;
-        self.disk.rename(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> Result<()> {
-        self.life.go_on(path)?;
-        self.disk.remove(path)
-    }
-
-    fn create_region(&self, path: &Path, len: u64) -> Result<Region> {
-        self.life.go_on(path)?;
-        Ok(self.region(self.disk.create_region(path, len)?))
-    }
-
-    fn open_region(&self, path: &Path, access: Access) -> Result<Region> {
-        self.life.go_on(path)?;
-        let inner = self.disk.open_region(path, access)?;
-        Ok(if access == Access::Read { inner } else { self.region(inner) })
-    }
-
-    fn try_lock(&self, path: &Path, mode: LockMode) -> Result<Option<Box<dyn Lock>>> {
-        self.life.go_on(path)?;
-        self.disk.try_lock(path, mode)
-    }
-
-    fn lock_holder(&self, path: &Path) -> Result<Option<Holder>> {
-        self.disk.lock_holder(path)
-    }
-
-    fn now_ms(&self) -> u64 {
-        self.disk.now_ms()
-    }
-
-    fn monotonic_ns(&self) -> u64 {
-        self.disk.monotonic_ns()
-    }
-
-    fn random_u64(&self) -> u64 {
-        self.disk.random_u64()
+impl Hook for Life {
+    fn before(&self, act: Act, path: &Path) -> Result<bool> {
+        // Who only looks changes nothing.
+        if act != Act::Look {
+            self.go_on(path)?;
+        }
+        Ok(true)
     }
 }

@@ -3,6 +3,7 @@
 use crate::{
     appends::{Events, Marking},
     events::STREAMS,
+    manifests::manifests,
     model::Level,
     random::Random,
     ranges::{Keys, random_range, ranges},
@@ -232,7 +233,7 @@ pub(crate) fn random_step(random: &mut Random) -> Step {
     }
 }
 
-fn put(space: u8, key: u8, len: u32, level: Level) -> Step {
+pub(crate) fn put(space: u8, key: u8, len: u32, level: Level) -> Step {
     Step::Put { space, key, len, ttl_ms: None, level: Some(level) }
 }
 
@@ -399,6 +400,7 @@ pub(crate) fn short_scripts() -> Vec<(&'static str, Vec<Step>)> {
                 Step::Look,
             ],
         ),
+        ("manifests", manifests()),
         ("ranges", ranges()),
         ("streams", streams()),
         ("what is left of streams", lives_of_streams()),

@@ -5,11 +5,11 @@ use crate::{
     check,
     handle::TREES,
     model::{Contents, Crash, Level, Model, State, difference, visible},
-    process::{Life, ProcessDisk},
+    process::Life,
     random::Random,
     readers::Reader,
 };
-use annals_disk::{Disk, SimDisk, SimOptions};
+use annals_disk::{Disk, SimDisk, SimOptions, hooked::hooked};
 use annals_engine::{Background, Database, Error, ErrorKind, Snapshot, WriteOptions};
 use std::{cell::Cell, sync::Arc, time::Duration};
 
@@ -172,7 +172,7 @@ impl World {
 
     /// The disk as the writing process sees it.
     pub(crate) fn disk(&self) -> Arc<dyn Disk> {
-        ProcessDisk::of(&self.life, self.machine_disk())
+        hooked(self.machine_disk(), Arc::clone(&self.life))
     }
 
     /// The disk as other processes see it.

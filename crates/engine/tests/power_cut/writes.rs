@@ -17,6 +17,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 const EXPIRING_SPACE: u8 = 3;
 const EXPIRING_TTL: Duration = Duration::from_millis(45);
 
+/// Keys from this one on are long: a table says in the manifest where it begins and ends, so that a few of them
+/// fill one.
+pub(crate) const LONG_KEYS_FROM: u8 = 200;
+const LONG_KEY_BYTES: usize = 20_000;
+
 impl World {
     pub(crate) fn fresh_value(&mut self, len: u32) -> Value {
         self.writes_count += 1;
@@ -109,6 +114,9 @@ impl World {
     }
 
     pub(crate) fn key(key: u8) -> Vec<u8> {
+        if key >= LONG_KEYS_FROM {
+            return vec![key; LONG_KEY_BYTES];
+        }
         // The empty key and keys of different lengths are keys too.
         vec![b'k'; usize::from(key % 3)].into_iter().chain((key > 2).then_some(key)).collect()
     }

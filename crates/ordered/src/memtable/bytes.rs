@@ -116,6 +116,17 @@ impl Appender {
         &self.bytes
     }
 
+    /// Sees to it that so many bytes can be appended in one piece. False if memory for them cannot be had.
+    #[inline]
+    pub(super) fn reserve(&mut self, bytes: u64) -> bool {
+        self.room.reserve(&self.bytes.groups, bytes.next_multiple_of(UNIT).max(UNIT))
+    }
+
+    /// Whether the system has refused to give as much memory as was asked for.
+    pub(super) fn is_short(&self) -> bool {
+        self.room.is_short()
+    }
+
     /// Appends the parts, one behind the other, and says where.
     ///
     /// # Panics

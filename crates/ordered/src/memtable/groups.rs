@@ -75,12 +75,36 @@ pub(super) struct Room {
     counted: u64,
     /// How many bytes at once become memory there.
     step: u64,
+    /// The group behind that one.
+    next_group: usize,
+    /// Whether the system has refused to give as much as was asked for.
+    is_short: bool,
 }
 
 impl Room {
     /// All of it.
     pub(super) fn new() -> Self {
-        Self { end: FIRST_BYTES, group_end: FIRST_BYTES, counted: FIRST_BYTES, step: 1 }
+        let (end, group_end, counted) = (FIRST_BYTES, FIRST_BYTES, FIRST_BYTES);
+        Self { end, group_end, counted, step: 1, next_group: 0, is_short: false }
+    }
+
+    /// Whether the system has refused to give as much as was asked for: then groups end early, and there are only so
+    /// many of them.
+    pub(super) fn is_short(&self) -> bool {
+        self.is_short
+    }
+
+    /// Whether there is a group that nothing was taken from, and another one for what does not fit into its rest.
+    #[inline]
+    pub(super) fn has_groups_left(&self) -> bool {
+        self.next_group + 2 <= GROUPS
+    }
+
+    /// Sees to it that so many bytes can be taken in one piece. False if they cannot be had; nothing is changed
+    /// then.
+    #[inline]
+    pub(super) fn reserve(&mut self, groups: &Groups, bytes: u64) -> bool {
+        bytes <= self.group_end - self.end || self.go_to_group(groups, bytes)
     }
 
     /// The address of so many bytes in one piece. What is in them is of no meaning.
@@ -89,9 +113,7 @@ impl Room {
     /// If all addresses are used up.
     #[inline]
     pub(super) fn take(&mut self, groups: &Groups, bytes: u64) -> u64 {
-        if bytes > self.group_end - self.end {
-            self.go_to_group(groups, bytes);
-        }
+        assert!(self.reserve(groups, bytes), "the memtable has used up its addresses");
         let at = self.end;
         self.end = at + bytes;
         if self.end > self.counted {
@@ -106,31 +128,30 @@ impl Room {
         self.end
     }
 
-    /// Goes on to the next group that has room for so many bytes.
+    /// Goes on to the next group that has room for so many bytes. False if there is none.
     #[cold]
-    fn go_to_group(&mut self, groups: &Groups, bytes: u64) {
-        let used_one = self.group_end > FIRST_BYTES;
-        let mut group = if used_one { place_of(self.group_end - 1).0 + 1 } else { 0 };
-        loop {
-            assert!(group < GROUPS, "the memtable has used up its addresses");
+    fn go_to_group(&mut self, groups: &Groups, bytes: u64) -> bool {
+        for group in self.next_group..GROUPS {
             let base = FIRST_BYTES << group;
             if base >= bytes {
                 let lines = groups.spare.take(base as usize / size_of::<Line>());
                 let there = size_of_val(lines.get()) as u64;
+                self.is_short |= there < base;
                 if there >= bytes {
                     self.step = Lines::step_bytes(lines.get().len()) as u64;
                     self.end = base;
                     self.group_end = base + there;
                     self.counted = base;
+                    self.next_group = group + 1;
                     assert!(
                         groups.groups[group].set(lines).is_ok(),
                         "who has the room fills groups"
                     );
-                    return;
+                    return true;
                 }
             }
-            group += 1;
         }
+        false
     }
 
     /// Counts the memory that is touched for the first time with what was taken last.

@@ -16,6 +16,12 @@ const KIND_SHIFT: u32 = 24;
 /// Set where an expiry follows the header.
 const EXPIRES: u32 = 1 << 31;
 
+/// How many bytes a version takes at most.
+#[inline]
+pub(super) fn bytes_max(entry: &Entry<'_>) -> u64 {
+    (HEADER + 8) as u64 + entry.key.len() as u64 + entry.value.len() as u64
+}
+
 /// Writes a version; says where it is.
 ///
 /// # Panics

@@ -16,6 +16,9 @@ const WORTH_BYTES: usize = 1 << 14;
 pub(crate) struct SpareMemory {
     kept: Mutex<Vec<Lines>>,
     bytes_max: usize,
+    /// A system that gives no more lines than that at once.
+    #[cfg(test)]
+    pub(crate) lines_max: std::sync::atomic::AtomicUsize,
 }
 
 impl fmt::Debug for SpareMemory {
@@ -27,7 +30,12 @@ impl fmt::Debug for SpareMemory {
 impl SpareMemory {
     /// None yet, and never more than so many bytes.
     pub(crate) fn new(bytes_max: usize) -> Self {
-        Self { kept: Mutex::new(Vec::new()), bytes_max }
+        Self {
+            kept: Mutex::new(Vec::new()),
+            bytes_max,
+            #[cfg(test)]
+            lines_max: usize::MAX.into(),
+        }
     }
 
     /// How much is kept, in bytes.
@@ -65,6 +73,8 @@ impl SpareMemory {
 
     /// So many lines, whatever is in them; fewer where the system refuses.
     pub(super) fn take(&self, len: usize) -> Lines {
+        #[cfg(test)]
+        let len = len.min(self.lines_max.load(std::sync::atomic::Ordering::Relaxed));
         let kept = {
             let mut kept = self.kept.lock();
             let at = kept.iter().position(|lines| lines.get().len() == len);

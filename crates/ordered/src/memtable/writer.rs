@@ -76,12 +76,25 @@ impl MemtableWriter {
         &self.table
     }
 
+    /// Sees to it that memory is there for a version. False if the system gives none: then adding it may panic.
+    #[inline]
+    pub(crate) fn reserve(&mut self, entry: &Entry<'_>) -> bool {
+        // What nodes take for one version is less than a group has, however short.
+        self.appender.reserve(record::bytes_max(entry)) && self.room.has_groups_left()
+    }
+
+    /// Whether the system gives less memory than was asked for, so that it is better to have the memtable flushed soon.
+    pub(crate) fn is_short(&self) -> bool {
+        self.appender.is_short() || self.room.is_short()
+    }
+
     /// Adds a version. Sequence numbers may come in any order, but one that the key has already is passed
     /// over: the version that was there stays. A version that comes directly behind the last one is
     /// added faster.
     ///
     /// # Panics
-    /// If the key is longer than 16 MiB or the value than 4 GiB, or all records together than 32 GiB.
+    /// If the key is longer than 16 MiB or the value than 4 GiB, or all records together than 32 GiB, or the system
+    /// gives no memory.
     #[inline]
     pub fn put(&mut self, entry: &Entry<'_>) {
         let target = Target { key: entry.key, seq: entry.seq };

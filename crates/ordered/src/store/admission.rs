@@ -99,8 +99,8 @@ fn flushable_bytes(memtable: &Memtable) -> u64 {
 #[cfg(test)]
 mod tests {
     use crate::{
-        Admission, Entry, EntryKind, ManifestPlace, ManifestRoot, Record, Store, StoreConfig,
-        TreeOptions,
+        Admission, Entry, EntryKind, ManifestPlace, ManifestRoot, Record, RootError, Store,
+        StoreConfig, TreeOptions,
     };
     use annals_disk::MemoryDisk;
     use std::{path::Path, sync::Arc};
@@ -109,7 +109,7 @@ mod tests {
     struct NoRoot;
 
     impl ManifestRoot for NoRoot {
-        fn set_manifest(&self, _: ManifestPlace) -> Result<(), String> {
+        fn set_manifest(&self, _: ManifestPlace) -> Result<(), RootError> {
             Ok(())
         }
     }

@@ -8,7 +8,7 @@ use std::{fmt, sync::Arc};
 pub struct StoreConfig {
     /// What all memtables may take, in bytes. 64 MiB by default.
     pub memory_bytes: u64,
-    /// At how many bytes a memtable is sealed, to be flushed. 16 MiB by default.
+    /// At how many bytes a memtable is sealed, to be flushed; 1 KiB to 8 GiB. 16 MiB by default.
     pub memtable_bytes: u64,
     /// What decompressed blocks may take, in bytes. 32 MiB by default.
     pub cache_bytes: u64,
@@ -49,8 +49,8 @@ impl StoreConfig {
     /// `Config`, which names the setting.
     pub fn validate(&self) -> Result<()> {
         let refuse = |field, value, allowed| Err(Error::Config { field, value, allowed });
-        if self.memtable_bytes < 1 << 10 {
-            return refuse("memtable_bytes", self.memtable_bytes, "1 KiB or more");
+        if !(1 << 10..=8 << 30).contains(&self.memtable_bytes) {
+            return refuse("memtable_bytes", self.memtable_bytes, "1 KiB to 8 GiB");
         }
         if self.memory_bytes < self.memtable_bytes {
             return refuse("memory_bytes", self.memory_bytes, "memtable_bytes or more");

@@ -159,8 +159,8 @@ impl StoreCore {
             Err(error) => Err(error),
         };
         if let Err(error) = written {
-            // A disk that is full refuses a new manifest before anything names it: the one that there is
-            // stays, and the same edit can be tried again.
+            // A disk that is full refuses a new manifest, or the root that is to name it, before anything
+            // names it: the one that there is stays, and the same edit can be tried again.
             if !error.is_full() || manifest.has_failed() {
                 self.fail(&error);
             }
@@ -178,7 +178,15 @@ impl StoreCore {
         let Site { disk, dir, database_id, .. } = &self.site;
         let fresh = Manifest::create(&**disk, dir, *database_id, number, state)
             .inspect_err(|_| self.site.discard([FileName::Manifest(number)]))?;
-        self.root.set_manifest(fresh.place()).map_err(|what| Error::Root { what })?;
+        if let Err(cause) = self.root.set_manifest(fresh.place()) {
+            let error = Error::Root { cause };
+            // Whatever else went wrong, the root may name it.
+            if error.is_full() {
+                drop(fresh);
+                self.site.discard([FileName::Manifest(number)]);
+            }
+            return Err(error);
+        }
         let former = std::mem::replace(manifest, fresh);
         self.site.graves.push(FileName::Manifest(former.place().number));
         Ok(())
@@ -186,7 +194,7 @@ impl StoreCore {
 
     /// Asks the caller to make its log durable, before records that came from it are in a table.
     pub(crate) fn sync_log(&self) -> Result<()> {
-        self.root.sync_log().map_err(|what| Error::Root { what })
+        self.root.sync_log().map_err(|cause| Error::Root { cause })
     }
 
     /// Whether this very tree is still there.

@@ -9,7 +9,7 @@
 //! What was shown before stays open for who reads it. A table that the writer has removed meanwhile
 //! lives on for who has it mapped.
 
-use super::{ManifestRoot, Store, StoreConfig, StoreCore, core::Ledger, opening};
+use super::{ManifestRoot, RootError, Store, StoreConfig, StoreCore, core::Ledger, opening};
 use crate::{
     Error, FileName, ManifestPlace, Result, State, Tree, TreeOptions,
     manifest::{Followed, TreeState},
@@ -31,8 +31,8 @@ const ATTEMPTS: usize = 100;
 struct OthersRoot;
 
 impl ManifestRoot for OthersRoot {
-    fn set_manifest(&self, _: ManifestPlace) -> Result<(), String> {
-        Err(Error::ReadOnly.to_string())
+    fn set_manifest(&self, _: ManifestPlace) -> Result<(), RootError> {
+        Err(RootError::Unknown(Error::ReadOnly.to_string()))
     }
 }
 

@@ -58,7 +58,7 @@ pub(super) fn create(
     let number = strays.iter().map(|file| file.number() + 1).max().unwrap_or(1);
     let state = State { next_number: number + 1, ..State::default() };
     let manifest = Manifest::create(&*disk, dir, database_id, number, &state)?;
-    root.set_manifest(manifest.place()).map_err(|what| Error::Root { what })?;
+    let manifest = name_in_root(&*disk, dir, &*root, manifest)?;
     let site = site(disk, dir, database_id, &config, state.next_number);
     remove(&*site.disk, dir, &strays)?;
     Ok(Store::of(StoreCore::new(
@@ -114,7 +114,7 @@ pub(super) fn open(
             let number = highest + 1;
             let next = State { next_number: number + 1, ..next };
             let fresh = Manifest::create(&*site.disk, dir, database_id, number, &next)?;
-            root.set_manifest(fresh.place()).map_err(|what| Error::Root { what })?;
+            let fresh = name_in_root(&*site.disk, dir, &*root, fresh)?;
             site.graves.push(FileName::Manifest(place.number));
             (manifest, state) = (fresh, next);
         } else {
@@ -124,6 +124,26 @@ pub(super) fn open(
     }
     remove(&*site.disk, dir, &strays)?;
     Ok(Store::of(StoreCore::new(site, config, root, Ledger::Ours(manifest), state, trees)))
+}
+
+/// Has the root name a manifest that was just made. Where the disk has no space for that, it goes: what is to be
+/// tried again needs its space.
+fn name_in_root(
+    disk: &dyn Disk,
+    dir: &Path,
+    root: &dyn ManifestRoot,
+    manifest: Manifest,
+) -> Result<Manifest> {
+    let place = manifest.place();
+    let Err(cause) = root.set_manifest(place) else { return Ok(manifest) };
+    drop(manifest);
+    let error = Error::Root { cause };
+    if error.is_full()
+        && let Err(error) = disk.remove(&FileName::Manifest(place.number).path(dir))
+    {
+        tracing::warn!(%error, "a manifest that nothing names stays until the next opening");
+    }
+    Err(error)
 }
 
 /// What an opening that forgets a table takes for what the manifest says.

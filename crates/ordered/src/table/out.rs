@@ -20,6 +20,21 @@ use std::{
 /// a multiple of it. A kernel that keeps files in large pages then makes one of it, and readers, who look
 /// into the mapped file in no order, find their way to a place with one step and not four.
 const BUFFER_BYTES: usize = 2 << 20;
+/// Where the system gives no memory for that many, fewer are collected, and so many at least.
+const BUFFER_BYTES_MIN: usize = 16 << 10;
+
+/// Room for what is collected, and how much: less where there is little memory, none where there is hardly any.
+fn buffer() -> Option<(Vec<u8>, usize)> {
+    let mut bytes = BUFFER_BYTES;
+    while bytes >= BUFFER_BYTES_MIN {
+        let mut buffer = Vec::new();
+        if buffer.try_reserve_exact(bytes).is_ok() {
+            return Some((buffer, bytes));
+        }
+        bytes /= 2;
+    }
+    None
+}
 
 /// A file that takes blocks, one behind the other.
 #[derive(Debug)]
@@ -28,6 +43,8 @@ pub(super) struct Out {
     path: PathBuf,
     seed: u32,
     buffer: Vec<u8>,
+    /// How many are collected there.
+    buffer_bytes: usize,
     /// Bytes that were given to the file.
     given_bytes: u64,
     blocks_count: u32,
@@ -37,14 +54,18 @@ pub(super) struct Out {
 impl Out {
     /// Creates the file and begins it with the header of a table.
     pub(super) fn create(disk: &dyn Disk, path: &Path, identity: TableIdentity) -> Result<Self> {
+        let (mut buffer, buffer_bytes) = buffer().ok_or_else(|| {
+            let reason = io::Error::from(io::ErrorKind::OutOfMemory);
+            DiskError::new(Operation::Create, path, reason)
+        })?;
         let file = disk.create(path)?;
-        let mut buffer = Vec::with_capacity(BUFFER_BYTES);
         buffer.extend_from_slice(&header::encode(identity));
         Ok(Self {
             file,
             path: path.to_owned(),
             seed: identity.seed(),
             buffer,
+            buffer_bytes,
             given_bytes: 0,
             blocks_count: 0,
             packed: Vec::new(),
@@ -108,7 +129,9 @@ impl Out {
     }
 
     fn put(&mut self, mut bytes: &[u8]) -> Result<()> {
-        while let Some((first, rest)) = bytes.split_at_checked(BUFFER_BYTES - self.buffer.len()) {
+        while let Some((first, rest)) =
+            bytes.split_at_checked(self.buffer_bytes - self.buffer.len())
+        {
             self.buffer.extend_from_slice(first);
             self.flush()?;
             bytes = rest;

@@ -12,7 +12,10 @@ use std::sync::{
 struct NoRoot;
 
 impl annals_ordered::ManifestRoot for NoRoot {
-    fn set_manifest(&self, _: annals_ordered::ManifestPlace) -> Result<(), String> {
+    fn set_manifest(
+        &self,
+        _: annals_ordered::ManifestPlace,
+    ) -> Result<(), annals_ordered::RootError> {
         Ok(())
     }
 }

@@ -2,7 +2,10 @@
 //! snapshots and power cuts, over what a tree was loaded with; against the model.
 
 use crate::support::*;
-use annals_disk::{Access, Disk, Entry, File, Holder, Lock, LockMode, RealDisk, Region, SimDisk};
+use annals_disk::{
+    Disk, RealDisk, SimDisk,
+    hooked::{Act, Hook, hooked},
+};
 use annals_ordered::{AsOf, Error, Hold, KeyRange, Store, Style, Tree, TreeOptions, Work};
 use std::{
     collections::BTreeSet,
@@ -21,15 +24,14 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// A disk on which whoever begins a table waits until so many threads have begun one.
 #[derive(Debug)]
 struct MeetingDisk {
-    sim: SimDisk,
     /// How many are expected, and who is there.
     there: Mutex<(usize, BTreeSet<String>)>,
     came: Condvar,
 }
 
 impl MeetingDisk {
-    fn new(sim: &SimDisk) -> Self {
-        Self { sim: sim.clone(), there: Mutex::default(), came: Condvar::new() }
+    fn new() -> Self {
+        Self { there: Mutex::default(), came: Condvar::new() }
     }
 
     fn expect(&self, count: usize) {
@@ -50,68 +52,12 @@ impl MeetingDisk {
     }
 }
 
-impl Disk for MeetingDisk {
-    fn create(&self, path: &Path) -> annals_disk::Result<Box<dyn File>> {
-        if path.extension().is_some_and(|is| is == "tbl") {
+impl Hook for MeetingDisk {
+    fn before(&self, act: Act, path: &Path) -> annals_disk::Result<bool> {
+        if act == Act::Create && path.extension().is_some_and(|is| is == "tbl") {
             self.arrive(thread::current().id());
         }
-        self.sim.create(path)
-    }
-
-    fn create_dir_all(&self, path: &Path) -> annals_disk::Result<()> {
-        self.sim.create_dir_all(path)
-    }
-
-    fn sync_dir(&self, path: &Path) -> annals_disk::Result<()> {
-        self.sim.sync_dir(path)
-    }
-
-    fn list(&self, path: &Path) -> annals_disk::Result<Vec<Entry>> {
-        self.sim.list(path)
-    }
-
-    fn len(&self, path: &Path) -> annals_disk::Result<Option<u64>> {
-        self.sim.len(path)
-    }
-
-    fn read(&self, path: &Path, limit_bytes: u64) -> annals_disk::Result<Vec<u8>> {
-        self.sim.read(path, limit_bytes)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> annals_disk::Result<()> {
-        self.sim.rename(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> annals_disk::Result<()> {
-        self.sim.remove(path)
-    }
-
-    fn create_region(&self, path: &Path, len: u64) -> annals_disk::Result<Region> {
-        self.sim.create_region(path, len)
-    }
-
-    fn open_region(&self, path: &Path, access: Access) -> annals_disk::Result<Region> {
-        self.sim.open_region(path, access)
-    }
-
-    fn try_lock(&self, path: &Path, mode: LockMode) -> annals_disk::Result<Option<Box<dyn Lock>>> {
-        self.sim.try_lock(path, mode)
-    }
-
-    fn lock_holder(&self, path: &Path) -> annals_disk::Result<Option<Holder>> {
-        self.sim.lock_holder(path)
-    }
-
-    fn now_ms(&self) -> u64 {
-        self.sim.now_ms()
-    }
-
-    fn monotonic_ns(&self) -> u64 {
-        self.sim.monotonic_ns()
-    }
-
-    fn random_u64(&self) -> u64 {
-        self.sim.random_u64()
+        Ok(true)
     }
 }
 
@@ -149,9 +95,16 @@ fn flush(store: &Store) {
 #[test]
 fn compactions_of_one_tree_and_flushes_of_others_are_done_at_once() {
     let sim = disk(1);
-    let meeting = Arc::new(MeetingDisk::new(&sim));
+    let meeting = Arc::new(MeetingDisk::new());
     let root = Arc::new(Root { disk: sim.clone() });
-    let store = Store::create(meeting.clone(), &dir(), ID, config(), root).unwrap();
+    let store = Store::create(
+        hooked(Arc::new(sim.clone()), Arc::clone(&meeting)),
+        &dir(),
+        ID,
+        config(),
+        root,
+    )
+    .unwrap();
     let trees: Vec<Tree> =
         (TREE..TREE + 3).map(|id| store.create_tree(id, options()).unwrap()).collect();
     let mut logs = vec![Log::default(); 3];

@@ -2,8 +2,8 @@
 
 use annals_disk::{Disk, SimDisk, SimOptions};
 use annals_ordered::{
-    AsOf, Entry, EntryKind, Error, Follower, ManifestPlace, ManifestRoot, Record, Result, Store,
-    StoreConfig, Tree, TreeCursor, TreeOptions,
+    AsOf, Entry, EntryKind, Error, Follower, ManifestPlace, ManifestRoot, Record, Result,
+    RootError, Store, StoreConfig, Tree, TreeCursor, TreeOptions,
 };
 use std::{
     collections::BTreeMap,
@@ -49,8 +49,8 @@ impl Root {
 }
 
 impl ManifestRoot for Root {
-    fn set_manifest(&self, place: ManifestPlace) -> Result<(), String> {
-        self.write(place).map_err(|error| error.to_string())
+    fn set_manifest(&self, place: ManifestPlace) -> Result<(), RootError> {
+        self.write(place).map_err(|error| RootError::Unknown(error.to_string()))
     }
 }
 
@@ -98,7 +98,7 @@ pub(crate) fn loaded(
         load.add(&key, &value, None)?;
         log.state.insert(key, (value, None));
     }
-    load.finish()?.begin_tree(TREE)
+    load.finish(0)?.begin_tree(TREE)
 }
 
 pub(crate) fn open(disk: &SimDisk) -> Result<Store> {
@@ -108,7 +108,8 @@ pub(crate) fn open(disk: &SimDisk) -> Result<Store> {
 }
 
 pub(crate) fn place(disk: &SimDisk) -> Result<ManifestPlace> {
-    Root::place(disk).ok_or(Error::Root { what: "it names no manifest".to_owned() })
+    Root::place(disk)
+        .ok_or(Error::Root { cause: RootError::Unknown("it names no manifest".to_owned()) })
 }
 
 /// The store as another process reads it.

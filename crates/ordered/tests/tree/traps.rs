@@ -479,7 +479,7 @@ fn sorted_input_becomes_a_tree_and_nothing_else_does() {
                 drop(load);
                 Ok(())
             }
-            _ => load.finish().map(drop),
+            _ => load.finish(0).map(drop),
         };
         match fault {
             0 | 1 => assert!(
@@ -522,7 +522,7 @@ fn sorted_input_becomes_a_tree_and_nothing_else_does() {
     check(&tree, &log.state, newest(0), "compacted");
     let mut again = store.load(options(), 0).unwrap();
     again.add(b"a", b"b", None).unwrap();
-    let refused = again.finish().unwrap().begin_tree(TREE).unwrap_err();
+    let refused = again.finish(0).unwrap().begin_tree(TREE).unwrap_err();
     assert!(matches!(refused, Error::Shape(_)), "{refused}");
     work(&store, 0).unwrap();
     let tables: u64 = tree.stats().levels.iter().map(|level| level.tables).sum();
@@ -541,13 +541,13 @@ fn a_load_ends_when_its_store_is_stopped() {
     let finished = {
         let mut load = store.load(options(), 0).unwrap();
         load.add(b"a", b"1", None).unwrap();
-        load.finish().unwrap()
+        load.finish(0).unwrap()
     };
     store.stop();
     let ended = (1..10_000u32)
         .find_map(|n| load.add(&[b"b", &n.to_be_bytes()[..]].concat(), b"", None).err());
     assert!(matches!(ended, Some(Error::Cancelled)), "{ended:?}");
-    assert!(matches!(load.finish(), Err(Error::Cancelled)));
+    assert!(matches!(load.finish(0), Err(Error::Cancelled)));
     assert!(matches!(finished.begin_tree(TREE), Err(Error::Cancelled)));
     assert_eq!(files(&disk).len(), 1, "the manifest");
 }
