@@ -83,7 +83,7 @@ pub(crate) use persistent::{Registry, flush_all};
 pub(crate) use pieces::Index;
 pub(crate) use plan::{Append, Plan, PlannedRun, check, read_record};
 pub(crate) use projection::Resets;
-pub use projection::{Projection, Projector};
+pub use projection::{Projection, ProjectionInfo, Projector};
 pub use reader::StreamReader;
 pub use scan::Events;
 pub(crate) use signposts::Signposts;
