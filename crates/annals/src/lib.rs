@@ -109,7 +109,7 @@ pub use annals_engine::{
     PersistentSubscription, Projection, ProjectionInfo, Projector, RecordedEvent, Replayed,
     Retention, STREAM_ID_BYTES_MAX, StartAt, Strategy, StreamId, StreamInfo, StreamMark,
     StreamReader, Streams, Subscription, Ticket, TypedBatch, TypedBatchEvents, TypedEvent,
-    VerifiedChain, Watcher, Work,
+    TypedFollower, VerifiedChain, Watcher, Work,
 };
 pub use annals_events::{Event, EventField};
 

@@ -87,7 +87,7 @@ pub use streams::{
     Handle, Loaded, NewEvent, Parked, PersistentInfo, PersistentOptions, PersistentSubscription,
     Projection, ProjectionInfo, Projector, RecordedEvent, Replayed, Retention, STREAM_ID_BYTES_MAX,
     StartAt, Strategy, StreamId, StreamInfo, StreamMark, StreamReader, Streams, Subscription,
-    Ticket, TypedBatch, TypedBatchEvents, TypedEvent, VerifiedChain, Watcher, Work,
+    Ticket, TypedBatch, TypedBatchEvents, TypedEvent, TypedFollower, VerifiedChain, Watcher, Work,
 };
 
 // Event tables.

@@ -88,7 +88,7 @@ pub use reader::StreamReader;
 pub use scan::Events;
 pub(crate) use signposts::Signposts;
 pub use subscription::Subscription;
-pub use typed::{EventsOf, Streams, TypedEvent};
+pub use typed::{EventsOf, Streams, TypedEvent, TypedFollower};
 pub use typed_batch::{TypedBatch, TypedBatchEvents};
 pub(crate) use types::EventTypes;
 pub use verify_chain::VerifiedChain;
