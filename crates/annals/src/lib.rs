@@ -106,10 +106,10 @@ pub use annals_engine::{
     Aggregate, Aggregates, Appended, BatchEvents, Batches, Category, ChainHead, Consumer, Delivery,
     EventBatch, EventFormat, EventHash, EventType, Events, EventsOf, ExpectedVersion, Follower,
     Following, Handle, Loaded, NewEvent, Parked, PersistentInfo, PersistentOptions,
-    PersistentSubscription, Projection, Projector, RecordedEvent, Replayed, Retention,
-    STREAM_ID_BYTES_MAX, StartAt, Strategy, StreamId, StreamInfo, StreamMark, StreamReader,
-    Streams, Subscription, Ticket, TypedBatch, TypedBatchEvents, TypedEvent, VerifiedChain,
-    Watcher, Work,
+    PersistentSubscription, Projection, ProjectionInfo, Projector, RecordedEvent, Replayed,
+    Retention, STREAM_ID_BYTES_MAX, StartAt, Strategy, StreamId, StreamInfo, StreamMark,
+    StreamReader, Streams, Subscription, Ticket, TypedBatch, TypedBatchEvents, TypedEvent,
+    TypedFollower, VerifiedChain, Watcher, Work,
 };
 pub use annals_events::{Event, EventField};
 

@@ -4,7 +4,8 @@ mod streams;
 mod tables;
 
 pub(crate) use streams::{
-    AppendArgs, ImportEventsArgs, LogArgs, ReadArgs, StreamArg, StreamCommand, StreamsArgs,
+    AppendArgs, ImportEventsArgs, LogArgs, ProjectionCommand, ProjectionsArgs, ReadArgs, StreamArg,
+    StreamCommand, StreamsArgs,
 };
 pub(crate) use tables::{
     DeleteEventsArgs, DuplicatesArg, ExportArgs, ExportFormatArg, FormatArg, GcArgs, IngestArgs,
@@ -27,7 +28,7 @@ Errors go to standard error; with --json as one object {\"error\", \"kind\", \"e
 
 /// Look at, fill, check, back up and measure an Annals database.
 ///
-/// Commands that only read (get, keys, scan, read, log, streams, stream info and verify, tables, query, rollup, recent, event,
+/// Commands that only read (get, keys, scan, read, log, streams, projections, stream info and verify, tables, query, rollup, recent, event,
 /// export, stats, verify, changes, keyspace list and stats) work beside a live writer and never create or change anything.
 #[derive(Debug, Parser)]
 #[command(name = "annals", version, after_help = EXIT_CODES, max_term_width = 100)]
@@ -123,6 +124,11 @@ pub(crate) enum CommandArgs {
     ///
     /// Events are counted by a look at each stream.
     Streams(StreamsArgs),
+    /// List the projections: how far each has come, and by how many records it is behind
+    ///
+    /// Those are listed of which something was committed. The lag is counted from the first event on that a projection
+    /// has not handled; 0 if it has handled all.
+    Projections(ProjectionsArgs),
     /// Show a stream as a whole, truncate, delete or archive it, or say how much of it is kept
     ///
     /// Versions and the order of all events never change: what is left keeps its version, and the next event
@@ -507,6 +513,7 @@ impl CommandArgs {
             Self::Options(args) => args.writing,
             Self::DeleteEvents(args) => args.writing,
             Self::Stream(args) => args.writing(),
+            Self::Projections(args) => args.writing(),
             Self::Keyspace(
                 KeyspaceCommand::Create { writing, .. }
                 | KeyspaceCommand::Load { writing, .. }

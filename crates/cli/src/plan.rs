@@ -3,8 +3,8 @@
 use crate::{
     args::{
         AnyKindArg, CommandArgs, CommandLine, DuplicatesArg, DurabilityArg, ExportFormatArg,
-        FormatArg, KeyspaceCommand, KindArg, QueryArgs, ScanArgs, StreamArg, StreamCommand,
-        TableOptionsArgs, WhichArgs,
+        FormatArg, KeyspaceCommand, KindArg, ProjectionCommand, QueryArgs, ScanArgs, StreamArg,
+        StreamCommand, TableOptionsArgs, WhichArgs,
     },
     category::named_stream,
     command::{self, Command},
@@ -119,6 +119,15 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
             limit: log.limit,
             follow: log.follow,
         }),
+        CommandArgs::Projections(projections) => match projections.command {
+            None => Box::new(command::Projections),
+            Some(ProjectionCommand::Pause { name, .. }) => {
+                Box::new(command::ProjectionPause { name, is_paused: true })
+            }
+            Some(ProjectionCommand::Resume { name, .. }) => {
+                Box::new(command::ProjectionPause { name, is_paused: false })
+            }
+        },
         CommandArgs::Streams(streams) => {
             Box::new(command::Streams { category: streams.category, limit: streams.limit })
         }

@@ -20,6 +20,8 @@ mod lifecycle;
 mod listing;
 #[path = "streams/names.rs"]
 mod names;
+#[path = "streams/projections.rs"]
+mod projections;
 #[allow(dead_code, reason = "the tests of the engine use more of it")]
 #[path = "../../engine/tests/streams/tamper.rs"]
 mod tamper;

@@ -117,6 +117,22 @@ impl Region {
         Self { base, len, writes: Writes::Never, backing }
     }
 
+    /// Whether its file was opened for reading only: every write to it, and cutting it, is refused.
+    ///
+    /// ```
+    /// # use annals_disk::{Access, Disk, MemoryDisk};
+    /// # use std::path::Path;
+    /// let disk = MemoryDisk::new();
+    /// let path = Path::new("one.seg");
+    /// assert!(!disk.create_region(path, 4096)?.is_read_only());
+    /// assert!(disk.open_region(path, Access::Read)?.is_read_only());
+    /// # Ok::<(), annals_disk::DiskError>(())
+    /// ```
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.writes == Writes::Never
+    }
+
     /// The length in bytes.
     #[must_use]
     #[allow(clippy::len_without_is_empty, reason = "an empty region is never asked about")]

@@ -85,9 +85,9 @@ pub use streams::{
     Aggregate, Aggregates, Appended, BatchEvents, Batches, Category, ChainHead, Consumer, Delivery,
     EventBatch, EventHash, EventType, Events, EventsOf, ExpectedVersion, Follower, Following,
     Handle, Loaded, NewEvent, Parked, PersistentInfo, PersistentOptions, PersistentSubscription,
-    Projection, Projector, RecordedEvent, Replayed, Retention, STREAM_ID_BYTES_MAX, StartAt,
-    Strategy, StreamId, StreamInfo, StreamMark, StreamReader, Streams, Subscription, Ticket,
-    TypedBatch, TypedBatchEvents, TypedEvent, VerifiedChain, Watcher, Work,
+    Projection, ProjectionInfo, Projector, RecordedEvent, Replayed, Retention, STREAM_ID_BYTES_MAX,
+    StartAt, Strategy, StreamId, StreamInfo, StreamMark, StreamReader, Streams, Subscription,
+    Ticket, TypedBatch, TypedBatchEvents, TypedEvent, TypedFollower, VerifiedChain, Watcher, Work,
 };
 
 // Event tables.

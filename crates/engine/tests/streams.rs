@@ -6,6 +6,8 @@
 mod archives;
 #[path = "streams/batches.rs"]
 mod batches;
+#[path = "streams/by_id.rs"]
+mod by_id;
 #[path = "streams/by_number.rs"]
 mod by_number;
 #[cfg(feature = "chained-events")]

@@ -8,6 +8,7 @@ use crate::{
     root::RootSegment,
     segment::Segment,
     shared::Shared,
+    space,
 };
 use annals_disk::Lock;
 use std::sync::{Arc, atomic::Ordering};
@@ -87,6 +88,9 @@ impl Shared {
         }
         if cut {
             segment.cut(keep)?;
+        }
+        if alone.is_some() {
+            space::give_back_all_ends(self);
         }
         if cut || segment.recycled {
             segment.region.sync()?;

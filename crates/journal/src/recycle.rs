@@ -17,6 +17,7 @@ use crate::{
     root::RootSegment,
     segment::{Segment, SegmentParts},
     shared::Shared,
+    space::UNUSED_SHARE,
     tail::Tail,
     writer::write_header,
 };
@@ -36,13 +37,14 @@ pub(crate) fn kept_max(shared: &Shared, tail: &Tail) -> usize {
     kept.max(tail.pace.spares())
 }
 
-/// Whether the file of a segment can serve the log again.
+/// Whether the file of a segment can serve the log again. One that gave its unused end back gets that anew; of a
+/// shorter one little would be gained.
 pub(crate) fn is_fit(shared: &Shared, segment: &Segment) -> bool {
     let standard = shared.config.segment_bytes as usize;
     shared.sees_readers
         && segment.kind() == SegmentKind::Log
-        && segment.file_len() == standard
-        && segment.region.len() == standard
+        && segment.file_len() <= standard
+        && segment.file_len() > standard - standard / UNUSED_SHARE
 }
 
 /// Makes spares of segments that nothing in this process can reach any more, or removes their

@@ -29,6 +29,9 @@ const PREPARE_FROM_SHARE: usize = 8;
 
 /// A sealed segment gives its unused end back if that is this share of it, or more: a fourth.
 pub(crate) const UNUSED_SHARE: usize = 4;
+/// The same when the log is closed: what the last commit of a segment did not fit into is of no use to anybody
+/// from then on. Less than a thousandth of a segment, or a page, is not worth a call.
+const UNUSED_SHARE_CLOSED: usize = 1024;
 
 /// The slots that no segment holds.
 #[derive(Debug, Default)]
@@ -328,6 +331,26 @@ pub(crate) fn give_back_ends(shared: &Shared) {
         if alone.is_none() || synced < segment.position(end) {
             shared.tail.lock().half_empty.push(slot);
         } else if let Err(error) = segment.cut(end.next_multiple_of(4096)) {
+            tracing::warn!(%error, "a segment keeps its full length");
+        }
+    }
+}
+
+/// Gives the unused ends of all segments back that were sealed since the log was opened. For a log that is synced
+/// to its end, while no other process reads.
+pub(crate) fn give_back_all_ends(shared: &Shared) {
+    for guard in shared.segments.iter() {
+        let segment = guard.segment();
+        let Some(end) = segment.sealed_end() else { continue };
+        let keep = end.next_multiple_of(4096);
+        let unused = segment.file_len().saturating_sub(keep);
+        // Those of earlier openings were cut when these closed, and are mapped for reading only.
+        let is_worth_it = unused >= (segment.region.len() / UNUSED_SHARE_CLOSED).max(4096);
+        if segment.kind() == SegmentKind::Log
+            && is_worth_it
+            && !segment.region.is_read_only()
+            && let Err(error) = segment.cut(keep)
+        {
             tracing::warn!(%error, "a segment keeps its full length");
         }
     }

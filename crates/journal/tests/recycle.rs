@@ -395,3 +395,40 @@ fn the_unused_end_of_a_segment_that_a_large_commit_closed_is_given_back() {
     let values = open(&disk.restart(), false).unwrap().1;
     assert_eq!(values, [&b"small"[..], &[1; 300_000]]);
 }
+
+#[test]
+fn what_commits_did_not_fit_into_is_given_back_by_closing_and_got_anew_by_recycling() {
+    let disk = disk();
+    let journal = create(&disk);
+    // Four a segment, and a seventh of it is left.
+    let places: Vec<_> = (0..9u8).map(|byte| append(&journal, &[byte; 14_000])).collect();
+    assert_eq!(places[3].slot, places[0].slot);
+    assert_ne!(places[4].slot, places[0].slot);
+    let lengths = || {
+        let files = segment_files(&disk).into_iter();
+        files.map(|name| disk.len(&Path::new(DIR).join(name)).unwrap().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(lengths()[..2], [SEGMENT_BYTES; 2]);
+    let guard = journal.guard(places[3].slot).unwrap();
+    journal.close().unwrap();
+    assert_eq!(lengths()[..2], [57_344; 2], "four commits, in whole pages");
+    assert_eq!(guard.record(places[3].offset).unwrap().value, [3; 14_000]);
+    drop(guard);
+    drop(journal);
+
+    let (opened, values) = open(&disk, false).unwrap();
+    assert!(opened.recovery.clean);
+    assert!(values.iter().zip(0..9u8).all(|(value, byte)| value[..] == [byte; 14_000]));
+    assert!(opened.journal.verify(&mut |_| {}).damages.is_empty());
+    let_go(&opened.journal);
+    opened.journal.reap();
+    assert_eq!(opened.journal.recycled_count(), 1, "as many as are kept");
+    assert!(lengths().iter().all(|len| *len == SEGMENT_BYTES), "{:?}", lengths());
+    for byte in 0..9 {
+        append(&opened.journal, &[byte; 15_000]);
+    }
+    opened.journal.sync().unwrap();
+    assert!(opened.journal.verify(&mut |_| {}).damages.is_empty());
+    let (_, values) = open(&disk.restart_with_seed(3), false).unwrap();
+    assert_eq!(values.last().unwrap()[..], [8; 15_000]);
+}

@@ -103,6 +103,44 @@ pub(crate) struct StreamsArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct ProjectionsArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<ProjectionCommand>,
+}
+
+/// What is done to a projection.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProjectionCommand {
+    /// Let it handle nothing until it is resumed, whoever runs it, also after a restart
+    Pause {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        writing: WritingArgs,
+    },
+    /// Let it go on
+    Resume {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        writing: WritingArgs,
+    },
+}
+
+impl ProjectionsArgs {
+    /// What was said behind the command about writing.
+    pub(crate) fn writing(&self) -> WritingArgs {
+        match &self.command {
+            None => WritingArgs::default(),
+            Some(
+                ProjectionCommand::Pause { writing, .. }
+                | ProjectionCommand::Resume { writing, .. },
+            ) => *writing,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ImportEventsArgs {
     /// The file to read; - reads standard input. Blank lines are passed over and counted on standard
     /// error

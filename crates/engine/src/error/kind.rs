@@ -118,6 +118,7 @@ impl Error {
             Self::NoSchema { .. }
             | Self::UnknownKeyspace { .. }
             | Self::UnknownSubscription { .. }
+            | Self::UnknownProjection { .. }
             | Self::KeyspaceDropped { .. }
             | Self::HeadGone { .. }
             | Self::HistoryGone { .. } => ErrorKind::NotFound,

@@ -400,6 +400,13 @@ pub enum Error {
         name: String,
     },
 
+    /// No projection of this name has committed anything.
+    #[error("no projection `{name}` has begun; `projections` lists those that have")]
+    UnknownProjection {
+        /// The name asked for.
+        name: String,
+    },
+
     /// A persistent subscription gives out other events than it is asked to.
     #[error(
         "the persistent subscription `{name}` gives out events of another category, stream or types; remove it, or take \

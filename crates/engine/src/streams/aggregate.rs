@@ -13,7 +13,8 @@ use crate::{
     Database, Error, ErrorKind, HashKeyspace, Result, WriteBatch, WriteOptions, commit::check_value,
 };
 use annals_events::Event;
-use std::sync::Arc;
+use parking_lot::Mutex;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// What a category's snapshots are kept in, behind its name.
 const SNAPSHOTS_SUFFIX: &str = ".snapshots";
@@ -112,7 +113,14 @@ struct Life {
 pub struct Aggregates<A: Aggregate> {
     streams: Streams<A::Event>,
     snapshots: HashKeyspace,
+    too_large: Mutex<TooLarge>,
 }
+
+/// Streams of aggregates that were too large to be saved, by their keys, and behind how many events.
+type TooLarge = BTreeMap<Vec<u8>, u64>;
+
+/// Of more streams it is not remembered: some are tried again then.
+const TOO_LARGE_MAX: usize = 1_024;
 
 impl<A: Aggregate> Aggregates<A> {
     /// The aggregates whose streams are in the category `name`.
@@ -122,7 +130,7 @@ impl<A: Aggregate> Aggregates<A> {
     pub fn new(db: &Database, name: &str) -> Result<Self> {
         let streams = db.stream(name)?;
         let snapshots = db.hash_keyspace(&format!("{name}{SNAPSHOTS_SUFFIX}"))?;
-        Ok(Self { streams, snapshots })
+        Ok(Self { streams, snapshots, too_large: Mutex::default() })
     }
 
     /// The streams.
@@ -192,7 +200,8 @@ impl<A: Aggregate> Aggregates<A> {
     /// has appended or deleted the stream since; else decides again. Returns the aggregate behind these events.
     ///
     /// When 256 events came since the aggregate was saved, it is saved in the same commit, unless that is too large
-    /// or there is no space for it: that is logged, and the events are appended without.
+    /// or there is no space for it: that is logged, and the events are appended without. One that is too large is
+    /// tried again when 256 more came, one without space at the next command.
     ///
     /// # Errors
     /// What `decide` fails with; [`Error::Event`] if one of its events cannot be archived; those of reading and
@@ -266,10 +275,12 @@ impl<A: Aggregate> Aggregates<A> {
             for event in &events {
                 loaded.state.apply(event.to_view(&scratch).map_err(Error::from)?);
             }
-            let is_due = loaded.events_count - loaded.saved_count >= SNAPSHOT_EVENTS;
+            let tried_count = self.too_large_count(&id)?.max(loaded.saved_count);
+            let is_due = loaded.events_count.saturating_sub(tried_count) >= SNAPSHOT_EVENTS;
             let mut saved = if is_due { loaded.state.save() } else { None };
             if let Some(Err(error)) = saved.as_deref().map(check_value) {
                 tracing::warn!(%error, stream = %id, "no snapshot of an aggregate is saved");
+                self.is_too_large(&id, loaded.events_count)?;
                 saved = None;
             }
             let mut done = self.append(&id, &events, life, saved.as_deref(), options, &mut dress);
@@ -278,6 +289,9 @@ impl<A: Aggregate> Aggregates<A> {
                 && saved.take().is_some()
             {
                 tracing::warn!(%error, stream = %id, "no snapshot of an aggregate is saved");
+                if error.kind() != ErrorKind::Full {
+                    self.is_too_large(&id, loaded.events_count)?;
+                }
                 done = self.append(&id, &events, life, None, options, &mut dress);
             }
             match done {
@@ -291,6 +305,27 @@ impl<A: Aggregate> Aggregates<A> {
             return Ok(loaded);
         }
         Err(Error::Conflict { attempts: ATTEMPTS_MAX }.into())
+    }
+
+    /// Of how many events the aggregate was when it was found too large to be saved, if it was; else 0.
+    fn too_large_count(&self, id: &StreamId<'_>) -> Result<u64> {
+        let too_large = self.too_large.lock();
+        // Nearly always: nobody needs the key then.
+        if too_large.is_empty() {
+            return Ok(0);
+        }
+        Ok(too_large.get(&*Category::key_bytes(id)?).copied().unwrap_or(0))
+    }
+
+    /// Remembers that it was too large: to make a state into bytes takes long, the larger the longer.
+    fn is_too_large(&self, id: &StreamId<'_>, events_count: u64) -> Result<()> {
+        let key = Category::key_bytes(id)?;
+        let mut too_large = self.too_large.lock();
+        if too_large.len() >= TOO_LARGE_MAX && !too_large.contains_key(&key) {
+            too_large.pop_first();
+        }
+        too_large.insert(key, events_count);
+        Ok(())
     }
 
     /// Appends events, if the stream is as it was when they were decided, and in the same life: false if it is in

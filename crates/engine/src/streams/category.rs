@@ -286,6 +286,35 @@ impl Category {
         })
     }
 
+    /// The event of the stream `id` that was appended with the [id](crate::NewEvent::id) `event_id`; `None` if it
+    /// has none, or that was given up. One look at the table by which a repeated append is told from a first one,
+    /// however long the stream is.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, ExpectedVersion, NewEvent};
+    /// let db = Database::open_in_memory()?;
+    /// let orders = db.category("orders")?;
+    /// let placed = NewEvent::json("placed", r#"{"apples":7}"#).id(0x5eed);
+    /// orders.append(17u64, &placed, ExpectedVersion::NoStream)?;
+    /// assert_eq!(orders.find(17u64, 0x5eed)?.expect("the event").version(), 0);
+    /// assert!(orders.find(18u64, 0x5eed)?.is_none(), "that is another stream");
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn find<'s>(
+        &self,
+        id: impl Into<StreamId<'s>>,
+        event_id: u128,
+    ) -> Result<Option<RecordedEvent<'_>>> {
+        self.with_id(&id.into(), |core, category, stream| {
+            let found = core.event_of_id_left(category, stream, event_id)?;
+            Ok(found.map(|event| Core::recorded(self.category_ref(category), event)))
+        })
+    }
+
     /// The last event of the stream `id`; `None` if it has none.
     ///
     /// # Errors

@@ -232,6 +232,32 @@ impl Core {
         Ok(found?.filter(|(_, found)| found.seq <= visible))
     }
 
+    /// The event of this stream that was given this id, if readers may see it and it is left.
+    pub(crate) fn event_of_id_left<'c>(
+        &'c self,
+        category: &Keyspace,
+        stream: &Stream<'_>,
+        id: u128,
+    ) -> Result<Option<Event<'c>>> {
+        let chains = stream.view.chains();
+        let found = loop {
+            let _pin = pin();
+            let (moves, visible) = (chains.moves(), self.visible_seq());
+            let found = self.event_of_id(category, stream, id)?;
+            // Where nothing is found, it may have been on its way to another place.
+            if found.is_some() || chains.are_still(moves) {
+                break found.filter(|event| event.hit.record.seq <= visible);
+            }
+        };
+        // Given up since, the newest event may have been found without its data.
+        if let (Some(event), Some(limits)) = (&found, self.limits_of(category, stream)?)
+            && !self.has_left(&limits, stream, event.version())?
+        {
+            return Ok(None);
+        }
+        Ok(found)
+    }
+
     /// Whether the stream has this version, and it is left.
     #[cold]
     fn has_left(&self, limits: &Limits, stream: &Stream<'_>, version: u64) -> Result<bool> {

@@ -15,6 +15,14 @@ pub(crate) trait NewEvents {
 
     /// The id that one of them has.
     fn id(&self, index: usize) -> Option<u128>;
+
+    /// Whether it is known at a glance that one of them is of the type and format of the one before it, and not too
+    /// long: nobody has to look at each of many for its type.
+    #[inline]
+    fn is_like_before(&self, index: usize) -> bool {
+        let _ = index;
+        false
+    }
 }
 
 impl NewEvents for [NewEvent<'_>] {
@@ -70,7 +78,7 @@ impl<'n> Archives<'n> {
     }
 
     /// Lets the last of them have the ids and pairs of `dressed`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn dress_last(&mut self, dressed: NewEvent<'n>) {
         let NewEvent { ids, pairs, .. } = dressed;
         if ids != Ids::default() || !pairs.is_empty() {
@@ -79,6 +87,9 @@ impl<'n> Archives<'n> {
         }
     }
 }
+
+/// Archives of this length are far from what is too long for a record.
+const SHORT_BYTES: usize = 1 << 20;
 
 /// Room is made at once for no more bytes than this: the first archive may be a large one among small ones.
 const EXPECTED_BYTES_MAX: usize = 1 << 20;
@@ -98,6 +109,16 @@ impl NewEvents for Archives<'_> {
             (event.ids, event.pairs) = (*ids, pairs.clone());
         }
         work(&event)
+    }
+
+    #[inline]
+    fn is_like_before(&self, index: usize) -> bool {
+        let Some([(before, start), (event_type, end)]) = self.events[..=index].last_chunk() else {
+            return false;
+        };
+        // What stands behind the archive of an event that has nothing else is short.
+        let is_short = index >= self.dressed.len() && end - start <= SHORT_BYTES;
+        is_short && std::ptr::eq(*before, *event_type)
     }
 
     #[inline]

@@ -3,18 +3,20 @@
 //! What a projection writes, and how far it has come, is one commit; so each event counts once, also
 //! across crashes.
 
-use super::{RecordedEvent, Subscription, Work};
-use crate::{Database, Error, ErrorKind, HashKeyspace, Result};
-use annals_journal::Seq;
-use parking_lot::Mutex;
-use std::{collections::BTreeSet, time::Duration};
+mod listed;
+mod progress;
 
-/// The keyspace in which it says how far each projection has come.
-const PROGRESS_NAME: &str = "annals.projections";
+pub use listed::ProjectionInfo;
+pub(crate) use progress::Resets;
+
+use self::progress::{Kept, PROGRESS_NAME, Progress, Resetting};
+use super::{RecordedEvent, Subscription, Work};
+use crate::{Database, Error, HashKeyspace, Result};
+use annals_journal::Seq;
+use std::time::Duration;
+
 /// As many events are committed together, at most.
 const EVENTS_MAX: usize = 1_000;
-const STATE_RUNNING: u8 = 0;
-const STATE_RESETTING: u8 = 1;
 
 /// What is made of events. What it keeps between events has to be in keyspaces: after a commit that
 /// fails, and after a restart, that is all it has.
@@ -73,8 +75,8 @@ pub struct Projector<'a, P> {
     name: String,
     projection: P,
     progress: HashKeyspace,
-    /// What is kept of how far it has come, as this one wrote it last.
-    told: Option<Vec<u8>>,
+    /// What is kept of how far it has come while it is not paused, as this one wrote it last.
+    told: Vec<u8>,
     /// How often it was begun anew when this one began.
     round: u64,
     /// What is kept of how far it has come cannot be read: which events are counted already nobody knows.
@@ -91,10 +93,13 @@ impl<'a, P: Projection> Projector<'a, P> {
     /// Those of making a keyspace and of reading.
     pub fn new(db: &'a Database, name: &str, mut projection: P) -> Result<Self> {
         let progress = db.hash_keyspace(PROGRESS_NAME)?;
-        let (known, mut told) = kept(&progress, name)?;
-        let (mut known, is_lost) = (known.unwrap_or(Progress::BEGIN), known.is_none());
-        if known.state == STATE_RESETTING {
-            (known, told) = reset(db, name, &progress, &mut projection)?;
+        let kept = Kept::read(&progress, name)?;
+        let (mut known, is_lost) =
+            (kept.progress.unwrap_or(Progress::BEGIN), kept.progress.is_none());
+        let mut told = kept.unpaused();
+        if known.is_resetting {
+            known = reset(db, name, &progress, &mut projection)?;
+            told = known.unpaused();
         }
         let events = db.subscribe(known.next)?;
         let (name, work, round) = (name.to_owned(), Work::new(), known.round);
@@ -119,7 +124,7 @@ impl<'a, P: Projection> Projector<'a, P> {
     }
 
     /// Handles events that are there, some at a time, and commits what became of them. Returns how many
-    /// there were; 0 when it has come to the end. Not calling it again is how it pauses.
+    /// there were; 0 when it has come to the end, and while it is [paused](Self::pause).
     ///
     /// # Errors
     /// What reading, the commit or the projection fails with. What came before an event that could not be
@@ -129,6 +134,9 @@ impl<'a, P: Projection> Projector<'a, P> {
         if self.is_lost {
             let what = "what is kept of how far the projection has come cannot be read";
             return Err(Error::Refused(format!("`{}`: {what}; rebuild it", self.name)));
+        }
+        if self.is_paused()? {
+            return Ok(0);
         }
         let begun = self.position();
         let (handled_count, outcome) = self.handle(EVENTS_MAX);
@@ -142,10 +150,18 @@ impl<'a, P: Projection> Projector<'a, P> {
             }
             Err(error) => Err(error),
         };
-        if outcome.is_err() {
-            self.begin_again(begun)?;
+        match outcome {
+            Ok(Some(handled_count)) => Ok(handled_count),
+            Ok(None) => {
+                // It was paused before this was committed: the events come again.
+                self.begin_again(begun)?;
+                Ok(0)
+            }
+            Err(error) => {
+                self.begin_again(begun)?;
+                Err(error)
+            }
         }
-        outcome
     }
 
     /// Handles as many events as there are, `most` at most. Returns how many.
@@ -169,23 +185,79 @@ impl<'a, P: Projection> Projector<'a, P> {
         Ok(())
     }
 
-    /// Commits what became of events, and that they were handled.
-    fn commit(&mut self, handled_count: usize) -> Result<usize> {
+    /// Commits what became of events, and that they were handled; `None` if it is paused.
+    fn commit(&mut self, handled_count: usize) -> Result<Option<usize>> {
         if handled_count > 0 {
             let mut batch = self.db.batch();
             self.work.drain_into(&mut batch)?;
             let next = self.position();
-            let progress = Progress { state: STATE_RUNNING, next, round: self.round }.encode();
+            let progress = Progress { next, round: self.round, ..Progress::BEGIN }.encode();
             batch.insert(&self.progress, &self.name, progress)?;
             // Events that another one of this name has handled must not count twice.
-            let is_alone = || Ok(self.progress.get(&self.name)?.as_deref() == self.told.as_deref());
+            let is_alone = || Ok(Kept::read(&self.progress, &self.name)?.is(&self.told));
             if batch.commit_if(is_alone)?.is_none() {
+                if self.is_paused()? {
+                    return Ok(None);
+                }
                 let what = "another projector of this name has gone on meanwhile";
                 return Err(Error::Refused(format!("`{}`: {what}; begin anew", self.name)));
             }
-            self.told = Some(progress.to_vec());
+            self.told.clear();
+            self.told.extend_from_slice(&progress);
         }
-        Ok(handled_count)
+        Ok(Some(handled_count))
+    }
+
+    /// Pauses the projection of this name, for whoever runs it, until it is [resumed](Self::resume), also in later
+    /// openings: each [`step`](Self::step) returns 0 from then on, and [`run`](Self::run) waits. What was handled and
+    /// is not committed yet comes again then. A commit, as is resuming; nothing is written if it is paused already.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// # use annals::{Database, ExpectedVersion, HashKeyspace, NewEvent, Projection, Projector, RecordedEvent, Work};
+    /// # struct Newest(HashKeyspace);
+    /// # impl Projection for Newest {
+    /// #     fn handle(&mut self, event: &RecordedEvent<'_>, work: &mut Work) -> annals::Result<()> {
+    /// #         work.insert(&self.0, event.stream().to_string(), event.data());
+    /// #         Ok(())
+    /// #     }
+    /// #     fn reset(&mut self, _: &Database) -> annals::Result<()> {
+    /// #         self.0.clear()
+    /// #     }
+    /// # }
+    /// let db = Database::open_in_memory()?;
+    /// let (rooms, newest) = (db.category("rooms")?, db.hash_keyspace("newest")?);
+    /// rooms.append("kitchen", &NewEvent::bytes("measured", b"21"), ExpectedVersion::Any)?;
+    /// let mut projector = Projector::new(&db, "newest", Newest(newest.clone()))?;
+    /// projector.pause()?;
+    /// assert_eq!(projector.catch_up()?, 0);
+    /// // As `Database::resume_projection` does for who has no projector.
+    /// projector.resume()?;
+    /// assert_eq!(projector.catch_up()?, 1);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of writing; [`Error::Refused`] if what is kept of how far it has come cannot be read.
+    pub fn pause(&self) -> Result<()> {
+        progress::set_paused(self.db, &self.progress, &self.name, true)
+    }
+
+    /// Lets the projection of this name go on, if it is [paused](Self::pause).
+    ///
+    /// # Errors
+    /// As [`pause`](Self::pause).
+    pub fn resume(&self) -> Result<()> {
+        progress::set_paused(self.db, &self.progress, &self.name, false)
+    }
+
+    /// Whether it is [paused](Self::pause), by this projector or whoever else.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn is_paused(&self) -> Result<bool> {
+        let kept = Kept::read(&self.progress, &self.name)?;
+        Ok(kept.progress.is_some_and(|progress| progress.is_paused))
     }
 
     /// Handles all events that are there. Returns how many there were.
@@ -247,23 +319,29 @@ impl<'a, P: Projection> Projector<'a, P> {
         /// So often it is asked whether to stop while nothing comes.
         const PAUSE: Duration = Duration::from_millis(100);
         while !stop() && !self.db.core.journal.is_closed() {
-            if self.step()? == 0 {
+            if self.step()? > 0 {
+                continue;
+            }
+            if self.is_paused()? {
+                // Events that wait would end a wait for more at once.
+                std::thread::sleep(PAUSE);
+            } else {
                 self.events.wait(PAUSE);
             }
         }
         Ok(())
     }
 
-    /// Empties what the projection keeps, and begins anew with the first event. Whoever else runs a projection of
-    /// this name is refused from now on.
+    /// Empties what the projection keeps, and begins anew with the first event; one that is paused stays so. Whoever
+    /// else runs a projection of this name is refused from now on.
     ///
     /// # Errors
     /// What emptying fails with; the next [`new`](Self::new) of this name does it again then.
     /// [`Error::Refused`] while another one of this name is emptying.
     pub fn rebuild(&mut self) -> Result<()> {
         self.work.clear();
-        let (known, told) = reset(self.db, &self.name, &self.progress, &mut self.projection)?;
-        (self.round, self.told, self.is_lost) = (known.round, told, false);
+        let known = reset(self.db, &self.name, &self.progress, &mut self.projection)?;
+        (self.round, self.told, self.is_lost) = (known.round, known.unpaused(), false);
         self.events = self.db.subscribe(Seq::ZERO)?;
         Ok(())
     }
@@ -278,89 +356,19 @@ impl<P> std::fmt::Debug for Projector<'_, P> {
     }
 }
 
-/// Empties what a projection keeps. Returns how far it has come then, also as it is kept.
+/// Empties what a projection keeps. Returns how far it has come then.
 fn reset(
     db: &Database,
     name: &str,
     progress: &HashKeyspace,
     projection: &mut impl Projection,
-) -> Result<(Progress, Option<Vec<u8>>)> {
+) -> Result<Progress> {
     // Else another one could find it empty and write to it, and this one would empty it once more.
     let Some(_resetting) = Resetting::begin(&db.core.resets, name) else {
         let what = "another projector of this name is emptying it";
         return Err(Error::Refused(format!("`{name}`: {what}; try again when it has")));
     };
-    // Each time that it begins anew is some records of the log: where nobody knows how often, it was less often than
-    // there are records.
-    let (known, _) = kept(progress, name)?;
-    let round = known.map_or_else(|| db.last_seq().0, |known| known.round).wrapping_add(1);
-    let begun = Progress { state: STATE_RESETTING, next: Seq::ZERO, round };
-    progress.insert(name, begun.encode())?;
+    progress::begin_anew(db, progress, name)?;
     projection.reset(db)?;
-    let known = Progress { state: STATE_RUNNING, ..begun };
-    progress.insert(name, known.encode())?;
-    Ok((known, Some(known.encode().to_vec())))
-}
-
-/// What is kept of how far the projection of this name has come, also as it is kept. `None` if that cannot be read.
-fn kept(progress: &HashKeyspace, name: &str) -> Result<(Option<Progress>, Option<Vec<u8>>)> {
-    let told = match progress.get(name) {
-        Err(error) if error.kind() == ErrorKind::Corrupt => return Ok((None, None)),
-        told => told?.map(|told| told.to_vec()),
-    };
-    Ok((told.as_deref().map_or(Some(Progress::BEGIN), Progress::decode), told))
-}
-
-/// How far a projection has come.
-#[derive(Clone, Copy)]
-struct Progress {
-    state: u8,
-    next: Seq,
-    /// How often it was begun anew: who began before that may stand at the same number and have read what is no more.
-    round: u64,
-}
-
-impl Progress {
-    /// Of one that was never told.
-    const BEGIN: Self = Self { state: STATE_RUNNING, next: Seq::ZERO, round: 0 };
-
-    fn encode(self) -> [u8; 17] {
-        let mut told = [self.state; 17];
-        told[1..9].copy_from_slice(&self.next.0.to_le_bytes());
-        told[9..].copy_from_slice(&self.round.to_le_bytes());
-        told
-    }
-
-    fn decode(told: &[u8]) -> Option<Self> {
-        let (state, rest) = told.split_first()?;
-        let (next, round) = rest.split_first_chunk::<8>()?;
-        // Who wrote none had none.
-        let round: [u8; 8] = if round.is_empty() { [0; 8] } else { round.try_into().ok()? };
-        let (next, round) = (Seq(u64::from_le_bytes(*next)), u64::from_le_bytes(round));
-        (*state <= STATE_RESETTING).then_some(Self { state: *state, next, round })
-    }
-}
-
-/// The names of projections that are emptied just now.
-pub(crate) type Resets = Mutex<BTreeSet<String>>;
-
-/// That a projection is emptied, for as long as this lives.
-struct Resetting<'a> {
-    resets: &'a Resets,
-    name: &'a str,
-}
-
-impl<'a> Resetting<'a> {
-    /// `None` if it is emptied already.
-    fn begin(resets: &'a Resets, name: &'a str) -> Option<Self> {
-        let is_first = resets.lock().insert(name.to_owned());
-        // Not made where it is not the first: it would end what the other one holds.
-        is_first.then(|| Self { resets, name })
-    }
-}
-
-impl Drop for Resetting<'_> {
-    fn drop(&mut self) {
-        self.resets.lock().remove(self.name);
-    }
+    progress::end_anew(db, progress, name)
 }

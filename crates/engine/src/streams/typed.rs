@@ -2,10 +2,12 @@
 
 mod append;
 mod event;
+mod follower;
 mod known;
 mod reader;
 
 pub use event::TypedEvent;
+pub use follower::TypedFollower;
 pub use reader::EventsOf;
 
 use self::known::{known_as, type_of};
@@ -106,6 +108,18 @@ impl<E: Event> Streams<E> {
             return Ok(Some(event));
         }
         Ok(self.category.get_afar(&id, version)?.map(|event| self.typed(event)))
+    }
+
+    /// The event of the stream `id` that was appended with this id, as [`Category::find`] finds it.
+    ///
+    /// # Errors
+    /// As [`Category::get`].
+    pub fn find<'s>(
+        &self,
+        id: impl Into<StreamId<'s>>,
+        event_id: u128,
+    ) -> Result<Option<TypedEvent<'_, E>>> {
+        Ok(self.category.find(id, event_id)?.map(|event| self.typed(event)))
     }
 
     /// The last event of the stream `id`; `None` if it has none.

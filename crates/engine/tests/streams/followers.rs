@@ -3,7 +3,7 @@
 
 use annals_engine::{
     Background, Database, Events, ExpectedVersion::Any, Follower, NewEvent, RecordedEvent, Result,
-    Seq, Subscription,
+    Seq, Subscription, TypedFollower,
 };
 
 const TYPES: [&str; 4] = ["placed", "paid", "sent", "lost"];
@@ -223,5 +223,55 @@ fn a_follower_takes_no_place_of_another_database() -> Result<()> {
     let left = drain(&mut following)?;
     let all = seqs(one.read_all(Seq::ZERO)?)?;
     assert_eq!(left, all[5..]);
+    Ok(())
+}
+
+#[derive(annals_events::Event)]
+#[event(crate = annals_events)]
+enum Step {
+    #[event(name = "begun")]
+    Begun { n: u64 },
+    #[event(name = "done")]
+    Done { n: u64 },
+}
+
+/// It goes on where it was, with events of its type and of types that came later, in another thread and in its clones.
+#[test]
+fn a_follower_of_typed_events_goes_on_where_it_was() -> Result<()> {
+    let db = open()?;
+    let steps = db.stream::<Step>("steps")?;
+    let mut follower = steps.subscribe(Seq::ZERO)?.of_type("done").into_follower();
+    let read = |follower: &mut TypedFollower<Step>| -> Result<Vec<u64>> {
+        let mut events = follower.resume()?;
+        let mut numbers = Vec::new();
+        while let Some(event) = events.try_next()? {
+            match event.view()? {
+                StepView::Begun(step) => panic!("{} was only begun", step.n),
+                StepView::Done(step) => numbers.push(step.n.to_native()),
+            }
+        }
+        Ok(numbers)
+    };
+    for n in 0..400u64 {
+        steps.append(n % 3, &Step::Begun { n })?;
+        steps.append(n % 3, &Step::Done { n })?;
+        if n % 100 == 99 {
+            append(&db, 50)?;
+            let mut other = follower.clone();
+            assert_eq!(other.position(), follower.position());
+            let there = std::thread::scope(|scope| {
+                scope.spawn(|| read(&mut follower)).join().expect("it does not panic")
+            })?;
+            assert_eq!(there, (n - 99..=n).collect::<Vec<_>>());
+            assert_eq!(read(&mut other)?, there);
+            assert!(read(&mut follower)?.is_empty());
+        }
+    }
+    // As an iterator it waits for more; when the database is closed it ends.
+    let mut events = follower.resume()?;
+    steps.append(1u64, &Step::Done { n: 400 })?;
+    assert_eq!(events.next().expect("the new one")?.seq(), db.last_seq());
+    db.close()?;
+    assert!(events.next().is_none());
     Ok(())
 }

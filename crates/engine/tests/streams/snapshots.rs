@@ -3,12 +3,17 @@
 use annals_disk::{SimDisk, SimOptions};
 use annals_engine::{Aggregate, Aggregates, Background, Database, Error, Result, VALUE_BYTES_MAX};
 use annals_events::Event;
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
 
 #[derive(Event)]
 #[event(crate = annals_events)]
 struct Counted {
     count: u64,
+}
+
+thread_local! {
+    /// How often an aggregate was made into bytes.
+    static SAVES_COUNT: Cell<u64> = const { Cell::new(0) };
 }
 
 /// What was counted; saved in so many bytes.
@@ -23,6 +28,7 @@ impl<const BYTES: usize> Aggregate for Count<BYTES> {
     }
 
     fn save(&self) -> Option<Vec<u8>> {
+        SAVES_COUNT.set(SAVES_COUNT.get() + 1);
         let mut bytes = vec![0; BYTES];
         bytes[..8].copy_from_slice(&self.0.to_le_bytes());
         Some(bytes)
@@ -77,7 +83,11 @@ fn a_command_whose_snapshot_cannot_be_saved_has_happened() -> Result<()> {
     let larger = Aggregates::<Count<{ VALUE_BYTES_MAX + 1 }>>::new(&db, "larger")?;
     let many = (0..255).map(|_| Counted { count: 1 }).collect::<Vec<_>>();
     larger.streams().append_batch("ada", &many)?;
-    assert_eq!(count_one(&larger, "ada")?, (256, 256));
+    let before = SAVES_COUNT.get();
+    for n in 256..=768 {
+        assert_eq!(count_one(&larger, "ada")?, (n, n));
+        assert_eq!(SAVES_COUNT.get() - before, n / 256, "not at each command");
+    }
     assert_eq!(db.open_hash_keyspace("larger.snapshots")?.len(), 0);
     let refused = larger.save_snapshot("ada", &larger.load("ada")?).unwrap_err();
     assert!(matches!(refused, Error::ValueTooLong { .. }), "{refused}");

@@ -229,7 +229,9 @@ impl Category {
         let known = self.keyspace.types.known();
         let mut last = None;
         for index in 0..events.count() {
-            last = events.with(index, |event| self.type_number(&known, last, event))?;
+            if !events.is_like_before(index) {
+                last = events.with(index, |event| self.type_number(&known, last, event))?;
+            }
             types.push(last);
         }
         Ok((key, types))

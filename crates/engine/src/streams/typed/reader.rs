@@ -15,8 +15,8 @@ use std::{fmt, sync::Arc, time::Duration};
 /// Reads events of the type `E` where `I` reads any: a [`StreamReader`], [`Events`] of many streams, or a
 /// [`Subscription`]. What these can be told it can be told too.
 pub struct EventsOf<E, I> {
-    events: I,
-    known: Arc<[Option<Known<E>>]>,
+    pub(super) events: I,
+    pub(super) known: Arc<[Option<Known<E>>]>,
 }
 
 impl<E: Event, I> EventsOf<E, I> {
@@ -36,7 +36,7 @@ impl<E: Event, I> EventsOf<E, I> {
     }
 
     #[inline]
-    fn typed<'a>(&self, event: RecordedEvent<'a>) -> TypedEvent<'a, E> {
+    pub(super) fn typed<'a>(&self, event: RecordedEvent<'a>) -> TypedEvent<'a, E> {
         TypedEvent::new(event, &self.known)
     }
 
