@@ -44,6 +44,23 @@ pub(crate) fn bound(seed: u32, bytes: &[u8], high: u32) -> u32 {
     append(seed, &word_of(of(bytes), high))
 }
 
+/// Continues `checksum` with words and half a word behind them, without a look at memory.
+#[inline]
+#[allow(unsafe_code, reason = "the instruction is not on every processor")]
+pub(crate) fn append_words<const WORDS: usize>(
+    checksum: u32,
+    words: &[u64; WORDS],
+    last: u32,
+) -> u32 {
+    #[cfg(target_arch = "x86_64")]
+    if has_instruction() {
+        // SAFETY: the processor has the instruction set that the function is compiled for.
+        return unsafe { short_words(checksum, words, last) };
+    }
+    let checksum = words.iter().fold(checksum, |sum, word| append(sum, &word.to_le_bytes()));
+    append(checksum, &last.to_le_bytes())
+}
+
 fn word_of(low: u32, high: u32) -> [u8; 8] {
     (u64::from(high) << 32 | u64::from(low)).to_le_bytes()
 }
@@ -54,6 +71,15 @@ fn word_of(low: u32, high: u32) -> [u8; 8] {
 fn short_bound(seed: u32, bytes: &[u8], high: u32) -> u32 {
     let low = short(0, bytes);
     short(seed, &word_of(low, high))
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "sse4.2")]
+#[inline]
+fn short_words<const WORDS: usize>(checksum: u32, words: &[u64; WORDS], last: u32) -> u32 {
+    use std::arch::x86_64::{_mm_crc32_u32, _mm_crc32_u64};
+    let state = words.iter().fold(u64::from(!checksum), |state, word| _mm_crc32_u64(state, *word));
+    !_mm_crc32_u32(state as u32, last)
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -93,5 +119,8 @@ mod tests {
             }
         }
         assert_eq!(of(b"123456789"), 0xe306_9283, "the standard's example");
+        let (words, last) = ([0x0102_0304_0506_0708, u64::MAX, 7], 0xa5a5_0001);
+        let bytes = [&words.map(u64::to_le_bytes).concat()[..], &u32::to_le_bytes(last)].concat();
+        assert_eq!(append_words(9, &words, last), crc32c::crc32c_append(9, &bytes));
     }
 }

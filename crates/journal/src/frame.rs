@@ -66,19 +66,26 @@ pub struct FrameHeader {
 }
 
 impl FrameHeader {
-    /// Writes the header without its checksum.
+    /// Writes the header without its checksum, and returns the checksum of what it wrote.
+    ///
+    /// Both in the words of the checksum, which lie across the fields: a word that was stored in two pieces could be
+    /// loaded again only once all stores before it are done, and every commit would wait for that.
     #[inline]
-    pub(crate) fn encode(&self, out: &mut [u8]) {
-        out[4..8].copy_from_slice(&self.len.to_le_bytes());
-        out[8..16].copy_from_slice(&self.first_seq.0.to_le_bytes());
-        out[16..24].copy_from_slice(&self.time_ms.to_le_bytes());
-        out[24..32].copy_from_slice(&self.synced_to.to_u64().to_le_bytes());
-        out[32..36].copy_from_slice(&self.count.to_le_bytes());
-        out[36..40].copy_from_slice(&self.epoch.to_le_bytes());
-        out[40..44].copy_from_slice(&self.term.to_le_bytes());
-        out[44..46].copy_from_slice(&self.shard.to_le_bytes());
-        out[46] = self.kind as u8;
-        out[47] = 0;
+    pub(crate) fn encode(&self, out: &mut [u8; FRAME_HEADER_BYTES], seed: u32) -> u32 {
+        let across = |low: u64, high: u64| low >> 32 | high << 32;
+        let (first_seq, synced_to) = (self.first_seq.0, self.synced_to.to_u64());
+        let words = [
+            u64::from(self.len) | first_seq << 32,
+            across(first_seq, self.time_ms),
+            across(self.time_ms, synced_to),
+            across(synced_to, u64::from(self.count)),
+            u64::from(self.epoch) | u64::from(self.term) << 32,
+        ];
+        let last = u32::from(self.shard) | u32::from(self.kind as u8) << 16;
+        let (places, rest) = out[4..].as_chunks_mut::<8>();
+        places.iter_mut().zip(words).for_each(|(place, word)| *place = word.to_le_bytes());
+        rest.copy_from_slice(&last.to_le_bytes());
+        checksum::append_words(seed, &words, last)
     }
 
     /// Whether a header may start here: a quick look, for searching.
@@ -424,8 +431,8 @@ impl<'v> FrameBuilder<'v> {
             None => (&[][..], self.bytes.len()),
         };
         let padding = &record::PADDING[..header.len as usize - behind];
-        header.encode(&mut self.bytes[..FRAME_HEADER_BYTES]);
-        let mut checksum = checksum::append(seed, &self.bytes[4..FRAME_HEADER_BYTES]);
+        let to_header = self.bytes.first_chunk_mut().expect("a frame begins with its header");
+        let mut checksum = header.encode(to_header, seed);
         let moved = header.kind == FrameKind::Packed;
         for (index, slot) in self.records.iter().enumerate() {
             let end = (slot.at + slot.len) as usize;
@@ -479,8 +486,7 @@ fn check_size(len: usize, content: usize) -> crate::Result<()> {
 /// The bytes of a frame without records.
 pub(crate) fn empty_frame(header: &FrameHeader, seed: u32) -> [u8; FRAME_HEADER_BYTES] {
     let mut out = [0; FRAME_HEADER_BYTES];
-    header.encode(&mut out);
-    let checksum = checksum::append(seed, &out[4..]);
+    let checksum = header.encode(&mut out, seed);
     out[0..4].copy_from_slice(&checksum.to_le_bytes());
     out
 }

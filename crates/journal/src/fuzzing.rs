@@ -6,7 +6,7 @@
 
 use crate::{
     Config, Draft, FrameBuilder, FrameHeader, FrameKind, FrameView, Journal, Kind, Look, Position,
-    Root, RootSegment, Seq,
+    Root, RootSegment, Seq, checksum,
     config::Background,
     format::{
         FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader, SegmentKind, segment_name,
@@ -123,8 +123,9 @@ fn check_frame(bytes: &[u8]) {
     assert!(header.len as usize <= bytes.len());
     assert_eq!(frame.records().count(), header.count as usize);
     let mut head = [0; FRAME_HEADER_BYTES];
-    header.encode(&mut head);
+    let checksum = header.encode(&mut head, seed());
     assert_eq!(head[4..], bytes[4..FRAME_HEADER_BYTES]);
+    assert_eq!(checksum, checksum::append(seed(), &head[4..]));
     for (address, len, record) in frame.records() {
         assert!(address.offset + len <= header.len && record.seq >= BASE);
     }

@@ -104,12 +104,12 @@ impl LoneFrame {
     /// Completes the frame for its place and returns its bytes.
     #[inline]
     pub(crate) fn finish(&mut self, header: &FrameHeader, base_seq: Seq, seed: u32) -> &[u8] {
-        let (to_header, rest) = self.bytes.split_at_mut(FRAME_HEADER_BYTES);
-        header.encode(to_header);
+        let (to_header, rest) =
+            self.bytes.split_first_chunk_mut().expect("there is room for a header");
+        let of_header = header.encode(to_header, seed);
         let delta =
             u32::try_from(header.first_seq.0 - base_seq.0).expect("the writer keeps deltas small");
         let of_record = record::finish(rest, self.body_checksum, seed, delta);
-        let of_header = checksum::append(seed, &to_header[4..]);
         let checksum = checksum::append(of_header, &of_record.to_le_bytes());
         to_header[0..4].copy_from_slice(&checksum.to_le_bytes());
         &self.bytes[..header.len as usize]
