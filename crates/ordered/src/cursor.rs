@@ -10,6 +10,11 @@ use crate::{Entry, Result};
 pub trait Cursor {
     /// The entry at the place; `None` outside of the run.
     fn entry(&self) -> Option<Entry<'_>>;
+    /// Whether there is an entry at the place: cheaper than a look at it, where somebody knows.
+    #[inline]
+    fn has_entry(&self) -> bool {
+        self.entry().is_some()
+    }
     /// Goes to the first entry.
     fn to_first(&mut self) -> Result<()>;
     /// Goes to the last entry.

@@ -81,7 +81,7 @@ impl<'s> Load<'s> {
             return Err(Error::Unsorted { entry, is_repeated });
         }
         let kind = EntryKind::Put;
-        self.outputs.add(&Entry { key, seq: 0, kind, expires_ms, value })?;
+        self.outputs.add(&Entry { key, seq: 0, kind, expires_ms, value }, true)?;
         self.entries_count += 1;
         Ok(())
     }

@@ -136,6 +136,12 @@ impl<C: Cursor> Merge<C> {
             self.heap.clear();
             return moved;
         }
+        if self.heap.is_empty() {
+            // Nobody comes before it, whatever its key is.
+            self.top = self.runs[top].has_entry().then_some(top);
+            self.steady += 1;
+            return Ok(());
+        }
         match (self.heap.first(), self.head(top)) {
             (None, None) => self.top = None,
             (Some(&next), Some(head)) if self.comes_before(next, head) => {

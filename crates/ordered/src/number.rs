@@ -1,5 +1,7 @@
 //! Numbers in bytes, little-endian, where the bytes may be fewer than they should.
 
+use std::cmp::Ordering;
+
 /// Two bytes at `at`.
 #[inline(always)]
 pub(crate) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
@@ -41,6 +43,25 @@ pub(crate) fn word_of(key: &[u8]) -> u64 {
     let mut padded = [0; 8];
     padded[..key.len()].copy_from_slice(key);
     u64::from_be_bytes(padded)
+}
+
+/// The order of two keys, which is that of their bytes. Of keys whose difference is not far from their
+/// beginning it is told without a call of what compares any number of bytes.
+#[inline]
+pub(crate) fn compare(one: &[u8], other: &[u8]) -> Ordering {
+    const WORDS: usize = 4;
+    let (ones, others) = (one.as_chunks::<8>().0, other.as_chunks::<8>().0);
+    let mut same = 0;
+    for (its, others) in ones.iter().zip(others).take(WORDS) {
+        if its != others {
+            return u64::from_be_bytes(*its).cmp(&u64::from_be_bytes(*others));
+        }
+        same += 8;
+    }
+    if same == one.len() && same == other.len() {
+        return Ordering::Equal;
+    }
+    one[same..].cmp(&other[same..])
 }
 
 /// The highest number of so many bytes; at most eight.
@@ -111,6 +132,25 @@ mod tests {
         }
         assert_eq!(uint_at(&bytes, 21, 0), None);
         assert_eq!([0, 1, 255, 256, u64::MAX].map(width_of), [0, 1, 1, 2, 8]);
+    }
+
+    #[test]
+    fn keys_compare_as_their_bytes_do() {
+        let mut keys = vec![Vec::new()];
+        for len in [1, 3, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 40, 47] {
+            let zeroes = vec![0; len];
+            for at in [0, len / 2, len - 1] {
+                let mut key = zeroes.clone();
+                key[at] = 200;
+                keys.push(key);
+            }
+            keys.push(zeroes);
+        }
+        for one in &keys {
+            for other in &keys {
+                assert_eq!(compare(one, other), one.cmp(other), "{one:?} and {other:?}");
+            }
+        }
     }
 
     #[test]

@@ -175,7 +175,7 @@ impl Cursor for LevelCursor {
     fn advance(&mut self) -> Result<()> {
         let Some(cursor) = &mut self.open else { return Ok(()) };
         let moved = cursor.advance();
-        if moved.is_ok() && cursor.entry().is_some() {
+        if moved.is_ok() && cursor.has_entry() {
             return Ok(());
         }
         let done = moved.and_then(|()| self.first_from(self.at + 1));
@@ -218,6 +218,11 @@ impl Cursor for Source {
     #[inline]
     fn entry(&self) -> Option<Entry<'_>> {
         each!(self, cursor => cursor.entry(), _ => None)
+    }
+
+    #[inline]
+    fn has_entry(&self) -> bool {
+        each!(self, cursor => cursor.has_entry(), _ => false)
     }
 
     fn to_first(&mut self) -> Result<()> {

@@ -188,6 +188,61 @@ fn many_in_any_order_come_out_sorted_both_ways() {
     }
 }
 
+/// A cursor goes from leaf to leaf by what it knows of the node above; what is added meanwhile splits leaves and
+/// nodes in front of it and behind it.
+#[test]
+fn a_cursor_misses_nothing_when_leaves_are_split_around_it() {
+    const KEYS: u64 = 4_000;
+    /// Goes to the next version that was there from the start, on or back.
+    fn step(cursor: &mut MemtableCursor, is_on: bool) -> Option<Vec<u8>> {
+        loop {
+            if is_on { cursor.advance() } else { cursor.retreat() }.unwrap();
+            let entry = cursor.entry()?;
+            if entry.seq == 1 {
+                return Some(entry.key.to_vec());
+            }
+        }
+    }
+    let key = |n: u64| (8 * n).to_be_bytes();
+    let between = |n: u64, place: u64| (8 * n + 1 + place % 7).to_be_bytes();
+    for added in [0, 1, 10, 100, 400] {
+        let mut writer = MemtableWriter::new();
+        for n in 0..KEYS {
+            writer.put(&put(&key(n * 1_103 % KEYS), 1, b""));
+        }
+        let mut seq = 1;
+        let mut cursor = writer.memtable().cursor();
+        for start in (0..KEYS).step_by(97) {
+            cursor.seek(&key(start), 1).unwrap();
+            assert_eq!(cursor.entry(), Some(put(&key(start), 1, b"")));
+            for n in 0..added {
+                seq += 1;
+                // Where the cursor goes next, and everywhere.
+                let at = if n % 2 == 0 { start + n % 60 } else { scrambled(seq) % KEYS };
+                writer.put(&put(&between(at, n), seq, b""));
+            }
+            let end = (start + 300).min(KEYS - 1);
+            for n in start + 1..=end {
+                assert_eq!(
+                    step(&mut cursor, true).as_deref(),
+                    Some(&key(n)[..]),
+                    "{added}, {start}"
+                );
+            }
+            for n in (start..end).rev() {
+                assert_eq!(
+                    step(&mut cursor, false).as_deref(),
+                    Some(&key(n)[..]),
+                    "{added}, {start}"
+                );
+            }
+        }
+        cursor.seek_back(&key(KEYS - 1), 1).unwrap();
+        assert_eq!(cursor.entry(), Some(put(&key(KEYS - 1), 1, b"")));
+        assert_eq!(step(&mut cursor, true), None);
+    }
+}
+
 #[test]
 fn long_keys_and_values_and_none_at_all() {
     let mut writer = MemtableWriter::new();

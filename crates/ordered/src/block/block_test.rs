@@ -206,6 +206,32 @@ proptest! {
     }
 
     #[test]
+    fn blocks_of_entries_that_look_alike_are_as_others(
+        len in prop::sample::select(vec![0, 1, 3, 4, 5, 8, 16, 17]),
+        value_len in prop::sample::select(vec![0, 1, 100]),
+        places in prop::collection::vec((0usize..40, any::<u8>(), any::<u32>(), 0..30_u32), 1..60),
+        kind in kinds(),
+        expires_ms in prop::option::weighted(0.2, any::<u64>()),
+        odd in prop::option::weighted(0.3, 0..60_usize),
+    ) {
+        let mut entries: Vec<_> = places.into_iter().map(|(place, byte, seq, shift)| {
+            let mut key = vec![7; len];
+            if let Some(place) = place.checked_rem(len) {
+                key[place] = byte;
+            }
+            Owned { kind, expires_ms, ..put(&key, u64::from(seq) << shift, &vec![byte; value_len]) }
+        }).collect();
+        if let Some(odd) = odd.and_then(|at| entries.get_mut(at)) {
+            odd.value.push(1);
+        }
+        let entries = sorted(entries);
+        check(&entries);
+        let mut usual = Vec::new();
+        super::builder::encode(entries.len(), |at| entries[at].entry(), &mut usual);
+        prop_assert_eq!(encode(&entries), usual);
+    }
+
+    #[test]
     fn strips_of_keys_that_are_equally_long(
         len in prop::sample::select(vec![0, 3, 4, 7, 8, 11, 12, 13, 19, 20, 21, 40]),
         places in prop::collection::vec((0usize..40, 0u8..3, 0u64..3, 0usize..3), 1..60),

@@ -9,6 +9,16 @@ pub(crate) struct BlockBuilder {
     keys: Vec<u8>,
     values: Vec<u8>,
     rows: Vec<Row>,
+    /// What the entries have in common, as long as they do.
+    alike: Option<Alike>,
+}
+
+/// What entries have in common that all look alike, as most do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Alike {
+    key_len: usize,
+    value_len: usize,
+    code: u8,
 }
 
 /// An entry in a builder.
@@ -26,7 +36,15 @@ const ROW_BYTES: usize = 3;
 
 impl BlockBuilder {
     /// Adds an entry behind those that are there; the caller keeps the order.
+    #[inline]
     pub(crate) fn add(&mut self, entry: &Entry<'_>) {
+        let (key_len, value_len) = (entry.key.len(), entry.value.len());
+        let alike = Some(Alike { key_len, value_len, code: code_of(entry) });
+        if self.rows.is_empty() {
+            self.alike = alike;
+        } else if self.alike != alike {
+            self.alike = None;
+        }
         self.keys.extend_from_slice(entry.key);
         self.values.extend_from_slice(entry.value);
         self.rows.push(Row {
@@ -65,10 +83,56 @@ impl BlockBuilder {
 
     /// Appends the block to `out` and begins the next.
     pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
-        encode(self.count(), |at| self.entry(at), out);
+        match self.alike {
+            Some(alike) if alike.key_len > 0 && alike.code & code::EXPIRES == 0 => {
+                self.encode_alike(alike, out);
+            }
+            _ => encode(self.count(), |at| self.entry(at), out),
+        }
         self.keys.clear();
         self.values.clear();
         self.rows.clear();
+    }
+
+    /// As [`encode`], of entries that never expire and have in common what `alike` says: no entry is looked at
+    /// more often than each column asks for.
+    fn encode_alike(&self, alike: Alike, out: &mut Vec<u8>) {
+        let Alike { key_len, value_len, code } = alike;
+        let count = self.rows.len();
+        assert!((1..=COUNT_MAX).contains(&count), "a block of {count} entries");
+        let keys = || self.keys.chunks_exact(key_len);
+        let (first, last) = (&self.keys[..key_len], &self.keys[self.keys.len() - key_len..]);
+        let prefix_len = shared(first, last).min(usize::from(u16::MAX));
+        let tail_len = key_len - prefix_len;
+        // Of the key, what is neither in the prefix nor in the digest.
+        let rest = prefix_len + tail_len.min(DIGEST_BYTES);
+        let seqs = || self.rows.iter().map(|row| row.seq);
+        let (seq_base, seq_max) =
+            seqs().fold((u64::MAX, 0), |(min, max), seq| (min.min(seq), max.max(seq)));
+        let shape = Shape {
+            prefix_len,
+            tails: Lengths::Same,
+            tail_len,
+            ends: Lengths::Same,
+            stride: key_len - rest + value_len,
+            code: Some(code),
+            seq_base,
+            seq_width: width_of(seq_max - seq_base),
+            expires: false,
+            expiry_base: 0,
+            expiry_width: 0,
+        };
+        out.reserve(HEAD_BYTES + 16 + key_len + count * (16 + shape.stride));
+        shape.put_head(count, out);
+        out.extend_from_slice(&first[..prefix_len]);
+        for key in keys() {
+            out.extend_from_slice(&digest(&key[prefix_len..]).to_le_bytes());
+        }
+        put_numbers(seqs().map(|seq| seq - seq_base), shape.seq_width, out);
+        for (at, key) in keys().enumerate() {
+            out.extend_from_slice(&key[rest..]);
+            out.extend_from_slice(&self.values[at * value_len..][..value_len]);
+        }
     }
 
     fn entry(&self, at: usize) -> Entry<'_> {
@@ -96,7 +160,7 @@ pub(crate) fn encode_one(entry: &Entry<'_>, out: &mut Vec<u8>) {
 ///
 /// # Panics
 /// If there are no entries, or more than a block can have.
-fn encode<'a>(count: usize, entry: impl Fn(usize) -> Entry<'a>, out: &mut Vec<u8>) {
+pub(super) fn encode<'a>(count: usize, entry: impl Fn(usize) -> Entry<'a>, out: &mut Vec<u8>) {
     assert!((1..=COUNT_MAX).contains(&count), "a block of {count} entries");
     let shape = Shape::of(count, &entry);
     let prefix = &entry(0).key[..shape.prefix_len];
@@ -139,6 +203,23 @@ fn encode<'a>(count: usize, entry: impl Fn(usize) -> Entry<'a>, out: &mut Vec<u8
     }
 }
 
+/// Appends numbers of so many bytes each; at most eight.
+fn put_numbers(numbers: impl ExactSizeIterator<Item = u64>, width: usize, out: &mut Vec<u8>) {
+    if width == 0 {
+        return;
+    }
+    let (start, len) = (out.len(), numbers.len() * width);
+    // Each is written whole, and the next one over what it has too much.
+    out.resize(start + len + size_of::<u64>(), 0);
+    for (at, number) in numbers.enumerate() {
+        if let Some(place) = out[start + at * width..].first_chunk_mut() {
+            *place = number.to_le_bytes();
+        }
+    }
+    out.truncate(start + len);
+}
+
+#[inline]
 fn code_of(entry: &Entry<'_>) -> u8 {
     code::of(entry.kind, entry.expires_ms.is_some())
 }

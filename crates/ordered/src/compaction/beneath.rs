@@ -1,7 +1,7 @@
 //! What lies beneath the outputs of a compaction: whether a removal has anything left to remove.
 
 use super::Compaction;
-use crate::{KeyRange, LEVELS, Levels, TableInfo};
+use crate::{KeyRange, LEVELS, Levels, TableInfo, number::compare};
 use std::sync::Arc;
 
 /// The tables with older data than a compaction's outputs, where they overlap it.
@@ -11,6 +11,8 @@ pub(crate) struct Beneath {
     sorted: Vec<(Vec<Arc<TableInfo>>, usize)>,
     /// Older tables of level 0.
     unsorted: Vec<Arc<TableInfo>>,
+    /// What was last found out, and before which key (`None`: no key) it stays so.
+    known: Option<(bool, Option<Box<[u8]>>)>,
 }
 
 impl Beneath {
@@ -32,25 +34,42 @@ impl Beneath {
     /// What lies beneath what is flushed.
     pub(crate) fn of_flush(levels: &Levels) -> Self {
         let sorted = (1..LEVELS).map(|level| (levels.level(level).to_vec(), 0)).collect();
-        Self { sorted, unsorted: levels.level(0).to_vec() }
+        Self { sorted, unsorted: levels.level(0).to_vec(), known: None }
     }
 
     fn deeper(levels: &Levels, level: usize, span: &KeyRange) -> Self {
         let of = |level| (levels.overlapping(level, span).cloned().collect(), 0);
-        Self { sorted: (level + 1..LEVELS).map(of).collect(), unsorted: Vec::new() }
+        let sorted = (level + 1..LEVELS).map(of).collect();
+        Self { sorted, ..Self::default() }
     }
 
     /// Whether none of it may say anything of `key`. Keys come in order.
+    #[inline]
     pub(crate) fn is_empty_at(&mut self, key: &[u8]) -> bool {
+        match &self.known {
+            Some((is_empty, end)) if end.as_deref().is_none_or(|end| compare(key, end).is_lt()) => {
+                *is_empty
+            }
+            _ => self.find_out(key),
+        }
+    }
+
+    /// Asks the tables about `key`, and notes how far the answer goes.
+    fn find_out(&mut self, key: &[u8]) -> bool {
         for (tables, at) in &mut self.sorted {
             while tables.get(*at).is_some_and(|table| table.range.ends_before(key)) {
                 *at += 1;
             }
-            if tables.get(*at).is_some_and(|table| *table.range.first <= *key) {
-                return false;
-            }
         }
-        !self.unsorted.iter().any(|table| table.range.contains(key))
+        let next = self.sorted.iter().filter_map(|(tables, at)| tables.get(*at));
+        let tables = || next.clone().chain(&self.unsorted);
+        let here = tables().find(|table| table.range.contains(key));
+        let end = match here {
+            Some(table) => Some(&table.range.last),
+            None => tables().map(|table| &table.range.first).filter(|first| ***first > *key).min(),
+        };
+        self.known = Some((here.is_none(), end.cloned()));
+        here.is_none()
     }
 
     /// Whether none of it may say anything of a key in `range`.
@@ -64,6 +83,42 @@ impl Beneath {
 mod tests {
     use super::*;
     use crate::{compaction::Reason, table_info::tests::table};
+    use proptest::prelude::*;
+
+    /// A table with the keys from one to another, with that or without.
+    fn over(first: u8, last: u8, last_included: bool) -> Arc<TableInfo> {
+        let mut info = table(1, &[first], &[last], (1, 1));
+        info.range.last_included = last_included || first == last;
+        Arc::new(info)
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_found_out_is_so_as_long_as_it_is_kept(
+            levels in prop::collection::vec(prop::collection::btree_map(0..60_u8, any::<bool>(), 0..12), 0..4),
+            unsorted in prop::collection::vec((0..60_u8, 0..9_u8, any::<bool>()), 0..4),
+            keys in prop::collection::btree_set((0..70_u8, any::<bool>()), 0..60),
+        ) {
+            let level = |ends: std::collections::BTreeMap<u8, bool>| {
+                let ends: Vec<_> = ends.into_iter().collect();
+                // Pairs of ends are tables that do not overlap.
+                let tables = ends.as_chunks().0.iter();
+                (tables.map(|&[(first, _), (last, included)]| over(first, last, included)).collect(), 0)
+            };
+            let mut beneath = Beneath {
+                sorted: levels.into_iter().map(level).collect(),
+                unsorted: unsorted.iter().map(|&(first, len, is)| over(first, first + len, is)).collect(),
+                known: None,
+            };
+            let all = beneath.sorted.iter().flat_map(|(tables, _)| tables).chain(&beneath.unsorted);
+            let all: Vec<_> = all.cloned().collect();
+            for (key, is_longer) in keys {
+                let key = if is_longer { vec![key, 0] } else { vec![key] };
+                let plain = !all.iter().any(|table| table.range.contains(&key));
+                prop_assert_eq!(beneath.is_empty_at(&key), plain, "at {:?}", key);
+            }
+        }
+    }
 
     #[test]
     fn only_what_is_older_counts() {

@@ -39,7 +39,8 @@ pub(crate) struct Outputs<'a> {
     open: Option<(u64, TableWriter)>,
     /// Where the present output begins; `None` for the first.
     from: Option<Vec<u8>>,
-    last_key: Option<Vec<u8>>,
+    /// The last key of the output that was ended last.
+    ended_key: Option<Vec<u8>>,
     entries: u64,
     paid_bytes: u64,
     /// What the present output refers to.
@@ -56,7 +57,7 @@ impl<'a> Outputs<'a> {
             plan,
             open: None,
             from: None,
-            last_key: None,
+            ended_key: None,
             entries: 0,
             paid_bytes: 0,
             references: ReferencedBytes::default(),
@@ -67,19 +68,18 @@ impl<'a> Outputs<'a> {
 
     /// The key of the last entry that was added.
     pub(crate) fn last_key(&self) -> Option<&[u8]> {
-        self.last_key.as_deref()
+        let open = self.open.as_ref().and_then(|(_, writer)| writer.last_key());
+        open.or(self.ended_key.as_deref())
     }
 
-    /// Adds an entry behind those before, and ends an output in front of it if that is due.
-    pub(crate) fn add(&mut self, entry: &Entry<'_>) -> Result<()> {
-        if self.last_key.as_deref() != Some(entry.key) {
+    /// Adds an entry behind those before, and ends an output in front of it if that is due. `is_new` says that
+    /// none of its key was added before.
+    pub(crate) fn add(&mut self, entry: &Entry<'_>, is_new: bool) -> Result<()> {
+        if is_new && self.plan.splitter.may_end() {
             let bytes = self.open.as_ref().map_or(0, |(_, writer)| writer.size_bytes());
             if self.plan.splitter.ends_before(entry.key, bytes) {
                 self.finish_one(Some(entry.key))?;
             }
-            let last = self.last_key.get_or_insert_default();
-            last.clear();
-            last.extend_from_slice(entry.key);
         }
         self.entries += 1;
         if self.entries.is_multiple_of(STEP_ENTRIES) {
@@ -137,6 +137,9 @@ impl<'a> Outputs<'a> {
         self.pay()?;
         self.paid_bytes = 0;
         let (number, writer) = self.open.take().expect("it is there");
+        if let Some(last) = writer.last_key() {
+            self.ended_key = Some(last.to_vec());
+        }
         let notes = TableNotes {
             level: self.plan.level as u32,
             created_ms: self.plan.now_ms,

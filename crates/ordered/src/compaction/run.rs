@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     Cursor, Entry, EntryKind, Fate, KeyRange, LEVELS, Merge, RangeRemoval, Reading, Removals,
-    Result, Retention, TableInfo, TreeOptions, holds::Horizon, site::Site, source::Source,
-    version::Version,
+    Result, Retention, TableInfo, TreeOptions, holds::Horizon, number::compare, site::Site,
+    source::Source, version::Version,
 };
 use std::sync::Arc;
 
@@ -100,6 +100,8 @@ pub(crate) fn write(
     let mut outputs = Outputs::new(site, plan);
     let mut all = Merge::new(runs);
     let mut key: Option<(Vec<u8>, _)> = None;
+    // Whether nothing of the present key was added yet.
+    let mut is_new = true;
     all.to_first()?;
     let mut looked = 0u64;
     while let Some(entry) = all.entry() {
@@ -109,8 +111,9 @@ pub(crate) fn write(
             site.check_going_on()?;
         }
         let judge = match &mut key {
-            Some((known, judge)) if *known == entry.key => judge,
+            Some((known, judge)) if compare(known, entry.key).is_eq() => judge,
             slot => {
+                is_new = true;
                 let is_bottom = beneath.is_empty_at(entry.key);
                 let mut known = slot.take().map(|(known, _)| known).unwrap_or_default();
                 known.clear();
@@ -118,15 +121,18 @@ pub(crate) fn write(
                 &mut slot.insert((known, retention.key(is_bottom))).1
             }
         };
-        match judge.judge(&entry) {
-            Fate::Keep => outputs.add(&entry)?,
-            Fate::KeepAsOldest if keeps_seqs => outputs.add(&entry)?,
-            Fate::KeepAsOldest => outputs.add(&Entry { seq: 0, ..entry })?,
+        let kept = match judge.judge(&entry) {
+            Fate::Keep => Some(entry),
+            Fate::KeepAsOldest if keeps_seqs => Some(entry),
+            Fate::KeepAsOldest => Some(Entry { seq: 0, ..entry }),
             Fate::KeepAsRemoval => {
                 let kind = EntryKind::Remove;
-                outputs.add(&Entry { kind, expires_ms: None, value: &[], ..entry })?;
+                Some(Entry { kind, expires_ms: None, value: &[], ..entry })
             }
-            Fate::Drop => {}
+            Fate::Drop => None,
+        };
+        if let Some(kept) = kept {
+            outputs.add(&kept, std::mem::take(&mut is_new))?;
         }
         all.advance()?;
     }

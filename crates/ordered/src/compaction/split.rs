@@ -31,6 +31,12 @@ impl Splitter {
         Self { table_bytes, beneath, at: 0, passed_bytes: 0 }
     }
 
+    /// Whether an output may end in front of any key.
+    #[inline]
+    pub(crate) fn may_end(&self) -> bool {
+        self.table_bytes != u64::MAX || !self.beneath.is_empty()
+    }
+
     /// Whether the output, which has `output_bytes`, ends before `key`. Keys come in order, each
     /// once.
     pub(crate) fn ends_before(&mut self, key: &[u8], output_bytes: u64) -> bool {

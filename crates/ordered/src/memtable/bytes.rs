@@ -83,13 +83,25 @@ impl Bytes {
         }
     }
 
-    /// Brings the first bytes at an address closer to the processor. A hint.
+    /// Brings the first bytes at an address closer to the processor: a key, most likely. A hint.
     #[inline]
     pub(super) fn prefetch(&self, address: u32) {
+        self.approach(address, 2);
+    }
+
+    /// The same with all of a short record.
+    #[inline]
+    pub(super) fn prefetch_all(&self, address: u32) {
+        self.approach(address, 3);
+    }
+
+    #[inline(always)]
+    fn approach(&self, address: u32, lines_count: usize) {
         let (lines, from) = self.groups.place((u64::from(address) * UNIT).max(FIRST_BYTES));
         let place = lines.as_ptr().cast::<u8>().wrapping_add(from);
-        prefetch(place);
-        prefetch(place.wrapping_add(size_of::<Line>()));
+        for line in 0..lines_count {
+            prefetch(place.wrapping_add(line * size_of::<Line>()));
+        }
     }
 }
 

@@ -23,17 +23,18 @@ pub struct MemtableCursor {
 
 impl MemtableCursor {
     pub(super) fn new(table: Arc<Memtable>) -> Self {
-        let leaf = Leaf { node: 0, sorted: Sorted::as_they_lie(0), low: 0, high: 0 };
+        let sorted = Sorted::as_they_lie(0);
+        let leaf = Leaf { node: 0, sorted, low: 0, high: 0, above: None };
         Self { table, leaf, place: 0, record: 0 }
     }
 
-    /// Goes down to a leaf, and has the processor fetch its records.
+    /// Goes to a leaf, and has the processor fetch its records.
     #[inline]
     fn enter(&mut self, leaf: Leaf) {
         self.leaf = leaf;
         let node = self.table.tree.node(leaf.node);
         for slot in 0..leaf.sorted.len().min(SLOTS) {
-            self.table.tree.bytes.prefetch(node.record(slot));
+            self.table.tree.bytes.prefetch_all(node.record(slot));
         }
     }
 
@@ -51,8 +52,11 @@ impl MemtableCursor {
             self.record = 0;
             return;
         }
-        let (key, seq) = record::place(&self.table.tree.bytes, self.leaf.high);
-        let leaf = self.table.tree.descend(Way::To(Target { key, seq }));
+        let tree = &self.table.tree;
+        let leaf = tree.next(&self.leaf).unwrap_or_else(|| {
+            let (key, seq) = record::place(&tree.bytes, self.leaf.high);
+            tree.descend(Way::To(Target { key, seq }))
+        });
         self.enter(leaf);
         // A leaf behind another begins at a record.
         self.stand(0);
@@ -76,6 +80,11 @@ impl Cursor for MemtableCursor {
     #[inline]
     fn entry(&self) -> Option<Entry<'_>> {
         (self.record != 0).then(|| record::read(&self.table.tree.bytes, self.record))
+    }
+
+    #[inline]
+    fn has_entry(&self) -> bool {
+        self.record != 0
     }
 
     fn to_first(&mut self) -> Result<()> {

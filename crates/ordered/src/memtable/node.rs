@@ -186,13 +186,15 @@ impl<'t> Node<'t> {
     ) -> usize {
         let len = sorted.len();
         let word = word(target.key, self.skip());
-        let mut before = 0;
+        // One bit for each slot: the last is asked first, so that the first one's is the lowest.
+        let mut below = 0u32;
         let lines: &[Line; 2] = self.0.first_chunk().expect("a node has lines");
-        for slot in 0..SLOTS {
-            // Behind `len` may be a slot that is being written.
+        for slot in (0..SLOTS).rev() {
             let its = lines[(slot + 1) / 8][(slot + 1) % 8].load(Ordering::Relaxed);
-            before += usize::from((its < word) & (slot < len));
+            below = below + below + u32::from(its < word);
         }
+        // Behind `len` may be a slot that is being written.
+        let before = (below & ((1 << len) - 1)).count_ones() as usize;
         let mut low = before.max(first);
         let mut high = low;
         while high < len && self.word(sorted.slot(high)) == word {

@@ -47,6 +47,20 @@ pub(super) struct Leaf {
     pub(super) sorted: Sorted,
     pub(super) low: u32,
     pub(super) high: u32,
+    /// The node above, unless the leaf is the root.
+    pub(super) above: Option<Above>,
+}
+
+/// The node above a leaf.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Above {
+    node: u32,
+    /// Its order when the leaf was found.
+    sorted: Sorted,
+    /// The leaf's place in it.
+    place: usize,
+    /// The record at which its range ends; zero if it does not.
+    high: u32,
 }
 
 /// Which way down.
@@ -123,10 +137,12 @@ impl Tree {
         let root = self.root();
         let mut number = root.node;
         let (mut low, mut high) = (0, 0);
+        let mut above = None;
         for level in (0..root.height).rev() {
             let node = self.node(number);
             let (child, place, sorted) = self.child(node, way);
             node::approach(&self.nodes, child, level == 0);
+            above = Some(Above { node: number, sorted, place, high });
             if place > 0 {
                 low = node.record(sorted.slot(place));
             }
@@ -135,7 +151,29 @@ impl Tree {
             }
             number = child;
         }
-        Leaf { node: number, sorted: self.node(number).sorted(), low, high }
+        Leaf { node: number, sorted: self.node(number).sorted(), low, high, above }
+    }
+
+    /// The leaf behind one, if the node above tells it without a descent. In a node that was replaced meanwhile
+    /// there is what there was then, so nothing is missed that was there when the first of the leaves was found.
+    #[inline]
+    pub(super) fn next(&self, leaf: &Leaf) -> Option<Leaf> {
+        let Above { node, sorted, place, high } = leaf.above?;
+        let place = place + 1;
+        if place >= sorted.len() {
+            return None;
+        }
+        let parent = self.node(node);
+        let number = parent.child(sorted.slot(place));
+        // As in `child`: else it could be a part of what the slot stood for.
+        if parent.sorted() != sorted {
+            return None;
+        }
+        let low = parent.record(sorted.slot(place));
+        let above = Some(Above { node, sorted, place, high });
+        let high =
+            if place + 1 < sorted.len() { parent.record(sorted.slot(place + 1)) } else { high };
+        Some(Leaf { node: number, sorted: self.node(number).sorted(), low, high, above })
     }
 
     /// The newest version of a key that is not newer than the target's.
@@ -161,7 +199,7 @@ impl Tree {
             return None;
         }
         // All of a short record at once.
-        self.bytes.prefetch(record);
+        self.bytes.prefetch_all(record);
         let entry = record::read(&self.bytes, record);
         (entry.key == target.key).then_some(entry)
     }

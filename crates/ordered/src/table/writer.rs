@@ -12,9 +12,10 @@ use crate::{
     Entry, EntryKind, Error, RangeRemoval, Result,
     block::{BlockBuilder, encode_one, shared},
     filter,
+    number::compare,
 };
 use annals_disk::Disk;
-use std::path::Path;
+use std::{cmp::Ordering, path::Path};
 
 /// How large index blocks become.
 const INDEX_BLOCK_BYTES: usize = 1024;
@@ -108,7 +109,7 @@ impl TableWriter {
     /// `OutOfOrder` if it does not belong there, `TooLarge` for a key over 64 KiB or a value over
     /// 1 GiB (nothing was added then; the writer goes on), or an error of the file.
     pub fn add(&mut self, entry: &Entry<'_>) -> Result<()> {
-        self.check(entry)?;
+        let is_new = self.check(entry)?;
         let limit_bytes = self.options.block_bytes as usize;
         if self.data.is_full_for(entry.key, entry.value.len(), limit_bytes) {
             self.flush_data()?;
@@ -117,7 +118,7 @@ impl TableWriter {
         if is_first {
             self.separate(entry);
         }
-        self.hash(entry.key, is_first);
+        self.hash(entry.key, is_first, is_new);
         self.count(entry);
         if is_first && entry.key.len() + entry.value.len() > limit_bytes {
             // A large value is copied only to where it is written from.
@@ -202,16 +203,19 @@ impl TableWriter {
         Ok(Written { file_bytes, properties: self.properties })
     }
 
-    fn check(&self, entry: &Entry<'_>) -> Result<()> {
+    /// Whether an entry is the first of its key.
+    #[inline]
+    fn check(&self, entry: &Entry<'_>) -> Result<bool> {
         check_len("key", entry.key.len(), KEY_BYTES_MAX)?;
         check_len("value", entry.value.len(), VALUE_BYTES_MAX)?;
-        let is_behind = self.properties.entries_count == 0
-            || match self.last_key.as_slice().cmp(entry.key) {
-                std::cmp::Ordering::Less => true,
-                std::cmp::Ordering::Equal => entry.seq < self.last_seq,
-                std::cmp::Ordering::Greater => false,
-            };
-        if is_behind { Ok(()) } else { Err(Error::OutOfOrder { path: self.out.path().to_owned() }) }
+        if self.properties.entries_count == 0 {
+            return Ok(true);
+        }
+        match compare(&self.last_key, entry.key) {
+            Ordering::Less => Ok(true),
+            Ordering::Equal if entry.seq < self.last_seq => Ok(false),
+            _ => Err(Error::OutOfOrder { path: self.out.path().to_owned() }),
+        }
     }
 
     /// Sets the separator before a block that begins with `entry`: not before any entry so far, not
@@ -236,13 +240,15 @@ impl TableWriter {
     }
 
     /// Notes the hashes of a key. `is_first` says that it begins a block: a leaf, and with it a
-    /// filter, may begin there too, and has to know the key whatever came before.
-    fn hash(&mut self, key: &[u8], is_first: bool) {
+    /// filter, may begin there too, and has to know the key whatever came before. `is_new` says that
+    /// the entry is the first of the key.
+    #[inline]
+    fn hash(&mut self, key: &[u8], is_first: bool, is_new: bool) {
         if self.options.filter_bits_per_key == 0 {
             return;
         }
         let id = self.identity.database_id;
-        if is_first || self.last_key != key {
+        if is_first || is_new {
             self.data_hashes.push(filter::hash_key(id, key));
         }
         if let Some(len) = self.options.filter_prefix_bytes
@@ -253,6 +259,7 @@ impl TableWriter {
         }
     }
 
+    #[inline]
     fn count(&mut self, entry: &Entry<'_>) {
         let p = &mut self.properties;
         if p.entries_count == 0 {
@@ -387,6 +394,7 @@ impl TableWriter {
     }
 }
 
+#[inline]
 fn check_len(what: &'static str, bytes: usize, limit: usize) -> Result<()> {
     if bytes <= limit {
         return Ok(());
