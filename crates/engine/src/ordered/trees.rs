@@ -223,11 +223,12 @@ impl Trees {
     /// Sees to it that no tree has the number `id`, which is given to another: one that somebody began and did not
     /// use goes.
     pub(super) fn take_number(&self, store: &Store, id: u32) -> Result<()> {
-        // Whoever drops what is left drops no tree that comes after this.
-        self.leaving.lock().remove(&id);
+        // Whoever drops what is left drops no tree that comes after this; one that cannot be dropped stays left.
+        let mut leaving = self.leaving.lock();
         if store.tree(id).is_some() {
             store.drop_tree(id)?;
         }
+        leaving.remove(&id);
         Ok(())
     }
 

@@ -408,7 +408,10 @@ fn told_snapshot<A: Aggregate>(saved: &[u8], category_id: u32) -> Option<(A, u64
 
 /// Whether a commit may succeed that is smaller.
 fn is_about_size(error: &Error) -> bool {
-    let is_too_large = matches!(error, Error::Journal(annals_journal::Error::FrameTooLarge { .. }));
+    let is_too_large = matches!(
+        error,
+        Error::Journal(annals_journal::Error::FrameTooLarge { .. }) | Error::ValueTooLong { .. }
+    );
     is_too_large || error.kind() == ErrorKind::Full
 }
 

@@ -155,7 +155,7 @@ impl<'a, P: Projection> Projector<'a, P> {
             Ok(None) => {
                 // It was paused before this was committed: the events come again.
                 self.begin_again(begun)?;
-                Ok(0)
+                if self.is_paused()? { Ok(0) } else { self.step() }
             }
             Err(error) => {
                 self.begin_again(begun)?;
@@ -196,7 +196,10 @@ impl<'a, P: Projection> Projector<'a, P> {
             // Events that another one of this name has handled must not count twice.
             let is_alone = || Ok(Kept::read(&self.progress, &self.name)?.is(&self.told));
             if batch.commit_if(is_alone)?.is_none() {
-                if self.is_paused()? {
+                let kept = Kept::read(&self.progress, &self.name)?;
+                // Or it was paused when this was asked, and is not any more.
+                let is_there_still = kept.unpaused() == self.told;
+                if kept.progress.is_some_and(|progress| progress.is_paused || is_there_still) {
                     return Ok(None);
                 }
                 let what = "another projector of this name has gone on meanwhile";
