@@ -5,6 +5,7 @@
 //! `trees` is the store of all trees with what the engine adds to it, `following` moves it on in read-only
 //! handles, `keyspace` and `writing` are the handle, `load` replaces all that one has, `range` walks through keys, `salvage` around damage.
 
+mod brief;
 mod following;
 mod keyspace;
 mod load;

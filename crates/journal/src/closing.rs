@@ -76,6 +76,7 @@ impl Shared {
     /// Cuts the log's last segment to its content, and has the root say where the log ends. All of the log is on
     /// the device.
     fn note_whole(&self, end: Position, segment: &Segment) -> Result<()> {
+        space::give_back_all_ends(self);
         // One page of zeroes stays behind the end: followers look there for the next frame.
         let end_offset = end.offset as usize;
         let keep = end_offset.next_multiple_of(4096) + 4096;
@@ -88,9 +89,6 @@ impl Shared {
         }
         if cut {
             segment.cut(keep)?;
-        }
-        if alone.is_some() {
-            space::give_back_all_ends(self);
         }
         if cut || segment.recycled {
             segment.region.sync()?;

@@ -336,8 +336,11 @@ pub(crate) fn give_back_ends(shared: &Shared) {
     }
 }
 
-/// Gives the unused ends of all segments back that were sealed since the log was opened. For a log that is synced
-/// to its end, while no other process reads.
+/// Gives the unused ends of all segments back that were sealed since the log was opened, as long as no other process
+/// reads. For a log that is synced to its end.
+///
+/// Readers are kept out for one segment at a time: there may be thousands, and who comes meanwhile waits for a second
+/// and no longer.
 pub(crate) fn give_back_all_ends(shared: &Shared) {
     for guard in shared.segments.iter() {
         let segment = guard.segment();
@@ -346,11 +349,11 @@ pub(crate) fn give_back_all_ends(shared: &Shared) {
         let unused = segment.file_len().saturating_sub(keep);
         // Those of earlier openings were cut when these closed, and are mapped for reading only.
         let is_worth_it = unused >= (segment.region.len() / UNUSED_SHARE_CLOSED).max(4096);
-        if segment.kind() == SegmentKind::Log
-            && is_worth_it
-            && !segment.region.is_read_only()
-            && let Err(error) = segment.cut(keep)
-        {
+        if segment.kind() != SegmentKind::Log || !is_worth_it || segment.region.is_read_only() {
+            continue;
+        }
+        let Some(_alone) = shared.alone() else { return };
+        if let Err(error) = segment.cut(keep) {
             tracing::warn!(%error, "a segment keeps its full length");
         }
     }

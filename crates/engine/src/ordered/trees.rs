@@ -1,7 +1,11 @@
 //! The store of all trees, and what the engine adds to it: the root that names its manifest, writers
 //! that wait for flushes, and the work itself.
 
-use super::{Moved, threads::Threads};
+use super::{
+    Moved,
+    brief::{BRIEF_INPUT_BYTES, Brief},
+    threads::Threads,
+};
 use crate::{Error, ErrorKind, Result, builder::Config, core::Core};
 use annals_journal::{Background, Journal, RootKeeper, RootManifest, Seq};
 use annals_ordered::{
@@ -86,6 +90,7 @@ pub(crate) struct Trees {
     stalls_count: AtomicU64,
     stalled_ns: AtomicU64,
     flushed: (Mutex<()>, Condvar),
+    brief: Brief,
     /// Why the last work was not done, if the disk had no space for it.
     no_space: Mutex<Option<annals_ordered::Error>>,
     /// Trees that no keyspace needs, and that could not be dropped for want of space.
@@ -133,9 +138,6 @@ fn root_error(error: &annals_journal::Error) -> RootError {
     }
 }
 
-/// What closing has compactions of tables read at most, in bytes: they are over in some hundredths of a second.
-const CLOSING_INPUT_BYTES: u64 = 4 << 20;
-
 /// The manifest that a root names.
 pub(crate) fn place_of(manifest: RootManifest) -> ManifestPlace {
     let RootManifest { number, synced_bytes } = manifest;
@@ -172,6 +174,7 @@ impl Trees {
             stalls_count: AtomicU64::new(0),
             stalled_ns: AtomicU64::new(0),
             flushed: (Mutex::new(()), Condvar::new()),
+            brief: Brief::default(),
             no_space: Mutex::new(None),
             leaving: Mutex::default(),
             is_over: AtomicBool::new(false),
@@ -397,7 +400,9 @@ impl Trees {
     /// Does one compaction. False if there is none that can be done now.
     pub(crate) fn compact_next(&self, core: &Core) -> Result<bool> {
         let Some(store) = self.store.get() else { return Ok(false) };
-        self.run(core, store.next_compaction(Self::settled_ms(core)))
+        let next = || store.next_compaction(Self::settled_ms(core));
+        let Some((work, _brief)) = self.brief.begin(next) else { return Ok(false) };
+        self.run(core, Some(work))
     }
 
     /// Does what compactions are due as long as little is to be read for them, and removes the files that
@@ -407,10 +412,15 @@ impl Trees {
         let Some(store) = self.store.get() else { return Ok(()) };
         // It is little, and somebody waits.
         store.lift_compaction_rate();
-        let mut left_bytes = CLOSING_INPUT_BYTES;
-        while let Some(work) = store.next_small_compaction(Self::settled_ms(core), left_bytes) {
-            left_bytes = left_bytes.saturating_sub(work.input_bytes());
-            if !self.run(core, Some(work))? {
+        let mut left_bytes = BRIEF_INPUT_BYTES;
+        loop {
+            if let Some(work) = store.next_small_compaction(Self::settled_ms(core), left_bytes) {
+                left_bytes = left_bytes.saturating_sub(work.input_bytes());
+                if !self.run(core, Some(work))? {
+                    break;
+                }
+            } else if !self.brief.wait() {
+                // A thread in the background that was at one would be stopped in it, at every closing again.
                 break;
             }
         }

@@ -278,9 +278,10 @@ impl<A: Aggregate> Aggregates<A> {
             let tried_count = self.too_large_count(&id)?.max(loaded.saved_count);
             let is_due = loaded.events_count.saturating_sub(tried_count) >= SNAPSHOT_EVENTS;
             let mut saved = if is_due { loaded.state.save() } else { None };
+            let mut too_large = None;
             if let Some(Err(error)) = saved.as_deref().map(check_value) {
                 tracing::warn!(%error, stream = %id, "no snapshot of an aggregate is saved");
-                self.is_too_large(&id, loaded.events_count)?;
+                too_large = Some(Category::key_bytes(&id)?);
                 saved = None;
             }
             let mut done = self.append(&id, &events, life, saved.as_deref(), options, &mut dress);
@@ -290,7 +291,7 @@ impl<A: Aggregate> Aggregates<A> {
             {
                 tracing::warn!(%error, stream = %id, "no snapshot of an aggregate is saved");
                 if error.kind() != ErrorKind::Full {
-                    self.is_too_large(&id, loaded.events_count)?;
+                    too_large = Some(Category::key_bytes(&id)?);
                 }
                 done = self.append(&id, &events, life, None, options, &mut dress);
             }
@@ -298,6 +299,10 @@ impl<A: Aggregate> Aggregates<A> {
                 Ok(true) => {}
                 Ok(false) | Err(Error::VersionConflict { .. }) => continue,
                 Err(error) => return Err(error.into()),
+            }
+            // Only now that there are as many events.
+            if let Some(key) = too_large {
+                self.is_too_large(key, loaded.events_count);
             }
             if saved.is_some() {
                 loaded.saved_count = loaded.events_count;
@@ -318,14 +323,12 @@ impl<A: Aggregate> Aggregates<A> {
     }
 
     /// Remembers that it was too large: to make a state into bytes takes long, the larger the longer.
-    fn is_too_large(&self, id: &StreamId<'_>, events_count: u64) -> Result<()> {
-        let key = Category::key_bytes(id)?;
+    fn is_too_large(&self, key: Vec<u8>, events_count: u64) {
         let mut too_large = self.too_large.lock();
         if too_large.len() >= TOO_LARGE_MAX && !too_large.contains_key(&key) {
             too_large.pop_first();
         }
         too_large.insert(key, events_count);
-        Ok(())
     }
 
     /// Appends events, if the stream is as it was when they were decided, and in the same life: false if it is in

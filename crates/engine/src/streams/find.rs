@@ -375,16 +375,27 @@ impl Core {
     }
 
     /// The event of this stream that has this id, if it is left: what was given up is as if it had never been
-    /// there.
+    /// there. For who appends: what is not published yet counts.
     pub(crate) fn event_of_id(
         &self,
         category: &Keyspace,
         stream: &Stream<'_>,
         id: u128,
     ) -> Result<Option<Event<'_>>> {
+        self.event_of_id_before(category, stream, id, |stream| self.newest_event(stream))
+    }
+
+    /// The same where the stream ends with the event that `newest` gives.
+    pub(crate) fn event_of_id_before<'c>(
+        &'c self,
+        category: &Keyspace,
+        stream: &Stream<'_>,
+        id: u128,
+        newest: impl FnOnce(&Stream<'_>) -> Result<Option<Event<'c>>>,
+    ) -> Result<Option<Event<'c>>> {
         let limits = self.limits_of(category, stream)?;
         let last = match &limits {
-            Some(_) => self.newest_event(stream)?.map_or(0, |newest| newest.version()),
+            Some(_) => newest(stream)?.map_or(0, |newest| newest.version()),
             None => 0,
         };
         let is_left = |event: &Event<'_>| {

@@ -243,7 +243,9 @@ impl Core {
         let found = loop {
             let _pin = pin();
             let (moves, visible) = (chains.moves(), self.visible_seq());
-            let found = self.event_of_id(category, stream, id)?;
+            // An event that readers do not see yet gives up no other one for them.
+            let last = |stream: &Stream<'_>| self.last_event(stream);
+            let found = self.event_of_id_before(category, stream, id, last)?;
             // Where nothing is found, it may have been on its way to another place.
             if found.is_some() || chains.are_still(moves) {
                 break found.filter(|event| event.hit.record.seq <= visible);

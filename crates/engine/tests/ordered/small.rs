@@ -1,8 +1,18 @@
 //! Programs that open a database for a record at a time.
 
 use crate::support::{open, tables};
-use annals_disk::{SimDisk, SimOptions};
-use std::collections::BTreeMap;
+use annals_disk::{
+    Result, SimDisk, SimOptions,
+    hooked::{Act, Hook, hooked},
+};
+use annals_engine::Database;
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Condvar, Mutex},
+    thread,
+    time::Duration,
+};
 
 /// The most tables that there were after one of `count` programs, each of which writes one record; all records
 /// are there in the end.
@@ -83,4 +93,48 @@ fn nor_where_much_is_there_already() {
         let key = (number * 1_789 % 3_000).to_be_bytes();
         assert_eq!(sorted.get(key).unwrap().as_deref(), Some(&number.to_be_bytes()[..]));
     }
+}
+
+/// Stops the thread that compacts when it begins a table.
+#[derive(Debug, Default)]
+struct Stop {
+    /// Whether it has come, and whether it may go on.
+    state: Mutex<(bool, bool)>,
+    changed: Condvar,
+}
+
+impl Hook for Stop {
+    fn before(&self, act: Act, path: &Path) -> Result<bool> {
+        let is_table = path.extension().is_some_and(|is| is == "tbl");
+        if act == Act::Create && is_table && thread::current().name() == Some("annals-compact") {
+            let mut state = self.state.lock().unwrap();
+            state.0 = true;
+            self.changed.notify_all();
+            drop(self.changed.wait_while(state, |state| !state.1).unwrap());
+        }
+        Ok(true)
+    }
+}
+
+/// Else a machine that is busy would leave more and more tables: each program would have what is at work
+/// stopped.
+#[test]
+fn closing_waits_for_a_thread_that_merges_little() {
+    let (sim, stop) = (SimDisk::new(SimOptions::seeded(3)), Arc::new(Stop::default()));
+    let disk = hooked(Arc::new(sim.clone()), Arc::clone(&stop));
+    let db = Database::builder().disk(disk).ordered_threads(1).open("db").unwrap();
+    let sorted = db.keyspace("sorted").unwrap();
+    for number in 0..4u8 {
+        sorted.insert("key", [number]).unwrap();
+        db.checkpoint().unwrap();
+    }
+    drop(stop.changed.wait_while(stop.state.lock().unwrap(), |state| !state.0).unwrap());
+    drop(sorted);
+    let closing = thread::spawn(move || db.close());
+    // Time for one that does not wait to come past it.
+    thread::sleep(Duration::from_millis(200));
+    stop.state.lock().unwrap().1 = true;
+    stop.changed.notify_all();
+    closing.join().unwrap().unwrap();
+    assert_eq!(tables(&sim), 1);
 }

@@ -520,6 +520,7 @@ fn a_projection_whose_place_is_lost_is_rebuilt() -> Result<()> {
             category.append(n % 3, &NewEvent::bytes("n", &data), ExpectedVersion::Any)?;
         }
         Projector::new(&db, name, Sums(sums.clone()))?.catch_up()?;
+        Projector::new(&db, "another", Sums(db.hash_keyspace("others")?))?.catch_up()?;
         let expected = sums_of(&sums)?;
         let progress = db.open_hash_keyspace("annals.projections")?;
         if !is_damaged {
@@ -541,6 +542,12 @@ fn a_projection_whose_place_is_lost_is_rebuilt() -> Result<()> {
         }
         let db = open()?;
         let sums = db.hash_keyspace("sums")?;
+        let listed = db.projections()?;
+        assert!(listed.iter().any(|one| one.name == "another" && !one.is_lost), "{listed:?}");
+        assert!(
+            is_damaged || listed.iter().any(|one| one.name == name && one.is_lost),
+            "{listed:?}"
+        );
         let mut projector = Projector::new(&db, name, Sums(sums.clone()))?;
         for _ in 0..2 {
             let refused = projector.step().unwrap_err();
@@ -633,17 +640,21 @@ fn a_projection_stays_paused_until_it_is_resumed() -> Result<()> {
     Ok(())
 }
 
-/// Handles an event, and is paused before that is committed.
+/// Handles an event, and is paused before that is committed, and resumed too if it is to be.
 struct PausedMeanwhile {
     sums: Sums,
     db: Database,
     is_paused: bool,
+    is_resumed: bool,
 }
 
 impl Projection for PausedMeanwhile {
     fn handle(&mut self, event: &RecordedEvent<'_>, work: &mut Work) -> Result<()> {
         if !std::mem::replace(&mut self.is_paused, true) {
             self.db.pause_projection("sums")?;
+            if self.is_resumed {
+                self.db.resume_projection("sums")?;
+            }
         }
         self.sums.handle(event, work)
     }
@@ -654,25 +665,33 @@ impl Projection for PausedMeanwhile {
 }
 
 #[test]
-fn what_was_handled_when_a_projection_was_paused_comes_again() -> Result<()> {
-    let db = Database::open_in_memory()?;
-    let (category, sums) = (db.category("numbers")?, db.hash_keyspace("sums")?);
-    let append = |n: u64| {
-        category.append(1u64, &NewEvent::bytes("n", &n.to_le_bytes()), ExpectedVersion::Any)
-    };
-    append(1)?;
-    let projection = PausedMeanwhile { sums: Sums(sums.clone()), db: db.clone(), is_paused: true };
-    let mut projector = Projector::new(&db, "sums", projection)?;
-    assert_eq!(projector.step()?, 1);
-    drop(projector);
-    append(2)?;
-    append(3)?;
-    let projection = PausedMeanwhile { sums: Sums(sums.clone()), db: db.clone(), is_paused: false };
-    let mut projector = Projector::new(&db, "sums", projection)?;
-    let before = projector.position();
-    assert_eq!((projector.step()?, projector.position()), (0, before));
-    assert_eq!(number(&sums.get("1")?.unwrap()), 1);
-    projector.resume()?;
-    assert_eq!((projector.catch_up()?, number(&sums.get("1")?.unwrap())), (2, 6));
+fn what_was_handled_when_a_projection_was_paused_comes_again_unless_it_was_resumed() -> Result<()> {
+    for is_resumed in [false, true] {
+        let db = Database::open_in_memory()?;
+        let (category, sums) = (db.category("numbers")?, db.hash_keyspace("sums")?);
+        let append = |n: u64| {
+            category.append(1u64, &NewEvent::bytes("n", &n.to_le_bytes()), ExpectedVersion::Any)
+        };
+        let projection = |is_paused| PausedMeanwhile {
+            sums: Sums(sums.clone()),
+            db: db.clone(),
+            is_paused,
+            is_resumed,
+        };
+        append(1)?;
+        let mut projector = Projector::new(&db, "sums", projection(true))?;
+        assert_eq!(projector.step()?, 1);
+        drop(projector);
+        append(2)?;
+        append(3)?;
+        let mut projector = Projector::new(&db, "sums", projection(false))?;
+        if !is_resumed {
+            let before = projector.position();
+            assert_eq!((projector.step()?, projector.position()), (0, before));
+            assert_eq!(number(&sums.get("1")?.unwrap()), 1);
+            projector.resume()?;
+        }
+        assert_eq!((projector.catch_up()?, number(&sums.get("1")?.unwrap())), (2, 6));
+    }
     Ok(())
 }

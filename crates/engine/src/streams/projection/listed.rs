@@ -1,7 +1,7 @@
 //! The projections of a database, as they are kept.
 
 use super::progress::{Kept, PROGRESS_NAME, set_paused};
-use crate::{Database, Error, HashKeyspace, Result};
+use crate::{Database, Error, HashKeyspace, Result, hash::Raw};
 use annals_journal::Seq;
 
 /// How a projection stands.
@@ -62,12 +62,18 @@ impl Database {
             progress => progress?,
         };
         let mut names = Vec::new();
-        for entry in progress.iter()? {
-            let entry = entry?;
+        let mut entries = progress.iter()?;
+        while let Some(raw) = entries.next_raw(|_| false, &[]) {
+            let key = match raw? {
+                Raw::Entry(entry) => entry.key().to_vec(),
+                Raw::Unsummed(key) | Raw::Damaged { key: Some(key), .. } => key,
+                Raw::Damaged { key: None, damage } => {
+                    tracing::warn!(error = %damage, "a projection is not listed: its name cannot be read");
+                    continue;
+                }
+            };
             // One that is no text was written by hand, and no projection has it.
-            if let Ok(name) = std::str::from_utf8(entry.key()) {
-                names.push(name.to_owned());
-            }
+            names.extend(String::from_utf8(key));
         }
         names.sort_unstable();
         names.into_iter().map(|name| self.projection_info(&progress, name)).collect()
