@@ -303,7 +303,8 @@ impl Database {
     ///
     /// # Errors
     /// As [`category`](Self::category); [`Error::EventTypes`] if the category has archived events that `E` is
-    /// not, or not any more.
+    /// not, or not any more. Whose types it has is settled when it is first opened for a type, not when the first
+    /// event comes: of two programs that open a new one as different types, one is refused.
     pub fn stream<E: Event>(&self, name: &str) -> Result<Streams<E>> {
         let category = match self.core.read_only {
             true => self.open_category(name)?,

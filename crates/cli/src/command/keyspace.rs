@@ -125,7 +125,8 @@ impl Command for KeyspaceStats {
             .text_field("kind", info.kind.to_string());
         if info.kind == KeyspaceKind::Streams {
             let category = category::open(&db, &self.name)?;
-            let (streams_count, events_count) = streams::count(&category)?;
+            let streams::Counts { streams_count, events_count, damage } =
+                streams::count(&category)?;
             report
                 .count("streams_count", streams_count)
                 .count("events_count", events_count)
@@ -133,7 +134,8 @@ impl Command for KeyspaceStats {
                 .bytes("memory_bytes", figures.memory_bytes)
                 .add("chained", Figure::Flag(info.chained))
                 .listing("event_types", types(&category));
-            return session.out.report(&report);
+            session.out.report(&report)?;
+            return damage.map_or(Ok(()), |error| Err(error.into()));
         }
         if info.kind == KeyspaceKind::Table {
             let table = db.open_table(&self.name)?;

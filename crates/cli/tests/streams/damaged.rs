@@ -29,3 +29,34 @@ fn reading_backward_gives_all_that_is_behind_damage() {
     assert_eq!(versions(&["--backward", "--from", "47"]), (0, (0..48).rev().collect()));
     assert_eq!(versions(&["--from", "51"]), (0, (51..100).collect()));
 }
+
+#[test]
+fn a_damaged_stream_hides_no_other() {
+    let place = Place::new();
+    for category in ["alpha", "beta"] {
+        for stream in ["1", "2", "3"] {
+            let data = format!("{{\"of\":\"{category} {stream}.\"}}");
+            place.ok(&["append", category, stream, "--type", "t", &data]);
+        }
+    }
+    let segment = place.data().join("00000001.seg");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let at = bytes.windows(8).position(|window| window == b"alpha 2.").unwrap();
+    bytes[at] ^= 0xff;
+    std::fs::write(&segment, bytes).unwrap();
+    let listed = |args: &[&str]| {
+        let ended = place.run(&[&["--json", "streams"], args].concat());
+        (ended.code, objects(&String::from_utf8(ended.stdout).unwrap()))
+    };
+    let (code, categories) = listed(&[]);
+    let of = |name: &str| {
+        let found = categories.iter().find(|found| found["category"] == name).unwrap();
+        found["streams_count"].as_u64().unwrap()
+    };
+    assert_eq!((code, of("alpha"), of("beta")), (3, 2, 3));
+    let (code, streams) = listed(&["alpha"]);
+    let mut ids: Vec<_> = streams.iter().map(|stream| stream["stream"].to_string()).collect();
+    ids.sort();
+    assert_eq!((code, ids), (3, vec!["1".to_owned(), "3".to_owned()]));
+    assert_eq!(listed(&["beta"]).0, 0);
+}

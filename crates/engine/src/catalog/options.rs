@@ -10,6 +10,13 @@ const HEAD_BYTES: usize = 9;
 const FLAG_MORE: u8 = 0x80;
 const CHAINED: u8 = 1;
 const ENTRY_BYTES: usize = 9;
+/// In place of a time to live.
+const NO_TTL: u64 = u64::MAX;
+
+/// A time to live in milliseconds: the longest there is if it is longer.
+fn ttl_ms(ttl: Duration) -> u64 {
+    u64::try_from(ttl.as_millis()).map_or(NO_TTL - 1, |ms| ms.min(NO_TTL - 1))
+}
 
 pub(crate) fn encode_options(kind: KeyspaceKind, options: &KeyspaceOptions, out: &mut Vec<u8>) {
     let code = match kind {
@@ -20,7 +27,7 @@ pub(crate) fn encode_options(kind: KeyspaceKind, options: &KeyspaceOptions, out:
     };
     let more: Vec<(u8, u64)> = options.chained.then_some((CHAINED, 1)).into_iter().collect();
     out.push(if more.is_empty() { code } else { code | FLAG_MORE });
-    let ttl_ms = options.ttl.map_or(u64::MAX, |ttl| ttl.as_millis() as u64);
+    let ttl_ms = options.ttl.map_or(NO_TTL, ttl_ms);
     out.extend_from_slice(&ttl_ms.to_le_bytes());
     if !more.is_empty() {
         out.push(more.len() as u8);
@@ -43,7 +50,7 @@ pub(crate) fn decode_options(bytes: &[u8]) -> Option<(KeyspaceKind, KeyspaceOpti
         _ => return None,
     };
     let ttl_ms = u64::from_le_bytes(ttl.try_into().ok()?);
-    let ttl = (ttl_ms != u64::MAX).then(|| Duration::from_millis(ttl_ms));
+    let ttl = (ttl_ms != NO_TTL).then(|| Duration::from_millis(ttl_ms));
     let mut options = KeyspaceOptions { ttl, ..KeyspaceOptions::default() };
     if code & FLAG_MORE != 0 {
         rest = decode_more(rest, &mut options).filter(|_| kind == KeyspaceKind::Streams)?;
@@ -96,6 +103,16 @@ mod tests {
         for more in [vec![0], unknown, other_value, twice] {
             let bytes = [&[0x83, 5, 0, 0, 0, 0, 0, 0, 0][..], &more].concat();
             assert_eq!(decode_options(&bytes), None, "{more:?}");
+        }
+    }
+
+    #[test]
+    fn a_time_to_live_without_end_stays_one() {
+        for ttl in [Duration::MAX, Duration::from_secs(1 << 62), Duration::from_millis(u64::MAX)] {
+            let mut bytes = Vec::new();
+            encode_options(KeyspaceKind::Hash, &KeyspaceOptions::default().ttl(ttl), &mut bytes);
+            let (_, options, _) = decode_options(&bytes).expect("they were just encoded");
+            assert_eq!(options.ttl, Some(Duration::from_millis(u64::MAX - 1)));
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{
     types::TypeOf,
 };
 use crate::{
-    Error, KeyspaceOptions, Result,
+    Error, ErrorKind, KeyspaceOptions, Result,
     catalog::{Keyspace, Listed},
     core::Core,
     hash::{
@@ -88,11 +88,16 @@ impl Category {
         Ok(key_of(id)?.bytes().to_vec())
     }
 
-    /// Sees to it that an event type has a number.
-    pub(crate) fn know_type(&self, wanted: &TypeOf<'_>) -> Result<()> {
+    /// Sees to it that an event type has a number. Before it gets one, `agrees` is asked about each that has one,
+    /// while nobody else brings any.
+    pub(crate) fn know_type(
+        &self,
+        wanted: &TypeOf<'_>,
+        agrees: impl Fn(&EventType) -> Result<()>,
+    ) -> Result<()> {
         match self.keyspace.types.known().number(self.name(), wanted)? {
             Some(_) => Ok(()),
-            None => self.add_type(wanted),
+            None => self.add_type(wanted, agrees),
         }
     }
 
@@ -409,23 +414,34 @@ impl Category {
     }
 
     /// Calls `each` with the id of each stream that has events and its last version, in no particular
-    /// order; streams that come or grow meanwhile may be told as they were or as they are.
+    /// order; streams that come or grow meanwhile may be told as they were or as they are. One that cannot be read is
+    /// in the way of no other: the first damage is told when all others have been.
     ///
     /// # Errors
     /// As [`get`](Self::get), and what `each` fails with.
     pub fn each_stream(&self, mut each: impl FnMut(StreamId<'_>, u64) -> Result<()>) -> Result<()> {
+        let mut damage = None;
         self.each_key(|key| {
-            let key = key?;
-            let hash = hash_key(self.core.hash_seed, key.bytes());
-            let last = self.with_stream(key.bytes(), hash, |core, category, stream| {
-                let left =
-                    core.ends(category, stream)?.map(|(last, first)| (last.version(), first));
-                Ok(left.filter(|(last, first)| first <= last).map(|(last, _)| last))
-            })?;
-            match (last, id_of_key(key.bytes())) {
-                (Some(last), Some(id)) => each(id, last),
-                _ => Ok(()),
+            let read = key.and_then(|key| Ok((self.last_version(&key)?, key)));
+            match read {
+                Ok((Some(last), key)) => id_of_key(key.bytes()).map_or(Ok(()), |id| each(id, last)),
+                Ok((None, _)) => Ok(()),
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    damage.get_or_insert(error);
+                    Ok(())
+                }
+                Err(error) => Err(error),
             }
+        })?;
+        damage.map_or(Ok(()), Err)
+    }
+
+    /// The version of the last event of a stream; `None` if none is left.
+    fn last_version(&self, key: &StreamKey) -> Result<Option<u64>> {
+        self.with_key(key, |core, category, stream| {
+            let ends = core.ends(category, stream)?;
+            let left = ends.map(|(last, first)| (last.version(), first));
+            Ok(left.filter(|(last, first)| first <= last).map(|(last, _)| last))
         })
     }
 

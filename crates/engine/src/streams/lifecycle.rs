@@ -89,7 +89,7 @@ impl Category {
     }
 
     /// Deletes the stream `id` if it is as `expected`: all events that it has are given up, as by
-    /// [`truncate_before`](Self::truncate_before). It may be appended to again. Who has read the stream and found it
+    /// [`truncate_before`](Self::truncate_before). It may be appended to again, if it is not archived. Who has read the stream and found it
     /// done with says up to where: what others append meanwhile is not deleted unseen.
     ///
     /// ```

@@ -32,6 +32,10 @@ use std::{
 /// More than the record of a new type takes beside its name.
 const TYPE_BYTES: usize = 256;
 
+/// The time of an event is that of its commit within so many milliseconds; of one that is over some time later, to the
+/// millisecond.
+const LATE_MS: u64 = 1_000;
+
 /// What a commit appends.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
@@ -49,6 +53,8 @@ pub(crate) struct Plan {
     of_new_types: Vec<(usize, usize)>,
     /// The hashes of the contents of events of chained categories, in their order.
     contents: Vec<ContentHash>,
+    /// The time that events were given first; 0 if there are none.
+    time_ms: u64,
     value: Vec<u8>,
     extra: Vec<u8>,
 }
@@ -75,6 +81,8 @@ struct Planned {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Newest {
     address: Address,
+    /// That of its segment: what is used again has the slot and not the number.
+    generation: u32,
     version: u64,
     time_ms: u64,
     hash: EventHash,
@@ -153,6 +161,7 @@ impl Planned {
         let newest = match &found {
             Some(event) => Some(Newest {
                 address: event.hit.address,
+                generation: event.hit.guard.generation(),
                 version: event.version(),
                 time_ms: event.read.label.time_ms,
                 hash: hash_of(&self.category, Some(event))?,
@@ -173,6 +182,10 @@ impl Planned {
         }
         match self.newest {
             Some(newest) => {
+                let guard = core.journal.guard(newest.address.slot);
+                if guard.is_none_or(|guard| guard.generation() != newest.generation) {
+                    return false;
+                }
                 let packed = newest.address.pack();
                 let leads =
                     |slot: crate::hash::table::Slot| (slot.address() == packed).then_some(());
@@ -184,6 +197,12 @@ impl Planned {
                 view.table.find(self.hash, is_it).is_none()
             }
         }
+    }
+
+    /// Whether its events are over some time after they were appended.
+    fn is_timed(&self) -> bool {
+        let by_mark = self.mark.is_some_and(|mark| mark.retention.max_age.is_some());
+        by_mark || self.category.options.ttl.is_some()
     }
 
     /// Goes back to before the first event of the frame.
@@ -320,6 +339,9 @@ impl Plan {
         let (new_types, of_new_types) = (self.new_types.len(), self.of_new_types.len());
         let Planned { next, last_at, last_hash, standing, .. } = self.streams[place];
         let time_ms = core.clock.now_ms();
+        if self.appends.is_empty() {
+            self.time_ms = time_ms;
+        }
         for (at, type_number) in append.types.iter().enumerate() {
             let push =
                 |event: &NewEvent<'_>| self.push_one(frame, place, event, *type_number, time_ms);
@@ -425,7 +447,13 @@ impl Plan {
             last_at: None,
             last_hash: EventHash::default(),
         };
-        let found = stream.look(core)?;
+        let found = match stream.look(core) {
+            // Else the category would be told as one that is read anew: it is dropped, and its log given up.
+            Err(Error::Stale) => {
+                return Err(stream.category.check_alive().err().unwrap_or(Error::Stale));
+            }
+            found => found?,
+        };
         stream.begin(found);
         self.streams.push(stream);
         self.known.insert(by, self.streams.len() - 1);
@@ -492,10 +520,22 @@ impl Plan {
         }
         let has_new_types = !self.new_types.is_empty();
         self.number_types()?;
-        if moved || has_new_types || !self.streams.iter().all(|stream| stream.is_as_it_was(core)) {
-            self.encode_anew(core, frame)?;
+        let now_ms = core.clock.now_ms();
+        if moved
+            || has_new_types
+            || self.is_late(now_ms)
+            || !self.streams.iter().all(|stream| stream.is_as_it_was(core))
+        {
+            self.encode_anew(core, frame, now_ms)?;
         }
         Ok(())
+    }
+
+    /// Whether events were planned so long ago that they need the time at which they are appended: where they are
+    /// over some time after it, they might be so already, and what the stream was taken for may have gone.
+    fn is_late(&self, now_ms: u64) -> bool {
+        let late_ms = now_ms.saturating_sub(self.time_ms);
+        late_ms > LATE_MS || late_ms > 0 && self.streams.iter().any(Planned::is_timed)
     }
 
     /// Gives new types the numbers that they get now.
@@ -516,7 +556,12 @@ impl Plan {
     }
 
     #[cold]
-    fn encode_anew(&mut self, core: &Core, frame: &mut FrameBuilder<'_>) -> Result<()> {
+    fn encode_anew(
+        &mut self,
+        core: &Core,
+        frame: &mut FrameBuilder<'_>,
+        now_ms: u64,
+    ) -> Result<()> {
         for stream in &mut self.streams {
             let found = stream.look(core)?;
             stream.begin(found);
@@ -547,7 +592,7 @@ impl Plan {
             let at = anew.next_offset();
             let (data_len, label) =
                 Label::split(record.value).expect("an event that was just encoded");
-            let time_ms = stream.time_ms(label.time_ms);
+            let time_ms = stream.time_ms(now_ms);
             self.extra.clear();
             self.extra.extend_from_slice(label.extra);
             if stream.category.is_chained() {

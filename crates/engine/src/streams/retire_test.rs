@@ -283,3 +283,81 @@ fn what_is_given_up_beside_a_checkpoint_is_counted_out_by_replay() -> Result<()>
     }
     Ok(())
 }
+
+/// Events of a batch were put into it long before it was committed.
+#[test]
+fn what_is_committed_is_as_new_as_its_commit() -> Result<()> {
+    for by_retention in [false, true] {
+        let disk = SimDisk::new(SimOptions::seeded(7));
+        let db = small(&disk).open("db")?;
+        let options = KeyspaceOptions::default();
+        let options = if by_retention { options } else { options.ttl(Duration::from_secs(10)) };
+        let category = db.create_category("orders", options)?;
+        append(&category, 1, 1)?;
+        if by_retention {
+            category.set_retention(1u64, Retention::default().max_age(Duration::from_secs(10)))?;
+        }
+        let batch = || {
+            let mut batch = db.batch();
+            batch.append(&category, 1u64, &[NewEvent::bytes("n", b"late")], StreamExists)?;
+            Ok::<_, Error>(batch)
+        };
+        let refused = batch()?;
+        disk.advance_ms(11_000);
+        let refused = refused.commit();
+        assert!(matches!(refused, Err(Error::VersionConflict { .. })), "{refused:?}");
+        append(&category, 1, 1)?;
+        disk.advance_ms(9_000);
+        let mut late = db.batch();
+        late.append(&category, 2u64, &[NewEvent::bytes("n", b"late")], NoStream)?;
+        late.append(&category, 1u64, &[NewEvent::bytes("n", b"late")], StreamExists)?;
+        disk.advance_ms(900);
+        late.commit()?;
+        disk.advance_ms(9_500);
+        assert_eq!(versions(&category, 1)?, [2]);
+        assert_eq!(versions(&category, 2)?, [0]);
+    }
+    Ok(())
+}
+
+/// A segment that is used again has the place of what was moved out of it.
+#[test]
+fn another_event_at_the_place_of_the_newest_is_not_taken_for_it() -> Result<()> {
+    let disk = SimDisk::new(SimOptions::seeded(8));
+    let db = small(&disk).open("db")?;
+    let category = db.category("orders")?;
+    // Its type is known from here on.
+    append(&category, 2, 1)?;
+    let key = StreamKey::of(&1u64.into()).expect("a key");
+    let newest = || {
+        category.with_key(&key, |core, _, stream| {
+            Ok(core.newest_event(stream)?.expect("an event").hit.address)
+        })
+    };
+    db.core.core().journal.roll()?;
+    append(&category, 1, 1)?;
+    let place = newest()?;
+    let mut batch = db.batch();
+    batch.append(&category, 1u64, &[NewEvent::bytes("n", b"refused")], Exact(0))?;
+    db.core.core().journal.roll()?;
+    append(&category, 1, 1)?;
+    db.compact()?;
+    for _ in 0..100 {
+        db.core.core().journal.roll()?;
+        append(&category, 1, 1)?;
+        if newest()? == place {
+            break;
+        }
+        db.compact()?;
+        db.tick()?;
+    }
+    assert_eq!(newest()?, place, "nothing is shown");
+    let last = category.len(1u64)? - 1;
+    let refused = batch.commit();
+    assert!(
+        matches!(refused, Err(Error::VersionConflict { found: Some(found), .. }) if found == last),
+        "{refused:?}"
+    );
+    assert_eq!(versions(&category, 1)?.len() as u64, last + 1);
+    Ok(())
+}

@@ -55,18 +55,18 @@ pub struct Streams<E> {
 
 impl<E: Event> Streams<E> {
     pub(crate) fn new(category: Category) -> Result<Self> {
-        for stored in category.event_types().iter().filter(|stored| stored.layout != 0) {
-            known_as::<E>(category.name(), stored).map_err(|error| match error {
-                Error::Event(error) => {
-                    let (category, why) = (category.name().to_owned(), error.to_string());
-                    Error::EventTypes { category, why }
-                }
-                error => error,
-            })?;
-        }
+        let knows = |stored: &EventType| match known_as::<E>(category.name(), stored) {
+            Err(Error::Event(error)) if stored.layout != 0 => {
+                let (category, why) = (category.name().to_owned(), error.to_string());
+                Err(Error::EventTypes { category, why })
+            }
+            Err(error) if stored.layout != 0 => Err(error),
+            _ => Ok(()),
+        };
+        category.event_types().iter().try_for_each(|stored| knows(stored))?;
         if !category.is_read_only() {
             for event_type in E::TYPES {
-                category.know_type(&type_of(event_type))?;
+                category.know_type(&type_of(event_type), knows)?;
             }
         }
         let types = category.event_types();

@@ -43,7 +43,7 @@ impl Category {
     ///
     /// # Errors
     /// As [`append`](Self::append); [`Error::DuplicateEvent`] if the stream has some of them already, by
-    /// their ids, and not all in a row.
+    /// their ids, and not all in a row: who may have to repeat it gives each of them an id.
     pub fn append_many<'s>(
         &self,
         id: impl Into<StreamId<'s>>,
@@ -250,7 +250,11 @@ impl Category {
 
     /// Gives an event type a number.
     #[cold]
-    pub(crate) fn add_type(&self, wanted: &TypeOf<'_>) -> Result<()> {
+    pub(crate) fn add_type(
+        &self,
+        wanted: &TypeOf<'_>,
+        agrees: impl Fn(&EventType) -> Result<()>,
+    ) -> Result<()> {
         check_name_of(wanted.name, OF_TYPE)?;
         let types = &self.keyspace.types;
         self.core.change_catalog_if(|catalog| {
@@ -261,6 +265,7 @@ impl Category {
             if types.known().number(self.name(), wanted)?.is_some() {
                 return Ok(None);
             }
+            types.all().iter().try_for_each(|known| agrees(known))?;
             let (id, number) = (self.keyspace.id, types.count());
             let TypeOf { name, version, layout } = *wanted;
             let event_type = EventType { name: name.to_owned(), version, layout };
