@@ -477,11 +477,16 @@ impl Trees {
         store.trees().iter().filter_map(Tree::unflushed_from).min().map(Seq)
     }
 
-    /// Flushes while what waits for it takes more than half of the memory for it: at opening, where
-    /// nobody else does.
+    /// Whether the system gives less memory than memtables want, and a flush would give some back.
+    pub(crate) fn is_short(&self) -> bool {
+        self.store.get().is_some_and(Store::is_short)
+    }
+
+    /// Flushes while what waits for it takes more than half of the memory for it, or the system gives no more: at
+    /// opening, where nobody else does.
     pub(crate) fn flush_some(&self, core: &Core) -> Result<()> {
         let Some(store) = self.store.get() else { return Ok(()) };
-        while store.backlog().memtable_bytes > self.config.memory_bytes / 2 {
+        while store.is_short() || store.backlog().memtable_bytes > self.config.memory_bytes / 2 {
             if !self.flush_next(core)? {
                 return Ok(());
             }
