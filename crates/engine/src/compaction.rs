@@ -11,6 +11,9 @@
 #[cfg(test)]
 mod bytes_test;
 mod choice;
+mod content;
+#[cfg(test)]
+mod reads_test;
 mod victim_trees;
 mod victims;
 
@@ -32,6 +35,7 @@ use annals_journal::{
 };
 use annals_ordered::Former;
 pub(crate) use choice::{Candidate, choose};
+use content::{Chosen, Content};
 use std::sync::Arc;
 use victim_trees::VictimTrees;
 use victims::{Found, Victims};
@@ -112,9 +116,9 @@ pub(crate) fn run_on(core: &Core, slot: u32) -> Result<CompactReport> {
     crate::maintenance::tidy(core);
     let candidates = candidates(core);
     let victim = candidates.iter().find(|candidate| candidate.info.slot == slot);
-    let victim = victim.expect("it is there, and is not given up").info.clone();
+    let info = victim.expect("it is there, and is not given up").info.clone();
     let slots = core.journal.give_up(&[slot]);
-    rewrite(core, &candidates, &[victim], &slots, &[])
+    rewrite(core, &candidates, &[Chosen { info, content: Content::Many }], &slots)
 }
 
 /// Compacts everything that has anything to give. The caller holds the maintenance lock.
@@ -214,28 +218,24 @@ pub(crate) fn live_bytes(core: &Core) -> u64 {
 
 fn compact(core: &Core, below: f64) -> Result<CompactReport> {
     let candidates = candidates(core);
-    let mut victims: Vec<SegmentInfo> = choose(&candidates, below);
     // A damaged segment stays as it is, whole, and keeps nobody from compacting the others.
-    let (mut empty, mut damaged_count) = (Vec::new(), 0);
-    victims.retain(|victim| match content_of(core, victim) {
-        Content::Damaged => {
-            damaged_count += 1;
-            false
+    let mut damaged_count = 0;
+    let mut victims: Vec<Chosen> = Vec::new();
+    for info in choose(&candidates, below) {
+        match Content::of(core, &info) {
+            Content::Damaged => damaged_count += 1,
+            content => victims.push(Chosen { info, content }),
         }
-        Content::Nothing => {
-            empty.push(victim.slot);
-            true
-        }
-        Content::Something => true,
-    });
-    let slots: Vec<u32> = victims.iter().map(|victim| victim.slot).collect();
+    }
+    content::leave_whole(&mut victims);
+    let slots: Vec<u32> = victims.iter().map(|victim| victim.info.slot).collect();
     // A feed may have come meanwhile. From here on none begins in what is given up.
     let slots = core.journal.give_up(&slots);
-    victims.retain(|victim| slots.contains(&victim.slot));
+    victims.retain(|victim| slots.contains(&victim.info.slot));
     if victims.is_empty() {
         return Ok(CompactReport { damaged_count, ..CompactReport::default() });
     }
-    let outcome = rewrite(core, &candidates, &victims, &slots, &empty);
+    let outcome = rewrite(core, &candidates, &victims, &slots);
     if outcome.is_err() {
         core.journal.take_back(&slots);
     }
@@ -245,20 +245,21 @@ fn compact(core: &Core, below: f64) -> Result<CompactReport> {
 fn rewrite(
     core: &Core,
     candidates: &[Candidate],
-    victims: &[SegmentInfo],
+    victims: &[Chosen],
     slots: &[u32],
-    empty: &[u32],
 ) -> Result<CompactReport> {
     let kept_from = candidates
         .iter()
         .filter(|candidate| candidate.info.kind != SegmentKind::Spare)
-        .filter(|candidate| !victims.iter().any(|victim| victim.slot == candidate.info.slot))
+        .filter(|candidate| !slots.contains(&candidate.info.slot))
         .filter(|candidate| candidate.info.sealed)
         .map(|candidate| candidate.info.base_seq)
         .min();
     let mut run = Run {
         core,
-        packer: core.journal.packer(victims.iter().map(|v| v.base_seq).min().unwrap_or_default()),
+        packer: core
+            .journal
+            .packer(victims.iter().map(|victim| victim.info.base_seq).min().unwrap_or_default()),
         frame: FrameBuilder::new(),
         moves: Vec::new(),
         moving: Moving::default(),
@@ -269,15 +270,8 @@ fn rewrite(
         kept_from,
         moved_count: 0,
     };
-    let mut before_bytes = 0;
-    let mut filled: Vec<&SegmentInfo> = Vec::new();
-    for victim in victims {
-        if !empty.contains(&victim.slot) {
-            filled.push(victim);
-        }
-        before_bytes += victim.content_bytes;
-    }
-    let outcome = run.all(&filled).and_then(|()| run.flush());
+    let before_bytes = victims.iter().map(|victim| victim.info.content_bytes).sum();
+    let outcome = run.all(victims).and_then(|()| run.flush());
     run.leave_out();
     let (moved_count, after_bytes) = (run.moved_count, run.packer.bytes());
     // The views refer to what was moved, also if the rest could not be: it must be complete before
@@ -304,43 +298,6 @@ fn rewrite(
     crate::maintenance::tidy(core);
     let segments_count = victims.len() as u64;
     Ok(CompactReport { segments_count, before_bytes, after_bytes, moved_count, damaged_count: 0 })
-}
-
-/// What a segment has that is given up.
-enum Content {
-    /// Frames that are not as they were written.
-    Damaged,
-    /// Nothing that anybody needs, for certain and for ever: it need not be read again.
-    Nothing,
-    /// Perhaps something.
-    Something,
-}
-
-/// Reads a segment, each frame of which is checked.
-fn content_of(core: &Core, info: &SegmentInfo) -> Content {
-    let Some(guard) = core.journal.guard(info.slot) else { return Content::Damaged };
-    let (catalog, trees) = (core.catalog.load(), VictimTrees::of(core));
-    // Of hash keyspaces nothing is certain here: what hides older records depends on which segments go.
-    let is_over = |record: &annals_journal::Record<'_>| {
-        record.kind != Kind::Catalog
-            && catalog.by_id(record.space).is_none_or(|listed| listed.keyspace.is_ordered())
-            && trees.as_ref().is_none_or(|trees| matches!(trees.reference(record), Ok(None)))
-    };
-    let mut offset = guard.first_frame();
-    let mut is_empty = true;
-    loop {
-        match guard.next_frame(&mut offset) {
-            Ok(Some(frame)) => {
-                is_empty = is_empty && frame.records().all(|(_, _, record)| is_over(&record));
-            }
-            Ok(None) if is_empty => return Content::Nothing,
-            Ok(None) => return Content::Something,
-            Err(error) => {
-                tracing::warn!(%error, "a damaged segment is not compacted");
-                return Content::Damaged;
-            }
-        }
-    }
 }
 
 /// A record on its way.
@@ -406,7 +363,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn all(&mut self, victims: &[&SegmentInfo]) -> Result<()> {
+    fn all(&mut self, victims: &[Chosen]) -> Result<()> {
         let mut records = Victims::of(self.core, victims)?;
         while let Some(found) = records.next()? {
             let record = records.guard(found).record(found.address.offset)?;

@@ -8,6 +8,7 @@
 mod brief;
 mod following;
 mod keyspace;
+mod leaving;
 mod load;
 mod log_value;
 mod moved;

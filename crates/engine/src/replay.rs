@@ -89,7 +89,7 @@ impl Core {
                 None => tree_record(kind, key, value, expires_ms, seq),
             };
             tree.apply(applied, now_ms)?;
-            if index % SOME == SOME - 1 {
+            if index % SOME == SOME - 1 || self.trees.is_short() {
                 self.trees.flush_some(self)?;
             }
         }

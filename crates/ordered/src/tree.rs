@@ -166,16 +166,20 @@ impl TreeCore {
 
     /// Puts the memtable that is written to among those that are to be flushed. `false` if there is
     /// nothing in it.
-    fn seal(&self, writer: &mut Writer, former: &FormerViews) -> bool {
+    fn seal(&self, writer: &mut Writer, store: &StoreCore) -> bool {
         self.is_seal_wanted.store(false, Ordering::Relaxed);
         if writer.memtable.memtable().is_empty() {
             return false;
+        }
+        if writer.memtable.is_short() {
+            // Before anybody can flush it, which takes this back.
+            store.is_short.store(true, Ordering::Relaxed);
         }
         let Writer { memtable, oldest_ms, newest_ms } =
             std::mem::replace(writer, Writer::new(&self.spare));
         let full = Arc::clone(memtable.memtable());
         let sealed = Arc::new(Sealed { memtable: full, oldest_ms, newest_ms });
-        former.replace(self, |view| View {
+        store.former.replace(self, |view| View {
             database_id: view.database_id,
             active: Arc::clone(writer.memtable.memtable()),
             sealed: std::iter::once(&sealed).chain(&view.sealed).cloned().collect(),
@@ -329,7 +333,7 @@ impl Tree {
             >= self.store.config.memtable_bytes
             || writer.memtable.is_short();
         if full || core.is_seal_wanted.load(Ordering::Relaxed) {
-            core.seal(&mut writer, &self.store.former);
+            core.seal(&mut writer, &self.store);
         }
         let flushed_through = core.flushed_through.load(Ordering::Relaxed);
         let mut bytes = 0;
@@ -363,7 +367,7 @@ impl Tree {
     /// Has the memtable flushed with the next work, however full it is. Called as a writer: while
     /// nobody applies, and what was applied is visible. `false` if there is nothing in it.
     pub fn seal(&self) -> bool {
-        self.core.seal(&mut self.core.writer.lock(), &self.store.former)
+        self.core.seal(&mut self.core.writer.lock(), &self.store)
     }
 
     /// The memtables and tables of this moment, to read from. Costs no more than a pointer.

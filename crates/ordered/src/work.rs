@@ -292,6 +292,8 @@ impl Work {
         };
         let more = TreeTraffic { flushed_bytes: bytes_of(&outputs), ..TreeTraffic::default() };
         commit(&self.store, tree, edit, more, &outputs, &flush.memtables)?;
+        // If this was not enough, the next memtable finds out.
+        self.store.is_short.store(false, Ordering::Relaxed);
         Counts::add(&tree.counts.flushes, 1);
         Ok(())
     }

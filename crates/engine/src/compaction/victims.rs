@@ -3,8 +3,9 @@
 //! In each segment they are in order, and what is written of them is to be so too: reading in the order
 //! of numbers is going through segments side by side.
 
+use super::content::{Chosen, Content};
 use crate::{Result, core::Core};
-use annals_journal::{Address, SegmentGuard, SegmentInfo, Seq};
+use annals_journal::{Address, SegmentGuard, Seq};
 use std::{cmp::Reverse, collections::BinaryHeap};
 
 /// Goes through the records of several segments.
@@ -16,7 +17,8 @@ pub(super) struct Victims<'a> {
 
 struct Victim<'a> {
     guard: SegmentGuard<'a>,
-    frame_at: u32,
+    /// Where the next frame is; none if all records are known.
+    frame_at: Option<u32>,
     /// What is left of the frame before that: numbers, addresses and lengths.
     records: std::vec::IntoIter<(Seq, Address, u32)>,
 }
@@ -31,12 +33,17 @@ pub(super) struct Found {
 }
 
 impl<'a> Victims<'a> {
-    /// Begins with the first record of each segment that is there.
-    pub(super) fn of(core: &'a Core, infos: &[&SegmentInfo]) -> Result<Self> {
+    /// Begins with the first record of each segment that is there. One of which it is known what may survive is not
+    /// read again: no more than that is gone through.
+    pub(super) fn of(core: &'a Core, chosen: &[Chosen]) -> Result<Self> {
         let mut victims = Self { all: Vec::new(), next: BinaryHeap::new() };
-        for guard in infos.iter().filter_map(|info| core.journal.guard(info.slot)) {
-            let (frame_at, records) = (guard.first_frame(), Vec::new().into_iter());
-            victims.all.push(Victim { guard, frame_at, records });
+        for Chosen { info, content } in chosen {
+            let Some(guard) = core.journal.guard(info.slot) else { continue };
+            let (frame_at, records) = match content {
+                Content::Few(left) | Content::Whole(left) => (None, left.clone()),
+                Content::Many | Content::Damaged => (Some(guard.first_frame()), Vec::new()),
+            };
+            victims.all.push(Victim { guard, frame_at, records: records.into_iter() });
             victims.announce(victims.all.len() - 1)?;
         }
         Ok(victims)
@@ -70,7 +77,10 @@ impl Victim<'_> {
             if let Some((seq, ..)) = self.records.as_slice().first() {
                 return Ok(Some(*seq));
             }
-            let Some(frame) = self.guard.next_frame(&mut self.frame_at)? else { return Ok(None) };
+            let Some(frame_at) = &mut self.frame_at else { return Ok(None) };
+            let Some(frame) = self.guard.next_frame(frame_at)? else { return Ok(None) };
+            #[cfg(test)]
+            super::reads_test::note_frame(self.guard.slot());
             let all = frame.records().map(|(address, len, record)| (record.seq, address, len));
             self.records = all.collect::<Vec<_>>().into_iter();
         }

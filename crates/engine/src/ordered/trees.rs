@@ -4,9 +4,10 @@
 use super::{
     Moved,
     brief::{BRIEF_INPUT_BYTES, Brief},
+    leaving::Leaving,
     threads::Threads,
 };
-use crate::{Error, ErrorKind, Result, builder::Config, core::Core};
+use crate::{Error, Result, builder::Config, core::Core};
 use annals_journal::{Background, Journal, RootKeeper, RootManifest, Seq};
 use annals_ordered::{
     Admission, CacheStats, Follower, ManifestPlace, ManifestRoot, RootError, Store, StoreConfig,
@@ -94,7 +95,7 @@ pub(crate) struct Trees {
     /// Why the last work was not done, if the disk had no space for it.
     no_space: Mutex<Option<annals_ordered::Error>>,
     /// Trees that no keyspace needs, and that could not be dropped for want of space.
-    leaving: Mutex<BTreeSet<u32>>,
+    leaving: Mutex<Leaving>,
     pub(super) is_over: AtomicBool,
     /// Held for reading by who writes files for a load; see there.
     pub(super) loading: RwLock<()>,
@@ -231,7 +232,7 @@ impl Trees {
         if store.tree(id).is_some() {
             store.drop_tree(id)?;
         }
-        leaving.remove(&id);
+        leaving.remove(id);
         Ok(())
     }
 
@@ -239,7 +240,7 @@ impl Trees {
     /// before: otherwise a power cut could bring the keyspace back and not what it had. Where the disk has no space
     /// for that, it is tried again with every look for flushes.
     pub(crate) fn retire(&self, core: &Core, id: u32) {
-        self.leaving.lock().insert(id);
+        self.leaving.lock().add(id);
         self.retire_left(core);
     }
 
@@ -248,16 +249,12 @@ impl Trees {
         let Some(store) = self.store.get() else { return };
         // Held all the time: the number of one that goes must not be given to another meanwhile.
         let mut leaving = self.leaving.lock();
-        leaving.retain(|&id| {
+        leaving.drop_all(|id| {
             if store.tree(id).is_none() {
-                return false;
+                return Ok(());
             }
-            let done = core.journal.sync().map_err(Error::from);
-            let Err(error) = done.and_then(|()| Ok(store.drop_tree(id)?)) else { return false };
-            // After anything else the next opening does it.
-            let stays = error.kind() == ErrorKind::Full;
-            tracing::warn!(%error, tree = id, "a tree that is not needed any more stays");
-            stays
+            core.journal.sync()?;
+            Ok(store.drop_tree(id)?)
         });
     }
 
@@ -480,11 +477,16 @@ impl Trees {
         store.trees().iter().filter_map(Tree::unflushed_from).min().map(Seq)
     }
 
-    /// Flushes while what waits for it takes more than half of the memory for it: at opening, where
-    /// nobody else does.
+    /// Whether the system gives less memory than memtables want, and a flush would give some back.
+    pub(crate) fn is_short(&self) -> bool {
+        self.store.get().is_some_and(Store::is_short)
+    }
+
+    /// Flushes while what waits for it takes more than half of the memory for it, or the system gives no more: at
+    /// opening, where nobody else does.
     pub(crate) fn flush_some(&self, core: &Core) -> Result<()> {
         let Some(store) = self.store.get() else { return Ok(()) };
-        while store.backlog().memtable_bytes > self.config.memory_bytes / 2 {
+        while store.is_short() || store.backlog().memtable_bytes > self.config.memory_bytes / 2 {
             if !self.flush_next(core)? {
                 return Ok(());
             }

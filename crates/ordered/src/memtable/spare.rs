@@ -16,7 +16,7 @@ const WORTH_BYTES: usize = 1 << 14;
 pub(crate) struct SpareMemory {
     kept: Mutex<Vec<Lines>>,
     bytes_max: usize,
-    /// A system that gives no more lines than that at once.
+    /// A system that gives no more lines than that at once, less those that are kept.
     #[cfg(test)]
     pub(crate) lines_max: std::sync::atomic::AtomicUsize,
 }
@@ -73,14 +73,34 @@ impl SpareMemory {
 
     /// So many lines, whatever is in them; fewer where the system refuses.
     pub(super) fn take(&self, len: usize) -> Lines {
-        #[cfg(test)]
-        let len = len.min(self.lines_max.load(std::sync::atomic::Ordering::Relaxed));
         let kept = {
             let mut kept = self.kept.lock();
             let at = kept.iter().position(|lines| lines.get().len() == len);
             at.map(|at| kept.swap_remove(at))
         };
-        kept.unwrap_or_else(|| Lines::up_to(len))
+        if let Some(lines) = kept {
+            return lines;
+        }
+        let lines = self.ask(len);
+        if lines.get().len() >= len || self.bytes() == 0 {
+            return lines;
+        }
+        // What is kept in other lengths may be just what the system lacks, and records for which there is no memory
+        // stop all writing.
+        drop(lines);
+        self.clear();
+        self.ask(len)
+    }
+
+    /// As many lines of so many as the system gives.
+    fn ask(&self, len: usize) -> Lines {
+        #[cfg(test)]
+        let len = {
+            let kept = self.bytes() / size_of::<annals_disk::Line>();
+            let lines_max = self.lines_max.load(std::sync::atomic::Ordering::Relaxed);
+            len.min(lines_max.saturating_sub(kept))
+        };
+        Lines::up_to(len)
     }
 
     /// Keeps what nobody uses any more, if it is worth it and there is room.
@@ -185,6 +205,20 @@ mod tests {
         }
         spare.shrink_to(0);
         assert_eq!(spare.bytes(), 0);
+    }
+
+    #[test]
+    fn nothing_is_refused_for_what_is_kept_in_other_lengths() {
+        let spare = SpareMemory::new(usize::MAX);
+        spare.lines_max.store(2 << 10, std::sync::atomic::Ordering::Relaxed);
+        for lines in [256, 512, 1024] {
+            spare.keep(Lines::zeroed(lines));
+        }
+        assert_eq!(spare.take(512).get().len(), 512);
+        assert_eq!(spare.bytes(), (256 + 1024) * 64, "{spare:?}");
+        assert_eq!(spare.take(2 << 10).get().len(), 2 << 10);
+        assert_eq!(spare.bytes(), 0, "the system needs what is kept");
+        assert_eq!(spare.take(4 << 10).get().len(), 2 << 10, "and has no more");
     }
 
     #[test]

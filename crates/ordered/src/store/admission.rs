@@ -12,19 +12,31 @@ impl Store {
     pub fn admit(&self, commit_bytes: u64) -> Admission {
         let backlog = self.backlog();
         let memory_bytes = self.core.config.memory_bytes;
-        if backlog.memtable_bytes > memory_bytes / 4 * 3 {
+        let is_short = self.is_short();
+        if is_short || backlog.memtable_bytes > memory_bytes / 4 * 3 {
             let trees = self.core.all_trees();
             let active = |tree: &Arc<TreeCore>| flushable_bytes(&tree.view.load().active);
+            let all_active = trees.iter().map(active).sum::<u64>();
             // Where flushes that are due will give enough back, sealing more would only make a memtable,
             // and later a table, of every few records.
-            let is_short = trees.iter().map(active).sum::<u64>() > memory_bytes / 2;
+            let is_enough = if is_short {
+                all_active <= backlog.memtable_bytes.saturating_sub(all_active)
+            } else {
+                all_active <= memory_bytes / 2
+            };
             if let Some(largest) = trees.iter().max_by_key(|tree| active(tree))
-                && is_short
+                && !is_enough
             {
                 largest.is_seal_wanted.store(true, Ordering::Relaxed);
             }
         }
-        let admission = self.core.pressure.admit(&backlog, commit_bytes);
+        // A memtable that found less than it wanted is followed by one that may find nothing, and records for which
+        // there is nothing stop all writing.
+        let admission = if is_short {
+            Admission::Full
+        } else {
+            self.core.pressure.admit(&backlog, commit_bytes)
+        };
         let stalls = &self.core.stalls;
         match admission {
             Admission::After { delay_ns: 0 } => {}
@@ -37,6 +49,16 @@ impl Store {
             }
         }
         admission
+    }
+
+    /// Whether the system gives the process less memory than memtables want, and a flush that has yet to end will
+    /// give some back.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        let waits = |tree: &Arc<TreeCore>| !tree.view.load().sealed.is_empty();
+        self.core.is_short.load(Ordering::Relaxed)
+            && !self.core.is_read_only
+            && self.core.trees.read().values().any(waits)
     }
 
     /// The trees whose memtables are to be sealed to give memory back: the next records do it, or the

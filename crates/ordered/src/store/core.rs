@@ -15,7 +15,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -37,6 +37,8 @@ pub(crate) struct StoreCore {
     /// Which tree is looked at first for the next compaction.
     pub(super) turn: AtomicUsize,
     pub(crate) stalls: Stalls,
+    /// A memtable was sealed because the system gave it less memory than it asked for, and no flush has ended since.
+    pub(crate) is_short: AtomicBool,
 }
 
 /// How writers were slowed since opening.
@@ -98,6 +100,7 @@ impl StoreCore {
             glance: ArcSwapOption::empty(),
             turn: AtomicUsize::new(0),
             stalls: Stalls::default(),
+            is_short: AtomicBool::new(false),
         }
     }
 
