@@ -387,7 +387,8 @@ impl Category {
     }
 
     /// Reads the events of the stream `id` that come from the number `from` on, and then those that are
-    /// appended from now on.
+    /// appended from now on. What is there already is found by going through all events of the category from
+    /// `from` on: in a large one read the stream by [`read`](Self::read) and subscribe behind what that found.
     ///
     /// # Errors
     /// As [`get`](Self::get).

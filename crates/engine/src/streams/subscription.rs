@@ -24,7 +24,8 @@ use std::{
 ///
 /// As an iterator it waits for more and ends when the database is closed; [`try_next`](Self::try_next) and
 /// [`next_within`](Self::next_within) do not; [`next_async`](Self::next_async) is for tasks, of any runtime.
-/// Reading takes no lock of the writer: it waits for no commit, and keeps nobody from appending or compacting. Beginning
+/// Reading takes no lock of the writer: it waits for no commit, and keeps nobody from appending or compacting. One that is left standing in
+/// front of events that are there keeps the space of the segments that they are in. Beginning
 /// takes none either, but in the first moment after a compaction. Clones go on by themselves; a [`Follower`] is one that
 /// borrows nothing.
 ///
