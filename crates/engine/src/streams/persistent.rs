@@ -106,7 +106,8 @@ pub struct PersistentInfo {
     pub waiting_count: u64,
     /// How many events are parked.
     pub parked_count: u64,
-    /// How many events were passed over since it was opened, since they are not there any more.
+    /// How many events were passed over since it was opened, since they are not there any more, or could not be read
+    /// again and were [skipped](PersistentSubscription::skip_to).
     pub gone_count: u64,
     /// How many consumers there are.
     pub consumers_count: u64,
@@ -259,6 +260,39 @@ impl PersistentSubscription {
     /// As [`acknowledge`](Self::acknowledge).
     pub fn park(&self, ticket: Ticket, reason: &str) -> Result<bool> {
         How::Park(reason).settle(self, ticket)
+    }
+
+    /// Goes on with the number `seq` where it cannot read on: what stands in front of it and was not read yet is never
+    /// given out, whether it is damaged or not; what was is not touched. Nothing happens if it is there already. What
+    /// was acknowledged is written too; as durable as the database's commits when it returns.
+    ///
+    /// It waits for a consumer that reads.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, Error, ExpectedVersion, NewEvent, PersistentOptions};
+    ///
+    /// let db = Database::open_in_memory()?;
+    /// let orders = db.category("orders")?;
+    /// orders.append(1u64, &NewEvent::json("placed", "{}"), ExpectedVersion::Any)?;
+    /// let mails = db.persistent_subscription("mails", &PersistentOptions::default())?;
+    /// let consumer = mails.consumer()?;
+    /// let order = loop {
+    ///     match consumer.try_next() {
+    ///         // Somebody has to be told of it.
+    ///         Err(Error::DamagedEvents { readable_from, .. }) => mails.skip_to(readable_from)?,
+    ///         order => break order?,
+    ///     }
+    /// };
+    /// assert!(order.expect("an order").acknowledge()?);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::UnknownSubscription`] if it was removed; those of writing: it goes on there all the same while it is
+    /// open.
+    pub fn skip_to(&self, seq: Seq) -> Result<()> {
+        self.shared().skip_to(self.open(), seq)
     }
 
     /// Writes what was acknowledged and parked; as durable as the database's commits when it returns.

@@ -166,6 +166,20 @@ impl<P: Clone> Board<P> {
         std::mem::replace(&mut self.unread, behind).len()
     }
 
+    /// Notes that what stands in front of `next` and was not read is never given out. Returns how many of those that
+    /// were not settled are gone.
+    pub(super) fn skip_to(&mut self, next: Seq) -> usize {
+        let gone_count = self.read_to(next);
+        self.settled_to = self.settled_to.max(next);
+        gone_count
+    }
+
+    /// In front of this nothing has to be read: all of it is settled, or here.
+    pub(super) fn wanted_from(&self) -> Seq {
+        let first = self.unread.keys().next().copied();
+        first.unwrap_or(self.next.max(self.settled_to))
+    }
+
     /// Gives out the first event that `consumer` may have.
     pub(super) fn take(
         &mut self,
