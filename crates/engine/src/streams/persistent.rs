@@ -29,7 +29,7 @@ use self::{
     },
 };
 use super::{Filter, id::StreamKey, id_of_key};
-use crate::{Database, Error, HashKeyspace, Result, catalog::check_name_of, open::Open};
+use crate::{Database, Error, ErrorKind, HashKeyspace, Result, catalog::check_name_of, open::Open};
 use annals_journal::{Durability, Seq};
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -111,6 +111,9 @@ pub struct PersistentInfo {
     pub gone_count: u64,
     /// How many consumers there are.
     pub consumers_count: u64,
+    /// Whether what is kept of it cannot be read: it cannot be opened, only
+    /// [removed](Database::remove_persistent_subscription), and what is said here of it is as if it had not begun.
+    pub is_lost: bool,
 }
 
 impl Database {
@@ -154,11 +157,11 @@ impl Database {
         Ok(PersistentSubscription { held })
     }
 
-    /// How all persistent subscriptions stand, by name; of those that are not open, as they were written last.
-    /// Also in a read-only handle.
+    /// How all persistent subscriptions stand, by name; of those that are not open, as they were written last. Those of
+    /// which that cannot be read are [lost](PersistentInfo::is_lost). Also in a read-only handle.
     ///
     /// # Errors
-    /// [`Error::SubscriptionState`]; those of reading.
+    /// Those of reading, but for damage.
     pub fn persistent_subscriptions(&self) -> Result<Vec<PersistentInfo>> {
         let mut list = Vec::new();
         for keyspace in self.keyspaces() {
@@ -171,6 +174,10 @@ impl Database {
                 Ok(info) => list.push(info),
                 // Half made, or removed meanwhile.
                 Err(Error::UnknownSubscription { .. }) => {}
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    tracing::warn!(%error, name, "what is kept of a persistent subscription cannot be read");
+                    list.push(lost_info(self, name));
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -323,6 +330,7 @@ impl PersistentSubscription {
             parked_count: state.parked_count,
             gone_count: state.gone_count,
             consumers_count: state.consumers_count as u64,
+            is_lost: false,
         })
     }
 
@@ -473,7 +481,23 @@ fn written_info(db: &Database, name: &str) -> Result<PersistentInfo> {
         parked_count,
         gone_count: 0,
         consumers_count: 0,
+        is_lost: false,
     })
+}
+
+/// The same of one of which nothing is known.
+fn lost_info(db: &Database, name: &str) -> PersistentInfo {
+    PersistentInfo {
+        name: name.to_owned(),
+        position: Seq::ZERO,
+        lag: db.last_seq().0 + 1,
+        in_flight_count: 0,
+        waiting_count: 0,
+        parked_count: 0,
+        gone_count: 0,
+        consumers_count: 0,
+        is_lost: true,
+    }
 }
 
 /// Writes what persistent subscriptions that are open have not written: the database is about to be closed.
