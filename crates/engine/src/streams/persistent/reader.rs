@@ -164,7 +164,11 @@ impl Shared {
                     let (seq, space, version) = (event.seq(), event.space(), event.version());
                     found.push((seq, EventPlace { space, key, version }));
                 }
-                Ok(None) => break Ok(Subscription::position(events) >= below),
+                // No event is behind the highest number.
+                Ok(None) => {
+                    let position = Subscription::position(events);
+                    break Ok(below < Seq(u64::MAX) && position >= below);
+                }
                 Err(error) => break Err(error),
             }
         };
