@@ -17,6 +17,9 @@ use std::time::Duration;
 
 /// As many events are committed together, at most.
 const EVENTS_MAX: usize = 1_000;
+/// No more events are committed together once their writes are so long: all of them are in memory, and what does not
+/// fit into one commit would never be committed.
+const WORK_BYTES: usize = 16 << 20;
 
 /// What is made of events. What it keeps between events has to be in keyspaces: after a commit that
 /// fails, and after a restart, that is all it has.
@@ -164,7 +167,7 @@ impl<'a, P: Projection> Projector<'a, P> {
         }
     }
 
-    /// Handles as many events as there are, `most` at most. Returns how many.
+    /// Handles as many events as there are, `most` at most, and no more once there is much to write. Returns how many.
     fn handle(&mut self, most: usize) -> (usize, Result<()>) {
         for handled_count in 0..most {
             let event = match self.events.try_next() {
@@ -174,6 +177,9 @@ impl<'a, P: Projection> Projector<'a, P> {
             };
             if let Err(error) = self.projection.handle(&event, &mut self.work) {
                 return (handled_count, Err(error));
+            }
+            if self.work.len_bytes() >= WORK_BYTES {
+                return (handled_count + 1, Ok(()));
             }
         }
         (most, Ok(()))

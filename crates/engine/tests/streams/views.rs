@@ -776,3 +776,36 @@ fn a_projection_goes_on_behind_damage_once_that_is_skipped() -> Result<()> {
     assert_eq!(versions()?, whole);
     Ok(())
 }
+
+/// A thousand large ones would have to be in memory, and might be too long for a commit for ever.
+#[test]
+fn few_events_whose_writes_are_long_are_committed_together() -> Result<()> {
+    let db = Database::open_in_memory()?;
+    let (category, copies) = (db.category("orders")?, db.hash_keyspace("copies")?);
+    let data = vec![7; 1 << 20];
+    for _ in 0..20 {
+        category.append(7u64, &NewEvent::bytes("n", &data), ExpectedVersion::Any)?;
+    }
+    let mut projector = Projector::new(&db, "copies", Copies(copies.clone()))?;
+    assert_eq!([projector.step()?, projector.step()?, projector.step()?], [16, 4, 0]);
+    assert_eq!(copies.len(), 20);
+    // What is written in place of something else counts once.
+    let newest = db.hash_keyspace("newest")?;
+    let mut projector = Projector::new(&db, "newest", Newest(newest))?;
+    assert_eq!(projector.step()?, 20);
+    Ok(())
+}
+
+/// Keeps what the last event of each stream has.
+struct Newest(HashKeyspace);
+
+impl Projection for Newest {
+    fn handle(&mut self, event: &RecordedEvent<'_>, work: &mut Work) -> Result<()> {
+        work.insert(&self.0, event.stream().to_string(), event.data());
+        Ok(())
+    }
+
+    fn reset(&mut self, _: &Database) -> Result<()> {
+        self.0.clear()
+    }
+}
