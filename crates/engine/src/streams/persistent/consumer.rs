@@ -170,8 +170,8 @@ pub struct Delivery<'c> {
     is_settled: bool,
 }
 
-/// Stands for an event in flight, once it was given out: with it the event can be settled from anywhere. Of
-/// no use after a restart.
+/// Stands for an event in flight, once it was given out: with it the event can be settled from anywhere, while the
+/// subscription is open: one of an earlier opening, or of another subscription, settles nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket {
     pub(super) seq: Seq,
