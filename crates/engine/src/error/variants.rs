@@ -29,7 +29,10 @@ pub enum Error {
     #[error(transparent)]
     Columns(#[from] annals_columns::Error),
 
-    /// Damage in the log where events were to be read in their order. What lies behind it is whole.
+    /// Damage in the log where events were to be read in their order. What lies behind it is whole: who reads begins
+    /// again there; a projection and a persistent subscription are told to go on there
+    /// ([`Projector::skip_to`](crate::Projector::skip_to),
+    /// [`PersistentSubscription::skip_to`](crate::PersistentSubscription::skip_to)).
     #[error("{cause}; events can be read again from number {readable_from} on")]
     DamagedEvents {
         /// What is damaged, and where.

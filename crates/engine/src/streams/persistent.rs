@@ -29,7 +29,7 @@ use self::{
     },
 };
 use super::{Filter, id::StreamKey, id_of_key};
-use crate::{Database, Error, HashKeyspace, Result, catalog::check_name_of, open::Open};
+use crate::{Database, Error, ErrorKind, HashKeyspace, Result, catalog::check_name_of, open::Open};
 use annals_journal::{Durability, Seq};
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -106,10 +106,14 @@ pub struct PersistentInfo {
     pub waiting_count: u64,
     /// How many events are parked.
     pub parked_count: u64,
-    /// How many events were passed over since it was opened, since they are not there any more.
+    /// How many events were passed over since it was opened, since they are not there any more, or could not be read
+    /// again and were [skipped](PersistentSubscription::skip_to).
     pub gone_count: u64,
     /// How many consumers there are.
     pub consumers_count: u64,
+    /// Whether what is kept of it cannot be read: it cannot be opened, only
+    /// [removed](Database::remove_persistent_subscription), and what is said here of it is as if it had not begun.
+    pub is_lost: bool,
 }
 
 impl Database {
@@ -153,11 +157,11 @@ impl Database {
         Ok(PersistentSubscription { held })
     }
 
-    /// How all persistent subscriptions stand, by name; of those that are not open, as they were written last.
-    /// Also in a read-only handle.
+    /// How all persistent subscriptions stand, by name; of those that are not open, as they were written last. Those of
+    /// which that cannot be read are [lost](PersistentInfo::is_lost). Also in a read-only handle.
     ///
     /// # Errors
-    /// [`Error::SubscriptionState`]; those of reading.
+    /// Those of reading, but for damage.
     pub fn persistent_subscriptions(&self) -> Result<Vec<PersistentInfo>> {
         let mut list = Vec::new();
         for keyspace in self.keyspaces() {
@@ -170,6 +174,10 @@ impl Database {
                 Ok(info) => list.push(info),
                 // Half made, or removed meanwhile.
                 Err(Error::UnknownSubscription { .. }) => {}
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    tracing::warn!(%error, name, "what is kept of a persistent subscription cannot be read");
+                    list.push(lost_info(self, name));
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -261,6 +269,39 @@ impl PersistentSubscription {
         How::Park(reason).settle(self, ticket)
     }
 
+    /// Goes on with the number `seq` where it cannot read on: what stands in front of it and was not read yet is never
+    /// given out, whether it is damaged or not; what was is not touched. Nothing happens if it is there already. What
+    /// was acknowledged is written too; as durable as the database's commits when it returns.
+    ///
+    /// It waits for a consumer that reads.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// use annals::{Database, Error, ExpectedVersion, NewEvent, PersistentOptions};
+    ///
+    /// let db = Database::open_in_memory()?;
+    /// let orders = db.category("orders")?;
+    /// orders.append(1u64, &NewEvent::json("placed", "{}"), ExpectedVersion::Any)?;
+    /// let mails = db.persistent_subscription("mails", &PersistentOptions::default())?;
+    /// let consumer = mails.consumer()?;
+    /// let order = loop {
+    ///     match consumer.try_next() {
+    ///         // Somebody has to be told of it.
+    ///         Err(Error::DamagedEvents { readable_from, .. }) => mails.skip_to(readable_from)?,
+    ///         order => break order?,
+    ///     }
+    /// };
+    /// assert!(order.expect("an order").acknowledge()?);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::UnknownSubscription`] if it was removed; those of writing: it goes on there all the same while it is
+    /// open.
+    pub fn skip_to(&self, seq: Seq) -> Result<()> {
+        self.shared().skip_to(self.open(), seq)
+    }
+
     /// Writes what was acknowledged and parked; as durable as the database's commits when it returns.
     ///
     /// # Errors
@@ -289,6 +330,7 @@ impl PersistentSubscription {
             parked_count: state.parked_count,
             gone_count: state.gone_count,
             consumers_count: state.consumers_count as u64,
+            is_lost: false,
         })
     }
 
@@ -439,7 +481,23 @@ fn written_info(db: &Database, name: &str) -> Result<PersistentInfo> {
         parked_count,
         gone_count: 0,
         consumers_count: 0,
+        is_lost: false,
     })
+}
+
+/// The same of one of which nothing is known.
+fn lost_info(db: &Database, name: &str) -> PersistentInfo {
+    PersistentInfo {
+        name: name.to_owned(),
+        position: Seq::ZERO,
+        lag: db.last_seq().0 + 1,
+        in_flight_count: 0,
+        waiting_count: 0,
+        parked_count: 0,
+        gone_count: 0,
+        consumers_count: 0,
+        is_lost: true,
+    }
 }
 
 /// Writes what persistent subscriptions that are open have not written: the database is about to be closed.

@@ -17,6 +17,9 @@ use std::time::Duration;
 
 /// As many events are committed together, at most.
 const EVENTS_MAX: usize = 1_000;
+/// No more events are committed together once their writes are so long: all of them are in memory, and what does not
+/// fit into one commit would never be committed.
+const WORK_BYTES: usize = 16 << 20;
 
 /// What is made of events. What it keeps between events has to be in keyspaces: after a commit that
 /// fails, and after a restart, that is all it has.
@@ -128,12 +131,12 @@ impl<'a, P: Projection> Projector<'a, P> {
     ///
     /// # Errors
     /// What reading, the commit or the projection fails with. What came before an event that could not be
-    /// handled is committed first: it is the next step that fails, and each one after it. [`Error::Refused`] if another
+    /// handled is committed first: it is the next step that fails, and each one after it; one that is damaged
+    /// ([`Error::DamagedEvents`]) until it is [skipped](Self::skip_to). [`Error::Refused`] if another
     /// one of this name has gone on, or nobody knows how far it has come.
     pub fn step(&mut self) -> Result<usize> {
         if self.is_lost {
-            let what = "what is kept of how far the projection has come cannot be read";
-            return Err(Error::Refused(format!("`{}`: {what}; rebuild it", self.name)));
+            return Err(progress::is_lost(&self.name));
         }
         if self.is_paused()? {
             return Ok(0);
@@ -164,7 +167,7 @@ impl<'a, P: Projection> Projector<'a, P> {
         }
     }
 
-    /// Handles as many events as there are, `most` at most. Returns how many.
+    /// Handles as many events as there are, `most` at most, and no more once there is much to write. Returns how many.
     fn handle(&mut self, most: usize) -> (usize, Result<()>) {
         for handled_count in 0..most {
             let event = match self.events.try_next() {
@@ -174,6 +177,9 @@ impl<'a, P: Projection> Projector<'a, P> {
             };
             if let Err(error) = self.projection.handle(&event, &mut self.work) {
                 return (handled_count, Err(error));
+            }
+            if self.work.len_bytes() >= WORK_BYTES {
+                return (handled_count + 1, Ok(()));
             }
         }
         (most, Ok(()))
@@ -202,13 +208,57 @@ impl<'a, P: Projection> Projector<'a, P> {
                 if kept.progress.is_some_and(|progress| progress.is_paused || is_there_still) {
                     return Ok(None);
                 }
-                let what = "another projector of this name has gone on meanwhile";
-                return Err(Error::Refused(format!("`{}`: {what}; begin anew", self.name)));
+                return Err(has_gone_on(&self.name));
             }
             self.told.clear();
             self.told.extend_from_slice(&progress);
         }
         Ok(Some(handled_count))
+    }
+
+    /// Goes on with the number `seq` where it cannot read on: what stands in front of it and was not handled yet never
+    /// is, whether it is damaged or not, unless it is [rebuilt](Self::rebuild). Nothing happens if it is there already.
+    /// One that is paused stays so. A commit.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// # use annals::{Database, Error, ExpectedVersion, HashKeyspace, NewEvent, Projection, Projector, RecordedEvent, Work};
+    /// # struct Newest(HashKeyspace);
+    /// # impl Projection for Newest {
+    /// #     fn handle(&mut self, event: &RecordedEvent<'_>, work: &mut Work) -> annals::Result<()> {
+    /// #         work.insert(&self.0, event.stream().to_string(), event.data());
+    /// #         Ok(())
+    /// #     }
+    /// #     fn reset(&mut self, _: &Database) -> annals::Result<()> {
+    /// #         self.0.clear()
+    /// #     }
+    /// # }
+    /// let db = Database::open_in_memory()?;
+    /// let (rooms, newest) = (db.category("rooms")?, db.hash_keyspace("newest")?);
+    /// rooms.append("kitchen", &NewEvent::bytes("measured", b"21"), ExpectedVersion::Any)?;
+    /// let mut projector = Projector::new(&db, "newest", Newest(newest.clone()))?;
+    /// // Somebody has to be told of what is skipped.
+    /// while let Err(error) = projector.catch_up() {
+    ///     let Error::DamagedEvents { readable_from, .. } = error else { return Err(error) };
+    ///     projector.skip_to(readable_from)?;
+    /// }
+    /// assert_eq!(newest.get("kitchen")?.as_deref(), Some(&b"21"[..]));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of writing; [`Error::Refused`] if another one of this name has gone on, or nobody knows how far it has
+    /// come.
+    pub fn skip_to(&mut self, seq: Seq) -> Result<()> {
+        if self.is_lost {
+            return Err(progress::is_lost(&self.name));
+        }
+        if seq <= self.position() {
+            return Ok(());
+        }
+        let known = progress::skip_to(self.db, &self.progress, &self.name, &self.told, seq)?;
+        self.told = known.ok_or_else(|| has_gone_on(&self.name))?.unpaused();
+        self.begin_again(seq)
     }
 
     /// Pauses the projection of this name, for whoever runs it, until it is [resumed](Self::resume), also in later
@@ -357,6 +407,11 @@ impl<P> std::fmt::Debug for Projector<'_, P> {
             .field("events", &self.events)
             .finish_non_exhaustive()
     }
+}
+
+fn has_gone_on(name: &str) -> Error {
+    let what = "another projector of this name has gone on meanwhile";
+    Error::Refused(format!("`{name}`: {what}; begin anew"))
 }
 
 /// Empties what a projection keeps. Returns how far it has come then.

@@ -7,6 +7,8 @@ use std::collections::HashMap;
 /// events' writes. Of several writes to a key the last one is committed.
 pub struct Work {
     spaces: Vec<Space>,
+    /// How long keys and values are together that are to be committed.
+    bytes: usize,
 }
 
 struct Space {
@@ -17,7 +19,7 @@ struct Space {
 
 impl Work {
     pub(crate) fn new() -> Self {
-        Self { spaces: Vec::new() }
+        Self { spaces: Vec::new(), bytes: 0 }
     }
 
     fn space(&mut self, keyspace: &dyn AnyKeyspace) -> &mut Space {
@@ -62,15 +64,28 @@ impl Work {
     }
 
     fn put(&mut self, keyspace: &dyn AnyKeyspace, key: &[u8], value: Option<Vec<u8>>) {
+        let len = |value: &Option<Vec<u8>>| value.as_ref().map_or(0, Vec::len);
+        let added = len(&value);
         let pending = &mut self.space(keyspace).pending;
-        match pending.get_mut(key) {
-            Some(known) => *known = value,
-            None => drop(pending.insert(key.to_vec(), value)),
-        }
+        let removed = match pending.get_mut(key) {
+            Some(known) => len(&std::mem::replace(known, value)),
+            None => {
+                pending.insert(key.to_vec(), value);
+                self.bytes += key.len();
+                0
+            }
+        };
+        self.bytes = self.bytes + added - removed;
+    }
+
+    /// How long keys and values are together that are to be committed.
+    pub(crate) fn len_bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Hands everything to `batch`.
     pub(crate) fn drain_into(&mut self, batch: &mut WriteBatch) -> Result<()> {
+        self.bytes = 0;
         for space in &mut self.spaces {
             for (key, value) in space.pending.drain() {
                 match value {
@@ -85,6 +100,7 @@ impl Work {
     /// Forgets what is not committed.
     pub(crate) fn clear(&mut self) {
         self.spaces.clear();
+        self.bytes = 0;
     }
 }
 

@@ -5,17 +5,17 @@ use annals_engine::{
 };
 use std::path::Path;
 
-fn open(dir: &Path) -> Database {
+pub(super) fn open(dir: &Path) -> Database {
     let builder = Database::builder().segment_bytes(64 << 10).background(Background::Manual);
     builder.open(dir.join("db")).unwrap()
 }
 
-fn data(n: u64) -> String {
+pub(super) fn data(n: u64) -> String {
     format!("event number {n:05} {}", "x".repeat(200))
 }
 
 /// Flips a bit of the data of event `n`, in whichever segment that is.
-fn damage(dir: &Path, n: u64) {
+pub(super) fn damage(dir: &Path, n: u64) {
     let data = data(n);
     for entry in std::fs::read_dir(dir.join("db")).unwrap() {
         let path = entry.unwrap().path();
@@ -37,7 +37,7 @@ fn number(event: &RecordedEvent<'_>) -> u64 {
     event.version()
 }
 
-fn is_damage<T>(outcome: &Result<T>) -> bool {
+pub(super) fn is_damage<T>(outcome: &Result<T>) -> bool {
     let of_the_log =
         |error: &Error| matches!(error, Error::Journal(_) | Error::DamagedEvents { .. });
     outcome.as_ref().is_err_and(|error| of_the_log(error) && error.kind() == ErrorKind::Corrupt)

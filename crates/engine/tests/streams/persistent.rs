@@ -20,6 +20,8 @@ use std::{
 
 #[path = "persistent/consumers.rs"]
 mod consumers;
+#[path = "persistent/damaged.rs"]
+mod damaged;
 #[path = "persistent/gone.rs"]
 mod gone;
 #[path = "persistent/parked.rs"]

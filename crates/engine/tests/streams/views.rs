@@ -1,6 +1,7 @@
 //! What is made of events: projections that count each event once, whatever happens to them, and
 //! aggregates that several threads change.
 
+use crate::damaged;
 use annals_disk::{SimDisk, SimOptions};
 use annals_engine::{
     Aggregate, Aggregates, Background, Category, Database, Error, ErrorKind, ExpectedVersion,
@@ -694,4 +695,117 @@ fn what_was_handled_when_a_projection_was_paused_comes_again_unless_it_was_resum
         assert_eq!((projector.catch_up()?, number(&sums.get("1")?.unwrap())), (2, 6));
     }
     Ok(())
+}
+
+/// Keeps what each event has.
+struct Copies(HashKeyspace);
+
+impl Projection for Copies {
+    fn handle(&mut self, event: &RecordedEvent<'_>, work: &mut Work) -> Result<()> {
+        work.insert(&self.0, event.version().to_be_bytes(), event.data());
+        Ok(())
+    }
+
+    fn reset(&mut self, _: &Database) -> Result<()> {
+        self.0.clear()
+    }
+}
+
+#[test]
+fn a_projection_goes_on_behind_damage_once_that_is_skipped() -> Result<()> {
+    const COUNT: u64 = 100;
+    const DAMAGED: [u64; 3] = [40, 41, 90];
+    let dir = tempfile::tempdir().unwrap();
+    let db = damaged::open(dir.path());
+    let category = db.category("orders")?;
+    for n in 0..COUNT {
+        let data = damaged::data(n);
+        category.append(7u64, &NewEvent::bytes("n", data.as_bytes()), ExpectedVersion::Any)?;
+    }
+    drop(category);
+    db.close()?;
+    DAMAGED.iter().for_each(|n| damaged::damage(dir.path(), *n));
+
+    let db = damaged::open(dir.path());
+    let copies = db.hash_keyspace("copies")?;
+    let versions = || -> Result<Vec<u64>> {
+        let mut versions = Vec::new();
+        for entry in copies.iter()? {
+            versions.push(u64::from_be_bytes(entry?.key().try_into().unwrap()));
+        }
+        versions.sort_unstable();
+        Ok(versions)
+    };
+    let mut projector = Projector::new(&db, "copies", Copies(copies.clone()))?;
+    let mut other = Projector::new(&db, "copies", Copies(copies.clone()))?;
+    assert_eq!(projector.step()?, 40);
+    let begun = projector.position();
+    for _ in 0..2 {
+        assert!(damaged::is_damage(&projector.step()));
+    }
+    projector.skip_to(Seq::ZERO)?;
+    assert_eq!(projector.position(), begun, "it is there already");
+    let refused = other.skip_to(begun.plus(1)).unwrap_err();
+    assert!(matches!(refused, Error::Refused(_)), "{refused}");
+    // One that stands in front of damage hides no other.
+    let elsewhere = db.hash_keyspace("elsewhere")?;
+    let mut ahead = Projector::new(&db, "ahead", Copies(elsewhere))?;
+    ahead.skip_to(db.last_seq())?;
+    let listed = db.projections()?;
+    let names: Vec<_> = listed.iter().map(|info| (&*info.name, info.position)).collect();
+    assert_eq!(names, [("ahead", ahead.position()), ("copies", begun)]);
+    assert_eq!(listed[1].lag, db.last_seq().0 + 1 - begun.0);
+
+    // What is skipped stays so: while it is paused, and for who runs it next.
+    let Error::DamagedEvents { readable_from, .. } = projector.step().unwrap_err() else {
+        panic!("it says where to go on");
+    };
+    projector.pause()?;
+    projector.skip_to(readable_from)?;
+    assert!(projector.is_paused()?);
+    assert_eq!(projector.step()?, 0);
+    projector.resume()?;
+    drop((projector, other));
+    let mut projector = Projector::new(&db, "copies", Copies(copies.clone()))?;
+    assert_eq!((projector.position(), projector.step()?), (readable_from, 48));
+    while let Err(error) = projector.catch_up() {
+        let Error::DamagedEvents { readable_from, .. } = error else { return Err(error) };
+        projector.skip_to(readable_from)?;
+    }
+    let whole: Vec<u64> = (0..COUNT).filter(|n| !DAMAGED.contains(n)).collect();
+    assert_eq!(versions()?, whole);
+    Ok(())
+}
+
+/// A thousand large ones would have to be in memory, and might be too long for a commit for ever.
+#[test]
+fn few_events_whose_writes_are_long_are_committed_together() -> Result<()> {
+    let db = Database::open_in_memory()?;
+    let (category, copies) = (db.category("orders")?, db.hash_keyspace("copies")?);
+    let data = vec![7; 1 << 20];
+    for _ in 0..20 {
+        category.append(7u64, &NewEvent::bytes("n", &data), ExpectedVersion::Any)?;
+    }
+    let mut projector = Projector::new(&db, "copies", Copies(copies.clone()))?;
+    assert_eq!([projector.step()?, projector.step()?, projector.step()?], [16, 4, 0]);
+    assert_eq!(copies.len(), 20);
+    // What is written in place of something else counts once.
+    let newest = db.hash_keyspace("newest")?;
+    let mut projector = Projector::new(&db, "newest", Newest(newest))?;
+    assert_eq!(projector.step()?, 20);
+    Ok(())
+}
+
+/// Keeps what the last event of each stream has.
+struct Newest(HashKeyspace);
+
+impl Projection for Newest {
+    fn handle(&mut self, event: &RecordedEvent<'_>, work: &mut Work) -> Result<()> {
+        work.insert(&self.0, event.stream().to_string(), event.data());
+        Ok(())
+    }
+
+    fn reset(&mut self, _: &Database) -> Result<()> {
+        self.0.clear()
+    }
 }

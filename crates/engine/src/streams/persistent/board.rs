@@ -7,7 +7,14 @@
 
 use super::options::Strategy;
 use annals_journal::Seq;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+/// How often events were given out, by all boards: no two times have the same number, so a ticket of an earlier
+/// opening, or of another subscription, settles nothing.
+static DELIVERIES: AtomicU64 = AtomicU64::new(0);
 
 /// Tells consumers apart.
 pub(super) type ConsumerId = u64;
@@ -29,7 +36,6 @@ pub(super) struct Board<P> {
     /// When events in flight are to be back, and when others may be given out again.
     due: BTreeSet<(u64, Seq)>,
     in_flight_count: usize,
-    deliveries_count: u64,
     /// All events in front of this one were read.
     next: Seq,
     /// Events in front of this one are settled, but for those that are here.
@@ -120,7 +126,6 @@ impl<P: Clone> Board<P> {
             bound: HashMap::new(),
             due: BTreeSet::new(),
             in_flight_count: 0,
-            deliveries_count: 0,
             next: progress.position(),
             settled_to: progress.next,
         }
@@ -166,6 +171,20 @@ impl<P: Clone> Board<P> {
         std::mem::replace(&mut self.unread, behind).len()
     }
 
+    /// Notes that what stands in front of `next` and was not read is never given out. Returns how many of those that
+    /// were not settled are gone.
+    pub(super) fn skip_to(&mut self, next: Seq) -> usize {
+        let gone_count = self.read_to(next);
+        self.settled_to = self.settled_to.max(next);
+        gone_count
+    }
+
+    /// In front of this nothing has to be read: all of it is settled, or here.
+    pub(super) fn wanted_from(&self) -> Seq {
+        let first = self.unread.keys().next().copied();
+        first.unwrap_or(self.next.max(self.settled_to))
+    }
+
     /// Gives out the first event that `consumer` may have.
     pub(super) fn take(
         &mut self,
@@ -178,11 +197,11 @@ impl<P: Clone> Board<P> {
         }
         let bound = self.bound.get(&consumer).and_then(BTreeSet::first);
         let seq = *bound.into_iter().chain(self.free.first()).min()?;
-        self.deliveries_count += 1;
+        let delivery = DELIVERIES.fetch_add(1, Ordering::Relaxed) + 1;
         let item = self.items.get_mut(&seq)?;
         item.state = State::InFlight { consumer, until_ns };
         item.attempts = item.attempts.saturating_add(1);
-        item.delivery = self.deliveries_count;
+        item.delivery = delivery;
         let (lane, attempt) = (item.lane, item.attempts);
         let given = Given { seq, place: item.place.clone(), attempt, delivery: item.delivery };
         self.due.insert((until_ns, seq));

@@ -42,8 +42,9 @@ impl Consumer {
     ///
     /// # Errors
     /// Damage to the log; what writing fails with; [`UnknownSubscription`](crate::Error::UnknownSubscription)
-    /// if it was removed. An event that is damaged itself is told, tried again as any other, and parked in the
-    /// end.
+    /// if it was removed. Damage where it reads on is told each time, by all consumers, until it is
+    /// [skipped](PersistentSubscription::skip_to); what was read before is given out first. An event that was damaged
+    /// since it was read is told, tried again as any other, and parked in the end.
     pub fn try_next(&self) -> Result<Option<Delivery<'_>>> {
         self.next_until(u64::MAX)
     }
@@ -169,8 +170,8 @@ pub struct Delivery<'c> {
     is_settled: bool,
 }
 
-/// Stands for an event in flight, once it was given out: with it the event can be settled from anywhere. Of
-/// no use after a restart.
+/// Stands for an event in flight, once it was given out: with it the event can be settled from anywhere, while the
+/// subscription is open: one of an earlier opening, or of another subscription, settles nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket {
     pub(super) seq: Seq,

@@ -5,7 +5,7 @@ use super::{
     shared::{EventPlace, Shared},
 };
 use crate::{
-    Durability, Result,
+    Durability, ErrorKind, Result,
     open::Open,
     streams::{Filter, Subscription, id::StreamKey, subscription::Place},
 };
@@ -103,7 +103,17 @@ impl Shared {
         let outcome = loop {
             let has_more = match self.read_turn(open, &mut events, room) {
                 Ok(has_more) => has_more,
-                Err(error) => break Err(error),
+                Err(error) => {
+                    let wanted = self.lock_anyway().board.wanted_from();
+                    if error.kind() != ErrorKind::Corrupt || wanted <= events.position() {
+                        break Err(error);
+                    }
+                    // What is settled, or was skipped, is in front of the next event that is not: damage in it is in
+                    // nobody's way.
+                    let place = Place::at(wanted);
+                    events = Subscription::resume(open, place, reader.filter.clone())?;
+                    true
+                }
             };
             (given, room) = match self.give(open, consumer) {
                 Ok(outcome) => outcome,
@@ -116,6 +126,21 @@ impl Shared {
         };
         (reader.place, reader.filter) = events.leave();
         outcome
+    }
+
+    /// Reads on from the number `seq`, if that is further on.
+    pub(super) fn skip_to(&self, open: &Arc<Open>, seq: Seq) -> Result<()> {
+        let mut reader = self.reader.lock();
+        let mut state = self.lock()?;
+        if reader.place.next() < seq {
+            reader.place = Place::at(seq);
+        }
+        let gone_count = state.board.skip_to(seq);
+        state.gone_count += gone_count as u64;
+        let written = state.write(open, self, open.journal.config().durability);
+        drop((state, reader));
+        self.signal.wake_all();
+        written
     }
 
     /// Reads on for a turn, no more than `room` events. False if there is no more.
@@ -139,7 +164,11 @@ impl Shared {
                     let (seq, space, version) = (event.seq(), event.space(), event.version());
                     found.push((seq, EventPlace { space, key, version }));
                 }
-                Ok(None) => break Ok(Subscription::position(events) >= below),
+                // No event is behind the highest number.
+                Ok(None) => {
+                    let position = Subscription::position(events);
+                    break Ok(below < Seq(u64::MAX) && position >= below);
+                }
                 Err(error) => break Err(error),
             }
         };

@@ -313,7 +313,9 @@ impl Shared {
         let spawned = thread.spawn(move || {
             let has_consumers = || shared.lock_anyway().consumers_count > 0;
             while shared.signal.keep_alarm(has_consumers()) {
-                shared.signal.sleep(shared.sleep_max());
+                // In this order: who lets something be due earlier between the two wakes nobody who sleeps.
+                let seen = shared.signal.wakings_count();
+                shared.signal.sleep(seen, shared.sleep_max());
                 let due_ns = shared.lock_anyway().board.next_due_ns();
                 if due_ns.is_some_and(|due_ns| due_ns <= shared.disk.monotonic_ns()) {
                     shared.signal.wake_all();

@@ -78,9 +78,13 @@ impl Signal {
         waiting.has_alarm
     }
 
-    /// Lets that thread sleep until `timeout` is over, or somebody is in a [hurry](Self::hurry).
-    pub(super) fn sleep(&self, timeout: Duration) {
-        self.alarm.wait_for(&mut self.waiting.lock(), timeout);
+    /// Lets that thread sleep until `timeout` is over, or somebody is in a [hurry](Self::hurry); not if there was a
+    /// waking since `seen`.
+    pub(super) fn sleep(&self, seen: u64, timeout: Duration) {
+        let mut waiting = self.waiting.lock();
+        if waiting.wakings_count == seen {
+            self.alarm.wait_for(&mut waiting, timeout);
+        }
     }
 
     /// Wakes everybody, also that thread: something is due earlier than was known.
@@ -101,5 +105,26 @@ impl Wake for Signal {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.wake_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    /// Who had asked before how long to sleep would sleep too long.
+    #[test]
+    fn who_looks_at_the_time_does_not_sleep_through_a_hurry_that_came_before() {
+        const HOUR: Duration = Duration::from_secs(3_600);
+        let signal = Arc::new(Signal::default());
+        let seen = signal.wakings_count();
+        signal.hurry();
+        let (sleeper, (tell, told)) = (Arc::clone(&signal), mpsc::channel());
+        std::thread::spawn(move || {
+            sleeper.sleep(seen, HOUR);
+            let _ = tell.send(());
+        });
+        told.recv_timeout(HOUR / 12).expect("it does not sleep");
     }
 }

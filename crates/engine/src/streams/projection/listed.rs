@@ -1,7 +1,7 @@
 //! The projections of a database, as they are kept.
 
 use super::progress::{Kept, PROGRESS_NAME, set_paused};
-use crate::{Database, Error, HashKeyspace, Result, hash::Raw};
+use crate::{Database, Error, ErrorKind, HashKeyspace, Result, hash::Raw};
 use annals_journal::Seq;
 
 /// How a projection stands.
@@ -12,7 +12,8 @@ pub struct ProjectionInfo {
     /// It has handled the events in front of this number.
     pub position: Seq,
     /// By how many records it is behind, from the first event on that it has not handled; those behind that one which
-    /// are no events are counted too. 0 if it has handled all events.
+    /// are no events are counted too. 0 if it has handled all events. Where damage is what comes next, from its
+    /// position on.
     pub lag: u64,
     /// Whether it is [paused](crate::Projector::pause).
     pub is_paused: bool,
@@ -82,8 +83,13 @@ impl Database {
     fn projection_info(&self, progress: &HashKeyspace, name: String) -> Result<ProjectionInfo> {
         let known = Kept::read(progress, &name)?.progress;
         let position = known.map_or(Seq::ZERO, |known| known.next);
-        let next = self.read_all(position)?.next().transpose()?;
-        let lag = next.map_or(0, |event| (self.last_seq().0 + 1).saturating_sub(event.seq().0));
+        let behind = |seq: Seq| (self.last_seq().0 + 1).saturating_sub(seq.0);
+        let lag = match self.read_all(position)?.next().transpose() {
+            Ok(next) => next.map_or(0, |event| behind(event.seq())),
+            // It is stuck there, and is told so when it is run: the others are listed all the same.
+            Err(error) if error.kind() == ErrorKind::Corrupt => behind(position),
+            Err(error) => return Err(error),
+        };
         let is_paused = known.is_some_and(|known| known.is_paused);
         let is_rebuilding = known.is_some_and(|known| known.is_resetting);
         let is_lost = known.is_none();

@@ -123,11 +123,30 @@ pub(super) fn set_paused(
     update(db, progress, name, |kept| match kept.progress {
         Some(known) if known.is_paused == is_paused => Ok(None),
         Some(known) => Ok(Some(Progress { is_paused, ..known })),
-        None => {
-            let what = "what is kept of how far the projection has come cannot be read";
-            Err(Error::Refused(format!("`{name}`: {what}; rebuild it")))
-        }
+        None => Err(is_lost(name)),
     })
+}
+
+/// Notes that it goes on with the number `seq`. Returns how far it has come then; `None` if that was not as `told` says.
+pub(super) fn skip_to(
+    db: &Database,
+    progress: &HashKeyspace,
+    name: &str,
+    told: &[u8],
+    seq: Seq,
+) -> Result<Option<Progress>> {
+    let mut skipped = None;
+    update(db, progress, name, |kept| {
+        let known = kept.progress.filter(|_| kept.unpaused() == told);
+        skipped = known.map(|known| Progress { next: seq, ..known });
+        Ok(skipped)
+    })?;
+    Ok(skipped)
+}
+
+pub(super) fn is_lost(name: &str) -> Error {
+    let what = "what is kept of how far the projection has come cannot be read";
+    Error::Refused(format!("`{name}`: {what}; rebuild it"))
 }
 
 /// Notes that what a projection keeps is being emptied.

@@ -114,3 +114,33 @@ fn what_cannot_be_read_is_told() -> Result<()> {
     assert!(db.persistent_subscriptions()?.iter().any(|info| info.name == "half"));
     Ok(())
 }
+
+#[test]
+fn one_that_cannot_be_read_hides_no_other() -> Result<()> {
+    let db = Database::open_in_memory()?;
+    for name in ["a", "b", "c", "d"] {
+        drop(db.persistent_subscription(name, &PersistentOptions::default())?);
+    }
+    let held = db.open_persistent_subscription("d")?;
+    for (name, key, value) in [
+        ("a", &b"definition"[..], &[9u8, 9][..]),
+        ("b", b"place", &[1, 0x80]),
+        ("d", &7u64.to_be_bytes(), &[1, 0, 200]),
+    ] {
+        db.hash_keyspace(&format!("annals.subscription.{name}"))?.insert(key, value)?;
+    }
+    let lost = |db: &Database| -> Result<Vec<(String, bool)>> {
+        let listed = db.persistent_subscriptions()?;
+        Ok(listed.into_iter().map(|info| (info.name, info.is_lost)).collect())
+    };
+    let expected = |lost: [bool; 4]| -> Vec<(String, bool)> {
+        ["a", "b", "c", "d"].map(str::to_owned).into_iter().zip(lost).collect()
+    };
+    // One that is open is known.
+    assert_eq!(lost(&db)?, expected([true, true, false, false]));
+    drop(held);
+    assert_eq!(lost(&db)?, expected([true, true, false, true]));
+    db.remove_persistent_subscription("a")?;
+    assert_eq!(lost(&db)?, expected([true, true, false, true])[1..]);
+    Ok(())
+}

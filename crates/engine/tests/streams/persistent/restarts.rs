@@ -161,3 +161,29 @@ fn what_was_acknowledged_is_not_given_out_again_after_a_power_cut_behind_a_flush
     assert_eq!(drain(&subscription.consumer()?)?, [4, 5, 6, 7, 8, 9]);
     Ok(())
 }
+
+#[test]
+fn a_ticket_of_an_earlier_opening_or_another_subscription_settles_nothing() -> Result<()> {
+    let db = Database::open_in_memory()?;
+    append(&db.category("numbers")?, 1, 1)?;
+    let make = |name: &str| db.persistent_subscription(name, &PersistentOptions::default());
+    let take = |subscription: &PersistentSubscription| -> Result<_> {
+        let consumer = subscription.consumer()?;
+        let ticket = consumer.try_next()?.expect("an event").leave();
+        Ok((consumer, ticket))
+    };
+    let subscription = make("s")?;
+    let (consumer, old) = take(&subscription)?;
+    drop((consumer, subscription));
+    let (subscription, other) = (make("s")?, make("other")?);
+    let ((_consumer, new), (_other_consumer, others)) = (take(&subscription)?, take(&other)?);
+    assert_eq!((old.seq(), others.seq()), (new.seq(), new.seq()));
+    for stale in [old, others] {
+        assert!(!subscription.acknowledge(stale)?);
+        assert!(!subscription.park(stale, "it is not mine")?);
+        assert!(!subscription.retry(stale)?);
+    }
+    assert!(subscription.acknowledge(new)?);
+    assert!(other.acknowledge(others)?);
+    Ok(())
+}

@@ -120,3 +120,22 @@ fn names_are_made_found_and_removed() -> Result<()> {
     assert!(db.open_persistent_subscription("s")?.consumer()?.try_next()?.is_none());
     Ok(())
 }
+
+/// It wants nothing that is there and nothing that comes, and whoever asks is told so.
+#[test]
+fn one_that_begins_at_the_highest_number_gives_out_nothing() -> Result<()> {
+    let db = Database::open_in_memory()?;
+    append(&db.category("numbers")?, 1, 1)?;
+    for (name, seq) in [("last", u64::MAX), ("nearly", u64::MAX - 1)] {
+        let options = PersistentOptions::default().start(StartAt::Seq(Seq(seq)));
+        let subscription = db.persistent_subscription(name, &options)?;
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let nothing = subscription.consumer().and_then(|consumer| drain(&consumer));
+            tell.send(nothing).unwrap();
+        });
+        let nothing = told.recv_timeout(5 * MINUTE).expect("it tells")?;
+        assert_eq!(nothing, [0u64; 0]);
+    }
+    Ok(())
+}
