@@ -92,6 +92,34 @@ impl PartHead {
         }))
     }
 
+    /// With this schema instead of its own, if they are equal: those of all parts of a table are one then, which is told
+    /// without a look at any field.
+    ///
+    /// ```
+    /// use annals_columns::{Batch, PartBuilder, PartHead, PartIdentity, Role, Schema};
+    /// use std::sync::Arc;
+    /// let schema = Arc::new(Schema::builder(1).with("at", Role::Ts).build()?);
+    /// let mut batch = Batch::new(Arc::clone(&schema));
+    /// let mut row = batch.row();
+    /// row.i64(0, 7)?;
+    /// row.finish()?;
+    /// let id = PartIdentity { database_id: 7, number: 1 };
+    /// let mut builder = PartBuilder::new(Arc::clone(&schema), id);
+    /// builder.add(&batch, 0)?;
+    /// let bytes = builder.finish()?;
+    ///
+    /// let head = PartHead::read(&bytes, id)?.sharing_schema(&schema);
+    /// assert!(Arc::ptr_eq(head.view(&bytes).expect("the same bytes").schema(), &schema));
+    /// # Ok::<(), annals_columns::Error>(())
+    /// ```
+    #[must_use]
+    pub fn sharing_schema(mut self, schema: &Arc<Schema>) -> Self {
+        if self.0.schema == *schema {
+            self.0.schema = Arc::clone(schema);
+        }
+        self
+    }
+
     /// What a part says of itself in front of everything else, for a part that cannot be [read](Self::read): how many
     /// events are concerned, and of which times. `None` if that is damaged as well.
     #[must_use]
