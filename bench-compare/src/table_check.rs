@@ -1,13 +1,15 @@
 //! Random questions about random events, put to an event table of Annals and to DuckDB: the answers have to be the same
 //! to the last unit, while events are fresh, when they are in parts, when the parts are merged, and when some were
-//! deleted.
+//! deleted. The table lies on a simulated disk, whose power is cut in between: also in the middle of a flush and of a merge,
+//! of which no answer may tell.
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use annals::columns::{Batch, Filter, GroupBy, Key, Value};
-use annals::{Database, EventTable, Scan, TableView};
+use annals::disk::{SimDisk, SimOptions};
+use annals::{Background, Database, Durability, EventTable, Scan, TableView};
 use serde_json::Value as Json;
 
 use crate::Result;
@@ -396,11 +398,38 @@ fn compare(state: &str, table: &EventTable, duck: &mut Duck, random: &mut Random
     Ok(QUESTIONS as u64)
 }
 
+/// A table on a simulated disk.
+struct Store {
+    disk: SimDisk,
+    db: Database,
+    table: EventTable,
+}
+
+impl Store {
+    fn open(disk: SimDisk) -> Result<Self> {
+        let builder = Database::builder().disk(std::sync::Arc::new(disk.clone()));
+        // What is acknowledged is there after any power cut; and nobody works beside the caller, so that each seed does the
+        // same again.
+        let builder = builder.durability(Durability::Sync).background(Background::Manual);
+        let db = builder.open("db")?;
+        let table = db.table_of::<Call>("calls")?;
+        Ok(Self { disk, db, table })
+    }
+
+    /// Does something while the power is cut at one of the next operations of the disk, and opens what is left.
+    fn cut_power(self, after: u64, work: impl FnOnce(&EventTable)) -> Result<Self> {
+        let Self { disk, db, table } = self;
+        disk.cut_power_at(disk.operations() + after);
+        work(&table);
+        drop((table, db));
+        Self::open(disk.restart())
+    }
+}
+
 /// One table of random events; says how many questions were put.
 fn check(seed: u64, duck: &mut Duck) -> Result<u64> {
     let random = &mut Random(seed << 32);
-    let db = Database::open_in_memory()?;
-    let table = db.table_of::<Call>("calls")?;
+    let mut store = Store::open(SimDisk::new(SimOptions::seeded(seed)))?;
     duck.rows(&format!("CREATE OR REPLACE TABLE calls ({COLUMNS})"))?;
     let count = 1 + random.below(EVENTS);
     let events: Vec<Call> = (0..count).map(|number| random.event(number)).collect();
@@ -411,37 +440,45 @@ fn check(seed: u64, duck: &mut Duck) -> Result<u64> {
     // Fresh; some in parts; all in parts; these merged; some deleted of parts and of what is fresh.
     let batches = 4 + random.below(6);
     let rows = events.len().div_ceil(batches as usize).max(1);
-    let append = |some: &[Call]| -> Result<()> {
+    let append = |table: &EventTable, some: &[Call]| -> Result<()> {
         let mut batch = Batch::of::<Call>();
         some.iter().try_for_each(|event| batch.push(event))?;
         table.append_batch(&batch)?;
         Ok(())
     };
-    events.chunks(rows).try_for_each(append)?;
-    let mut asked = compare("fresh", &table, duck, random)?;
-    table.flush()?;
-    asked += compare("one part", &table, duck, random)?;
-    table.gc(i64::MIN)?;
+    events.chunks(rows).try_for_each(|some| append(&store.table, some))?;
+    let mut asked = compare("fresh", &store.table, duck, random)?;
+    store = store.cut_power(0, |_| ())?;
+    asked += compare("fresh, after a power cut", &store.table, duck, random)?;
+    store = store.cut_power(random.below(8), |table| drop(table.flush()))?;
+    asked += compare("after a power cut in a flush", &store.table, duck, random)?;
+    store.table.flush()?;
+    asked += compare("one part", &store.table, duck, random)?;
+    store.table.gc(i64::MIN)?;
     let ids = (0..events.len()).map(|n| n.to_string());
-    table.delete_events(ids)?;
+    store.table.delete_events(ids)?;
     for (n, some) in events.chunks(rows).enumerate() {
-        append(some)?;
+        append(&store.table, some)?;
         if n as u64 != batches - 1 {
-            table.flush()?;
+            store.table.flush()?;
         }
     }
-    asked += compare("parts", &table, duck, random)?;
-    table.merge_parts()?;
-    asked += compare("merged parts", &table, duck, random)?;
+    asked += compare("parts", &store.table, duck, random)?;
+    store = store.cut_power(random.below(12), |table| drop(table.merge_parts()))?;
+    asked += compare("after a power cut in a merge", &store.table, duck, random)?;
+    store.table.merge_parts()?;
+    asked += compare("merged parts", &store.table, duck, random)?;
     let gone: Vec<String> =
         (0..events.len()).filter(|_| random.below(3) == 0).map(|n| n.to_string()).collect();
-    table.delete_events(&gone)?;
+    store.table.delete_events(&gone)?;
     let all: Vec<String> = gone.iter().map(|id| quoted(id)).chain(["''".to_owned()]).collect();
     duck.rows(&format!("DELETE FROM calls WHERE id IN ({})", all.join(", ")))?;
-    asked += compare("what is left", &table, duck, random)?;
-    table.flush()?;
-    table.merge_parts()?;
-    Ok(asked + compare("what is left, in parts", &table, duck, random)?)
+    asked += compare("what is left", &store.table, duck, random)?;
+    store = store.cut_power(0, |_| ())?;
+    asked += compare("what is left after a power cut", &store.table, duck, random)?;
+    store.table.flush()?;
+    store.table.merge_parts()?;
+    Ok(asked + compare("what is left, in parts", &store.table, duck, random)?)
 }
 
 /// Checks tables of the seeds below `seeds`.

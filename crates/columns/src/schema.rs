@@ -48,6 +48,22 @@ pub struct Schema {
     id: u32,
     fields: Vec<Field>,
     fingerprint: u64,
+    places: Places,
+}
+
+/// Which fields have the roles that are asked for with each question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Places {
+    ts: Option<usize>,
+    event_id: Option<usize>,
+    status: Option<usize>,
+}
+
+impl Places {
+    fn of(fields: &[Field]) -> Self {
+        let place = |role: &Role| fields.iter().position(|field| field.role() == role);
+        Self { ts: place(&Role::Ts), event_id: place(&Role::Id), status: place(&Role::Status) }
+    }
 }
 
 impl Schema {
@@ -101,27 +117,25 @@ impl Schema {
         })
     }
 
-    /// The index of the first field for which this holds.
-    fn index_where(&self, is_it: impl Fn(&Role) -> bool) -> Option<usize> {
-        self.fields.iter().position(|field| is_it(field.role()))
-    }
-
     /// The index of the time, if events have one.
+    #[inline]
     #[must_use]
     pub fn ts(&self) -> Option<usize> {
-        self.index_where(|role| *role == Role::Ts)
+        self.places.ts
     }
 
     /// The index of the id, if events have one.
+    #[inline]
     #[must_use]
     pub fn event_id(&self) -> Option<usize> {
-        self.index_where(|role| *role == Role::Id)
+        self.places.event_id
     }
 
     /// The index of the status, if events have one.
+    #[inline]
     #[must_use]
     pub fn status(&self) -> Option<usize> {
-        self.index_where(|role| *role == Role::Status)
+        self.places.status
     }
 }
 

@@ -66,6 +66,7 @@ impl Texts {
     }
 
     /// The string is short enough, and so are all together: the caller has checked it.
+    #[inline]
     pub(crate) fn push(&mut self, text: &str) {
         self.text.push_str(text);
         self.bounds.push(self.text.len() as u32);

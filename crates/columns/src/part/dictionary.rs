@@ -1,6 +1,6 @@
 //! The different strings of a column, in their order: a string's *code* is its place.
 
-use crate::{number::u32_at, query::Folding};
+use crate::{kernels, number::u32_at, query::Folding};
 use std::collections::HashMap;
 
 const HEAD_BYTES: usize = 8;
@@ -42,6 +42,20 @@ impl<'p> Dictionary<'p> {
             return None;
         }
         Some(Strings { ends: self.ends, text: str::from_utf8(self.text).ok()? })
+    }
+
+    /// Asks for what tells where the string of a code is.
+    #[inline]
+    pub(crate) fn ask_for_bounds(&self, code: u64) {
+        kernels::ask_for(self.ends.as_flattened(), (code as usize).wrapping_mul(4));
+    }
+
+    /// Asks for the string of a code.
+    #[inline]
+    pub(crate) fn ask_for(&self, code: u64) {
+        if let Some(end) = self.ends.get(code as usize) {
+            kernels::ask_for(self.text, (u32::from_le_bytes(*end) as usize).wrapping_sub(1));
+        }
     }
 
     /// The string of a code.

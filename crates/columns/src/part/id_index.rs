@@ -2,13 +2,19 @@
 //!
 //! What is found has to be compared with the row's id; what is not found is not there.
 
-use crate::number::{u32_at, u64_at};
+use crate::{
+    kernels,
+    number::{u32_at, u64_at},
+};
+use std::ops::Range;
 
 const HEAD_BYTES: usize = 8;
 /// Rows of a bucket, on average.
 const BUCKET_ROWS: usize = 16;
 /// Bits of the hash that are kept.
 const TAG_BITS: u32 = 12;
+/// What memory is asked for at a time.
+const LINE_BYTES: usize = 64;
 /// Behind the last row: a reader of it may look at so many bytes more.
 const SLACK_BYTES: usize = 8;
 
@@ -40,14 +46,39 @@ impl<'p> IdIndex<'p> {
         (buckets_count > 0 && row_bits <= 32).then_some(Self { starts, rows, row_bits })
     }
 
-    /// The rows that may have an id of this hash, the last first.
+    /// Asks for what tells the bucket of this hash.
     #[inline]
-    pub(crate) fn candidates(&self, hash: u64) -> impl Iterator<Item = u32> + use<'p> {
+    pub(crate) fn ask_for_bucket(&self, hash: u64) {
         let bucket = bucket_of(hash, self.starts.len() - 1);
-        let start = u32::from_le_bytes(self.starts[bucket]);
-        let end = u32::from_le_bytes(self.starts[bucket + 1]);
+        kernels::ask_for(self.starts.as_flattened(), 4 * bucket);
+    }
+
+    /// Which entries are in the bucket of this hash.
+    #[inline]
+    pub(crate) fn bucket(&self, hash: u64) -> Range<u32> {
+        let bucket = bucket_of(hash, self.starts.len() - 1);
+        u32::from_le_bytes(self.starts[bucket])..u32::from_le_bytes(self.starts[bucket + 1])
+    }
+
+    /// Asks for these entries, as far as a bucket has usually.
+    #[inline]
+    pub(crate) fn ask_for(&self, bucket: &Range<u32>) {
+        let byte = |at: u32| at as usize * (TAG_BITS + self.row_bits) as usize / 8;
+        let (first, last) = (byte(bucket.start), byte(bucket.end));
+        kernels::ask_for(self.rows, first);
+        kernels::ask_for(self.rows, last.min(first + LINE_BYTES));
+        kernels::ask_for(self.rows, last);
+    }
+
+    /// The rows of a bucket that may have an id of this hash, the last first.
+    #[inline]
+    pub(crate) fn candidates(
+        &self,
+        hash: u64,
+        bucket: Range<u32>,
+    ) -> impl Iterator<Item = u32> + use<'p> {
         let (rows, row_bits) = (self.rows, self.row_bits);
-        (start..end)
+        bucket
             .rev()
             .map_while(move |at| entry(rows, row_bits, at as usize))
             .filter_map(move |(tag, row)| (tag == tag_of(hash)).then_some(row))
@@ -89,6 +120,13 @@ pub(crate) fn encode(mut hashes: Vec<(u64, u32)>, rows_count: usize, out: &mut V
 mod tests {
     use super::*;
 
+    fn found(index: &IdIndex<'_>, hash: u64) -> Vec<u32> {
+        let bucket = index.bucket(hash);
+        index.ask_for_bucket(hash);
+        index.ask_for(&bucket);
+        index.candidates(hash, bucket).collect()
+    }
+
     #[test]
     fn each_row_is_found_the_last_of_equal_ids_first_and_few_others() {
         let hash = |n: u64| super::super::filter::hash(7, &n.to_string());
@@ -98,18 +136,17 @@ mod tests {
             encode(hashes, count as usize, &mut bytes);
             let index = IdIndex::new(&bytes).expect("an index");
             for row in 0..count {
-                let found: Vec<u32> = index.candidates(hash(u64::from(row / 2))).collect();
+                let found: Vec<u32> = found(&index, hash(u64::from(row / 2)));
                 assert!(
                     found.contains(&row) && found.is_sorted_by(|a, b| a > b),
                     "{row} {found:?}"
                 );
             }
-            let others: usize =
-                (0..1_000).map(|n| index.candidates(hash(n + 1_000_000)).count()).sum();
+            let others: usize = (0..1_000).map(|n| found(&index, hash(n + 1_000_000)).len()).sum();
             assert!(others < 30, "{others}");
             for len in 0..bytes.len().min(300) {
                 if let Some(cut) = IdIndex::new(&bytes[..len]) {
-                    let _ = cut.candidates(hash(0)).count();
+                    let _ = found(&cut, hash(0)).len();
                 }
             }
         }

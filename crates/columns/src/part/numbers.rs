@@ -214,12 +214,15 @@ pub(crate) fn get(entry: &[u8; ENTRY_BYTES], page: &[u8], at: usize) -> Option<u
     if way != FRAME || width.wrapping_sub(1) >= 32 {
         return Some(Numbers::new(entry, page)?.get(at));
     }
-    let place = (u32_at(entry, 8)? as usize).checked_mul(UNIT)?;
+    let place = (u32_at(entry, 8)? as usize).wrapping_mul(UNIT);
     let (lane, bit) = (at % 8, at / 8 * width);
     let (word, shift) = (bit / 32, bit % 32);
-    let from = place.checked_add(4 * lane)?;
-    let low = u32_at(page, from + 32 * word)?;
-    let high = u32_at(page, from + 32 * (word + 1).min(width - 1))?;
+    let from = place.wrapping_add(4 * lane + 32 * word);
+    // Both words that it may be in, and what lies between them: one look at whether they are there.
+    let between = if word + 1 < width { 32 } else { 0 };
+    let words = page.get(from..from.wrapping_add(between + 4))?;
+    let (low, high) = (words.first_chunk()?, words.last_chunk()?);
+    let (low, high) = (u32::from_le_bytes(*low), u32::from_le_bytes(*high));
     let packed = (u64::from(high) << 32 | u64::from(low)) >> shift & ((1 << width) - 1);
     Some(u64_at(entry, 0)?.wrapping_add(packed))
 }
@@ -417,12 +420,15 @@ mod tests {
             assert!(!is_narrow || narrow.iter().zip(numbers).all(same));
         }
         for (at, number) in numbers.iter().enumerate() {
-            assert_eq!(chunk.get(at), *number, "{at}");
+            assert_eq!((chunk.get(at), get(entry, &page, at)), (*number, Some(*number)), "{at}");
+            ask_for(entry, &page, at);
         }
         for len in 16..page.len() {
             if let Some(cut) = Numbers::new(entry, &page[..len]) {
                 let _ = (cut.get(255), cut.decode(Level::Plain, &mut [0; CHUNK]));
             }
+            let _ = get(entry, &page[..len], 255);
+            ask_for(entry, &page[..len], 255);
         }
         entry[12]
     }
@@ -471,6 +477,9 @@ mod tests {
             entry[12] = way;
             entry[13] %= 66;
             entry[15] = 0;
+            for at in 0..CHUNK {
+                let _ = get(&entry, &page, at);
+            }
             if let Some(chunk) = Numbers::new(&entry, &page) {
                 let _ = (chunk.get(0), chunk.get(255), chunk.decode(Level::best(), &mut [0; CHUNK]));
             }

@@ -39,6 +39,18 @@ fn check(batch: &Batch) -> Part<Vec<u8>> {
             assert!(same(one.value(0, field), rows.value(*row as usize, field)));
         }
     }
+    // In another order, many of one chunk and few of the others.
+    let some = all.iter().rev().take(40).chain(all.iter().step_by(29)).chain(all.iter().take(3));
+    let some: Vec<u32> = some.copied().collect();
+    let found = view.rows(&some).expect("readable");
+    for (at, row) in some.iter().enumerate() {
+        for field in 0..fields_count {
+            assert!(
+                same(found.value(at, field), rows.value(*row as usize, field)),
+                "{row} {field}"
+            );
+        }
+    }
     for field in 0..fields_count {
         let numbers = (0..batch.len()).filter_map(|row| match batch.value(row, field) {
             Value::I64(number) => Some(i128::from(number)),
@@ -88,6 +100,45 @@ fn parts_of_every_length_have_their_rows() {
         assert_eq!(view.first_since(i64::MIN), Ok(0));
         assert_eq!(view.first_since(i64::MAX), Ok(rows as u32));
         assert!(matches!(view.rows(&[rows as u32]), Err(Error::NoRow { .. })));
+    }
+}
+
+#[test]
+fn an_id_is_found_in_each_of_many_parts_that_have_it() {
+    let schema = Schema::builder(1).with("at", Role::Ts).with_optional("id", Role::Id);
+    let schema = Arc::new(schema.build().expect("a schema"));
+    let parts: Vec<_> = (0..50u64)
+        .map(|number| {
+            let mut batch = Batch::new(Arc::clone(&schema));
+            for n in 0..300 {
+                let mut row = batch.row();
+                row.i64(0, n).expect("a time");
+                // Each third part has the id of all twice, and each seventh has no id at all.
+                if !number.is_multiple_of(7) {
+                    let is_common = number.is_multiple_of(3) && (n == 5 || n == 299);
+                    let id = if is_common { "all".into() } else { format!("{number}-{n}") };
+                    row.text(1, &id).expect("an id");
+                }
+                row.finish().expect("a row");
+            }
+            let mut builder = PartBuilder::new(Arc::clone(&schema), PART);
+            builder.add(&batch, 0).expect("the same schema");
+            Part::open(builder.finish().expect("rows"), PART).expect("a part")
+        })
+        .collect();
+    for count in [0, 1, 15, 16, 17, 32, 50] {
+        let find = |id: &str| {
+            let (mut found, views) = (Vec::new(), parts[..count].iter().map(Part::view));
+            PartView::find_id_in(views, id, |part, row| found.push((part, row))).expect("readable");
+            found
+        };
+        let has_it = |part: &usize| part.is_multiple_of(3) && !part.is_multiple_of(7);
+        let expected = (0..count).filter(has_it).flat_map(|part| [(part, 299), (part, 5)]);
+        assert_eq!(find("all"), expected.collect::<Vec<_>>());
+        for part in (0..count).filter(|part| !part.is_multiple_of(7)) {
+            assert_eq!(find(&format!("{part}-17")), [(part, 17)]);
+        }
+        assert_eq!(find("none"), []);
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     image,
     meta::{ColumnMeta, DictionaryMeta, NumberMeta, TextMeta},
     numbers::ENTRY_BYTES,
-    texts::{self, Texts, Unpacked},
+    texts::{self, Texts},
 };
 use crate::{
     Result, Value, ValueType,
@@ -20,6 +20,9 @@ const DECODED_ROWS: usize = 24;
 /// With fewer rows a chunk than that on average what is read of one tells nothing of what is read of the next.
 const FEW_ROWS: usize = 4;
 
+/// Strings of so many rows at most are asked for before they are read: of more, those asked for first would be gone again.
+const FAR_ROWS_MAX: usize = 256;
+
 /// Some rows of a part. Strings are borrowed from the part where they stand there as they are, and kept here
 /// where they had to be made.
 #[derive(Clone, Debug)]
@@ -31,7 +34,7 @@ pub struct Rows<'p> {
 }
 
 #[derive(Clone, Debug)]
-enum Cell<'p> {
+pub(super) enum Cell<'p> {
     There(Value<'p>),
     Made(Range<usize>),
 }
@@ -66,9 +69,14 @@ impl<'p> Rows<'p> {
     /// Reads rows; if `wanted` is given the fields only that it has `true` for, and all others are absent.
     pub(super) fn read(view: PartView<'p>, rows: &[u32], wanted: Option<&[bool]>) -> Result<Self> {
         view.check_rows(rows)?;
+        if let ([row], None) = (rows, wanted) {
+            return Self::read_one(view, *row);
+        }
         let fields = view.schema().fields();
         let cells = Vec::with_capacity(rows.len() * fields.len());
-        let mut read = Reading { view, rows, cells, made: Vec::new() };
+        let (made, kept, unpacked) = (Vec::new(), Vec::new(), None);
+        let unpacked_runs = unpacked_runs(rows);
+        let mut read = Reading { view, rows, cells, made, unpacked_runs, kept, unpacked };
         if wanted.is_none() {
             read.ask_ahead()?;
         }
@@ -84,11 +92,28 @@ impl<'p> Rows<'p> {
             }
         }
         let Reading { cells, made, .. } = read;
-        // Each was looked at when it was made.
-        let made = String::from_utf8(made).map_err(|_| {
-            view.contradicts(view.arrivals().chunks, "strings of a row are no strings together")
-        })?;
-        Ok(Self { rows_count: rows.len(), cells, made })
+        Self::of_cells(view, rows.len(), cells, made)
+    }
+
+    /// Rows of what was read, field by field. Strings that were made were not looked at yet.
+    pub(super) fn of_cells(
+        view: PartView<'p>,
+        rows_count: usize,
+        cells: Vec<Cell<'p>>,
+        made: Vec<u8>,
+    ) -> Result<Self> {
+        // Together they may be a string where one of them is none.
+        let is_string = |made: &str, cell: &Cell<'_>| match cell {
+            Cell::There(_) => true,
+            Cell::Made(range) => made.get(range.clone()).is_some(),
+        };
+        match String::from_utf8(made) {
+            Ok(made) if made.is_ascii() || cells.iter().all(|cell| is_string(&made, cell)) => {
+                Ok(Self { rows_count, cells, made })
+            }
+            Ok(made) => Err(no_string(view, rows_count, &cells, made.as_bytes())),
+            Err(error) => Err(no_string(view, rows_count, &cells, error.as_bytes())),
+        }
     }
 }
 
@@ -99,13 +124,17 @@ struct Reading<'a, 'p> {
     cells: Vec<Cell<'p>>,
     /// Strings, one behind the other.
     made: Vec<u8>,
+    /// Rows of one chunk each that are so many that the chunk is unpacked.
+    unpacked_runs: Vec<Range<usize>>,
+    /// Numbers of a column as they are kept, and those of a chunk.
+    kept: Vec<u64>,
+    unpacked: Option<Box<[u64; CHUNK_ROWS]>>,
 }
 
 impl<'p> Reading<'_, 'p> {
     /// Asks for the memory that all columns are read from, if rows are far from each other.
     fn ask_ahead(&self) -> Result<()> {
-        let chunk_of = |row: &u32| *row as usize / CHUNK_ROWS;
-        let chunks = self.rows.chunk_by(|one, other| chunk_of(one) == chunk_of(other));
+        let chunks = self.rows.chunk_by(|one, other| chunk_of(*one) == chunk_of(*other));
         if chunks.count() * FEW_ROWS < self.rows.len() {
             return Ok(());
         }
@@ -122,7 +151,7 @@ impl<'p> Reading<'_, 'p> {
         for meta in self.view.columns() {
             let ColumnMeta::Texts(meta) = meta else { continue };
             let entries = self.view.section(meta.chunks)?;
-            let ask = |row: &u32| kernels::ask_for(entries, chunk_of(row) * ENTRY_BYTES);
+            let ask = |row: &u32| kernels::ask_for(entries, chunk_of(*row) * ENTRY_BYTES);
             self.rows.iter().for_each(ask);
         }
         columns.iter().flatten().for_each(|column| column.ask_for(self.rows));
@@ -130,7 +159,7 @@ impl<'p> Reading<'_, 'p> {
             let ColumnMeta::Texts(meta) = meta else { continue };
             let (entries, _) = self.view.section(meta.chunks)?.as_chunks::<ENTRY_BYTES>();
             for row in self.rows {
-                let (at, count) = (chunk_of(row), self.view.rows_count());
+                let (at, count) = (chunk_of(*row), self.view.rows_count());
                 if let Some(entry) = entries.get(at) {
                     let page = self.view.section(page_of(meta, at)).unwrap_or_default();
                     let count = (count - at * CHUNK_ROWS).min(CHUNK_ROWS);
@@ -141,53 +170,57 @@ impl<'p> Reading<'_, 'p> {
         Ok(())
     }
 
-    /// Gives the numbers of all rows, as they are kept.
-    fn each_kept(&self, column: &NumberColumn<'p>, mut each: impl FnMut(u64)) -> Result<()> {
-        let (level, mut kept) = (Level::best(), [0; CHUNK_ROWS]);
-        let chunk_of = |row: &u32| *row as usize / CHUNK_ROWS;
-        // Rows of chunks that have few of them, and that lie behind one another.
-        let (mut from, mut to) = (0, 0);
-        for rows in self.rows.chunk_by(|one, other| chunk_of(one) == chunk_of(other)) {
-            if rows.len() >= DECODED_ROWS
-                && let Some(first) = rows.first()
-            {
-                column.gather(&self.rows[from..to], |_, kept| each(kept))?;
-                column.chunk(chunk_of(first))?.decode(level, &mut kept);
-                rows.iter().for_each(|row| each(kept[*row as usize % CHUNK_ROWS]));
-                from = to + rows.len();
-            }
-            to += rows.len();
+    /// The numbers of all rows, as they are kept.
+    fn kept(&mut self, column: &NumberColumn<'p>) -> Result<()> {
+        let (rows, kept) = (self.rows, &mut self.kept);
+        kept.clear();
+        kept.reserve(rows.len());
+        let mut from = 0;
+        for run in &self.unpacked_runs {
+            column.gather(&rows[from..run.start], |_, number| kept.push(number))?;
+            let unpacked = self.unpacked.get_or_insert_with(|| Box::new([0; CHUNK_ROWS]));
+            column.chunk(chunk_of(rows[run.start]))?.decode(Level::best(), unpacked);
+            let rows = &rows[run.clone()];
+            kept.extend(rows.iter().map(|row| unpacked[*row as usize % CHUNK_ROWS]));
+            from = run.end;
         }
-        column.gather(&self.rows[from..to], |_, kept| each(kept))
+        column.gather(&rows[from..], |_, number| kept.push(number))
     }
 
     fn numbers(&mut self, meta: &'p NumberMeta, of: ValueType) -> Result<()> {
         let (column, start) = (self.view.number_column(meta)?, self.cells.len());
-        let mut cells = std::mem::take(&mut self.cells);
-        let read = self.each_kept(&column, |kept| {
-            cells.push(Cell::There(image::value(of, column.image(kept))));
-        });
-        self.cells = cells;
-        read?;
+        self.kept(&column)?;
+        let images = self.kept.iter().map(|kept| column.image(*kept));
+        match of {
+            ValueType::U64 | ValueType::U32 | ValueType::U16 => {
+                self.cells.extend(images.map(|image| Cell::There(Value::U64(image))));
+            }
+            of => self.cells.extend(images.map(|one| Cell::There(image::value(of, one)))),
+        }
         self.clear_absent(meta.present, start)
     }
 
     fn codes(&mut self, meta: &'p NumberMeta, dictionary: &DictionaryMeta) -> Result<()> {
         let (column, start) = (self.view.number_column(meta)?, self.cells.len());
         let strings = self.view.dictionary(dictionary)?;
-        let whole = strings.whole(self.rows.len());
-        let (mut cells, mut are_there) = (std::mem::take(&mut self.cells), true);
-        let read = self.each_kept(&column, |kept| {
-            let code = column.image(kept);
-            let text = match &whole {
-                Some(whole) => whole.get(code),
-                None => strings.get(code),
-            };
+        self.kept(&column)?;
+        let mut are_there = true;
+        let mut cell = |text: Option<&'p str>| {
             are_there &= text.is_some();
-            cells.push(Cell::There(text.map_or(Value::Absent, Value::Text)));
-        });
-        self.cells = cells;
-        read?;
+            Cell::There(text.map_or(Value::Absent, Value::Text))
+        };
+        let codes = self.kept.iter().map(|kept| column.image(*kept));
+        match strings.whole(self.rows.len()) {
+            Some(whole) => self.cells.extend(codes.map(|code| cell(whole.get(code)))),
+            None => {
+                // Where they lie apart each of them is waited for.
+                if self.rows.len() < FAR_ROWS_MAX {
+                    codes.clone().for_each(|code| strings.ask_for_bounds(code));
+                    codes.clone().for_each(|code| strings.ask_for(code));
+                }
+                self.cells.extend(codes.map(|code| cell(strings.get(code))));
+            }
+        }
         if !are_there {
             return Err(self.view.contradicts(dictionary.texts, "a code has no string"));
         }
@@ -196,42 +229,45 @@ impl<'p> Reading<'_, 'p> {
 
     fn texts(&mut self, meta: &TextMeta) -> Result<()> {
         let (view, start) = (self.view, self.cells.len());
-        let mut at = usize::MAX;
-        let mut chunk: Option<(Texts<'p>, Option<Unpacked>)> = None;
-        for row in self.rows.iter().map(|row| *row as usize) {
-            if at != row / CHUNK_ROWS {
-                at = row / CHUNK_ROWS;
-                let texts = text_chunk(view, meta, at)?;
-                let unpacked = texts.is_compressed().then(|| texts.unpack());
-                let unpacked = match unpacked {
-                    Some(None) => return Err(broken(view, meta, at)),
-                    Some(unpacked) => unpacked,
-                    None => None,
-                };
-                chunk = Some((texts, unpacked));
-            }
-            let Some((texts, unpacked)) = &chunk else { continue };
-            let from = self.made.len();
-            let there = match unpacked {
-                Some(unpacked) => unpacked.get(row % CHUNK_ROWS).map(|text| {
-                    self.made.extend_from_slice(text);
-                    None
-                }),
-                None => texts.put(row % CHUNK_ROWS, &mut self.made),
-            };
-            let cell = match there {
-                Some(Some(bytes)) => {
-                    str::from_utf8(bytes).ok().map(|text| Cell::There(Value::Text(text)))
-                }
-                Some(None) => {
-                    let made = self.made.get(from..).unwrap_or_default();
-                    str::from_utf8(made).ok().map(|_| Cell::Made(from..self.made.len()))
-                }
-                None => None,
-            };
-            self.cells.push(cell.ok_or_else(|| broken(view, meta, at))?);
+        for rows in self.rows.chunk_by(|one, other| chunk_of(*one) == chunk_of(*other)) {
+            let Some(at) = rows.first().map(|row| chunk_of(*row)) else { continue };
+            let texts = text_chunk(view, meta, at)?;
+            self.texts_of(&texts, rows).ok_or_else(|| broken(view, meta, at))?;
         }
         self.clear_absent(meta.present, start)
+    }
+
+    /// Strings of rows of a chunk; `None` if one makes no sense.
+    fn texts_of(&mut self, texts: &Texts<'p>, rows: &[u32]) -> Option<()> {
+        let places = rows.iter().map(|row| *row as usize % CHUNK_ROWS);
+        let made = &mut self.made;
+        if texts.is_compressed() {
+            let unpacked = texts.unpack()?;
+            for place in places {
+                let from = made.len();
+                made.extend_from_slice(unpacked.get(place)?);
+                self.cells.push(Cell::Made(from..made.len()));
+            }
+            return Some(());
+        }
+        if rows.len() >= DECODED_ROWS
+            && let Some(pairs) = texts.pairs()
+        {
+            for place in places {
+                let from = made.len();
+                pairs.put(place, made)?;
+                self.cells.push(Cell::Made(from..made.len()));
+            }
+            return Some(());
+        }
+        for place in places {
+            let from = made.len();
+            self.cells.push(match texts.put(place, made)? {
+                Some(bytes) => Cell::There(Value::Text(str::from_utf8(bytes).ok()?)),
+                None => Cell::Made(from..made.len()),
+            });
+        }
+        Some(())
     }
 
     fn clear_absent(&mut self, present: Option<u32>, start: usize) -> Result<()> {
@@ -246,11 +282,48 @@ impl<'p> Reading<'_, 'p> {
     }
 }
 
+/// Where rows of one chunk stand side by side that are so many that all of it is unpacked.
+fn unpacked_runs(rows: &[u32]) -> Vec<Range<usize>> {
+    let (mut runs, mut from) = (Vec::new(), 0);
+    for run in rows.chunk_by(|one, other| chunk_of(*one) == chunk_of(*other)) {
+        let to = from + run.len();
+        if run.len() >= DECODED_ROWS {
+            runs.push(from..to);
+        }
+        from = to;
+    }
+    runs
+}
+
+fn chunk_of(row: u32) -> usize {
+    row as usize / CHUNK_ROWS
+}
+
 fn page_of(meta: &TextMeta, at: usize) -> u32 {
     meta.pages.wrapping_add((at / PAGE_CHUNKS) as u32)
 }
 
-fn broken(view: PartView<'_>, meta: &TextMeta, at: usize) -> crate::Error {
+/// Which column has a string among those that were made that is none.
+#[cold]
+fn no_string(
+    view: PartView<'_>,
+    rows_count: usize,
+    cells: &[Cell<'_>],
+    made: &[u8],
+) -> crate::Error {
+    let is_none = |cell: &Cell<'_>| match cell {
+        Cell::There(_) => false,
+        Cell::Made(range) => str::from_utf8(made.get(range.clone()).unwrap_or(&[0xff])).is_err(),
+    };
+    let field = cells.iter().position(is_none).map(|at| at / rows_count.max(1));
+    let section = match field.and_then(|field| view.columns().get(field)) {
+        Some(ColumnMeta::Texts(meta)) => meta.chunks,
+        _ => view.arrivals().chunks,
+    };
+    view.contradicts(section, "a chunk of strings makes no sense")
+}
+
+pub(super) fn broken(view: PartView<'_>, meta: &TextMeta, at: usize) -> crate::Error {
     view.contradicts(page_of(meta, at), "a chunk of strings makes no sense")
 }
 

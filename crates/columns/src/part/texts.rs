@@ -258,10 +258,55 @@ impl<'p> Texts<'p> {
             }
             Way::Letters { ends, prefix, letters } => {
                 out.extend_from_slice(prefix);
-                letters.each(ends.range(at)?, |letter| out.push(letter))?;
+                let (range, start) = (ends.range(at)?, out.len());
+                // What a chunk says of it is believed as far as there are letters.
+                let len = range.end.checked_sub(range.start)?;
+                if len > 8 * letters.codes.len() / letters.bits {
+                    return None;
+                }
+                out.resize(start + len, 0);
+                let mut places = out[start..].iter_mut();
+                letters.each(range, |letter| {
+                    if let Some(place) = places.next() {
+                        *place = letter;
+                    }
+                })?;
             }
         }
         Some(None)
+    }
+
+    /// For many strings of the chunk; `None` if they are not such.
+    pub(crate) fn pairs(&self) -> Option<Pairs<'p>> {
+        let (mut template, varying, letters): (_, Vec<usize>, _) = match self.way {
+            Way::SameLength { template, varying, letters, .. } => {
+                let bits = (0..template.len()).filter(|at| varying[at / 8] >> (at % 8) & 1 == 1);
+                (template.to_vec(), bits.collect(), letters)
+            }
+            Way::Letters { ends, prefix, letters } if ends.width == 0 => {
+                // The length of each is believed if all have their letters.
+                if ends.stride.checked_mul(self.count)? > 2 * letters.codes.len() {
+                    return None;
+                }
+                (prefix.to_vec(), (prefix.len()..prefix.len() + ends.stride).collect(), letters)
+            }
+            _ => return None,
+        };
+        if letters.bits != PAIRED_BITS || !varying.len().is_multiple_of(2) {
+            return None;
+        }
+        let mut places = Vec::with_capacity(varying.len() / 2);
+        for pair in varying.as_chunks::<2>().0 {
+            (pair[0] + 1 == pair[1]).then(|| places.push(pair[0]))?;
+        }
+        if let Some(last) = places.last() {
+            template.resize(template.len().max(last + 2), 0);
+        }
+        // No string has this letter: that a code has none is found when the strings are looked at.
+        let letter = |code: usize| letters.alphabet.get(code).copied().unwrap_or(0xff);
+        let pair = |byte: usize| [letter(byte % 16), letter(byte / 16)];
+        let letters_of = std::array::from_fn(pair);
+        Some(Pairs { count: self.count, template, places, codes: letters.codes, letters_of })
     }
 
     /// The string of a row, whatever the way. Slow where the chunk is compressed.
@@ -274,6 +319,42 @@ impl<'p> Texts<'p> {
             Text::There(bytes) => Cow::Borrowed(bytes),
             Text::Made(bytes) => Cow::Owned(bytes.to_vec()),
         })
+    }
+}
+
+/// Letters of so many bits are taken two at a time.
+const PAIRED_BITS: usize = 4;
+
+/// Strings of one length whose letters vary in twos that stand side by side, sixteen different ones at most: ids in
+/// hexadecimal digits.
+#[derive(Debug)]
+pub(crate) struct Pairs<'p> {
+    count: usize,
+    template: Vec<u8>,
+    /// Where each pair stands.
+    places: Vec<usize>,
+    codes: &'p [u8],
+    /// The letters of two codes.
+    letters_of: [[u8; 2]; 256],
+}
+
+impl Pairs<'_> {
+    /// Appends the string of a row.
+    #[inline]
+    pub(crate) fn put(&self, at: usize, out: &mut Vec<u8>) -> Option<()> {
+        let count = self.places.len();
+        let codes = self.codes.get(at * count..)?.get(..count)?;
+        if at >= self.count {
+            return None;
+        }
+        let start = out.len();
+        out.extend_from_slice(&self.template);
+        let made = out.get_mut(start..)?;
+        for (code, place) in codes.iter().zip(&self.places) {
+            let to = made.get_mut(*place..)?.first_chunk_mut::<2>()?;
+            *to = self.letters_of[usize::from(*code)];
+        }
+        Some(())
     }
 }
 
@@ -446,16 +527,54 @@ mod tests {
             assert_eq!(chunk.get_any(at).as_deref(), Some(text.as_bytes()), "{at}");
         }
         assert_eq!(chunk.get_any(texts.len()), None);
+        if let Some(pairs) = chunk.pairs() {
+            for (at, text) in texts.iter().enumerate() {
+                let mut made = vec![7];
+                assert_eq!(pairs.put(at, &mut made), Some(()));
+                assert_eq!(&made[1..], text.as_bytes(), "{at}");
+            }
+            assert_eq!(pairs.put(texts.len(), &mut Vec::new()), None);
+        }
         for len in 24..page.len().min(400) {
             if let Some(cut) = Texts::new(entry, &page[..len], texts.len()) {
                 (0..texts.len()).for_each(|at| drop(cut.get_any(at)));
+                put_all(&cut, texts.len());
             }
         }
         entry[12]
     }
 
+    /// Whatever the bytes are, nothing panics.
+    fn put_all(chunk: &Texts<'_>, count: usize) {
+        if let Some(pairs) = chunk.pairs() {
+            let put = |at| pairs.put(at, &mut Vec::new()).is_some();
+            assert!((0..=count).filter(|at| put(*at)).count() <= count);
+        }
+    }
+
     fn made(count: u64, text: impl Fn(u64) -> String) -> Vec<String> {
         (0..count).map(text).collect()
+    }
+
+    #[test]
+    fn hexadecimal_ids_are_read_two_letters_at_a_time() {
+        let mixed = |n: u64| (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let pairs_of = |texts: &[String], way: u8| {
+            assert_eq!(check(texts), way);
+            let (mut page, mut entries) = (Vec::new(), Vec::new());
+            let bytes: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
+            encode(&bytes, &mut page, &mut entries);
+            let entry = entries.first_chunk().expect("an entry");
+            Texts::new(entry, &page, texts.len()).expect("a chunk").pairs().map(|one| one.places)
+        };
+        let ids = made(256, |n| format!("e_{:04x}-{:04x}", mixed(n) >> 48, mixed(n) & 0xffff));
+        assert_eq!(pairs_of(&ids, SAME_LENGTH), Some(vec![2, 4, 7, 9]));
+        let behind = made(256, |n| format!("evt_{:08x}", mixed(n) >> 32));
+        assert_eq!(pairs_of(&behind, LETTERS), Some(vec![4, 6, 8, 10]));
+        let odd = made(256, |n| format!("{:03x}-{:05x}", mixed(n) >> 52, mixed(n) & 0xfffff));
+        assert_eq!(pairs_of(&odd, SAME_LENGTH), None, "a pair is not side by side");
+        let few = made(200, |n| format!("{:08b}", mixed(n) >> 56));
+        assert_eq!(pairs_of(&few, LETTERS), None, "a letter has one bit");
     }
 
     #[test]
@@ -507,6 +626,7 @@ mod tests {
             (entry[12], entry[13], entry[15]) = (way, width, entry[15] % 3);
             if let Some(chunk) = Texts::new(&entry, &page, count) {
                 (0..count).for_each(|at| drop(chunk.get_any(at)));
+                put_all(&chunk, count);
             }
         }
     }

@@ -7,10 +7,8 @@ use super::{
     dictionary::Dictionary,
     filter,
     frame::{self, PartOutline, Section, damaged, sum_of},
-    id_index::IdIndex,
     image,
-    meta::{ColumnMeta, Columns, DictionaryMeta, NumberMeta, TextMeta},
-    rows::text_chunk,
+    meta::{ColumnMeta, Columns, DictionaryMeta, NumberMeta},
     zones::Sums,
 };
 use crate::{Error, Result, Schema, Value, ValueType, number};
@@ -90,6 +88,34 @@ impl PartHead {
             schema: Arc::new(columns.schema.clone()),
             columns,
         }))
+    }
+
+    /// With this schema instead of its own, if they are equal: those of all parts of a table are one then, which is told
+    /// without a look at any field.
+    ///
+    /// ```
+    /// use annals_columns::{Batch, PartBuilder, PartHead, PartIdentity, Role, Schema};
+    /// use std::sync::Arc;
+    /// let schema = Arc::new(Schema::builder(1).with("at", Role::Ts).build()?);
+    /// let mut batch = Batch::new(Arc::clone(&schema));
+    /// let mut row = batch.row();
+    /// row.i64(0, 7)?;
+    /// row.finish()?;
+    /// let id = PartIdentity { database_id: 7, number: 1 };
+    /// let mut builder = PartBuilder::new(Arc::clone(&schema), id);
+    /// builder.add(&batch, 0)?;
+    /// let bytes = builder.finish()?;
+    ///
+    /// let head = PartHead::read(&bytes, id)?.sharing_schema(&schema);
+    /// assert!(Arc::ptr_eq(head.view(&bytes).expect("the same bytes").schema(), &schema));
+    /// # Ok::<(), annals_columns::Error>(())
+    /// ```
+    #[must_use]
+    pub fn sharing_schema(mut self, schema: &Arc<Schema>) -> Self {
+        if self.0.schema == *schema {
+            self.0.schema = Arc::clone(schema);
+        }
+        self
     }
 
     /// What a part says of itself in front of everything else, for a part that cannot be [read](Self::read): how many
@@ -452,46 +478,6 @@ impl<'p> PartView<'p> {
             }
             _ => (Value::Absent, Value::Absent),
         })
-    }
-
-    /// The row of the event with this id; of several the last. `None` if there is none, or if events have no id.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`].
-    pub fn find_id(&self, id: &str) -> Result<Option<u32>> {
-        self.find_id_if(id, |_| true)
-    }
-
-    /// The last row of an event with this id for which `is_wanted` says so: it is asked about each such row from the
-    /// last on, until it does.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`].
-    pub fn find_id_if(
-        &self,
-        id: &str,
-        mut is_wanted: impl FnMut(u32) -> bool,
-    ) -> Result<Option<u32>> {
-        let Some(field) = self.meta.schema.event_id() else { return Ok(None) };
-        let ColumnMeta::Texts(meta) = self.column(field)? else { return Ok(None) };
-        let Some(ordinal) = meta.id_index else { return Ok(None) };
-        let index = IdIndex::new(self.section(ordinal)?)
-            .ok_or_else(|| self.contradicts(ordinal, "it makes no sense"))?;
-        let hash = filter::hash(self.meta.identity.database_id, id);
-        for row in index.candidates(hash) {
-            if row as usize >= self.meta.rows {
-                return Err(self.contradicts(ordinal, "it names a row that is not there"));
-            }
-            if self.has_text(meta, row, id)? && is_wanted(row) {
-                return Ok(Some(row));
-            }
-        }
-        Ok(None)
-    }
-
-    fn has_text(&self, meta: &TextMeta, row: u32, text: &str) -> Result<bool> {
-        let texts = text_chunk(*self, meta, row as usize / CHUNK_ROWS)?;
-        Ok(texts.get_any(row as usize % CHUNK_ROWS).is_some_and(|found| *found == *text.as_bytes()))
     }
 
     /// The rows with this status; `None` if there are none, or if events have no status.

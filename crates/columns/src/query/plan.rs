@@ -133,11 +133,17 @@ impl<'p> Plan<'p> {
 
     /// Shows all rows that are selected, in their order.
     pub(crate) fn visit(&self, visit: &mut impl Visit) -> Result<()> {
-        let mut scratch = Scratch::new();
         let (from, to) = self.rows;
         if from >= to {
             return Ok(());
         }
+        if let Some(list) = self.short_list()
+            && self.rest.is_none()
+            && self.excluded.is_none()
+        {
+            return visit.rows(&self.listed(list, from, to));
+        }
+        let mut scratch = Scratch::new();
         match (self.list, &self.rest) {
             (Some(list), _) if is_short(list, self.view) => {
                 visit.rows(&self.listed_between(list, from, to, &mut scratch)?)
@@ -179,12 +185,18 @@ impl<'p> Plan<'p> {
         to: u32,
         scratch: &mut Scratch,
     ) -> Result<Vec<u32>> {
-        let mut rows = Vec::with_capacity(list.len().min((to - from) as usize));
-        list.rows_between(from.max(self.rows.0), to.min(self.rows.1), &mut rows);
+        let rows = self.listed(list, from, to);
         if self.rest.is_none() && self.excluded.is_none() {
             return Ok(rows);
         }
         self.filtered(&rows, scratch)
+    }
+
+    /// The rows of the list, from the first on and before the second, whatever else is asked of them.
+    fn listed(&self, list: RowSet<'p>, from: u32, to: u32) -> Vec<u32> {
+        let mut rows = Vec::with_capacity(list.len().min((to - from) as usize));
+        list.rows_between(from.max(self.rows.0), to.min(self.rows.1), &mut rows);
+        rows
     }
 
     /// Of rows of a list those that are selected.

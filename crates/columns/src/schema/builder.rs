@@ -1,7 +1,8 @@
 //! Making a schema.
 
 use super::{
-    COUNTERS_MAX, DIMENSIONS_MAX, FLAGS_MAX, Field, LABELS_MAX, NAME_BYTES_MAX, Role, Schema, codec,
+    COUNTERS_MAX, DIMENSIONS_MAX, FLAGS_MAX, Field, LABELS_MAX, NAME_BYTES_MAX, Places, Role,
+    Schema, codec,
 };
 use crate::{Error, Result};
 use std::collections::HashSet;
@@ -74,7 +75,8 @@ impl SchemaBuilder {
             }
         }
         let fingerprint = codec::fingerprint(self.id, &self.fields);
-        Ok(Schema { id: self.id, fields: self.fields, fingerprint })
+        let places = Places::of(&self.fields);
+        Ok(Schema { id: self.id, fields: self.fields, fingerprint, places })
     }
 }
 

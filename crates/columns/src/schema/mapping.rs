@@ -12,26 +12,35 @@ use std::sync::Arc;
 /// Where each field of a newer schema is in an older one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapping {
-    fields: Vec<Option<usize>>,
-    is_same: bool,
+    /// How many fields the newer one has.
+    count: usize,
+    /// Where they are; `None` if at the same places.
+    fields: Option<Vec<Option<usize>>>,
 }
 
 impl Mapping {
     /// The index in the older schema; `None` if that does not have the field.
+    #[inline]
     #[must_use]
     pub fn older(&self, newer: usize) -> Option<usize> {
-        self.fields.get(newer).copied().flatten()
+        match &self.fields {
+            Some(fields) => fields.get(newer).copied().flatten(),
+            None => (newer < self.count).then_some(newer),
+        }
     }
 
     /// The index in the newer schema, which has all fields of the older one.
     pub(crate) fn newer(&self, older: usize) -> Option<usize> {
-        self.fields.iter().position(|found| *found == Some(older))
+        match &self.fields {
+            Some(fields) => fields.iter().position(|found| *found == Some(older)),
+            None => (older < self.count).then_some(older),
+        }
     }
 
     /// Whether both have the same fields at the same places.
     #[must_use]
     pub fn is_same(&self) -> bool {
-        self.is_same
+        self.fields.is_none()
     }
 }
 
@@ -52,6 +61,10 @@ impl Schema {
     /// # Ok::<(), annals_columns::Error>(())
     /// ```
     pub fn mapping_from(self: &Arc<Self>, older: &Arc<Self>) -> Result<Mapping> {
+        let count = self.fields().len();
+        if Arc::ptr_eq(self, older) {
+            return Ok(Mapping { count, fields: None });
+        }
         let mismatch = |field: Option<&Field>, what| Error::SchemaMismatch {
             field: field.map(|field| field.name().to_owned()),
             what,
@@ -61,7 +74,7 @@ impl Schema {
         if self.id() != older.id() {
             return Err(mismatch(None, "its id is another one"));
         }
-        let mut fields = Vec::with_capacity(self.fields().len());
+        let mut fields = Vec::with_capacity(count);
         let mut theirs = older.fields().iter().enumerate().peekable();
         for ours in self.fields() {
             let Some((at, _)) = theirs.next_if(|(_, field)| field.name() == ours.name()) else {
@@ -86,7 +99,8 @@ impl Schema {
                 "they have a field that is not there, or at another place",
             ));
         }
-        Ok(Mapping { fields, is_same: self.fields().len() == older.fields().len() })
+        // All of the older one's were met: as many are the same ones.
+        Ok(Mapping { count, fields: (count > older.fields().len()).then_some(fields) })
     }
 }
 

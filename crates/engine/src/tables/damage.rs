@@ -143,7 +143,8 @@ impl EventTable {
             }
             Err(error) => return Err(error),
         };
-        let head = match place.head(self.database_id(), &hit) {
+        let schema = || self.shape().look(|known| Arc::clone(&known.schema));
+        let head = match place.head(self.database_id(), &hit, schema) {
             Ok(head) => head,
             Err(error) => {
                 let at = (&hit.guard, hit.record.value.0);

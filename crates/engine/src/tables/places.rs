@@ -2,7 +2,7 @@
 
 use super::{deleted::DeletedRows, rollup::Rollups};
 use crate::{Error, Result, hash::Hit};
-use annals_columns::{PartHead, PartIdentity, PartView};
+use annals_columns::{PartHead, PartIdentity, PartView, Schema};
 use annals_journal::Address;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -58,8 +58,13 @@ impl PartPlace {
     }
 
     /// What the part says of itself. Read anew where log compaction has moved it: the copy is other bytes, of which
-    /// nothing was verified yet.
-    pub(super) fn head(&self, database_id: u64, hit: &Hit<'_>) -> Result<Arc<PartHead>> {
+    /// nothing was verified yet. It gets the table's schema, if there is one and it is equal.
+    pub(super) fn head(
+        &self,
+        database_id: u64,
+        hit: &Hit<'_>,
+        schema: impl FnOnce() -> Option<Arc<Schema>>,
+    ) -> Result<Arc<PartHead>> {
         if let Some((address, head)) = &*self.head.lock()
             && *address == hit.address
         {
@@ -67,7 +72,10 @@ impl PartPlace {
         }
         let (at, len) = hit.record.value;
         let identity = PartIdentity { database_id, number: self.number };
-        let read = PartHead::read(hit.guard.bytes(at, len), identity).map_err(Error::from)?;
+        let mut read = PartHead::read(hit.guard.bytes(at, len), identity).map_err(Error::from)?;
+        if let Some(schema) = schema() {
+            read = read.sharing_schema(&schema);
+        }
         let head = Arc::new(read);
         *self.head.lock() = Some((hit.address, Arc::clone(&head)));
         Ok(head)

@@ -5,7 +5,7 @@ use crate::{
 };
 use annals_columns::{Batch, BoundFilter, Key, Schema, Value, WideEvent};
 use annals_disk::{SimDisk, SimOptions};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 #[derive(Schema, Clone, Debug, PartialEq)]
 #[schema(schema_id = 1, crate = annals_columns)]
@@ -45,6 +45,27 @@ fn after(n: i64) -> After {
 /// An event from before, as one of the newer schema.
 fn lacking(n: i64) -> After {
     After { cost: None, note: None, ..after(n) }
+}
+
+/// Questions compare pointers then. A part of an older schema keeps that.
+#[test]
+fn a_table_and_its_parts_share_the_schema_of_their_type() -> Result<()> {
+    let disk = SimDisk::new(SimOptions::seeded(7));
+    let db = small(&disk).open("db")?;
+    let table = db.table_of::<Before>("requests")?;
+    table.append(&before(1))?;
+    table.flush()?;
+    drop(table);
+    db.close()?;
+    let db = small(&disk).open("db")?;
+    let table = db.table_of::<Before>("requests")?;
+    let part_has =
+        |schema| Ok::<_, crate::Error>(Arc::ptr_eq(table.view()?.part(0).schema(), schema));
+    assert!(Arc::ptr_eq(&table.schema()?, Before::schema()) && part_has(Before::schema())?);
+    let table_after = db.table_of::<After>("requests")?;
+    assert!(Arc::ptr_eq(&table_after.schema()?, After::schema()));
+    assert!(!part_has(After::schema())? && part_has(Before::schema())?);
+    check(&table_after, &[lacking(1)])
 }
 
 fn check(table: &EventTable, expected: &[After]) -> Result<()> {

@@ -292,8 +292,12 @@ impl EventTable {
             _ => None,
         });
         let last = numbers.chain(fresh.last().map(|last| last.number)).max();
+        let schema = match &before {
+            Some(before) if *before.schema == schema => Arc::clone(&before.schema),
+            _ => Arc::new(schema),
+        };
         let mut known = Known {
-            schema: Arc::new(schema),
+            schema,
             options,
             older: Arc::new(older),
             next: last.map_or(0, |last| last + 1),
@@ -364,6 +368,7 @@ impl Database {
         }
         let found = table.schema()?;
         if found == *schema {
+            table.shape().share_schema(schema);
             return Ok(table);
         }
         if !table.is_read_only() && schema.mapping_from(&found).is_ok() {

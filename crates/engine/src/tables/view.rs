@@ -402,28 +402,33 @@ impl<'t> TableView<'t> {
         if let Some((_, at, row)) = fresh.max() {
             return Ok(Some(FoundRows::of_fresh(self, at, row)));
         }
-        let mut newest: Option<(u64, PartView<'_>, u32)> = None;
         if self.schema().event_id().is_none() {
             return Ok(None);
         }
         self.check(ALWAYS)?;
-        for (part, deleted) in self.parts_with_deleted() {
-            // Rows are in the order of their times, and the last of them may have come first.
-            let mut rows = Vec::new();
-            part.find_id_if(id, |row| {
-                if !deleted.is_some_and(|deleted| deleted.contains(row)) {
-                    rows.push(row);
-                }
-                false
-            })?;
-            for row in rows {
-                let arrival = part.arrival(row)?;
-                if newest.as_ref().is_none_or(|(latest, ..)| *latest < arrival) {
-                    newest = Some((arrival, part, row));
-                }
+        let mut found = Vec::new();
+        PartView::find_id_in(self.parts(), id, |at, row| {
+            let deleted = self.opened.parts[at].place.deleted.as_ref();
+            if !deleted.is_some_and(|deleted| deleted.set().contains(row)) {
+                found.push((at, row));
             }
-        }
-        newest.map(|(_, part, row)| FoundRows::of_part(self, part, row)).transpose()
+        })?;
+        let newest = match found.as_slice() {
+            [] => None,
+            [one] => Some(*one),
+            // Rows are in the order of their times, and the last of them may have come first.
+            all => {
+                let mut newest: Option<(u64, (usize, u32))> = None;
+                for one in all {
+                    let arrival = self.part(one.0).arrival(one.1)?;
+                    if newest.is_none_or(|(latest, _)| latest < arrival) {
+                        newest = Some((arrival, *one));
+                    }
+                }
+                newest.map(|(_, one)| one)
+            }
+        };
+        newest.map(|(at, row)| FoundRows::of_part(self, self.part(at), row)).transpose()
     }
 
     /// What all numbers of a field come to, named by a method of a Rust type, by what it is called, or by its index; `None`
