@@ -1,5 +1,5 @@
 //! Recoveries that are broken on purpose: tests that cut the power have to find each of them out, else they prove
-//! nothing. Only builds with debug assertions have this, so no released one can be broken by it.
+//! nothing. Only builds with debug assertions ask for it, so no released one can be broken by it.
 
 use std::cell::Cell;
 

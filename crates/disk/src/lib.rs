@@ -23,7 +23,6 @@
 //! # Ok::<(), annals_disk::DiskError>(())
 //! ```
 
-#[cfg(debug_assertions)]
 #[doc(hidden)]
 pub mod canary;
 mod disk;

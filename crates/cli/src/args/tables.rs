@@ -187,20 +187,16 @@ pub(crate) struct DeleteEventsArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["before", "damaged"])))]
 pub(crate) struct GcArgs {
     /// The table
     pub(crate) table: String,
     /// Drop what is all older than this: 2015-05-17, 2015-05-17T10:05:03Z, or -30d
-    #[arg(
-        long,
-        value_name = "TIME",
-        allow_hyphen_values = true,
-        required_unless_present = "damaged"
-    )]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) before: Option<String>,
     /// Drop what is damaged instead: every part that is damaged anywhere and every batch of fresh events. Their events are
     /// lost, unless there is a backup
-    #[arg(long, conflicts_with = "before")]
+    #[arg(long)]
     pub(crate) damaged: bool,
     #[command(flatten)]
     pub(crate) writing: WritingArgs,

@@ -21,7 +21,7 @@ impl Command for Projections {
                 (true, _, _) => "lost",
                 (_, _, true) => "paused",
                 (_, true, _) => "rebuilding",
-                _ => "running",
+                _ => "active",
             };
             table.row(vec![
                 Figure::text_of(info.name),

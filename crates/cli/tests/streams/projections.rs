@@ -34,7 +34,7 @@ fn projections_are_listed_paused_and_resumed() -> Result<()> {
     let listed = place.json(&["projections"]);
     let position = listed[0]["position"].clone();
     let wanted = |state: &str, lag: u64| json!({"projection": "newest", "state": state, "position": position, "lag_count": lag});
-    assert_eq!(listed, [wanted("running", 0)]);
+    assert_eq!(listed, [wanted("active", 0)]);
     place.ok(&["projections", "pause", "newest"]);
     place.ok(&["append", "orders", "7", "2"]);
     assert_eq!(place.json(&["projections"]), [wanted("paused", 1)]);

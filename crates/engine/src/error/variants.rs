@@ -229,7 +229,7 @@ pub enum Error {
     },
 
     /// A stream is not as it was expected to be. Nothing was written.
-    #[error("the stream `{stream}` of `{category}` was expected to have {expected}, and {}", found_version(*found))]
+    #[error("the stream `{stream}` of `{category}` was expected to have {expected}, and {}", found_version(*expected, *found))]
     VersionConflict {
         /// The category.
         category: String,
@@ -509,8 +509,11 @@ pub enum Error {
 }
 
 /// The end of the message that says what was found.
-fn found_version(found: Option<u64>) -> String {
+fn found_version(expected: crate::ExpectedVersion, found: Option<u64>) -> String {
     match found {
+        Some(version) if expected == crate::ExpectedVersion::StreamExists => {
+            format!("those that it had, up to version {version}, were given up; decide anew")
+        }
         Some(version) => format!("has version {version}; read it, and decide anew"),
         None => "has none; read it, and decide anew".to_owned(),
     }

@@ -143,7 +143,7 @@ impl Category {
         let mut events = match self.read(id) {
             Err(error) if error.kind() == ErrorKind::Corrupt => {
                 let why = format!("the last event cannot be read: {error}");
-                return Err(self.broken(id, 0, why));
+                return Err(self.broken(id, self.first_unread(id)?, why));
             }
             events => events?,
         };
@@ -181,6 +181,31 @@ impl Category {
             return Err(Error::HeadGone { category, stream, version, first: checked.first });
         }
         Ok(checked)
+    }
+
+    /// The version behind the last one that can be read of a stream whose last event cannot: nothing leads from that to
+    /// the others, so it goes through all events of the category.
+    #[cold]
+    fn first_unread(&self, id: &StreamId<'_>) -> Result<u64> {
+        let (open, keyspace) = self.parts();
+        let (mut from, mut version) = (Seq::ZERO, 0);
+        loop {
+            let filter = Filter::of(self.id(), StreamKey::of(id));
+            let mut damage = None;
+            for event in Events::of(open, from, filter, Some(keyspace))? {
+                match event {
+                    Ok(event) => version = event.version() + 1,
+                    Err(error) => damage = Some(error),
+                }
+            }
+            match damage {
+                Some(Error::DamagedEvents { readable_from, .. }) if readable_from > from => {
+                    from = readable_from;
+                }
+                Some(error) if error.kind() != ErrorKind::Corrupt => return Err(error),
+                _ => return Ok(version),
+            }
+        }
     }
 
     fn check_chained(&self) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use annals_disk::{SimDisk, SimOptions};
 use annals_engine::{
-    Background, Builder, Category, ChainHead, Database, ErrorKind, ExpectedVersion,
+    Background, Builder, Category, ChainHead, Database, Error, ErrorKind, ExpectedVersion,
     KeyspaceOptions, NewEvent, Result,
 };
 use std::{path::PathBuf, sync::Arc};
@@ -123,6 +123,25 @@ fn whichever_byte_is_damaged_it_is_told_where() -> Result<()> {
     // Of what is left out only padding may be changed by nobody's notice.
     assert!(told > places.len() as u64 * 9 / 10, "{told} of {}", places.len());
     assert!(broken > places.len() as u64 / 2, "{broken} of {}", places.len());
+    Ok(())
+}
+
+/// Nothing leads from the last event to the others if it cannot be read.
+#[test]
+fn a_damaged_last_event_is_told_with_its_version() -> Result<()> {
+    let disk = SimDisk::new(SimOptions::seeded(22));
+    let heads = sample(&disk)?;
+    let (path, _) = segment(&disk);
+    let bytes = disk.file_bytes(&path).expect("it is there");
+    let needle = text("ada", heads[0].version).into_bytes();
+    let at = bytes.windows(needle.len()).position(|some| some == needle).expect("the event");
+    disk.flip_bit(&path, at as u64, 0).expect("flipped");
+    let db = builder(&disk).read_only(true).open("db")?;
+    let told = db.open_category("audit")?.verify_chain("ada", None).unwrap_err();
+    assert!(
+        matches!(told, Error::BrokenChain { version, .. } if version == heads[0].version),
+        "{told}"
+    );
     Ok(())
 }
 

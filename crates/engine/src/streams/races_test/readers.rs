@@ -47,6 +47,7 @@ fn nobody_who_reads_waits_for_who_appends() -> Result<()> {
     let events_count = if cfg!(feature = "chained-events") { 6 } else { 5 };
     let mails = db.persistent_subscription("mails", &PersistentOptions::default())?;
     let newest = db.hash_keyspace("newest")?;
+    let (tell_ready, ready) = mpsc::channel::<()>();
     let (go_on, goes_on) = mpsc::channel::<()>();
     let (tell, told) = mpsc::channel::<Result<()>>();
     let (its_db, its_category) = (db, category.clone());
@@ -57,6 +58,7 @@ fn nobody_who_reads_waits_for_who_appends() -> Result<()> {
         let (consumer, kept) = (mails.consumer()?, newest.clone());
         let mut projector = Projector::new(&db, "newest", Newest(newest))?;
         assert_eq!(projector.catch_up()?, events_count);
+        tell_ready.send(()).expect("it is waited for");
         goes_on.recv().expect("it goes on");
         let mut late = None;
         let found = (|| {
@@ -120,6 +122,8 @@ fn nobody_who_reads_waits_for_who_appends() -> Result<()> {
         Ok(versions)
     };
     let reader = std::thread::spawn(read);
+    // Beginning a projection writes: nobody may have the lock yet.
+    ready.recv().expect("the reader has begun");
     let going = go_on.clone();
     let others = at_most(1, move || {
         going.send(()).expect("it is there");
