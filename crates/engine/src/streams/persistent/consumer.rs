@@ -43,8 +43,9 @@ impl Consumer {
     /// # Errors
     /// Damage to the log; what writing fails with; [`UnknownSubscription`](crate::Error::UnknownSubscription)
     /// if it was removed. Damage where it reads on is told each time, by all consumers, until it is
-    /// [skipped](PersistentSubscription::skip_to); what was read before is given out first. An event that was damaged
-    /// since it was read is told, tried again as any other, and parked in the end.
+    /// [skipped](PersistentSubscription::skip_to); what was read before is given out first. An event that
+    /// cannot be read when it is given out, since it or one of its stream that leads to it is damaged, is told, tried
+    /// again as any other, and parked in the end.
     pub fn try_next(&self) -> Result<Option<Delivery<'_>>> {
         self.next_until(u64::MAX)
     }
