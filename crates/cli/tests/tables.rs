@@ -341,7 +341,8 @@ fn damage_costs_what_needs_it_and_is_left_out_or_dropped_if_that_is_said() {
     place.run(&["export", "calls", "--format", "ndjson"]).fails(3, name);
     let ended = place.run(&["export", "calls", "--format", "ndjson", "--without-damage"]);
     assert_eq!((ended.code, ended.stdout.iter().filter(|byte| **byte == b'\n').count()), (0, 50));
-    place.run(&["event", "calls", "id-3"]).fails(3, name);
+    // One event that is alone in having its id needs no order.
+    assert_eq!(place.run(&["event", "calls", "id-3"]).code, 0);
     let ended = place.run(&["event", "calls", "id-3", "--without-damage", "--json"]);
     assert_eq!(ended.code, 1, "{ended:?}");
     assert!(ended.stderr.contains("\"events_left_out_count\":50"), "{}", ended.stderr);

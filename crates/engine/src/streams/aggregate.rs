@@ -16,8 +16,6 @@ use annals_events::Event;
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
 
-/// What a category's snapshots are kept in, behind its name.
-const SNAPSHOTS_SUFFIX: &str = ".snapshots";
 /// A snapshot is saved when so many events came since the last.
 const SNAPSHOT_EVENTS: u64 = 256;
 /// How often a command is decided anew when others append in between.
@@ -27,6 +25,10 @@ const ATTEMPTS_MAX: u32 = 1_000;
 pub trait Aggregate: Default {
     /// The events.
     type Event: Event;
+
+    /// What its snapshots are kept in: a hash keyspace of this name behind that of the category and a point. Of several
+    /// aggregates over one category each needs its own, else one is handed what another saved.
+    const SNAPSHOTS: &'static str = "snapshots";
 
     /// Changes the state by an event.
     fn apply(&mut self, event: <Self::Event as Event>::View<'_>);
@@ -126,10 +128,10 @@ impl<A: Aggregate> Aggregates<A> {
     /// The aggregates whose streams are in the category `name`.
     ///
     /// # Errors
-    /// As [`Database::stream`], and [`Database::hash_keyspace`] for `name` and `.snapshots`.
+    /// As [`Database::stream`], and [`Database::hash_keyspace`] for `name`, a point and [`SNAPSHOTS`](Aggregate::SNAPSHOTS).
     pub fn new(db: &Database, name: &str) -> Result<Self> {
         let streams = db.stream(name)?;
-        let snapshots = db.hash_keyspace(&format!("{name}{SNAPSHOTS_SUFFIX}"))?;
+        let snapshots = db.hash_keyspace(&format!("{name}.{}", A::SNAPSHOTS))?;
         Ok(Self { streams, snapshots, too_large: Mutex::default() })
     }
 

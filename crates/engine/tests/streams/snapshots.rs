@@ -144,3 +144,42 @@ fn an_older_snapshot_takes_the_place_of_no_newer_one() -> Result<()> {
     assert_eq!(count_one(&counts, "ada")?, (21, 21));
     Ok(())
 }
+
+/// How many events there were, and not what they counted; saved elsewhere.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Often(u64);
+
+impl Aggregate for Often {
+    type Event = Counted;
+
+    const SNAPSHOTS: &'static str = "often";
+
+    fn apply(&mut self, _: <Counted as Event>::View<'_>) {
+        self.0 += 1;
+    }
+
+    fn save(&self) -> Option<Vec<u8>> {
+        Some(self.0.to_le_bytes().to_vec())
+    }
+
+    fn load(bytes: &[u8]) -> Option<Self> {
+        Some(Self(u64::from_le_bytes(*bytes.first_chunk()?)))
+    }
+}
+
+#[test]
+fn aggregates_over_one_category_have_snapshots_of_their_own() -> Result<()> {
+    let db = open(&SimDisk::new(SimOptions::seeded(3)))?;
+    let counts = Aggregates::<Count<8>>::new(&db, "counts")?;
+    let often = Aggregates::<Often>::new(&db, "counts")?;
+    for _ in 0..300 {
+        counts.execute("ada", |_| Ok(vec![Counted { count: 2 }]))?;
+        often.execute("ada", |_| Ok(vec![Counted { count: 2 }]))?;
+    }
+    for name in ["counts.snapshots", "counts.often"] {
+        assert_eq!(db.open_hash_keyspace(name)?.len(), 1, "{name}");
+    }
+    assert_eq!(counts.load("ada")?.state, Count(1_200));
+    assert_eq!(often.load("ada")?.state, Often(600));
+    Ok(())
+}
