@@ -1,6 +1,8 @@
 //! Settings for opening a database.
 
-use crate::{Background, BackupReport, Database, Durability, Result, backup, holder, loading};
+use crate::{
+    Background, BackupReport, Database, Durability, Result, backup, clock::as_ms, holder, loading,
+};
 use annals_disk::{Disk, Holder, MemoryDisk, RealDisk};
 use annals_journal::Config as JournalConfig;
 use std::{path::Path, sync::Arc, time::Duration};
@@ -117,7 +119,7 @@ impl Builder {
     pub fn flush_at(mut self, events: usize, bytes: usize, after: Duration) -> Self {
         self.engine.flush_rows = events.max(1);
         self.engine.flush_bytes = bytes.max(1);
-        self.engine.flush_after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+        self.engine.flush_after_ms = as_ms(after);
         self
     }
 

@@ -9,7 +9,7 @@ pub(crate) use options::{decode_options, encode_options};
 
 use crate::{
     Error, Result, WriteOptions,
-    clock::Clock,
+    clock::{Clock, as_ms},
     hash::HashView,
     ordered::TreeView,
     streams::{EventType, EventTypes},
@@ -205,8 +205,7 @@ impl Keyspace {
     #[inline]
     pub(crate) fn expires_ms(&self, ttl: Option<Duration>, clock: &Clock) -> Option<u64> {
         let ttl = ttl.or(self.options.ttl)?;
-        let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-        Some(clock.now_ms().saturating_add(ttl_ms))
+        Some(clock.now_ms().saturating_add(as_ms(ttl)))
     }
 
     /// A record of this keyspace that is written now.

@@ -1,10 +1,20 @@
 //! The clock used for expiry: the wall clock, made to never run backwards.
 
 use annals_disk::Disk;
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
+
+/// A time in milliseconds: the most there are if it is longer. Cut off in place of that, what is to stay for ever
+/// would be over at once.
+#[inline]
+pub(crate) fn as_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
 
 /// A clock that never runs backwards, also not across a restart: it starts at the latest time the
 /// log knows.

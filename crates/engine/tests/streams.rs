@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "streams/aggregates.rs"]
+mod aggregates;
 #[path = "streams/archives.rs"]
 mod archives;
 #[path = "streams/batches.rs"]
@@ -36,6 +38,8 @@ mod layouts;
 mod lifecycle;
 #[path = "streams/persistent.rs"]
 mod persistent;
+#[path = "streams/projections.rs"]
+mod projections;
 #[path = "streams/repeated.rs"]
 mod repeated;
 #[path = "streams/resumed.rs"]
@@ -55,5 +59,5 @@ mod tasks;
 mod traps;
 #[path = "streams/typed.rs"]
 mod typed;
-#[path = "streams/views.rs"]
-mod views;
+#[path = "streams/types.rs"]
+mod types;

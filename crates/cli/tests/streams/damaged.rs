@@ -2,6 +2,15 @@
 
 use super::common::{Place, objects};
 
+/// Changes the event whose data have this.
+fn damage(place: &Place, needle: &[u8]) {
+    let segment = place.data().join("00000001.seg");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let at = bytes.windows(needle.len()).position(|window| window == needle).unwrap();
+    bytes[at] ^= 0xff;
+    std::fs::write(&segment, bytes).unwrap();
+}
+
 #[test]
 fn reading_backward_gives_all_that_is_behind_damage() {
     let place = Place::new();
@@ -11,11 +20,7 @@ fn reading_backward_gives_all_that_is_behind_damage() {
         })
         .collect();
     assert_eq!(place.run_with(&["import-events", "-", "--batch", "10"], lines.as_bytes()).code, 0);
-    let segment = place.data().join("00000001.seg");
-    let mut bytes = std::fs::read(&segment).unwrap();
-    let at = bytes.windows(9).position(|window| window == b"value 50.").unwrap();
-    bytes[at] ^= 0xff;
-    std::fs::write(&segment, bytes).unwrap();
+    damage(&place, b"value 50.");
     let versions = |args: &[&str]| {
         let ended = place.run(&[&["--json", "read", "o", "7"], args].concat());
         let found = objects(&String::from_utf8(ended.stdout).unwrap());
@@ -39,11 +44,7 @@ fn a_damaged_stream_hides_no_other() {
             place.ok(&["append", category, stream, "--type", "t", &data]);
         }
     }
-    let segment = place.data().join("00000001.seg");
-    let mut bytes = std::fs::read(&segment).unwrap();
-    let at = bytes.windows(8).position(|window| window == b"alpha 2.").unwrap();
-    bytes[at] ^= 0xff;
-    std::fs::write(&segment, bytes).unwrap();
+    damage(&place, b"alpha 2.");
     let listed = |args: &[&str]| {
         let ended = place.run(&[&["--json", "streams"], args].concat());
         (ended.code, objects(&String::from_utf8(ended.stdout).unwrap()))

@@ -4,11 +4,19 @@
 //! Those are written in as few bits as these letters need, and each string is still reached by itself. Longer text is
 //! compressed, a chunk at a time, where that pays.
 
+mod ends;
+mod letters;
+mod pairs;
+
+use self::{
+    ends::Ends,
+    letters::{Letters, alphabet_of, put_codes},
+};
 use super::numbers::{ENTRY_BYTES, UNIT};
 use crate::{
     bits::Bits,
     kernels,
-    number::{u16_at, u32_at, u64_at},
+    number::{u16_at, u32_at},
 };
 use std::borrow::Cow;
 
@@ -21,8 +29,6 @@ const LETTERS: u8 = 3;
 const RATIO_MAX: usize = 255;
 /// Text of fewer bytes is not compressed: it would have to be decompressed for each look at one string.
 const LZ4_FROM_BYTES: usize = 1_024;
-/// So many different letters are written in fewer than eight bits.
-const LETTERS_MAX: usize = 128;
 
 /// The strings of a chunk.
 #[derive(Clone, Copy, Debug)]
@@ -59,110 +65,6 @@ enum Way<'p> {
 struct Plain<'p> {
     ends: Ends<'p>,
     text: &'p [u8],
-}
-
-/// Where each of several strings ends.
-#[derive(Clone, Copy, Debug)]
-struct Ends<'p> {
-    bytes: &'p [u8],
-    width: u8,
-    /// Of width 0: the length of each.
-    stride: usize,
-}
-
-impl<'p> Ends<'p> {
-    /// Ends of `count` strings, `total` long together, in front of `bytes`.
-    fn take(bytes: &mut &'p [u8], count: usize, width: u8, total: usize) -> Option<Self> {
-        if !matches!(width, 0 | 1 | 2 | 4) {
-            return None;
-        }
-        let taken = crate::number::take(bytes, count * usize::from(width))?;
-        Some(Self { bytes: taken, width, stride: total / count.max(1) })
-    }
-
-    #[inline]
-    fn end(&self, at: usize) -> Option<usize> {
-        Some(match self.width {
-            0 => (at + 1) * self.stride,
-            1 => usize::from(*self.bytes.get(at)?),
-            2 => usize::from(u16_at(self.bytes, 2 * at)?),
-            _ => u32_at(self.bytes, 4 * at)? as usize,
-        })
-    }
-
-    #[inline]
-    fn range(&self, at: usize) -> Option<std::ops::Range<usize>> {
-        let start = if at == 0 { 0 } else { self.end(at - 1)? };
-        Some(start..self.end(at)?)
-    }
-
-    fn put(lens: &[usize], out: &mut Vec<u8>) -> u8 {
-        let total: usize = lens.iter().sum();
-        let width = match total {
-            _ if lens.windows(2).all(|pair| pair[0] == pair[1]) => 0,
-            0..=0xff => 1,
-            0x100..=0xffff => 2,
-            _ => 4,
-        };
-        let mut end = 0u32;
-        for len in lens {
-            end += *len as u32;
-            out.extend_from_slice(&end.to_le_bytes()[..usize::from(width)]);
-        }
-        width
-    }
-}
-
-/// Letters of a few bits each.
-#[derive(Clone, Copy, Debug)]
-struct Letters<'p> {
-    alphabet: &'p [u8],
-    codes: &'p [u8],
-    bits: usize,
-}
-
-impl<'p> Letters<'p> {
-    fn new(alphabet: &'p [u8], codes: &'p [u8]) -> Option<Self> {
-        let bits = bits_of(alphabet.len());
-        (!alphabet.is_empty() && alphabet.len() <= LETTERS_MAX).then_some(Self {
-            alphabet,
-            codes,
-            bits,
-        })
-    }
-
-    #[inline(always)]
-    fn get(&self, at: usize) -> Option<u8> {
-        let bit = at * self.bits;
-        let word = u16_at(self.codes, bit / 8)? >> (bit % 8);
-        self.alphabet.get(usize::from(word) & ((1 << self.bits) - 1)).copied()
-    }
-
-    /// Gives the letters from one on and before another, as many at a time as a word has.
-    #[inline(always)]
-    fn each(&self, range: std::ops::Range<usize>, mut each: impl FnMut(u8)) -> Option<()> {
-        let (mut at, mask) = (range.start, (1 << self.bits) - 1);
-        while at < range.end {
-            let bit = at * self.bits;
-            let Some(word) = u64_at(self.codes, bit / 8) else {
-                each(self.get(at)?);
-                at += 1;
-                continue;
-            };
-            let mut word = word >> (bit % 8);
-            let count = ((64 - bit % 8) / self.bits).min(range.end - at);
-            for _ in 0..count {
-                each(*self.alphabet.get(word as usize & mask)?);
-                word >>= self.bits;
-            }
-            at += count;
-        }
-        Some(())
-    }
-}
-
-fn bits_of(letters_count: usize) -> usize {
-    (usize::BITS - letters_count.saturating_sub(1).leading_zeros()).max(1) as usize
 }
 
 impl<'p> Texts<'p> {
@@ -276,39 +178,6 @@ impl<'p> Texts<'p> {
         Some(None)
     }
 
-    /// For many strings of the chunk; `None` if they are not such.
-    pub(crate) fn pairs(&self) -> Option<Pairs<'p>> {
-        let (mut template, varying, letters): (_, Vec<usize>, _) = match self.way {
-            Way::SameLength { template, varying, letters, .. } => {
-                let bits = (0..template.len()).filter(|at| varying[at / 8] >> (at % 8) & 1 == 1);
-                (template.to_vec(), bits.collect(), letters)
-            }
-            Way::Letters { ends, prefix, letters } if ends.width == 0 => {
-                // The length of each is believed if all have their letters.
-                if ends.stride.checked_mul(self.count)? > 2 * letters.codes.len() {
-                    return None;
-                }
-                (prefix.to_vec(), (prefix.len()..prefix.len() + ends.stride).collect(), letters)
-            }
-            _ => return None,
-        };
-        if letters.bits != PAIRED_BITS || !varying.len().is_multiple_of(2) {
-            return None;
-        }
-        let mut places = Vec::with_capacity(varying.len() / 2);
-        for pair in varying.as_chunks::<2>().0 {
-            (pair[0] + 1 == pair[1]).then(|| places.push(pair[0]))?;
-        }
-        if let Some(last) = places.last() {
-            template.resize(template.len().max(last + 2), 0);
-        }
-        // No string has this letter: that a code has none is found when the strings are looked at.
-        let letter = |code: usize| letters.alphabet.get(code).copied().unwrap_or(0xff);
-        let pair = |byte: usize| [letter(byte % 16), letter(byte / 16)];
-        let letters_of = std::array::from_fn(pair);
-        Some(Pairs { count: self.count, template, places, codes: letters.codes, letters_of })
-    }
-
     /// The string of a row, whatever the way. Slow where the chunk is compressed.
     pub(crate) fn get_any(&self, at: usize) -> Option<Cow<'p, [u8]>> {
         if self.is_compressed() {
@@ -319,42 +188,6 @@ impl<'p> Texts<'p> {
             Text::There(bytes) => Cow::Borrowed(bytes),
             Text::Made(bytes) => Cow::Owned(bytes.to_vec()),
         })
-    }
-}
-
-/// Letters of so many bits are taken two at a time.
-const PAIRED_BITS: usize = 4;
-
-/// Strings of one length whose letters vary in twos that stand side by side, sixteen different ones at most: ids in
-/// hexadecimal digits.
-#[derive(Debug)]
-pub(crate) struct Pairs<'p> {
-    count: usize,
-    template: Vec<u8>,
-    /// Where each pair stands.
-    places: Vec<usize>,
-    codes: &'p [u8],
-    /// The letters of two codes.
-    letters_of: [[u8; 2]; 256],
-}
-
-impl Pairs<'_> {
-    /// Appends the string of a row.
-    #[inline]
-    pub(crate) fn put(&self, at: usize, out: &mut Vec<u8>) -> Option<()> {
-        let count = self.places.len();
-        let codes = self.codes.get(at * count..)?.get(..count)?;
-        if at >= self.count {
-            return None;
-        }
-        let start = out.len();
-        out.extend_from_slice(&self.template);
-        let made = out.get_mut(start..)?;
-        for (code, place) in codes.iter().zip(&self.places) {
-            let to = made.get_mut(*place..)?.first_chunk_mut::<2>()?;
-            *to = self.letters_of[usize::from(*code)];
-        }
-        Some(())
     }
 }
 
@@ -484,32 +317,6 @@ fn letters(texts: &[&[u8]]) -> Option<(Vec<u8>, Written)> {
     put_codes(values(), &alphabet, &mut out);
     let extra = (prefix.len() << 8 | alphabet.len()) as u16;
     Some((out, Written { way: LETTERS, width, total: lens.iter().sum(), extra }))
-}
-
-/// The different letters in their order, if they are few and there are any.
-fn alphabet_of(values: impl Iterator<Item = u8>) -> Option<Vec<u8>> {
-    let mut seen = [false; 256];
-    values.for_each(|letter| seen[usize::from(letter)] = true);
-    let alphabet: Vec<u8> = (0..=255).filter(|letter| seen[usize::from(*letter)]).collect();
-    (1..=LETTERS_MAX).contains(&alphabet.len()).then_some(alphabet)
-}
-
-/// Appends codes of a few bits, the lowest first, and a byte that a reader of the last one may look at.
-fn put_codes(values: impl Iterator<Item = u8>, alphabet: &[u8], out: &mut Vec<u8>) {
-    let mut codes = [0u8; 256];
-    (0..).zip(alphabet).for_each(|(code, letter)| codes[usize::from(*letter)] = code);
-    let bits = bits_of(alphabet.len());
-    let (mut word, mut filled) = (0u32, 0);
-    for letter in values {
-        word |= u32::from(codes[usize::from(letter)]) << filled;
-        filled += bits;
-        while filled >= 8 {
-            out.push(word as u8);
-            word >>= 8;
-            filled -= 8;
-        }
-    }
-    out.extend([word as u8, 0]);
 }
 
 #[cfg(test)]

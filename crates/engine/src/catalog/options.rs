@@ -1,6 +1,7 @@
 //! Options of keyspaces as bytes.
 
 use super::{KeyspaceKind, KeyspaceOptions};
+use crate::clock::as_ms;
 use std::time::Duration;
 
 /// Kind and time to live.
@@ -13,11 +14,6 @@ const ENTRY_BYTES: usize = 9;
 /// In place of a time to live.
 const NO_TTL: u64 = u64::MAX;
 
-/// A time to live in milliseconds: the longest there is if it is longer.
-fn ttl_ms(ttl: Duration) -> u64 {
-    u64::try_from(ttl.as_millis()).map_or(NO_TTL - 1, |ms| ms.min(NO_TTL - 1))
-}
-
 pub(crate) fn encode_options(kind: KeyspaceKind, options: &KeyspaceOptions, out: &mut Vec<u8>) {
     let code = match kind {
         KeyspaceKind::Hash => 1,
@@ -27,7 +23,7 @@ pub(crate) fn encode_options(kind: KeyspaceKind, options: &KeyspaceOptions, out:
     };
     let more: Vec<(u8, u64)> = options.chained.then_some((CHAINED, 1)).into_iter().collect();
     out.push(if more.is_empty() { code } else { code | FLAG_MORE });
-    let ttl_ms = options.ttl.map_or(NO_TTL, ttl_ms);
+    let ttl_ms = options.ttl.map_or(NO_TTL, |ttl| as_ms(ttl).min(NO_TTL - 1));
     out.extend_from_slice(&ttl_ms.to_le_bytes());
     if !more.is_empty() {
         out.push(more.len() as u8);

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     Error, ErrorKind, Result,
     catalog::Keyspace,
+    clock::as_ms,
     core::Core,
     hash::{
         hash_key,
@@ -18,7 +19,6 @@ use crate::{
     },
 };
 use annals_journal::{Address, Kind, Match, SegmentGuard, Seq, pin};
-use std::time::Duration;
 
 const WHAT_MARK: &str = "the stream's mark is not what was written";
 
@@ -402,8 +402,4 @@ impl Core {
             false => Ok(Standing::Gone),
         }
     }
-}
-
-fn as_ms(age: Duration) -> u64 {
-    u64::try_from(age.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,6 +1,7 @@
 //! The mark of a stream: what holds for it as a whole. It is a record of its own, whose newest version the
 //! table of marks leads to; a stream without one has all of its events.
 
+use crate::clock::as_ms;
 use std::time::Duration;
 
 const FLAG_TOMBSTONE: u8 = 0x01;
@@ -116,7 +117,7 @@ impl Mark {
         if self.is_archived {
             out[0] |= FLAG_ARCHIVED;
         }
-        let age_ms = |age: Duration| u64::try_from(age.as_millis()).unwrap_or(NONE - 1);
+        let age_ms = |age: Duration| as_ms(age).min(NONE - 1);
         let numbers = [
             self.first,
             self.counted,

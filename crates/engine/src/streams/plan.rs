@@ -21,6 +21,7 @@ use super::{
 use crate::{
     Error, Result,
     catalog::{Change, Keyspace},
+    clock::as_ms,
     core::Core,
 };
 use annals_journal::{Address, Draft, FrameBuilder, Kind, Record, pin};
@@ -32,9 +33,10 @@ use std::{
 /// More than the record of a new type takes beside its name.
 const TYPE_BYTES: usize = 256;
 
-/// The time of an event is that of its commit within so many milliseconds; of one that is over some time later, to the
-/// millisecond.
+/// The time of an event is that of its commit within so many milliseconds, and of one that is over some time later
+/// within a part of that time: one in so many.
 const LATE_MS: u64 = 1_000;
+const LATE_ONE_IN: u64 = 100;
 
 /// What a commit appends.
 #[derive(Debug, Default)]
@@ -199,10 +201,10 @@ impl Planned {
         }
     }
 
-    /// Whether its events are over some time after they were appended.
-    fn is_timed(&self) -> bool {
-        let by_mark = self.mark.is_some_and(|mark| mark.retention.max_age.is_some());
-        by_mark || self.category.options.ttl.is_some()
+    /// How long after they were appended its events are over, in milliseconds; `None` if they never are.
+    fn age_ms(&self) -> Option<u64> {
+        let by_mark = self.mark.and_then(|mark| mark.retention.max_age);
+        [by_mark, self.category.options.ttl].into_iter().flatten().min().map(as_ms)
     }
 
     /// Goes back to before the first event of the frame.
@@ -535,7 +537,10 @@ impl Plan {
     /// over some time after it, they might be so already, and what the stream was taken for may have gone.
     fn is_late(&self, now_ms: u64) -> bool {
         let late_ms = now_ms.saturating_sub(self.time_ms);
-        late_ms > LATE_MS || late_ms > 0 && self.streams.iter().any(Planned::is_timed)
+        // Most commits have not been waiting.
+        let is_late = |age_ms: u64| late_ms > age_ms / LATE_ONE_IN;
+        late_ms > LATE_MS
+            || late_ms > 0 && self.streams.iter().filter_map(Planned::age_ms).any(is_late)
     }
 
     /// Gives new types the numbers that they get now.

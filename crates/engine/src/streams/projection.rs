@@ -138,31 +138,30 @@ impl<'a, P: Projection> Projector<'a, P> {
         if self.is_lost {
             return Err(progress::is_lost(&self.name));
         }
-        if self.is_paused()? {
-            return Ok(0);
-        }
-        let begun = self.position();
-        let (handled_count, outcome) = self.handle(EVENTS_MAX);
-        let outcome = match outcome {
-            Ok(()) => self.commit(handled_count),
-            Err(_) if handled_count > 0 => {
-                // Of the one that could not be handled some writes may be there.
-                self.begin_again(begun)?;
-                let (handled_count, outcome) = self.handle(handled_count);
-                outcome.and_then(|()| self.commit(handled_count))
+        loop {
+            if self.is_paused()? {
+                return Ok(0);
             }
-            Err(error) => Err(error),
-        };
-        match outcome {
-            Ok(Some(handled_count)) => Ok(handled_count),
-            Ok(None) => {
+            let begun = self.position();
+            let (handled_count, outcome) = self.handle(EVENTS_MAX);
+            let outcome = match outcome {
+                Ok(()) => self.commit(handled_count),
+                Err(_) if handled_count > 0 => {
+                    // Of the one that could not be handled some writes may be there.
+                    self.begin_again(begun)?;
+                    let (handled_count, outcome) = self.handle(handled_count);
+                    outcome.and_then(|()| self.commit(handled_count))
+                }
+                Err(error) => Err(error),
+            };
+            match outcome {
+                Ok(Some(handled_count)) => return Ok(handled_count),
                 // It was paused before this was committed: the events come again.
-                self.begin_again(begun)?;
-                if self.is_paused()? { Ok(0) } else { self.step() }
-            }
-            Err(error) => {
-                self.begin_again(begun)?;
-                Err(error)
+                Ok(None) => self.begin_again(begun)?,
+                Err(error) => {
+                    self.begin_again(begun)?;
+                    return Err(error);
+                }
             }
         }
     }

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     Durability, ErrorKind, Result,
     catalog::Listed,
+    clock::as_ms,
     core::Core,
     hash::{
         hash_key,
@@ -122,7 +123,7 @@ impl Core {
     fn expire_events(&self, listed: &Listed) -> Result<()> {
         let Listed { keyspace, view, .. } = listed;
         let Some(ttl) = keyspace.options.ttl else { return Ok(()) };
-        let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+        let ttl_ms = as_ms(ttl);
         let chains = view.chains();
         let filter = Filter::of(keyspace.id, None);
         let mut events = Events::new(self, chains.expired_to(), filter, None)?;

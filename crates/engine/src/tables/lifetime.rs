@@ -6,7 +6,7 @@
 use super::{
     deleted::DeletedRows, fresh::FreshBatch, places::PartPlace, shape::Known, table::EventTable,
 };
-use crate::{Result, catalog::Keyspace, core::Core, open::Open};
+use crate::{Result, catalog::Keyspace, clock::as_ms, core::Core, open::Open};
 use annals_columns::PartView;
 use std::{sync::Arc, time::Duration};
 
@@ -94,8 +94,7 @@ impl EventTable {
     pub(super) fn lifetime(&self, known: &Known) -> Option<Lifetime> {
         let ttl = known.options.ttl?;
         known.schema.ts()?;
-        let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-        Some(Lifetime::new(ttl_ms, self.now_ms()))
+        Some(Lifetime::new(as_ms(ttl), self.now_ms()))
     }
 
     /// Whether its events are over some day, without a look at what else it has.

@@ -4,7 +4,7 @@ use super::{
     delete::Deleting, deleted::DeletedRows, keys, lifetime::Lifetime, table::EventTable,
     unique::Duplicates,
 };
-use crate::{Error, Result};
+use crate::{Error, Result, clock::as_ms};
 use annals_columns::Schema;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -63,7 +63,7 @@ impl TableOptions {
 
     /// As the value of a record: entries by rising numbers, those that are as usual left out.
     pub(super) fn encode(self) -> Vec<u8> {
-        let ttl = self.ttl.map(|ttl| (TTL, u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)));
+        let ttl = self.ttl.map(|ttl| (TTL, as_ms(ttl)));
         let mut out = Vec::new();
         let duplicates = match self.duplicates {
             Duplicates::Keep => None,

@@ -1,6 +1,6 @@
 //! What a persistent subscription is to give out, and how.
 
-use crate::{Result, StreamId, streams::id::StreamKey};
+use crate::{Result, StreamId, clock::as_ms, streams::id::StreamKey};
 use annals_journal::Seq;
 use std::time::Duration;
 
@@ -152,7 +152,7 @@ impl PersistentOptions {
     /// An event that is not settled `timeout` after it was given out is given out again. Default: 30 s.
     #[must_use]
     pub fn ack_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.ack_timeout_ms = millis(timeout).max(1);
+        self.settings.ack_timeout_ms = as_ms(timeout).max(1);
         self
     }
 
@@ -166,7 +166,7 @@ impl PersistentOptions {
     /// How long an event that is to be tried again waits, unless its consumer says otherwise. Default: 1 s.
     #[must_use]
     pub fn retry_delay(mut self, delay: Duration) -> Self {
-        self.settings.retry_delay_ms = millis(delay);
+        self.settings.retry_delay_ms = as_ms(delay);
         self
     }
 
@@ -182,7 +182,7 @@ impl PersistentOptions {
     #[must_use]
     pub fn write_every(mut self, events: u32, time: Duration) -> Self {
         self.settings.write_count = events.max(1);
-        self.settings.write_ms = millis(time);
+        self.settings.write_ms = as_ms(time);
         self
     }
 
@@ -196,8 +196,4 @@ impl PersistentOptions {
             None => Ok(()),
         }
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
