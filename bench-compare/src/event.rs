@@ -71,7 +71,7 @@ impl Event {
         bytes[..8].copy_from_slice(&first.to_le_bytes());
         bytes[8..].copy_from_slice(&last.to_le_bytes());
         self.name.clear();
-        self.name.extend(bytes.map(char::from));
+        self.name.push_str(str::from_utf8(&bytes).expect("letters"));
     }
 
     /// The fields one after the other.

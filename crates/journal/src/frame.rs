@@ -18,6 +18,9 @@ use crate::{
 };
 use std::ops::Range;
 
+mod run;
+pub use run::Run;
+
 /// What a frame is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -247,6 +250,24 @@ impl<'v> FrameBuilder<'v> {
         let body = if self.with_previous { 0 } else { record::body_checksum(record) };
         let len = record.len();
         self.note(at, len, body, parts, draft.key.len(), seq);
+        Ok(())
+    }
+
+    /// Adds a record of a run, whose value is `data` and, behind them, `rest`.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    #[inline]
+    pub fn push_in(&mut self, run: &mut Run<'_>, data: &[u8], rest: &[u8]) -> crate::Result<()> {
+        let (value_len, key_len) = (data.len() + rest.len(), run.key_len());
+        check_size(self.content_bytes(), key_len + value_len)?;
+        self.take_in();
+        let at = self.bytes.len();
+        let parts = run.encode(data, rest, self.with_previous, &mut self.bytes);
+        let record = &self.bytes[at..];
+        let body = if self.with_previous { 0 } else { record::body_checksum(record) };
+        let len = record.len();
+        self.note(at, len, body, parts, key_len, Seq::ZERO);
         Ok(())
     }
 

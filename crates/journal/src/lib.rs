@@ -96,7 +96,7 @@ pub use root::{
 pub use takeover::COPY_TEMPORARY;
 
 // Writing.
-pub use frame::{FrameBuilder, FrameHeader, FrameKind, FrameView};
+pub use frame::{FrameBuilder, FrameHeader, FrameKind, FrameView, Run};
 pub use lone::LoneFrame;
 pub use packer::Packer;
 pub use record::{Draft, KEY_BYTES_MAX, Kind, Look, Match, Record, VALUE_BYTES_MAX};

@@ -133,7 +133,17 @@ pub(crate) const PADDING: [u8; 16] = [0; 16];
 /// What comes before the key of `draft`. Checksum and sequence delta stay zero.
 #[inline]
 pub(crate) fn head(draft: &Draft<'_>, with_previous: bool) -> ([u8; HEAD_BYTES], Head) {
-    debug_assert!(draft.key.len() <= KEY_BYTES_MAX && draft.value.len() <= VALUE_BYTES_MAX);
+    head_of(draft, draft.value.len(), with_previous)
+}
+
+/// The same of a record whose value has this length, whatever that of `draft` is.
+#[inline]
+pub(crate) fn head_of(
+    draft: &Draft<'_>,
+    value_len: usize,
+    with_previous: bool,
+) -> ([u8; HEAD_BYTES], Head) {
+    debug_assert!(draft.key.len() <= KEY_BYTES_MAX && value_len <= VALUE_BYTES_MAX);
     let mut head = [0u8; HEAD_BYTES];
     let mut at = PREFIX_BYTES;
     head[at] = draft.kind as u8
@@ -142,7 +152,7 @@ pub(crate) fn head(draft: &Draft<'_>, with_previous: bool) -> ([u8; HEAD_BYTES],
         | if draft.aligned { FLAG_ALIGNED } else { 0 };
     at += 1;
     let (space, key_len, value_len) =
-        (u64::from(draft.space), draft.key.len() as u64, draft.value.len() as u64);
+        (u64::from(draft.space), draft.key.len() as u64, value_len as u64);
     if (space | key_len) < 0x80 && value_len < 1 << 14 {
         // The lengths of nearly all records, in one word.
         let long = u64::from(value_len >= 0x80);
@@ -182,9 +192,21 @@ pub(crate) fn encode_head(
     out: &mut Vec<u8>,
     room: usize,
 ) -> Head {
+    encode_head_of(draft, draft.value.len(), with_previous, out, room)
+}
+
+/// The same of a record whose value has this length, whatever that of `draft` is.
+#[inline]
+pub(crate) fn encode_head_of(
+    draft: &Draft<'_>,
+    value_len: usize,
+    with_previous: bool,
+    out: &mut Vec<u8>,
+    room: usize,
+) -> Head {
     debug_assert!(out.len().is_multiple_of(RECORD_ALIGN));
     out.reserve(OVERHEAD_BYTES + 2 * PADDING.len() + draft.key.len() + room);
-    let (head, parts) = head(draft, with_previous);
+    let (head, parts) = head_of(draft, value_len, with_previous);
     // More than there is, in one piece of a length that is known here, and what is too much taken back: copies of
     // a few bytes each cost more by their calls than by what they copy.
     let at = out.len();
@@ -217,6 +239,12 @@ pub(crate) fn encode(draft: &Draft<'_>, with_previous: bool, out: &mut Vec<u8>) 
 #[inline]
 pub(crate) fn encode_value(value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(value);
+    end(out);
+}
+
+/// Appends the padding behind a value, for which there is room.
+#[inline]
+pub(crate) fn end(out: &mut Vec<u8>) {
     fill_up(out, RECORD_ALIGN);
 }
 

@@ -6,6 +6,7 @@
 
 use annals_events::EventFormat;
 use annals_journal::Address;
+use std::ops::Deref;
 
 const FLAG_WITHIN: u8 = 0x01;
 const FLAG_AT: u8 = 0x02;
@@ -56,12 +57,20 @@ impl<'a> Label<'a> {
     /// Appends the label to the data of its event.
     #[inline]
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        out.reserve(self.extra.len() + LABEL_BYTES_MAX + WORD_BYTES);
-        out.extend_from_slice(self.extra);
+        if !self.extra.is_empty() {
+            out.reserve(self.extra.len() + LABEL_BYTES_MAX + WORD_BYTES);
+            out.extend_from_slice(self.extra);
+            out.extend_from_slice(&(self.extra.len() as u32).to_le_bytes());
+        }
+        out.extend_from_slice(&self.end());
+    }
+
+    /// What stands behind the extra part, which is all of the label if there is none.
+    #[inline(always)]
+    pub(crate) fn end(&self) -> LabelEnd {
         let mut flags = self.format.code() << FORMAT_SHIFT;
         if !self.extra.is_empty() {
             flags |= FLAG_EXTRA;
-            out.extend_from_slice(&(self.extra.len() as u32).to_le_bytes());
         }
         let type_bytes = match self.type_number {
             0 => 0,
@@ -69,27 +78,39 @@ impl<'a> Label<'a> {
             number if number <= 0xffff => 2,
             _ => 4,
         };
-        let (version_bytes, mut within_bytes) = (bytes_of(self.version), 1);
-        match self.before {
-            Before::Nothing => {}
+        let version_bytes = bytes_of(self.version);
+        let (before, before_bytes, within_bytes) = match self.before {
+            Before::Nothing => (0, 0, 1),
             Before::Within(bytes) => {
                 flags |= FLAG_WITHIN;
                 let words = u64::from(bytes / 8);
-                within_bytes = bytes_of(words).max(1);
-                push(out, words, within_bytes);
+                let within_bytes = bytes_of(words).max(1);
+                (words, within_bytes, within_bytes)
             }
             Before::At(address) => {
                 flags |= FLAG_AT;
-                push(out, address.pack(), AT_BYTES);
+                (address.pack(), AT_BYTES, 1)
             }
-        }
-        push(out, self.version, version_bytes);
-        push(out, u64::from(self.type_number), type_bytes);
+        };
         let type_code = type_bytes.min(3);
         let lengths = version_bytes | type_code << 4 | (within_bytes - 1) << 6;
         let time_ms = self.time_ms.min(TIME_MAX);
         let word = time_ms | (lengths as u64) << TIME_BITS | u64::from(flags) << 56;
-        out.extend_from_slice(&word.to_le_bytes());
+        let type_number = u64::from(self.type_number);
+        let len = before_bytes + version_bytes + type_bytes;
+        if len < WORD_BYTES {
+            // The numbers of nearly all labels, in one word.
+            let numbers = before
+                | self.version << (8 * before_bytes)
+                | type_number << (8 * (before_bytes + version_bytes));
+            return LabelEnd::of(&[(numbers, len), (word, WORD_BYTES)]);
+        }
+        LabelEnd::of(&[
+            (before, before_bytes),
+            (self.version, version_bytes),
+            (type_number, type_bytes),
+            (word, WORD_BYTES),
+        ])
     }
 
     /// The length of the data in `value`, and the label behind them. `None` if there is no label.
@@ -173,6 +194,39 @@ impl Shape {
     }
 }
 
+/// What stands behind the extra part of a label.
+pub(crate) struct LabelEnd {
+    bytes: [u8; END_BYTES],
+    len: usize,
+}
+
+/// More than it takes, by the bytes of a word that are not its own.
+const END_BYTES: usize = 40;
+const _: () = assert!(LABEL_BYTES_MAX + WORD_BYTES <= END_BYTES);
+
+impl LabelEnd {
+    /// Of each number so many bytes.
+    #[inline(always)]
+    fn of<const NUMBERS: usize>(numbers: &[(u64, usize); NUMBERS]) -> Self {
+        let (mut bytes, mut len) = ([0; END_BYTES], 0);
+        for (number, number_bytes) in numbers {
+            // As many bytes each time as the processor writes at once, and what is too much written over.
+            bytes[len..len + WORD_BYTES].copy_from_slice(&number.to_le_bytes());
+            len += number_bytes;
+        }
+        Self { bytes, len }
+    }
+}
+
+impl Deref for LabelEnd {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
 /// What a label says of the data in front of it. Whoever goes through many events and asks for nothing else is
 /// spared the rest of their labels, which is most of the way to their data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,15 +279,6 @@ impl Word {
 /// How many bytes a number has that are not zeroes in front.
 fn bytes_of(number: u64) -> usize {
     8 - (number.leading_zeros() / 8) as usize
-}
-
-/// Appends so many bytes of a number.
-#[inline]
-fn push(out: &mut Vec<u8>, number: u64, bytes: usize) {
-    // As many bytes each time as the processor writes at once, and those that are too many taken back.
-    let end = out.len() + bytes;
-    out.extend_from_slice(&number.to_le_bytes());
-    out.truncate(end);
 }
 
 /// The number with these bytes, eight at most.

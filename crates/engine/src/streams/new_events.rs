@@ -4,7 +4,7 @@
 //! encode them: where their archives lie one behind the other, each is told of when it is its turn.
 
 use super::{NewEvent, extra::Ids};
-use annals_events::EventType;
+use annals_events::{EventFormat, EventType};
 
 /// Events in the order in which they will stand in their stream.
 pub(crate) trait NewEvents {
@@ -13,8 +13,14 @@ pub(crate) trait NewEvents {
     /// Runs `work` with one of them.
     fn with<R>(&self, index: usize, work: impl FnOnce(&NewEvent<'_>) -> R) -> R;
 
+    /// Format and data of one of them, if it has nothing beside them.
+    fn plain(&self, index: usize) -> Option<(EventFormat, &[u8])>;
+
     /// The id that one of them has.
     fn id(&self, index: usize) -> Option<u128>;
+
+    /// The ids that they have, each with the place of its event among them.
+    fn ids(&self) -> impl Iterator<Item = (usize, u128)>;
 
     /// Whether it is known at a glance that one of them is of the type and format of the one before it, and not too
     /// long: nobody has to look at each of many for its type.
@@ -37,8 +43,18 @@ impl NewEvents for [NewEvent<'_>] {
     }
 
     #[inline]
+    fn plain(&self, index: usize) -> Option<(EventFormat, &[u8])> {
+        let NewEvent { ids, pairs, format, data, .. } = &self[index];
+        (pairs.is_empty() && *ids == Ids::default()).then_some((*format, *data))
+    }
+
+    #[inline]
     fn id(&self, index: usize) -> Option<u128> {
         self[index].ids.event
+    }
+
+    fn ids(&self) -> impl Iterator<Item = (usize, u128)> {
+        self.iter().enumerate().filter_map(|(index, event)| Some((index, event.ids.event?)))
     }
 }
 
@@ -59,6 +75,13 @@ struct Dressed<'n> {
     pairs: Vec<(&'n str, &'n str)>,
 }
 
+impl Dressed<'_> {
+    #[inline(always)]
+    fn is_empty(&self) -> bool {
+        self.ids == Ids::default() && self.pairs.is_empty()
+    }
+}
+
 impl<'n> Archives<'n> {
     /// None, with room for so many.
     pub(crate) fn with_capacity(count: usize) -> Self {
@@ -77,13 +100,22 @@ impl<'n> Archives<'n> {
         self.events.push((event_type, self.bytes.len()));
     }
 
+    /// One of them, and its type.
+    #[inline]
+    fn archive(&self, index: usize) -> (&'static EventType, &[u8]) {
+        let start = index.checked_sub(1).map_or(0, |before| self.events[before].1);
+        let (event_type, end) = self.events[index];
+        (event_type, &self.bytes[start..end])
+    }
+
     /// Lets the last of them have the ids and pairs of `dressed`.
     #[inline(always)]
     pub(crate) fn dress_last(&mut self, dressed: NewEvent<'n>) {
         let NewEvent { ids, pairs, .. } = dressed;
-        if ids != Ids::default() || !pairs.is_empty() {
+        let dressed = Dressed { ids, pairs };
+        if !dressed.is_empty() {
             self.dressed.resize_with(self.events.len() - 1, Dressed::default);
-            self.dressed.push(Dressed { ids, pairs });
+            self.dressed.push(dressed);
         }
     }
 }
@@ -102,9 +134,8 @@ impl NewEvents for Archives<'_> {
 
     #[inline]
     fn with<R>(&self, index: usize, work: impl FnOnce(&NewEvent<'_>) -> R) -> R {
-        let start = index.checked_sub(1).map_or(0, |before| self.events[before].1);
-        let (event_type, end) = self.events[index];
-        let mut event = NewEvent::archive(event_type, &self.bytes[start..end]);
+        let (event_type, archive) = self.archive(index);
+        let mut event = NewEvent::archive(event_type, archive);
         if let Some(Dressed { ids, pairs }) = self.dressed.get(index) {
             (event.ids, event.pairs) = (*ids, pairs.clone());
         }
@@ -119,6 +150,17 @@ impl NewEvents for Archives<'_> {
         // What stands behind the archive of an event that has nothing else is short.
         let is_short = index >= self.dressed.len() && end - start <= SHORT_BYTES;
         is_short && std::ptr::eq(*before, *event_type)
+    }
+
+    #[inline]
+    fn plain(&self, index: usize) -> Option<(EventFormat, &[u8])> {
+        let is_plain = self.dressed.get(index).is_none_or(Dressed::is_empty);
+        is_plain.then(|| (EventFormat::Archive, self.archive(index).1))
+    }
+
+    fn ids(&self) -> impl Iterator<Item = (usize, u128)> {
+        let dressed = self.dressed.iter().enumerate();
+        dressed.filter_map(|(index, dressed)| Some((index, dressed.ids.event?)))
     }
 
     #[inline]

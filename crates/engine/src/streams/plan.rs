@@ -24,7 +24,8 @@ use crate::{
     clock::as_ms,
     core::Core,
 };
-use annals_journal::{Address, Draft, FrameBuilder, Kind, Record, pin};
+use annals_events::EventFormat;
+use annals_journal::{Address, Draft, FrameBuilder, Kind, Record, Run, pin};
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -109,6 +110,14 @@ struct PlannedId {
     /// The place of its stream.
     stream: usize,
     id: u128,
+}
+
+/// What does not follow from its place of the label of an event that has nothing beside its data.
+#[derive(Clone, Copy, Debug)]
+struct PlainLabel {
+    type_number: u32,
+    time_ms: u64,
+    format: EventFormat,
 }
 
 /// All of a frame: events of one stream and nothing else.
@@ -233,6 +242,24 @@ impl Planned {
         self.newest.map_or(time_ms, |newest| newest.time_ms.max(time_ms))
     }
 
+    /// Adds its next event to the frame, one that has nothing beside its data and is not chained.
+    #[inline]
+    fn push_plain(
+        &mut self,
+        frame: &mut FrameBuilder<'_>,
+        run: &mut Run<'_>,
+        data: &[u8],
+        label: PlainLabel,
+    ) -> Result<()> {
+        let at = frame.next_offset();
+        let PlainLabel { type_number, time_ms, format } = label;
+        let (version, before, extra) = (self.next, self.before(at), &[][..]);
+        let label = Label { type_number, version, time_ms, format, before, extra };
+        frame.push_in(run, data, &label.end())?;
+        self.note_event(at);
+        Ok(())
+    }
+
     /// Its next event is in the frame, at `at`.
     fn note_event(&mut self, at: u32) {
         self.last_at = Some(at);
@@ -340,27 +367,38 @@ impl Plan {
         let (index, contents) = (frame.count(), self.contents.len());
         let (new_types, of_new_types) = (self.new_types.len(), self.of_new_types.len());
         let Planned { next, last_at, last_hash, standing, .. } = self.streams[place];
-        let time_ms = core.clock.now_ms();
+        let now_ms = core.clock.now_ms();
         if self.appends.is_empty() {
-            self.time_ms = time_ms;
+            self.time_ms = now_ms;
         }
+        let time_ms = self.streams[place].time_ms(now_ms);
+        let mut run = Run::aligned(Kind::Event, append.category.id, append.key.bytes());
+        let is_chained = append.category.is_chained();
         for (at, type_number) in append.types.iter().enumerate() {
-            let push =
-                |event: &NewEvent<'_>| self.push_one(frame, place, event, *type_number, time_ms);
-            if let Err(error) = events.with(at, push) {
+            let plain = if is_chained { None } else { events.plain(at) };
+            let pushed = match (plain, *type_number) {
+                (Some((format, data)), Some(type_number)) => {
+                    let label = PlainLabel { type_number, time_ms, format };
+                    self.streams[place].push_plain(frame, &mut run, data, label)
+                }
+                (_, type_number) => events.with(at, |event| {
+                    self.push_one(frame, &mut run, place, event, type_number, time_ms)
+                }),
+            };
+            if let Err(error) = pushed {
                 frame.truncate(index);
                 self.contents.truncate(contents);
                 self.new_types.truncate(new_types);
                 self.of_new_types.truncate(of_new_types);
-                self.forget_ids(place, events, events.count());
+                self.forget_ids(place, events.ids());
                 let stream = &mut self.streams[place];
                 (stream.next, stream.last_at) = (next, last_at);
                 (stream.last_hash, stream.standing) = (last_hash, standing);
                 return Err(error);
             }
         }
-        let id = |at| Some(PlannedId { index: index + at, stream: place, id: events.id(at)? });
-        self.ids_in_order.extend((0..events.count()).filter_map(id));
+        let planned = |(at, id)| PlannedId { index: index + at, stream: place, id };
+        self.ids_in_order.extend(events.ids().map(planned));
         self.appends.push(PlannedAppend { index, count: events.count(), stream: place, expected });
         Ok(())
     }
@@ -368,6 +406,7 @@ impl Plan {
     fn push_one(
         &mut self,
         frame: &mut FrameBuilder<'_>,
+        run: &mut Run<'_>,
         place: usize,
         event: &NewEvent<'_>,
         type_number: Option<u32>,
@@ -382,20 +421,21 @@ impl Plan {
         encode_extra(event, stream.category.is_chained(), &mut self.extra);
         let (category, key) = (&stream.category, stream.key.bytes());
         if let Some(content) = content_hash(category, key, event, type_number, &self.extra)? {
-            stream.link(&content, stream.time_ms(time_ms), &mut self.extra);
+            stream.link(&content, time_ms, &mut self.extra);
             self.contents.push(content);
         }
         let at = frame.next_offset();
         let label = Label {
             type_number: type_number.unwrap_or(u32::MAX),
             version: stream.next,
-            time_ms: stream.time_ms(time_ms),
+            time_ms,
             format: event.format,
             before: stream.before(at),
             extra: &self.extra,
         };
-        encode(event.data, &label, &mut self.value);
-        push_event(frame, stream, &self.value)?;
+        self.value.clear();
+        label.encode(&mut self.value);
+        frame.push_in(run, event.data, &self.value)?;
         stream.note_event(at);
         Ok(())
     }
@@ -469,21 +509,20 @@ impl Plan {
         place: usize,
         events: &E,
     ) -> Result<()> {
-        for index in 0..events.count() {
-            let Some(id) = events.id(index) else { continue };
+        for (noted, (_, id)) in events.ids().enumerate() {
             let checked = self.check_id(core, place, id);
             if checked.is_ok() && self.ids.insert((place, id)) {
                 continue;
             }
-            self.forget_ids(place, events, index);
+            self.forget_ids(place, events.ids().take(noted));
             return checked.and_then(|()| Err(self.duplicate(place, id)));
         }
         Ok(())
     }
 
-    /// Forgets the ids of the first `count` events.
-    fn forget_ids<E: NewEvents + ?Sized>(&mut self, place: usize, events: &E, count: usize) {
-        for id in (0..count).filter_map(|index| events.id(index)) {
+    /// Forgets ids of events that go to a stream.
+    fn forget_ids(&mut self, place: usize, ids: impl Iterator<Item = (usize, u128)>) {
+        for (_, id) in ids {
             self.ids.remove(&(place, id));
         }
     }

@@ -184,3 +184,44 @@ fn deeds_are_those_of_the_records() {
         }
     }
 }
+
+#[test]
+fn records_of_a_run_are_those_that_are_pushed_one_by_one() {
+    let bytes: Vec<u8> = (0..700).map(|n| (n % 251) as u8 | 1).collect();
+    for (space, key_len) in [(1, 0), (1, 8), (127, 15), (128, 16), (1 << 30, 21), (1, 40), (1, 300)]
+    {
+        for with_previous in [false, true] {
+            let key = &bytes[..key_len];
+            let (mut one_by_one, mut together) = (FrameBuilder::new(), FrameBuilder::new());
+            one_by_one.reserve_previous(with_previous);
+            together.reserve_previous(with_previous);
+            let mut run = Run::aligned(Kind::Event, space, key);
+            // Longer and shorter than the one before, of its length, and beyond what is short.
+            for (data_len, rest_len) in (0..150)
+                .flat_map(|len| [(len, 12), (len, 12), (len % 40, len), (600 - len, len % 20)])
+            {
+                let (data, rest) = (&bytes[..data_len], &bytes[data_len..data_len + rest_len]);
+                let (kind, value) = (Kind::Event, &bytes[..data_len + rest_len]);
+                let draft = Draft { kind, space, key, value, expires_ms: None, aligned: true };
+                one_by_one.push(&draft).unwrap();
+                together.push_in(&mut run, data, rest).unwrap();
+            }
+            let header = header(&one_by_one);
+            assert_eq!(
+                together.finish(&header, Seq(90), 7).concat(),
+                one_by_one.finish(&header, Seq(90), 7).concat(),
+                "space {space}, key of {key_len}, {with_previous}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_record_of_a_run_stands_behind_a_value_that_was_lent() {
+    let large = [7; LEND_FROM_BYTES];
+    let mut frame = FrameBuilder::new();
+    frame.lend(&draft(b"large", &large)).unwrap();
+    frame.push_in(&mut Run::aligned(Kind::Event, 1, b"small"), b"data", b"label").unwrap();
+    assert_eq!(frame.record(0).value, large);
+    assert_eq!(frame.record(1).value, b"datalabel");
+}
