@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ::annals::{
     Database, ExpectedVersion, HashKeyspace, Projection, Projector, RecordedEvent, Seq, StreamId,
-    Streams, TypedEvent, Work,
+    Streams, Work,
 };
 
 use crate::Result;
@@ -74,7 +74,7 @@ impl EventEngine for AnnalsEvents {
     fn follow(&self, awake: bool, mut show: impl FnMut(Seen<'_>) -> bool) -> Result<()> {
         let awake = if awake { AWAKE } else { Duration::ZERO };
         for event in self.orders.subscribe(self.db.oldest_seq())?.stay_awake(awake) {
-            if !show(seen(&event?)?) {
+            if !show(event?.view()?.into()) {
                 break;
             }
         }
@@ -146,11 +146,6 @@ fn decode(bytes: &[u8]) -> Option<Total> {
     Some(Total { events, quantity })
 }
 
-#[inline]
-fn seen<'a>(event: &'a TypedEvent<'_, Event>) -> Result<Seen<'a>> {
-    Ok(event.view()?.into())
-}
-
 struct Reader<'a> {
     events: &'a AnnalsEvents,
     /// The number of the first event, once it was asked for.
@@ -176,7 +171,7 @@ impl EventReader for Reader<'_> {
         show: impl FnOnce(Seen<'_>) -> T,
     ) -> Result<Option<T>> {
         let Some(event) = self.events.orders.get(stream, version)? else { return Ok(None) };
-        Ok(Some(show(seen(&event)?)))
+        Ok(Some(show(event.view()?.into())))
     }
 
     fn get_at<T>(&mut self, place: u64, show: impl FnOnce(Seen<'_>) -> T) -> Result<Option<T>> {

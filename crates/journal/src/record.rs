@@ -327,7 +327,7 @@ fn lengths(bytes: &[u8]) -> Option<(u32, usize, usize, usize)> {
 
 /// The same, for the shapes that are by far the most frequent: a space and a key below 128, and a
 /// value below 16 Ki.
-#[inline]
+#[inline(always)]
 fn short_lengths(head: u64) -> Option<(u32, usize, usize, usize)> {
     let byte = |at: u32| (head >> (8 * at)) & 0xff;
     let short = (u32::try_from(byte(1)).ok()?, byte(2) as usize);

@@ -208,7 +208,7 @@ impl Segment {
     }
 
     /// The content from `offset` to the published end.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn content(&self, offset: usize) -> &[u8] {
         let len = self.published().saturating_sub(offset);
         if len == 0 { &[] } else { self.region.read(offset, len) }

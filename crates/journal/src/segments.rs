@@ -276,7 +276,7 @@ impl SegmentGuard<'_> {
     ///
     /// # Panics
     /// If the range is not inside what is published.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn bytes(&self, start: u32, len: u32) -> &[u8] {
         let end = u64::from(start) + u64::from(len);
