@@ -1,16 +1,17 @@
 //! Group sync: how far the log is on the device, and waiting for it to get there.
 //!
 //! One waiter at a time syncs for everybody. It takes the log's end first and syncs after, so all
-//! commits that were appended while the previous sync ran share the next one. A sync that fails
+//! commits that were appended while the previous sync ran share the next one; and it waits a moment for
+//! those whom the previous one woke, who would fill every second sync only otherwise. A sync that fails
 //! poisons the journal: nobody knows what the device holds then.
 
 use crate::{Position, Seq, segment::Segment};
 use annals_disk::DiskError;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use std::{
     collections::VecDeque,
     sync::{
-        Arc,
+        Arc, Condvar, Mutex as StdMutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -61,20 +62,30 @@ impl SharedProgress {
     }
 }
 
-/// Who syncs and who waits.
+/// Before a sync others are waited for, but not longer than a part of what the last one took: one in so many.
+const GATHER_ONE_IN: u64 = 2;
+/// Nor after nobody has come for so long: it takes a thread less to be woken and to append.
+const NOBODY_NS: u64 = 20_000;
+
+/// Who syncs.
 #[derive(Debug, Default)]
 struct State {
     running: bool,
-    waiting_count: usize,
-    /// How many waited when the last sync ended.
-    crowd_count: usize,
+    waiting_count: u64,
+    /// How many will have come when all that were there when the last sync ended have come again.
+    crowd: u64,
+    /// How long that sync took.
+    took_ns: u64,
 }
 
 /// How far the log is on the device.
 #[derive(Debug, Default)]
 pub(crate) struct Durable {
     pub(crate) synced: SharedProgress,
-    state: Mutex<State>,
+    /// The library's own: its condition wakes all who wait at once, and not each when the one before has gone.
+    state: StdMutex<State>,
+    /// How many have come to wait for a sync, or to do it.
+    come: AtomicU64,
     done: Condvar,
     /// Segments of the chain with bytes that may not be on the device, in order.
     dirty: Mutex<VecDeque<Arc<Segment>>>,
@@ -91,13 +102,12 @@ impl Durable {
     }
 
     /// Waits until the log is on the device up to `target` or the journal is poisoned, syncing if
-    /// nobody else does. `end` tells how far the log has been appended, as a place that may have
-    /// moved on already, and `progress` in all three ways at one moment: what is counted as synced
-    /// must be before the place.
+    /// nobody else does. `progress` tells how far the log has been appended in all three ways at one
+    /// moment: what is counted as synced must be before the place.
     pub(crate) fn wait(
         &self,
         target: Position,
-        end: impl Fn() -> Position,
+        now_ns: impl Fn() -> u64,
         progress: impl Fn() -> Progress,
         poisoned: impl Fn() -> bool,
         poison: impl Fn(&DiskError),
@@ -105,34 +115,67 @@ impl Durable {
         if self.synced.position() >= target {
             return;
         }
-        let mut state = self.state.lock();
+        self.come.fetch_add(1, Ordering::Relaxed);
+        let mut state = self.lock();
         loop {
             if self.synced.position() >= target || poisoned() {
                 return;
             }
             if state.running {
                 state.waiting_count += 1;
-                self.done.wait(&mut state);
+                state = self.done.wait(state).unwrap_or_else(PoisonError::into_inner);
                 state.waiting_count -= 1;
                 continue;
             }
             state.running = true;
-            let crowd_count = state.crowd_count;
+            let State { crowd, took_ns, .. } = *state;
             drop(state);
-            if crowd_count > 0 {
-                gather(&end);
-            }
-            let end = progress();
+            self.gather(crowd, took_ns / GATHER_ONE_IN, &now_ns);
+            // Who has come has appended before.
+            let come = self.come.load(Ordering::Acquire);
+            let (end, begun_ns) = (progress(), now_ns());
             // Poisoned before the next waiter may try: a second sync can succeed although the
             // pages that the first one failed on are gone.
             if let Err(error) = self.sync_up_to(end) {
                 poison(&error);
             }
-            state = self.state.lock();
+            let took_ns = now_ns().saturating_sub(begun_ns);
+            state = self.lock();
             state.running = false;
-            state.crowd_count = state.waiting_count;
+            state.crowd = come + state.waiting_count + 1;
+            state.took_ns = took_ns;
+            // Who is woken wants the lock.
+            drop(state);
             self.done.notify_all();
+            return;
         }
+    }
+
+    /// Lets the committers that the last sync woke append before the next sync starts, so that they share it: waits
+    /// until so many have come, or nobody comes any more, at most for a time.
+    fn gather(&self, crowd: u64, most_ns: u64, now_ns: &impl Fn() -> u64) {
+        let mut come = self.come.load(Ordering::Relaxed);
+        if come >= crowd {
+            return;
+        }
+        let begun_ns = now_ns();
+        let mut last_ns = begun_ns;
+        while come < crowd {
+            std::thread::yield_now();
+            let (latest, now_ns) = (self.come.load(Ordering::Relaxed), now_ns());
+            if latest != come {
+                (come, last_ns) = (latest, now_ns);
+            }
+            if now_ns.saturating_sub(last_ns) > NOBODY_NS
+                || now_ns.saturating_sub(begun_ns) > most_ns
+            {
+                return;
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn sync_up_to(&self, end: Progress) -> Result<(), DiskError> {
@@ -152,29 +195,39 @@ impl Durable {
     }
 }
 
-/// Lets the committers that the last sync woke append before the next sync starts, so that they
-/// share it: gives way for as long as the log grows by that, a few times at most.
-fn gather(end: &impl Fn() -> Position) {
-    const TURNS_MAX: usize = 16;
-    let mut latest = end();
-    for _ in 0..TURNS_MAX {
-        std::thread::yield_now();
-        let now = end();
-        if now == latest {
-            break;
-        }
-        latest = now;
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::{Background, Config, Draft, Durability, FrameBuilder, Journal, Kind};
     use annals_disk::MemoryDisk;
-    use std::{
-        path::Path,
-        sync::{Arc, atomic::Ordering},
-    };
+    use std::{cell::Cell, path::Path};
+
+    const US: u64 = 1_000;
+
+    /// How many come, and how many microseconds go by, while they are gathered: one comes every `each_us`.
+    fn gathered(crowd: u64, most_us: u64, each_us: u64) -> (u64, u64) {
+        let (durable, now_us) = (Durable::default(), Cell::new(0));
+        durable.gather(crowd, most_us * US, &|| {
+            now_us.set(now_us.get() + 1);
+            if now_us.get() % each_us == 0 {
+                durable.come.fetch_add(1, Ordering::Relaxed);
+            }
+            now_us.get() * US
+        });
+        (durable.come.load(Ordering::Relaxed), now_us.get())
+    }
+
+    #[test]
+    fn who_syncs_waits_for_those_who_come_again_and_no_longer() {
+        assert_eq!(gathered(0, 1_000, 1), (0, 0), "nobody is expected");
+        assert_eq!(gathered(7, 1_000, 10).0, 7, "all have come");
+        let nobody_us = NOBODY_NS / US;
+        let (come, waited_us) = gathered(7, 1_000, nobody_us + 5);
+        assert_eq!(come, 0, "nobody comes any more");
+        assert!((nobody_us..nobody_us + 5).contains(&waited_us), "{waited_us} us");
+        let (come, waited_us) = gathered(100, 50, 10);
+        assert!(come < 6 && (50..60).contains(&waited_us), "{come} in {waited_us} us");
+    }
 
     /// `Interval` would let writers go on with more unsynced than they may leave.
     #[test]

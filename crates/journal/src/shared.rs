@@ -172,7 +172,7 @@ impl Shared {
     pub(crate) fn sync_to(&self, target: Position) -> Result<()> {
         self.durable.wait(
             target,
-            || self.appended.position(),
+            || self.disk.monotonic_ns(),
             || self.tail.lock().progress(),
             || self.is_poisoned(),
             |error: &DiskError| self.sync_failed(error),
