@@ -59,6 +59,32 @@ fn a_file_is_loaded_line_by_line() {
     assert_eq!(data(&place), [json!({"from": "London"}), json!(1), Value::Null]);
 }
 
+/// A program may give an event one name several times: an object of names would keep one text of them.
+#[test]
+fn texts_of_one_name_are_all_told_and_come_back() {
+    let place = Place::new();
+    let db = Database::open(place.data()).unwrap();
+    let category = db.category("orders").unwrap();
+    let pairs = [("to", "ada"), ("by", "eve"), ("to", "bob"), ("to", "ada"), ("", "")];
+    let event = NewEvent::json("sent", "{}");
+    let event = pairs.iter().fold(event, |event, (name, text)| event.with(name, text));
+    category.append("s", &event, ExpectedVersion::Any).unwrap();
+    drop(category);
+    db.close().unwrap();
+
+    let all = json!({"to": ["ada", "bob", "ada"], "by": "eve", "": ""});
+    for args in [&["log"][..], &["read", "orders", "s"]] {
+        assert_eq!(place.json(args)[0]["metadata"], all, "{args:?}");
+    }
+    let (told, copy) = (place.ok(&["log", "--json"]), Place::new());
+    copy.run_with(&["import-events", "-"], told.as_bytes()).ok();
+    let db = Database::open(copy.data()).unwrap();
+    let category = db.open_category("orders").unwrap();
+    let event = category.get("s", 0).unwrap().unwrap();
+    let kept: Vec<_> = event.pairs().collect();
+    assert_eq!(kept, [("to", "ada"), ("to", "bob"), ("to", "ada"), ("by", "eve"), ("", "")]);
+}
+
 /// Who opens a copy with another layout than the archives have is refused, as of the database itself.
 #[test]
 fn a_copy_has_the_layouts_of_archives() {

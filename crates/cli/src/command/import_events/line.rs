@@ -14,7 +14,7 @@ use serde::{
 use serde_json::value::RawValue;
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, btree_map::Entry},
+    collections::HashSet,
     fmt,
 };
 
@@ -39,7 +39,7 @@ pub(super) struct EventLine<'a> {
     correlation: Option<Uuid>,
     causation: Option<Uuid>,
     #[serde(default, deserialize_with = "texts_by_name")]
-    metadata: BTreeMap<String, String>,
+    metadata: Vec<(String, String)>,
     #[serde(rename = "time")]
     _time: Option<IgnoredAny>,
     #[serde(rename = "seq")]
@@ -96,36 +96,53 @@ impl<'de> Deserialize<'de> for Layout {
     }
 }
 
-/// Texts by names, each of which is there once: of two it could not be told which is meant.
-fn texts_by_name<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
-    struct Texts;
-    impl<'de> Visitor<'de> for Texts {
-        type Value = BTreeMap<String, String>;
+/// The text of a name, or all of them.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a text or an array of texts")]
+enum Texts {
+    One(String),
+    Several(Vec<String>),
+}
+
+/// Pairs of texts by their names, each of which is there once: of an object that has a name twice most readers keep the
+/// last, so it could not be told what is meant.
+fn texts_by_name<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(String, String)>, D::Error> {
+    struct Pairs;
+    impl<'de> Visitor<'de> for Pairs {
+        type Value = Vec<(String, String)>;
 
         fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-            out.write_str("an object of texts")
+            out.write_str("an object of texts and arrays of texts")
         }
 
         fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
-            Ok(BTreeMap::new())
+            Ok(Vec::new())
         }
 
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut texts = BTreeMap::new();
-            while let Some((name, text)) = map.next_entry::<String, String>()? {
-                match texts.entry(name) {
-                    Entry::Vacant(vacant) => drop(vacant.insert(text)),
-                    Entry::Occupied(there) => {
-                        let name = there.key();
-                        let why = format_args!("`{name:.64}` is there twice; say each name once");
+            let (mut names, mut pairs) = (HashSet::new(), Vec::new());
+            while let Some((name, texts)) = map.next_entry::<String, Texts>()? {
+                if !names.insert(name.clone()) {
+                    let why = format_args!(
+                        "`{name:.64}` is there twice; say each name once, several texts in an array"
+                    );
+                    return Err(serde::de::Error::custom(why));
+                }
+                match texts {
+                    Texts::One(text) => pairs.push((name, text)),
+                    Texts::Several(texts) if texts.is_empty() => {
+                        let why = format_args!("`{name:.64}` has no text; leave the name out");
                         return Err(serde::de::Error::custom(why));
+                    }
+                    Texts::Several(texts) => {
+                        pairs.extend(texts.into_iter().map(|text| (name.clone(), text)));
                     }
                 }
             }
-            Ok(texts)
+            Ok(pairs)
         }
     }
-    from.deserialize_any(Texts)
+    from.deserialize_any(Pairs)
 }
 
 /// The field of an object whose value has a byte of its line, counted from 1, or ends in front of it.
@@ -331,9 +348,11 @@ mod tests {
             (r#","data":1 , "id" : "7" ,"correlation":8"#, "the field `id`: `7` is no UUID"),
             (r#","data":1,"correlation":7,"id":"7""#, "the field `correlation`: invalid type"),
             (r#","data":1,"type_version":-1"#, "the field `type_version`: invalid value"),
-            (r#","data":1,"metadata":{"a":1}"#, "the field `metadata`: invalid type"),
+            (r#","data":1,"metadata":{"a":1}"#, "metadata`: a text or an array of texts"),
             (r#","data":1,"metadata":7"#, "the field `metadata`: invalid type"),
             (r#","data":1,"metadata":{"a":"1","b":"","a":"1"}"#, "metadata`: `a` is there twice"),
+            (r#","data":1,"metadata":{"a":[]}"#, "the field `metadata`: `a` has no text"),
+            (r#","data":1,"metadata":{"a":["1",2]}"#, "a text or an array of texts"),
             (r#","data":1,"layout":"0000000000000007""#, "only data in the format archive"),
             (r#","data_base64":"","layout":7"#, "the field `layout`: invalid type"),
             (r#","data_base64":"","layout":"+000000000000007""#, "is no layout: 16 hex digits"),
