@@ -139,8 +139,9 @@ pub(crate) enum CommandArgs {
     ///
     /// An object has the fields category, stream (a number or a text, read as `annals read` reads an ID), type and
     /// data, and may have expected_version (a version, "any", "none" or "exists"), id, correlation and causation
-    /// (UUIDs), type_version, and metadata (by each name a text, or an array of several); data_base64 and format ("bytes" or "archive", that with a
-    /// layout) stand for data that are no JSON. seq, version, time and hash are ignored, so that it takes what `annals log --json`
+    /// (UUIDs), type_version, and metadata (by each name a text, or an array of several); data_base64 and format ("bytes",
+    /// or "archive" with the layout that `annals log --json` prints for it, null if that was never told) stand for data
+    /// that are no JSON. seq, version, time and hash are ignored, so that it takes what `annals log --json`
     /// prints. An event whose id its stream has already is passed over: a load that broke off can be repeated.
     ///
     /// A line that cannot be stored ends the load and is named. The batches before it stay, of its own nothing is

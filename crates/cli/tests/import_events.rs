@@ -110,6 +110,7 @@ fn a_copy_has_the_layouts_of_archives() {
     assert_eq!(category.event_types(), types);
     drop(category);
     db.close().unwrap();
+    assert!(told.contains("\"layout\":null"), "it is told that it was never told: {told}");
     let other = told.replace("0abc", "0abd");
     let ended = copy.run_with(&["import-events", "-"], other.as_bytes());
     ended.fails(2, "`paid v1` have the layout 0000000000000abc");
@@ -157,6 +158,10 @@ fn of_the_batch_of_a_bad_line_nothing_is_stored() {
         (r#"{"category":"c","stream":1.5,"type":"t","data":1}"#, "a number from 0"),
         (r#"{"category":"c","stream":1,"type":"t","data":1,"kind":"x"}"#, "unknown field `kind`"),
         (r#"{"category":"c","stream":1,"type":"","data":1}"#, "empty"),
+        (
+            r#"{"category":"c","stream":1,"type":"t","data_base64":"AA==","format":"archive"}"#,
+            "data in the format archive have a layout",
+        ),
         (r#"{"category":"kv","stream":1,"type":"t","data":1}"#, "not a category of streams"),
         (r#"{"category":" c","stream":1,"type":"t","data":1}"#, "white space"),
     ];

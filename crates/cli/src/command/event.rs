@@ -47,9 +47,10 @@ fn fill(object: &mut Object<'_>, event: &RecordedEvent<'_>, json: Option<&[u8]>)
         Some(json) => object.json("data", json),
         None => object.base64("data_base64", event.data()).value("format", format(event.format())),
     };
-    // Who reads a copy is not misled by another layout.
-    if event.format() == EventFormat::Archive && event_type.layout != 0 {
-        object.value("layout", format!("{:016x}", event_type.layout));
+    // Who reads a copy is not misled by another layout, and one that was never told is not taken for forgotten.
+    if event.format() == EventFormat::Archive {
+        let layout = event_type.layout;
+        object.value("layout", (layout != 0).then(|| format!("{layout:016x}")));
     }
     object
         .value("id", event.id().map(uuid))

@@ -32,7 +32,9 @@ pub(super) struct EventLine<'a> {
     data: Option<&'a RawValue>,
     data_base64: Option<String>,
     format: Option<String>,
-    layout: Option<Layout>,
+    /// `Some(None)` if it is said that it was never told.
+    #[serde(default, deserialize_with = "told_or_null")]
+    layout: Option<Option<Layout>>,
     type_version: Option<u32>,
     expected_version: Option<Id>,
     id: Option<Uuid>,
@@ -94,6 +96,11 @@ impl<'de> Deserialize<'de> for Layout {
             serde::de::Error::custom(format_args!("`{text:.64}` is no layout: 16 hex digits"))
         })
     }
+}
+
+/// What is said, also that there is none.
+fn told_or_null<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<Layout>>, D::Error> {
+    Option::<Layout>::deserialize(from).map(Some)
 }
 
 /// The text of a name, or all of them.
@@ -259,8 +266,20 @@ impl<'a> EventLine<'a> {
             Some((_, format)) => format,
             None => None,
         };
-        if self.layout.is_some() && format != Some(EventFormat::Archive) {
-            return Err(Failure::usage("no event: only data in the format archive have a layout"));
+        match (self.layout, format) {
+            // Whose archive it is nobody could tell, and who reads it as a type would have to trust that it is one.
+            (None, Some(EventFormat::Archive)) => {
+                return Err(Failure::usage(
+                    "no event: data in the format archive have a layout: copy the field `layout` from where the event \
+                     is, as `annals log --json` prints it there (16 hex digits, or null if it was never told)",
+                ));
+            }
+            (Some(Some(_)), format) if format != Some(EventFormat::Archive) => {
+                return Err(Failure::usage(
+                    "no event: only data in the format archive have a layout",
+                ));
+            }
+            _ => {}
         }
         match (self.data, &self.data_base64) {
             (Some(_), None) if format.is_some_and(|format| format != EventFormat::Json) => Err(
@@ -285,7 +304,7 @@ impl<'a> EventLine<'a> {
         if let Some(version) = self.type_version {
             event = event.version(version);
         }
-        if let Some(Layout(layout)) = self.layout {
+        if let Some(Some(Layout(layout))) = self.layout {
             event = event.layout(layout);
         }
         if let Some(Uuid(id)) = self.id {
@@ -325,7 +344,7 @@ mod tests {
             let data = EventLine::read(line.as_bytes()).unwrap().data().unwrap();
             assert_eq!((&*data.bytes, data.format), (json.as_bytes(), EventFormat::Json));
         }
-        let line = line(r#","data_base64":"/wA=","format":"archive""#);
+        let line = line(r#","data_base64":"/wA=","format":"archive","layout":null"#);
         let data = EventLine::read(line.as_bytes()).unwrap().data().unwrap();
         assert_eq!((&*data.bytes, data.format), (&b"\xff\0"[..], EventFormat::Archive));
     }
@@ -353,6 +372,7 @@ mod tests {
             (r#","data":1,"metadata":{"a":"1","b":"","a":"1"}"#, "metadata`: `a` is there twice"),
             (r#","data":1,"metadata":{"a":[]}"#, "the field `metadata`: `a` has no text"),
             (r#","data":1,"metadata":{"a":["1",2]}"#, "a text or an array of texts"),
+            (r#","data_base64":"/wA=","format":"archive""#, "copy the field `layout` from where"),
             (r#","data":1,"layout":"0000000000000007""#, "only data in the format archive"),
             (r#","data_base64":"","layout":7"#, "the field `layout`: invalid type"),
             (r#","data_base64":"","layout":"+000000000000007""#, "is no layout: 16 hex digits"),
