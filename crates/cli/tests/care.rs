@@ -131,10 +131,20 @@ fn a_backup_is_a_database_and_comes_back() {
 
     let keys = |data: &str| sorted(&place.json(&["keys", "--data", data]), "key");
     assert_eq!(keys("copy"), ["a", "b", "c"]);
-    place.ok(&["restore", "copy", "--data", "restored"]);
+    let ended = place.run(&["--json", "restore", "copy", "--data", "restored"]);
+    let next = second["up_to_seq"].as_u64().unwrap() + 1;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(
+        objects(&ended.stderr)[0]["next_seq"],
+        next,
+        "numbers that were given out come again"
+    );
     assert_eq!(keys("restored"), ["a", "b", "c"]);
     assert_eq!(place.ok(&["get", "c", "--data", "restored"]), "3");
     place.ok(&["put", "e", "5", "--data", "restored"]);
+    let from = next.to_string();
+    let again = place.json(&["changes", "--from", &from, "--data", "restored"]);
+    assert_eq!((&again[0]["seq"], &again[0]["key"]), (&next.into(), &"e".into()));
     assert_eq!(keys("copy"), ["a", "b", "c"], "a restored database is a separate one");
 
     place.run(&["restore", "copy"]).fails(2, "data");
@@ -206,10 +216,17 @@ fn changes_are_replayed_in_order() {
     for (args, told) in [
         (&["changes", "--from", "1000000"][..], "nothing from 1000000 on yet"),
         (&["changes", "--from", "1000000", "--json"], "\"last_seq\":"),
+        (&["changes", "--from", "1000000", "--follow", "--limit", "0"], "waiting for 1000000"),
+        (&["log", "--from", "1000000", "--follow", "--limit", "0"], "waiting for 1000000"),
     ] {
         let ended = place.run(args);
         assert_eq!((ended.code, ended.stdout.len()), (0, 0), "{ended:?}");
         assert!(ended.stderr.contains(told), "{ended:?}");
+    }
+    // Who has seen all goes on behind it.
+    let next = (seqs[5] + 1).to_string();
+    for feed in ["changes", "log"] {
+        assert_eq!(place.ok(&[feed, "--from", &next, "--follow", "--limit", "0"]), "");
     }
     assert_eq!(place.ok(&["changes"]).lines().count(), 6);
 }

@@ -505,7 +505,7 @@ fn a_backup_that_lacks_a_file_is_told_and_nothing_is_made() {
         assert!(!place.path("fresh").exists(), "{}", file.display());
         fs::write(&file, whole).unwrap();
     }
-    place.ok(&["restore", "copy", "--data", "fresh"]);
+    assert_eq!(place.run(&["restore", "copy", "--data", "fresh"]).code, 0);
     place.run(&["restore", "nowhere", "--data", "other"]).fails(1, "no backup");
 }
 
@@ -520,7 +520,7 @@ fn backups_carry_tables() {
     place.ok(&["put", "later", "1", "-k", "k"]);
     let second = &place.json(&["backup", "copy"])[0];
     assert!(second["reused_bytes"].as_u64() > Some(0), "tables are not copied twice: {second}");
-    place.ok(&["restore", "copy", "--data", "restored"]);
+    assert_eq!(place.run(&["restore", "copy", "--data", "restored"]).code, 0);
     for data in ["copy", "restored"] {
         let at = |args: &[&str]| place.ok(&[args, &["-k", "k", "--data", data]].concat());
         assert_eq!(at(&["keys"]).lines().count(), 3_001, "{data}");

@@ -12,11 +12,7 @@ use serde::{
     de::{IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
-use std::{
-    borrow::Cow,
-    collections::HashSet,
-    fmt,
-};
+use std::{borrow::Cow, collections::HashSet, fmt};
 
 /// An event as it is written on a line. What it must not have is told: a field that is misspelt would be
 /// missed for ever.
