@@ -351,7 +351,11 @@ fn events_that_are_over_are_told() {
     let line = |n: u32| format!("{{\"time\":{},\"n\":{n}}}\n", 1_431_857_103 + n);
     let lines: String = (0..5).map(line).collect();
     ingest(&place, &["t"], &lines);
-    let ended = place.run(&["--json", "options", "t", "--ttl", "30d"]);
+    let ended = place.run_with(&["ingest", "t", "-", "--ttl", "30d"], lines.as_bytes());
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(ended.stderr.contains("5 of the 5 events of the table `t` would be over"), "{ended:?}");
+    assert_eq!(exported(&place, "t").len(), 5, "nothing is stored either");
+    let ended = place.run(&["--json", "options", "t", "--ttl", "30d", "--yes"]);
     let told = objects(std::str::from_utf8(&ended.stdout).unwrap()).remove(0);
     assert_eq!((&told["events_over_count"], &told["events_left_count"]), (&json!(5), &json!(0)));
     for args in [&["t"][..], &["new", "--ttl", "30d"]] {

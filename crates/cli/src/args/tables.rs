@@ -55,6 +55,10 @@ pub(crate) struct TableOptionsArgs {
     /// their space is given back in the background
     #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
     pub(crate) ttl: Option<Duration>,
+    /// Also if events that are there are over by --ttl at once: they are gone for good, whatever is said later. Without this
+    /// it is told how many there are, and nothing changes
+    #[arg(long, requires = "ttl")]
+    pub(crate) yes: bool,
     /// What becomes of an event whose id is there already [default: keep]
     #[arg(long, value_enum)]
     pub(crate) duplicates: Option<DuplicatesArg>,
