@@ -13,7 +13,7 @@ pub(crate) use tables::{
 };
 
 use crate::{failure::Failure, output::tell, units};
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::{ffi::OsString, num::NonZeroU64, path::PathBuf, process::ExitCode, time::Duration};
 
 const EXIT_CODES: &str = "\
@@ -320,7 +320,7 @@ pub(crate) struct ScanArgs {
     #[arg(long)]
     pub(crate) reverse: bool,
     /// Stop after this many
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = units::parse_number)]
     pub(crate) limit: Option<u64>,
 }
 
@@ -338,7 +338,7 @@ pub(crate) struct BatchPutArgs {
     #[arg(long, conflicts_with = "separator")]
     pub(crate) key_from_line_number: bool,
     /// Records a commit; fewer if they come to more than 16 MiB
-    #[arg(long, value_name = "N", default_value = "1000")]
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = units::parse_from_one)]
     pub(crate) batch: NonZeroU64,
     /// After each commit print {"acked": N}: N records are stored that kill -9 cannot take any
     /// more, and with --durability sync no power cut either
@@ -453,13 +453,13 @@ pub(crate) struct RestoreArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ChangesArgs {
     /// The first sequence number wanted; by default the oldest there is
-    #[arg(long, value_name = "SEQ")]
+    #[arg(long, value_name = "SEQ", value_parser = units::parse_number)]
     pub(crate) from: Option<u64>,
     /// Wait for more, until interrupted or nobody reads any more
     #[arg(long)]
     pub(crate) follow: bool,
     /// Stop after this many
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = units::parse_number)]
     pub(crate) limit: Option<u64>,
 }
 
@@ -484,13 +484,13 @@ pub(crate) struct TourArgs {
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
     /// Operations of each row
-    #[arg(long, value_name = "N", default_value = "100000")]
+    #[arg(long, value_name = "N", default_value = "100000", value_parser = units::parse_from_one)]
     pub(crate) ops: NonZeroU64,
     /// Bytes of a value
     #[arg(long, value_name = "BYTES", default_value = "100", value_parser = units::parse_bytes)]
     pub(crate) value_size: u64,
     /// Threads that share the operations
-    #[arg(long, value_name = "T", default_value = "1")]
+    #[arg(long, value_name = "T", default_value = "1", value_parser = units::parse_from_one)]
     pub(crate) threads: NonZeroU64,
     /// Stop a row after this long, however many operations are left, such as 500ms, 5s or 1m
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::parse_duration)]
@@ -542,7 +542,8 @@ impl CommandLine {
 /// Reads the command line. What cannot be read was reported already, in JSON if that was asked
 /// for anywhere in it.
 pub(crate) fn parse() -> Result<CommandLine, ExitCode> {
-    CommandLine::try_parse().map_err(|error| {
+    let matches = definition(CommandLine::command()).try_get_matches();
+    matches.and_then(|matches| CommandLine::from_arg_matches(&matches)).map_err(|error| {
         let json = std::env::args_os().skip(1).take_while(|arg| arg != "--").any(|a| a == "--json");
         if json && error.use_stderr() {
             let text = error.render().to_string();
@@ -559,13 +560,23 @@ pub(crate) fn parse() -> Result<CommandLine, ExitCode> {
     })
 }
 
+/// A command whose options take `-1` as their value. That is no option of its own, and a number that must not be below 0 is
+/// told to be one.
+fn definition(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|arg| {
+        let takes_values = !arg.is_positional() && arg.get_action().takes_values();
+        if takes_values { arg.allow_negative_numbers(true) } else { arg }
+    });
+    command.mut_subcommands(definition)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_definition_holds_together() {
-        CommandLine::command().debug_assert();
+        definition(CommandLine::command()).debug_assert();
     }
 
     #[test]
