@@ -23,7 +23,8 @@ Exit codes:
   2  usage: the command cannot work as it was written
   3  corrupt: bytes on disk are not what was written, or a chained stream is not what was appended
   4  locked: another process has the database open for writing
-  5  anything else, also if there is no database in --data, or a stream is not at --expected-version
+  5  anything else, also if there is no database in --data, a stream is not at --expected-version, or none
+     of the lines that ingest was given could be taken
 Errors go to standard error; with --json as one object {\"error\", \"kind\", \"exit_code\"}.";
 
 /// Look at, fill, check, back up and measure an Annals database.
