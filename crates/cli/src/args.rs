@@ -195,6 +195,10 @@ pub(crate) enum CommandArgs {
     Keyspace(KeyspaceCommand),
     /// Show what the database holds and what it takes
     ///
+    /// Keys are those of keyspaces that are there now (about, of ordered ones), and of event tables the records that lead to
+    /// their events. Streams are those of all categories, also those none of whose events are left; how many events they have
+    /// `annals streams` tells.
+    ///
     /// Write amplification of a keyspace is that of its whole life, since it was made, cleared or loaded last. What is
     /// counted while a database is open (hits of the cache, stalls, what was written to tables) stands below `writer`:
     /// it is what the program that has the database open for writing has counted from `opened` on, and published
@@ -203,8 +207,8 @@ pub(crate) enum CommandArgs {
     Stats,
     /// Read every byte and name file and offset of any damage, in tables also the keys concerned
     ///
-    /// Counts the records in the log and in tables, those that were replaced or removed since and those that
-    /// compaction has moved included, and the keys that the keyspaces hold now. Of chained categories the hashes
+    /// Counts the records in the log and in tables (each event is one), those that were replaced or removed since and those
+    /// that compaction has moved included, and the keys and streams that are there now, as `annals stats` does. Of chained categories the hashes
     /// of all events are computed anew, and a stream that is not what was appended is named with the version
     /// at which that shows.
     Verify,
