@@ -13,7 +13,7 @@ pub(crate) use tables::{
 };
 
 use crate::{failure::Failure, output::tell, units};
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::{ffi::OsString, num::NonZeroU64, path::PathBuf, process::ExitCode, time::Duration};
 
 const EXIT_CODES: &str = "\
@@ -23,7 +23,8 @@ Exit codes:
   2  usage: the command cannot work as it was written
   3  corrupt: bytes on disk are not what was written, or a chained stream is not what was appended
   4  locked: another process has the database open for writing
-  5  anything else, also if there is no database in --data, or a stream is not at --expected-version
+  5  anything else, also if there is no database in --data, a stream is not at --expected-version, or none
+     of the lines that ingest was given could be taken
 Errors go to standard error; with --json as one object {\"error\", \"kind\", \"exit_code\"}.";
 
 /// Look at, fill, check, back up and measure an Annals database.
@@ -139,8 +140,9 @@ pub(crate) enum CommandArgs {
     ///
     /// An object has the fields category, stream (a number or a text, read as `annals read` reads an ID), type and
     /// data, and may have expected_version (a version, "any", "none" or "exists"), id, correlation and causation
-    /// (UUIDs), type_version, and metadata (texts by name); data_base64 and format ("bytes" or "archive", that with a
-    /// layout) stand for data that are no JSON. seq, version, time and hash are ignored, so that it takes what `annals log --json`
+    /// (UUIDs), type_version, and metadata (by each name a text, or an array of several); data_base64 and format ("bytes",
+    /// or "archive" with the layout that `annals log --json` prints for it, null if that was never told) stand for data
+    /// that are no JSON. seq, version, time and hash are ignored, so that it takes what `annals log --json`
     /// prints. An event whose id its stream has already is passed over: a load that broke off can be repeated.
     ///
     /// A line that cannot be stored ends the load and is named. The batches before it stay, of its own nothing is
@@ -193,6 +195,10 @@ pub(crate) enum CommandArgs {
     Keyspace(KeyspaceCommand),
     /// Show what the database holds and what it takes
     ///
+    /// Keys are those of keyspaces that are there now (about, of ordered ones), and of event tables the records that lead to
+    /// their events. Streams are those of all categories, also those none of whose events are left; how many events they have
+    /// `annals streams` tells.
+    ///
     /// Write amplification of a keyspace is that of its whole life, since it was made, cleared or loaded last. What is
     /// counted while a database is open (hits of the cache, stalls, what was written to tables) stands below `writer`:
     /// it is what the program that has the database open for writing has counted from `opened` on, and published
@@ -201,8 +207,8 @@ pub(crate) enum CommandArgs {
     Stats,
     /// Read every byte and name file and offset of any damage, in tables also the keys concerned
     ///
-    /// Counts the records in the log and in tables, those that were replaced or removed since and those that
-    /// compaction has moved included, and the keys that the keyspaces hold now. Of chained categories the hashes
+    /// Counts the records in the log and in tables (each event is one), those that were replaced or removed since and those
+    /// that compaction has moved included, and the keys and streams that are there now, as `annals stats` does. Of chained categories the hashes
     /// of all events are computed anew, and a stream that is not what was appended is named with the version
     /// at which that shows.
     Verify,
@@ -319,7 +325,7 @@ pub(crate) struct ScanArgs {
     #[arg(long)]
     pub(crate) reverse: bool,
     /// Stop after this many
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = units::parse_number)]
     pub(crate) limit: Option<u64>,
 }
 
@@ -337,7 +343,7 @@ pub(crate) struct BatchPutArgs {
     #[arg(long, conflicts_with = "separator")]
     pub(crate) key_from_line_number: bool,
     /// Records a commit; fewer if they come to more than 16 MiB
-    #[arg(long, value_name = "N", default_value = "1000")]
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = units::parse_from_one)]
     pub(crate) batch: NonZeroU64,
     /// After each commit print {"acked": N}: N records are stored that kill -9 cannot take any
     /// more, and with --durability sync no power cut either
@@ -452,13 +458,13 @@ pub(crate) struct RestoreArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ChangesArgs {
     /// The first sequence number wanted; by default the oldest there is
-    #[arg(long, value_name = "SEQ")]
+    #[arg(long, value_name = "SEQ", value_parser = units::parse_number)]
     pub(crate) from: Option<u64>,
     /// Wait for more, until interrupted or nobody reads any more
     #[arg(long)]
     pub(crate) follow: bool,
     /// Stop after this many
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = units::parse_number)]
     pub(crate) limit: Option<u64>,
 }
 
@@ -483,13 +489,13 @@ pub(crate) struct TourArgs {
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
     /// Operations of each row
-    #[arg(long, value_name = "N", default_value = "100000")]
+    #[arg(long, value_name = "N", default_value = "100000", value_parser = units::parse_from_one)]
     pub(crate) ops: NonZeroU64,
     /// Bytes of a value
     #[arg(long, value_name = "BYTES", default_value = "100", value_parser = units::parse_bytes)]
     pub(crate) value_size: u64,
     /// Threads that share the operations
-    #[arg(long, value_name = "T", default_value = "1")]
+    #[arg(long, value_name = "T", default_value = "1", value_parser = units::parse_from_one)]
     pub(crate) threads: NonZeroU64,
     /// Stop a row after this long, however many operations are left, such as 500ms, 5s or 1m
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::parse_duration)]
@@ -541,7 +547,8 @@ impl CommandLine {
 /// Reads the command line. What cannot be read was reported already, in JSON if that was asked
 /// for anywhere in it.
 pub(crate) fn parse() -> Result<CommandLine, ExitCode> {
-    CommandLine::try_parse().map_err(|error| {
+    let matches = definition(CommandLine::command()).try_get_matches();
+    matches.and_then(|matches| CommandLine::from_arg_matches(&matches)).map_err(|error| {
         let json = std::env::args_os().skip(1).take_while(|arg| arg != "--").any(|a| a == "--json");
         if json && error.use_stderr() {
             let text = error.render().to_string();
@@ -558,13 +565,23 @@ pub(crate) fn parse() -> Result<CommandLine, ExitCode> {
     })
 }
 
+/// A command whose options take `-1` as their value. That is no option of its own, and a number that must not be below 0 is
+/// told to be one.
+fn definition(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|arg| {
+        let takes_values = !arg.is_positional() && arg.get_action().takes_values();
+        if takes_values { arg.allow_negative_numbers(true) } else { arg }
+    });
+    command.mut_subcommands(definition)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_definition_holds_together() {
-        CommandLine::command().debug_assert();
+        definition(CommandLine::command()).debug_assert();
     }
 
     #[test]

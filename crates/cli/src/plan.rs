@@ -302,7 +302,7 @@ fn table_options(said: TableOptionsArgs) -> command::SaidOptions {
         DuplicatesArg::Refuse => Duplicates::Refuse,
         DuplicatesArg::Ignore => Duplicates::Ignore,
     });
-    command::SaidOptions { ttl: said.ttl, duplicates }
+    command::SaidOptions { ttl: said.ttl, may_go: said.yes, duplicates }
 }
 
 fn format(said: FormatArg) -> Option<Format> {

@@ -1,6 +1,6 @@
 //! Quantities as people write and read them.
 
-use std::time::Duration;
+use std::{num::NonZeroU64, time::Duration};
 
 const UNITS: [(&str, u64); 4] =
     [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
@@ -113,6 +113,21 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
         Some(ms) => Ok(Duration::from_millis(ms)),
         None => Err("it is too long".to_owned()),
     }
+}
+
+/// Reads a whole number. What the language itself says of one that is none, or too large, tells nobody what to write.
+pub(crate) fn parse_number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("write a whole number from 0 to {}", u64::MAX))
+}
+
+/// Reads a whole number that 32 bits hold.
+pub(crate) fn parse_number_32(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("write a whole number from 0 to {}", u32::MAX))
+}
+
+/// Reads how many, where none makes no sense.
+pub(crate) fn parse_from_one(text: &str) -> Result<NonZeroU64, String> {
+    text.parse().map_err(|_| format!("write a whole number from 1 to {}", u64::MAX))
 }
 
 /// Reads `4096`, `64KiB`, `1MiB` or `2GiB`; a bare number is bytes.

@@ -63,7 +63,7 @@ fn stats_tell_what_is_there() {
     place.ok(&["put", "c", "3", "-k", "other"]);
     let stats = &place.json(&["stats"])[0];
     assert_eq!(stats["keyspaces_count"], 2);
-    assert_eq!(stats["records_count"], 3);
+    assert_eq!((&stats["keys_count"], &stats["streams_count"]), (&json!(3), &json!(0)));
     for (section, field) in
         [("log", "segments_count"), ("log", "content_bytes"), ("recovery", "torn_bytes")]
     {
@@ -131,10 +131,20 @@ fn a_backup_is_a_database_and_comes_back() {
 
     let keys = |data: &str| sorted(&place.json(&["keys", "--data", data]), "key");
     assert_eq!(keys("copy"), ["a", "b", "c"]);
-    place.ok(&["restore", "copy", "--data", "restored"]);
+    let ended = place.run(&["--json", "restore", "copy", "--data", "restored"]);
+    let next = second["up_to_seq"].as_u64().unwrap() + 1;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(
+        objects(&ended.stderr)[0]["next_seq"],
+        next,
+        "numbers that were given out come again"
+    );
     assert_eq!(keys("restored"), ["a", "b", "c"]);
     assert_eq!(place.ok(&["get", "c", "--data", "restored"]), "3");
     place.ok(&["put", "e", "5", "--data", "restored"]);
+    let from = next.to_string();
+    let again = place.json(&["changes", "--from", &from, "--data", "restored"]);
+    assert_eq!((&again[0]["seq"], &again[0]["key"]), (&next.into(), &"e".into()));
     assert_eq!(keys("copy"), ["a", "b", "c"], "a restored database is a separate one");
 
     place.run(&["restore", "copy"]).fails(2, "data");
@@ -206,10 +216,17 @@ fn changes_are_replayed_in_order() {
     for (args, told) in [
         (&["changes", "--from", "1000000"][..], "nothing from 1000000 on yet"),
         (&["changes", "--from", "1000000", "--json"], "\"last_seq\":"),
+        (&["changes", "--from", "1000000", "--follow", "--limit", "0"], "waiting for 1000000"),
+        (&["log", "--from", "1000000", "--follow", "--limit", "0"], "waiting for 1000000"),
     ] {
         let ended = place.run(args);
         assert_eq!((ended.code, ended.stdout.len()), (0, 0), "{ended:?}");
         assert!(ended.stderr.contains(told), "{ended:?}");
+    }
+    // Who has seen all goes on behind it.
+    let next = (seqs[5] + 1).to_string();
+    for feed in ["changes", "log"] {
+        assert_eq!(place.ok(&[feed, "--from", &next, "--follow", "--limit", "0"]), "");
     }
     assert_eq!(place.ok(&["changes"]).lines().count(), 6);
 }
@@ -285,7 +302,7 @@ fn everything_that_reads_works_beside_a_writer_and_changes_nothing() {
     assert_eq!(place.ok(&["get", "first"]), "1");
     assert_eq!(place.json(&["keys"]), [json!({"key": "first"})]);
     assert_eq!(place.json(&["scan"]), [json!({"key": "first", "value": "1"})]);
-    assert_eq!(place.json(&["stats"])[0]["records_count"], 1);
+    assert_eq!(place.json(&["stats"])[0]["keys_count"], 1);
     assert_eq!(place.json(&["verify"])[0]["damages_count"], 0);
     assert_eq!(place.json(&["changes"]).len(), 2);
     assert_eq!(place.json(&["keyspace", "list"]).len(), 1);

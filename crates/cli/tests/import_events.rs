@@ -59,6 +59,32 @@ fn a_file_is_loaded_line_by_line() {
     assert_eq!(data(&place), [json!({"from": "London"}), json!(1), Value::Null]);
 }
 
+/// A program may give an event one name several times: an object of names would keep one text of them.
+#[test]
+fn texts_of_one_name_are_all_told_and_come_back() {
+    let place = Place::new();
+    let db = Database::open(place.data()).unwrap();
+    let category = db.category("orders").unwrap();
+    let pairs = [("to", "ada"), ("by", "eve"), ("to", "bob"), ("to", "ada"), ("", "")];
+    let event = NewEvent::json("sent", "{}");
+    let event = pairs.iter().fold(event, |event, (name, text)| event.with(name, text));
+    category.append("s", &event, ExpectedVersion::Any).unwrap();
+    drop(category);
+    db.close().unwrap();
+
+    let all = json!({"to": ["ada", "bob", "ada"], "by": "eve", "": ""});
+    for args in [&["log"][..], &["read", "orders", "s"]] {
+        assert_eq!(place.json(args)[0]["metadata"], all, "{args:?}");
+    }
+    let (told, copy) = (place.ok(&["log", "--json"]), Place::new());
+    copy.run_with(&["import-events", "-"], told.as_bytes()).ok();
+    let db = Database::open(copy.data()).unwrap();
+    let category = db.open_category("orders").unwrap();
+    let event = category.get("s", 0).unwrap().unwrap();
+    let kept: Vec<_> = event.pairs().collect();
+    assert_eq!(kept, [("to", "ada"), ("to", "bob"), ("to", "ada"), ("by", "eve"), ("", "")]);
+}
+
 /// Who opens a copy with another layout than the archives have is refused, as of the database itself.
 #[test]
 fn a_copy_has_the_layouts_of_archives() {
@@ -84,6 +110,7 @@ fn a_copy_has_the_layouts_of_archives() {
     assert_eq!(category.event_types(), types);
     drop(category);
     db.close().unwrap();
+    assert!(told.contains("\"layout\":null"), "it is told that it was never told: {told}");
     let other = told.replace("0abc", "0abd");
     let ended = copy.run_with(&["import-events", "-"], other.as_bytes());
     ended.fails(2, "`paid v1` have the layout 0000000000000abc");
@@ -131,6 +158,10 @@ fn of_the_batch_of_a_bad_line_nothing_is_stored() {
         (r#"{"category":"c","stream":1.5,"type":"t","data":1}"#, "a number from 0"),
         (r#"{"category":"c","stream":1,"type":"t","data":1,"kind":"x"}"#, "unknown field `kind`"),
         (r#"{"category":"c","stream":1,"type":"","data":1}"#, "empty"),
+        (
+            r#"{"category":"c","stream":1,"type":"t","data_base64":"AA==","format":"archive"}"#,
+            "data in the format archive have a layout",
+        ),
         (r#"{"category":"kv","stream":1,"type":"t","data":1}"#, "not a category of streams"),
         (r#"{"category":" c","stream":1,"type":"t","data":1}"#, "white space"),
     ];

@@ -160,8 +160,9 @@ fn lines_that_cannot_be_taken_are_kept_and_named_and_stop_nothing() {
     assert_eq!(exported(&place, "requests").len(), 4);
 
     // What is kept is added to, and where is said.
-    let args = ["requests", "--format", "combined", "--rejects", "requests.rejected"];
-    ingest(&place, &args, "x\n");
+    let args = ["requests", "-", "--format", "combined", "--rejects", "requests.rejected"];
+    let ended = place.run_with(&[&["ingest"][..], &args].concat(), b"x\n");
+    assert!(ended.stderr.contains("the one line there is could not be taken"), "{ended:?}");
     assert!(fs::read(place.path("requests.rejected")).unwrap().ends_with(b"\nx\n"));
 
     let strict = [&args[..0], &["ingest", "requests", file.to_str().unwrap(), "--strict"]].concat();
@@ -283,7 +284,7 @@ fn numbers_that_become_text_keep_their_digits() {
         + &line("3", "1", "-99999999999999999999")
         + &line("4", "1", "1.50");
     let ended = place.run_with(&["--json", "ingest", "ids", "-"], lines.as_bytes());
-    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(ended.code, 5, "{ended:?}");
     for said in [
         "line 1: the field `cost` was given `1e400`, which is no number of 64 bits",
         "line 2: the field `n` was given `18446744073709551616`",
@@ -351,7 +352,11 @@ fn events_that_are_over_are_told() {
     let line = |n: u32| format!("{{\"time\":{},\"n\":{n}}}\n", 1_431_857_103 + n);
     let lines: String = (0..5).map(line).collect();
     ingest(&place, &["t"], &lines);
-    let ended = place.run(&["--json", "options", "t", "--ttl", "30d"]);
+    let ended = place.run_with(&["ingest", "t", "-", "--ttl", "30d"], lines.as_bytes());
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(ended.stderr.contains("5 of the 5 events of the table `t` would be over"), "{ended:?}");
+    assert_eq!(exported(&place, "t").len(), 5, "nothing is stored either");
+    let ended = place.run(&["--json", "options", "t", "--ttl", "30d", "--yes"]);
     let told = objects(std::str::from_utf8(&ended.stdout).unwrap()).remove(0);
     assert_eq!((&told["events_over_count"], &told["events_left_count"]), (&json!(5), &json!(0)));
     for args in [&["t"][..], &["new", "--ttl", "30d"]] {
@@ -419,6 +424,41 @@ fn lines_at_the_end_that_cannot_be_taken_are_kept_aside_once() {
         assert_eq!(rejected, "no\nnor this\n", "round {round}");
     }
     assert_eq!(exported(&place, "t").len(), 2);
+}
+
+/// Whoever loads logs by a clock looks at the exit code.
+#[test]
+fn lines_none_of_which_can_be_taken_are_a_failure() {
+    let place = Place::new();
+    let schema = r#"{"schema_id":1,"fields":[{"name":"time","role":"ts"}]}"#;
+    let schema = place.file("schema.json", schema);
+    let args = ["ingest", "t", "-", "--format", "ndjson", "--schema", schema.to_str().unwrap()];
+    let load = |lines: &str| place.run_with(&args, lines.as_bytes());
+    let in_vain = |lines: &str, told: &str| {
+        let ended = load(lines);
+        assert_eq!(ended.code, 5, "{ended:?}");
+        assert!(
+            ended.stderr.contains(told) && ended.stderr.contains("t.rejected.lines"),
+            "{ended:?}"
+        );
+        let report = String::from_utf8(ended.stdout).unwrap();
+        assert!(report.contains("rejected"), "{report}");
+    };
+    in_vain("no\n\nnor this\n", "nothing was stored: none of the 2 lines could be taken");
+    assert!(place.json(&["tables"]).is_empty(), "no table comes of it");
+    for nothing in ["", "\n\n"] {
+        assert_eq!(load(nothing).code, 0, "there was nothing to take");
+    }
+    assert_eq!(load("no\n{\"time\":1431857103}\n").code, 0, "one is stored");
+    in_vain("no\n", "nothing was stored: the one line there is could not be taken");
+    assert_eq!(exported(&place, "t").len(), 1);
+    assert_eq!(fs::read_to_string(place.path("t.rejected")).unwrap(), "no\nnor this\nno\nno\n");
+
+    let json = [&["--json"], &args[..], &["--progress-json"]].concat();
+    let ended = place.run_with(&json, b"no\n");
+    let told = objects(&ended.stderr).pop().unwrap();
+    assert_eq!((&told["kind"], &told["exit_code"]), (&json!("nothing_taken"), &json!(5)));
+    assert!(ended.stdout.is_empty(), "nothing was acknowledged");
 }
 
 #[test]

@@ -71,3 +71,43 @@ fn one_event_is_one_and_lists_have_headings() {
     assert_eq!(place.ok(&["stream", "info", "c", "7"]), "1 event, version 0\n");
     assert_eq!(place.ok(&["streams", "c"]), "stream\tevents\n7\t1\n");
 }
+
+/// What was written, where, and what to write instead.
+#[test]
+fn numbers_that_are_none_are_told_with_what_to_write() {
+    let place = Place::new();
+    place.ok(&["append", "c", "7", "1"]);
+    let (whole, one) = ("write a whole number from 0 to 1844", "write a whole number from 1 to");
+    let (version, no_time) = ("write the version of the last event, any, none or exists", "number");
+    for (args, bad, place_of_it, told) in [
+        (&["log", "--from"][..], "abc", "'--from <SEQ>'", whole),
+        (&["log", "--limit"], "-1", "'--limit <N>'", whole),
+        (&["changes", "--from"], "18446744073709551616", "'--from <SEQ>'", whole),
+        (&["read", "c", "7", "--from"], "-1", "'--from <V>'", whole),
+        (&["read", "c", "7", "--limit"], "1.5", "'--limit <N>'", whole),
+        (&["streams", "--limit"], "", "'--limit <N>'", whole),
+        (&["keys", "--limit"], "-2", "'--limit <N>'", whole),
+        (&["append", "c", "7", "1", "--expected-version"], "foo", "'--expected-version <", version),
+        (&["append", "c", "7", "1", "--expected-version"], "-1", "'--expected-version <", version),
+        (&["append", "c", "7", "1", "--type-version"], "-1", "'--type-version <N>'", "4294967295"),
+        (&["stream", "truncate", "c", "7"], "last", "'<VERSION>'", whole),
+        (&["stream", "truncate", "c", "7"], "-1", "'<VERSION>'", whole),
+        (&["stream", "keep", "c", "7", "--count"], "-1", "'--count <N>'", whole),
+        (&["import-events", "-", "--batch"], "0", "'--batch <N>'", one),
+        (&["batch-put", "-", "--batch"], "-3", "'--batch <N>'", one),
+        (&["ingest", "t", "-", "--from-line"], "0", "'--from-line <N>'", one),
+        (&["recent", "t", "-n"], "-1", "'--count <N>'", whole),
+        (&["query", "t", "--top"], "x", "'--top <N>'", whole),
+        (&["put", "k", "v", "--ttl"], "-5", "'--ttl <TIME>'", no_time),
+        (&["put", "k", "v", "--segment-bytes"], "-5", "'--segment-bytes <BYTES>'", no_time),
+    ] {
+        for form in [None, Some("--json")] {
+            let ended = place.run(&[form.as_slice(), args, &[bad]].concat());
+            assert_eq!(ended.code, 2, "{args:?} {bad}: {ended:?}");
+            for part in [&format!("'{bad}'"), place_of_it, told] {
+                assert!(ended.stderr.contains(part), "{args:?} {bad}: no {part} in {ended:?}");
+            }
+        }
+    }
+    assert_eq!(place.json(&["log"]).len(), 1, "nothing was done");
+}

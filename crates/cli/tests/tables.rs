@@ -234,12 +234,23 @@ fn a_load_into_a_table_that_wants_each_id_once_can_be_repeated() {
 #[test]
 fn events_that_are_over_are_in_no_answer() {
     let (place, _) = with_calls(200);
-    let args = ["options", "calls", "--ttl", "30d"];
+    let ended = place.run(&["options", "calls", "--ttl", "30d"]);
+    ended.fails(2, "200 of the 200 events of the table `calls` would be over at once");
+    ended.fails(2, "nothing has changed; let them go with --yes");
+    assert_eq!(place.json(&["options", "calls"])[0]["ttl_seconds"], Value::Null);
+    assert_eq!(place.json(&["query", "calls"]), [json!({"events_count": 200})]);
+    // None of them is over by this, and by a longer one none can be.
+    for ttl in ["100000d", "200000d"] {
+        assert_eq!(place.json(&["options", "calls", "--ttl", ttl])[0]["events_over_count"], 0);
+    }
+    let args = ["options", "calls", "--ttl", "30d", "--yes"];
     let told = json!({
         "ttl_seconds": 2_592_000.0, "duplicates": "keep", "events_over_count": 200, "events_left_count": 0,
     });
     assert_eq!(place.json(&args), [told]);
     assert_eq!(place.json(&["query", "calls"]), [json!({"events_count": 0})], "of 2015");
+    place.ok(&["options", "calls", "--ttl", "29d"]);
+    place.ok(&["options", "calls", "--ttl", "30d"]);
     assert_eq!(place.json(&["keyspace", "list"])[0]["ttl_seconds"], 2_592_000.0);
     let stats = &place.json(&["keyspace", "stats", "calls"])[0];
     assert_eq!(

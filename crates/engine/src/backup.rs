@@ -41,7 +41,7 @@ pub struct BackupReport {
     pub reused_bytes: u64,
     /// Files the backup has.
     pub files_count: u64,
-    /// The number of the last record in it.
+    /// The number of the last record in it. In a [restored](Database::restore) copy the next record has the one behind it.
     pub up_to: Seq,
 }
 
@@ -132,6 +132,14 @@ impl Database {
 
     /// Copies the backup in `backup` to `target`, which must be missing or empty. The root is
     /// checked; verify the copy for the rest.
+    ///
+    /// The copy goes on with the numbers behind [`up_to`](BackupReport::up_to): those that the original gave out after
+    /// that come again, for other records. Whoever keeps outside of the database how far it has followed ([`changes`],
+    /// [`subscribe`]) and is further than that begins again behind `up_to`: else it misses what comes up to the number it
+    /// had. What is kept inside, by projections and persistent subscriptions, is that of the backup.
+    ///
+    /// [`changes`]: Self::changes
+    /// [`subscribe`]: Self::subscribe
     ///
     /// ```
     /// # use annals_engine as annals;

@@ -180,7 +180,8 @@ impl Database {
     }
 
     /// Reads the events of all categories in the order in which they were appended, from the number
-    /// `from` on, up to what is the last one now. Compaction does not change what it reads.
+    /// `from` on, up to what is the last one now; nothing if that is in front of `from`. Compaction does not change what
+    /// it reads.
     ///
     /// ```
     /// # use annals_engine as annals;
@@ -231,7 +232,9 @@ impl Database {
     }
 
     /// Reads the events of all categories that come from the number `from` on, and then those that are
-    /// appended from now on.
+    /// appended from now on. A number that no record has yet is waited for, and events that come in front of it are left
+    /// out: who kept it outside of a database that was [restored](Self::restore) from an older backup has to compare it
+    /// with [`last_seq`](Self::last_seq) then.
     ///
     /// ```
     /// # use annals_engine as annals;
@@ -373,7 +376,8 @@ impl Database {
         self.sync()
     }
 
-    /// What happened from record `from` on, in order, and what happens from now on.
+    /// What happened from record `from` on, in order, and what happens from now on. A number that no record has yet
+    /// is waited for, and what comes in front of it is left out.
     ///
     /// ```
     /// # use annals_engine as annals;

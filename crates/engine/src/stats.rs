@@ -117,7 +117,8 @@ pub struct KeyspaceStats {
     pub name: String,
     /// What it is good at.
     pub kind: KeyspaceKind,
-    /// Records; of an ordered keyspace an estimate.
+    /// Keys, as [`VerifyReport::keys_count`](crate::VerifyReport::keys_count) counts them, of an ordered keyspace an
+    /// estimate; of a category its streams, and not their events.
     pub len: u64,
     /// Removed keys that snapshots keep in the table.
     pub removed_kept_count: u64,

@@ -40,8 +40,11 @@ pub struct VerifyReport {
     /// Records found intact in the log, and records in tables: one that was flushed may be in both.
     pub records_count: u64,
     /// Keys that are there: of hash keyspaces those whose record was looked up, of ordered ones those
-    /// that can be read around damage.
+    /// that can be read around damage. Of event tables the records that lead to their events.
     pub keys_count: u64,
+    /// Streams that are there, also those none of whose events are left: of each, the record of its last event was looked
+    /// up. Their events are among the records.
+    pub streams_count: u64,
     /// Streams of chained categories whose hashes were computed anew.
     pub chains_count: u64,
     /// Events of them whose hashes are right.
@@ -192,7 +195,10 @@ fn verify_keys(core: &Core, report: &mut VerifyReport) {
             for raw in &group.slots {
                 let Some(slot) = Slot::from_raw(*raw) else { continue };
                 let address = Address::unpack(slot.address());
-                report.keys_count += 1;
+                match listed.keyspace.kind {
+                    KeyspaceKind::Streams => report.streams_count += 1,
+                    _ => report.keys_count += 1,
+                }
                 // A segment that is gone was compacted since the walk copied its addresses.
                 let Some(guard) = core.journal.guard(address.slot) else { continue };
                 if let Err(error) = guard.record(address.offset) {

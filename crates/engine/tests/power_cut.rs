@@ -7,7 +7,8 @@
 //! Keyspaces are of both kinds, so flushes, compactions and manifests are cut too, of trees in each style and with each
 //! compression; ranges are removed of them, first keys taken, and parts of them compacted by hand. Beside them are
 //! categories of event streams, which are read in every way there is, and tables of events, whose batches and parts are
-//! flushed, merged and dropped and whose events are deleted by their ids.
+//! flushed, merged and dropped and whose events are deleted by their ids. Of streams so many events are kept, or those of such
+//! an age, and in one category all expire.
 //! Keyspaces that lose what is old have a model of their own: it may be gone, and nothing else.
 //! Records expire by a clock that is also set back: what was seen expired stays expired. Other
 //! processes read meanwhile, between any two operations of the writer, and outlive it: each sees the

@@ -42,6 +42,8 @@ mod persistent;
 mod projections;
 #[path = "streams/repeated.rs"]
 mod repeated;
+#[path = "streams/restored.rs"]
+mod restored;
 #[path = "streams/resumed.rs"]
 mod resumed;
 #[path = "streams/sealed.rs"]

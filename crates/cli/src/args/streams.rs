@@ -28,7 +28,7 @@ pub(crate) struct AppendArgs {
     #[arg(long = "type", value_name = "TYPE", default_value = "event")]
     pub(crate) type_name: String,
     /// The version of its type
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = units::parse_number_32)]
     pub(crate) type_version: u32,
     /// Its id. If the stream has an event of this id already, nothing is appended, and what is printed is where
     /// that one is: an append that may have happened can be repeated
@@ -61,13 +61,13 @@ pub(crate) struct ReadArgs {
     #[command(flatten)]
     pub(crate) stream: StreamArg,
     /// Begin with the event of this version; the first one has version 0
-    #[arg(long, value_name = "V")]
+    #[arg(long, value_name = "V", value_parser = units::parse_number)]
     pub(crate) from: Option<u64>,
     /// The last event first
     #[arg(long, conflicts_with = "follow")]
     pub(crate) backward: bool,
     /// Stop after this many
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = units::parse_number)]
     pub(crate) limit: Option<u64>,
     /// Wait for more, until interrupted or nobody reads any more
     #[arg(long)]
@@ -77,7 +77,7 @@ pub(crate) struct ReadArgs {
 #[derive(Debug, Args)]
 pub(crate) struct LogArgs {
     /// The first sequence number wanted; by default the oldest event
-    #[arg(long, value_name = "SEQ")]
+    #[arg(long, value_name = "SEQ", value_parser = units::parse_number)]
     pub(crate) from: Option<u64>,
     /// Only events of this type, of whatever version
     #[arg(long = "type", value_name = "TYPE")]
@@ -86,7 +86,7 @@ pub(crate) struct LogArgs {
     #[arg(long = "stream", value_name = "CATEGORY")]
     pub(crate) category: Option<String>,
     /// Stop after this many
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = units::parse_number)]
     pub(crate) limit: Option<u64>,
     /// Wait for more, until interrupted or nobody reads any more
     #[arg(long)]
@@ -98,7 +98,7 @@ pub(crate) struct StreamsArgs {
     /// The category whose streams are listed
     pub(crate) category: Option<String>,
     /// Stop after this many
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = units::parse_number)]
     pub(crate) limit: Option<u64>,
 }
 
@@ -146,7 +146,7 @@ pub(crate) struct ImportEventsArgs {
     /// error
     pub(crate) file: PathBuf,
     /// Events a commit; fewer if they come to more than 16 MiB
-    #[arg(long, value_name = "N", default_value = "1000")]
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = units::parse_from_one)]
     pub(crate) batch: NonZeroU64,
     /// After each commit print {"acked": N}: N events of the input are stored that kill -9 cannot take
     /// any more, and with --durability sync no power cut either
@@ -169,7 +169,7 @@ pub(crate) enum StreamCommand {
         #[command(flatten)]
         stream: StreamArg,
         /// The first version that is left
-        #[arg(value_name = "VERSION")]
+        #[arg(value_name = "VERSION", value_parser = units::parse_number, allow_negative_numbers = true)]
         before: u64,
         #[command(flatten)]
         writing: WritingArgs,
@@ -203,7 +203,7 @@ pub(crate) enum StreamCommand {
         #[command(flatten)]
         stream: StreamArg,
         /// Keep the last N events
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = units::parse_number)]
         count: Option<u64>,
         /// Keep events for this long, such as 90s, 5m, 2h or 7d; a bare number is seconds
         #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]

@@ -33,10 +33,10 @@ pub(crate) struct IngestArgs {
     /// commit how far it is: lines that the last load has stored of the same input are passed over as well, and that is
     /// told; so 1 goes on too (of standard input up to 64 MiB of lines behind this one). Without this option all lines are
     /// loaded, also once more
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = units::parse_from_one)]
     pub(crate) from_line: Option<NonZeroU64>,
     /// Events a commit; fewer if their lines come to more than 16 MiB
-    #[arg(long, value_name = "N", default_value = "4096")]
+    #[arg(long, value_name = "N", default_value = "4096", value_parser = units::parse_from_one)]
     pub(crate) batch: NonZeroU64,
     /// After each commit print {"acked": N, "line": L, "rejected": R}: N events of the lines up to L are stored that
     /// kill -9 cannot take any more, and with --durability sync no power cut either
@@ -55,6 +55,10 @@ pub(crate) struct TableOptionsArgs {
     /// their space is given back in the background
     #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
     pub(crate) ttl: Option<Duration>,
+    /// Also if events that are there are over by --ttl at once: they are gone for good, whatever is said later. Without this
+    /// it is told how many there are, and nothing changes
+    #[arg(long, requires = "ttl")]
+    pub(crate) yes: bool,
     /// What becomes of an event whose id is there already [default: keep]
     #[arg(long, value_enum)]
     pub(crate) duplicates: Option<DuplicatesArg>,
@@ -130,7 +134,7 @@ pub(crate) struct RecentArgs {
     /// The table
     pub(crate) table: String,
     /// So many at most
-    #[arg(short = 'n', long, value_name = "N", default_value = "10")]
+    #[arg(short = 'n', long, value_name = "N", default_value = "10", value_parser = units::parse_number)]
     pub(crate) count: u64,
     #[command(flatten)]
     pub(crate) which: WhichArgs,
@@ -264,7 +268,7 @@ pub(crate) struct QueryArgs {
     #[arg(long, value_name = "FIELD", value_delimiter = ',')]
     pub(crate) distinct: Vec<String>,
     /// Only the N groups with the highest first figure (or most events, if nothing is asked for), the highest first
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = units::parse_number)]
     pub(crate) top: Option<u64>,
     /// Take percentiles from sketches: at most one part in 256 beside the right number, and whole numbers below 256
     /// exact, in memory that does not grow with the events

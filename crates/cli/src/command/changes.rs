@@ -3,6 +3,7 @@
 use super::Command;
 use crate::{
     failure::Result,
+    follow,
     output::{Form, Out, note},
     session::Session,
     units,
@@ -27,11 +28,9 @@ impl Command for Changes {
         let oldest = db.oldest_seq();
         let mut changes = db.changes(self.from.unwrap_or(oldest))?;
         let mut left = self.limit.unwrap_or(u64::MAX);
-        let last = db.last_seq();
         match self.from {
-            Some(from) if from > last && !self.follow => {
-                let text = format!("nothing from {from} on yet: the last record is {last}");
-                note(session.form(), &text, "last_seq", last.0);
+            Some(_) => {
+                follow::tell_of_nothing(session.form(), self.from, db.last_seq(), self.follow);
             }
             None if oldest > Seq(1) => {
                 let text = format!(

@@ -7,7 +7,8 @@ use crate::{
     units,
 };
 use annals::{EventFormat, RecordedEvent, StreamId};
-use std::{borrow::Cow, collections::BTreeMap};
+use serde::{Serialize, Serializer, ser::SerializeMap};
+use std::{borrow::Cow, collections::HashMap};
 
 /// One event as an object, or as a line of its number, time, category, stream, version, type and data.
 pub(super) fn write(out: &mut Out, event: &RecordedEvent<'_>) -> Result<()> {
@@ -46,18 +47,50 @@ fn fill(object: &mut Object<'_>, event: &RecordedEvent<'_>, json: Option<&[u8]>)
         Some(json) => object.json("data", json),
         None => object.base64("data_base64", event.data()).value("format", format(event.format())),
     };
-    // Who reads a copy is not misled by another layout.
-    if event.format() == EventFormat::Archive && event_type.layout != 0 {
-        object.value("layout", format!("{:016x}", event_type.layout));
+    // Who reads a copy is not misled by another layout, and one that was never told is not taken for forgotten.
+    if event.format() == EventFormat::Archive {
+        let layout = event_type.layout;
+        object.value("layout", (layout != 0).then(|| format!("{layout:016x}")));
     }
     object
         .value("id", event.id().map(uuid))
         .value("correlation", event.correlation().map(uuid))
         .value("causation", event.causation().map(uuid))
-        .value("metadata", event.pairs().collect::<BTreeMap<_, _>>());
+        .value("metadata", Pairs::of(event.pairs()));
     // Only events of chained categories have one.
     if let Some(hash) = event.hash() {
         object.value("hash", hash.to_string());
+    }
+}
+
+/// Pairs of texts by their names, in the order in which these came. Programs may give one name several texts; of an object
+/// with a name twice most readers keep the last.
+struct Pairs<'e>(Vec<(&'e str, Vec<&'e str>)>);
+
+impl<'e> Pairs<'e> {
+    fn of(pairs: impl Iterator<Item = (&'e str, &'e str)>) -> Self {
+        let (mut named, mut places) = (Vec::<(_, Vec<_>)>::new(), HashMap::new());
+        for (name, text) in pairs {
+            let place = *places.entry(name).or_insert(named.len());
+            match named.get_mut(place) {
+                Some((_, texts)) => texts.push(text),
+                None => named.push((name, vec![text])),
+            }
+        }
+        Self(named)
+    }
+}
+
+impl Serialize for Pairs<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(Some(self.0.len()))?;
+        for (name, texts) in &self.0 {
+            match &texts[..] {
+                [text] => map.serialize_entry(name, text)?,
+                texts => map.serialize_entry(name, texts)?,
+            }
+        }
+        map.end()
     }
 }
 

@@ -2,13 +2,7 @@
 //! come if wanted. Compaction of the log takes none of them, unlike what `changes` shows.
 
 use super::{Command, event};
-use crate::{
-    category,
-    failure::Result,
-    follow,
-    output::{Out, note},
-    session::Session,
-};
+use crate::{category, failure::Result, follow, output::Out, session::Session};
 use annals::{Database, RecordedEvent, Seq};
 
 /// Lists events.
@@ -31,13 +25,9 @@ impl Command for Log {
         let from = self.from.unwrap_or(Seq::ZERO);
         let out = &mut session.out;
         let mut left = self.limit.unwrap_or(u64::MAX);
+        follow::tell_of_nothing(out.form(), self.from, db.last_seq(), self.follow);
         if self.follow {
             return self.follow(&db, from, left, out);
-        }
-        let last = db.last_seq();
-        if from > last && self.from.is_some() {
-            let text = format!("nothing from {from} on yet: the last record is {last}");
-            note(out.form(), &text, "last_seq", last.0);
         }
         let mut events = match &category {
             Some(category) => category.read_all(from)?,

@@ -4,6 +4,7 @@ use super::{Command, backup};
 use crate::{
     clock::Stopwatch,
     failure::{Failure, Kind, Result},
+    output::note,
     session::Session,
 };
 use annals::{Database, ErrorKind};
@@ -44,7 +45,15 @@ impl Command for Restore {
             ErrorKind::NotFound => Failure::new(Kind::Other("io"), error.to_string()),
             _ => Failure::from(error),
         })?;
-        session.out.report(&backup::report(&done, clock.seconds()))
+        session.out.report(&backup::report(&done, clock.seconds()))?;
+        let (last, next) = (done.up_to, done.up_to.plus(1));
+        let text = format!(
+            "numbers go on at {next}: those above {last} that the original gave out come again, for other records. Whoever \
+             follows from outside (`changes --from`, `log --from`, and the like in programs) and is further begins again \
+             at {next}"
+        );
+        note(session.form(), &text, "next_seq", next.0);
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     session::Session,
     units,
 };
-use annals::WriterStats;
+use annals::{KeyspaceKind, KeyspaceStats, WriterStats};
 
 /// Shows figures of the whole database.
 #[derive(Debug)]
@@ -21,7 +21,11 @@ impl Command for Stats {
         session.tell_warnings(&db);
         let stats = db.stats();
         let (log, recovery) = (&stats.log, db.recovery());
-        let records_count = stats.keyspaces.iter().map(|keyspace| keyspace.len).sum();
+        let (categories, others): (Vec<_>, Vec<_>) =
+            stats.keyspaces.iter().partition(|keyspace| keyspace.kind == KeyspaceKind::Streams);
+        let count =
+            |keyspaces: &[&KeyspaceStats]| keyspaces.iter().map(|keyspace| keyspace.len).sum();
+        let (keys_count, streams_count) = (count(&others), count(&categories));
         let is_estimate = stats.keyspaces.iter().any(|keyspace| keyspace.tree.is_some());
         let mut report = Report::default();
         report
@@ -29,8 +33,9 @@ impl Command for Stats {
             .count("epoch", stats.epoch.into())
             .count("last_seq", stats.last_seq.0)
             .count("keyspaces_count", stats.keyspaces.len() as u64)
-            .add("records_count", tables::records(records_count, is_estimate))
-            .add("records_estimated", Figure::Flag(is_estimate))
+            .add("keys_count", tables::records(keys_count, is_estimate))
+            .add("keys_estimated", Figure::Flag(is_estimate))
+            .count("streams_count", streams_count)
             .bytes("memory_bytes", stats.memory_bytes);
         report
             .section("log")

@@ -27,6 +27,7 @@ impl Command for Verify {
             .count("frames_count", found.frames_count)
             .count("records_count", found.records_count)
             .count("keys_count", found.keys_count)
+            .count("streams_count", found.streams_count)
             .count("chains_count", found.chains_count)
             .count("chained_events_count", found.chained_events_count)
             .count("damages_count", found.damages.len() as u64)

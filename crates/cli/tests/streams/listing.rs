@@ -165,6 +165,30 @@ fn events_of_programs_are_told_with_all_they_have() {
     assert_eq!(strip(again), strip(told));
 }
 
+/// An event is a record, and neither a key nor a stream; what is looked up is counted alike, whoever counts.
+#[test]
+fn figures_say_what_they_count() {
+    let place = Place::new();
+    for (stream, n) in [("1", 0), ("1", 1), ("ada", 0), ("1", 2)] {
+        place.ok(&["append", "c", stream, &n.to_string()]);
+    }
+    place.ok(&["put", "k", "v", "-k", "kv", "--kind", "hash"]);
+    place.ok(&["put", "k", "w", "-k", "kv"]);
+    let counts = |command: &str| {
+        let told = place.json(&[command]).remove(0);
+        ["keys_count", "streams_count"].map(|name| told[name].clone())
+    };
+    for command in ["stats", "verify"] {
+        assert_eq!(counts(command), [json!(1), json!(2)], "{command}");
+    }
+    // Two keyspaces, a type, four events, and a key that was written twice.
+    assert_eq!(place.json(&["verify"])[0]["records_count"], 2 + 1 + 4 + 2);
+    place.ok(&["stream", "delete", "c", "1"]);
+    for command in ["stats", "verify"] {
+        assert_eq!(counts(command), [json!(1), json!(2)], "{command}: its versions go on");
+    }
+}
+
 #[test]
 fn reading_changes_nothing() {
     let place = Place::new();

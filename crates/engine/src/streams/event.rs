@@ -167,7 +167,7 @@ impl<'a> NewEvent<'a> {
         self.data.len() + extra::bytes_of(texts) + LABEL_BYTES_MAX
     }
 
-    /// Adds a pair of texts.
+    /// Adds a pair of texts. One name may have several: all of them are kept, in their order.
     #[must_use]
     pub fn with(mut self, name: &'a str, value: &'a str) -> Self {
         self.pairs.push((name, value));

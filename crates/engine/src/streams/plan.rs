@@ -264,7 +264,13 @@ impl Planned {
     fn note_event(&mut self, at: u32) {
         self.last_at = Some(at);
         self.next += 1;
-        self.standing = Standing::Open;
+        self.standing = if self.keeps_none() { Standing::Gone } else { Standing::Open };
+    }
+
+    /// Whether its events are kept no longer as soon as they are there.
+    fn keeps_none(&self) -> bool {
+        let none_by_count = self.mark.is_some_and(|mark| mark.retention.max_count == Some(0));
+        none_by_count || self.age_ms() == Some(0)
     }
 
     fn before(&self, at: u32) -> Before {

@@ -1,14 +1,15 @@
 //! The appends of a simulated machine, done in the database and in the model.
 
 use crate::{
-    events::{Chain, id_of, stream_id, stream_key, type_key, type_of},
+    events::{Chain, id_of, stream_id, stream_key, ttl_ms, type_key, type_of},
     model::{Contents, Level, Logged, Stored, Value},
     world::{Done, Stop, World},
 };
 use annals_engine::{
-    Appended, Category, ChangeKind, Commit, Error, ExpectedVersion, NewEvent, Seq, WriteBatch,
-    WriteOptions,
+    Appended, Category, ChangeKind, Commit, Error, ExpectedVersion, KeyspaceOptions, NewEvent,
+    Retention, Seq, WriteBatch, WriteOptions,
 };
+use std::time::Duration;
 
 /// Events that are to be appended to a stream.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +32,12 @@ pub(crate) enum Marking {
     Tombstone,
     Archive,
     Restore,
+    /// From now on no more is kept than this, nor more than before: what was given up in between, and what was not, only the
+    /// database knows.
+    Keep {
+        count: Option<u64>,
+        age_ms: Option<u64>,
+    },
 }
 
 /// The event of a version, with these data.
@@ -61,7 +68,14 @@ impl World {
             let mut state = Contents::clone(self.model.now());
             state.insert(name.clone(), Default::default());
             let logged = [Logged::change(ChangeKind::CreateKeyspace)];
-            self.commit(state, &logged, None, |db| db.category(&name).map(|_| None))?;
+            let ttl = ttl_ms(&name).map(Duration::from_millis);
+            self.commit(state, &logged, None, |db| {
+                let made = match ttl {
+                    Some(ttl) => db.create_category(&name, KeyspaceOptions::default().ttl(ttl)),
+                    None => db.category(&name),
+                };
+                made.map(|_| None)
+            })?;
         }
         Ok(is_new)
     }
@@ -114,6 +128,12 @@ impl World {
         stored.map(|stored| Chain::of(&stored.value)).unwrap_or_default()
     }
 
+    /// What readers find of a stream now.
+    fn seen(&self, category: u8, chain: &Chain) -> Chain {
+        let ttl_ms = ttl_ms(&Self::category_name(category));
+        chain.clone().left_at(ttl_ms, self.db().stats().clock_ms)
+    }
+
     /// Changes the state as appending does, with records from number `seq` on; returns the data, and what
     /// the log says.
     fn extend(
@@ -123,12 +143,13 @@ impl World {
         seq: u64,
     ) -> (Vec<Value>, Vec<Logged>) {
         let mut chain = Self::chain(state, events);
+        let time_ms = self.db().stats().clock_ms;
         let id = stream_id(events.stream);
         let (mut all, mut logged) = (Vec::new(), Vec::new());
         for index in 0..u64::from(events.count) {
             let data = self.fresh_value(events.len);
             let of_type = type_of(chain.len());
-            chain = chain.add(seq + index, of_type, &data);
+            chain = chain.add((seq + index, time_ms), of_type, &data);
             let key = id.to_string().into_bytes();
             logged.push(Logged { kind: ChangeKind::Append, key, value: Some(data.clone()) });
             all.push(data);
@@ -172,7 +193,7 @@ impl World {
         let len = chain.len();
         let types = Self::new_types(&state, events, 0);
         let first_seq = self.db().last_seq().plus(1 + types.len() as u64);
-        let expected = self.fitting(&chain);
+        let expected = self.fitting(&self.seen(events.category, &chain));
         let mut logged = Self::add_types(&mut state, events.category, &types);
         let (data, events_logged) = self.extend(&mut state, events, first_seq.0);
         logged.extend(events_logged);
@@ -201,7 +222,7 @@ impl World {
         let data = vec![7; events.len as usize];
         let count = u64::from(events.count);
         let new: Vec<_> = (len..len + count).map(|version| event(version, &data)).collect();
-        let expected = self.misfitting(&chain);
+        let expected = self.misfitting(&self.seen(events.category, &chain));
         match handle.append_many(stream_id(events.stream), &new, expected) {
             Err(Error::StreamClosed { is_tombstone, .. })
                 if chain.is_closed() && is_tombstone == chain.is_tombstone =>
@@ -233,7 +254,7 @@ impl World {
     pub(crate) fn append_again(&mut self, events: &Events) -> Done {
         self.ensure_category(events.category)?;
         let handle = self.category(events.category)?;
-        let chain = Self::chain(self.model.now(), events);
+        let chain = self.seen(events.category, &Self::chain(self.model.now(), events));
         let Some(version) =
             (chain.first..chain.len()).rev().find(|version| id_of(*version).is_some())
         else {
@@ -263,7 +284,8 @@ impl World {
         let chain = Self::chain(state, events);
         let len = chain.len();
         let (held, held_bytes) = (batch.len(), batch.len_bytes());
-        let misfitting = self.misfitting(&chain);
+        let seen = self.seen(events.category, &chain);
+        let misfitting = self.misfitting(&seen);
         let refused = batch.append(&handle, id.clone(), &[event(len, b"never")], misfitting);
         let is_refused = match refused {
             Err(Error::StreamClosed { .. }) => chain.is_closed(),
@@ -271,12 +293,14 @@ impl World {
             _ => false,
         };
         if !is_refused || (batch.len(), batch.len_bytes()) != (held, held_bytes) {
-            return Err(Stop::Violation(format!("a batch took {refused:?}")));
+            return Err(Stop::Violation(format!(
+                "a batch took {refused:?} of {seen:?}, {misfitting} expected"
+            )));
         }
         if chain.is_closed() {
             return Ok(Vec::new());
         }
-        let expected = self.fitting(&chain);
+        let expected = self.fitting(&seen);
         let (data, logged) = self.extend(state, events, seq);
         let new: Vec<_> = (len..).zip(&data).map(|(version, data)| event(version, data)).collect();
         batch
@@ -285,17 +309,21 @@ impl World {
         Ok(logged)
     }
 
-    /// Truncates, deletes, archives or restores a stream.
+    /// Truncates, deletes, archives or restores a stream, or says how much of it is kept.
     pub(crate) fn mark(&mut self, category: u8, stream: u8, mark: Marking) -> Done {
         self.ensure_category(category)?;
         let handle = self.category(category)?;
         let mut state = Contents::clone(self.model.now());
         let events = Events { category, stream, count: 0, len: 0 };
         let (id, before) = (stream_id(stream), Self::chain(&state, &events));
-        let mut chain = before.clone();
+        let (mut chain, seen) = (before.clone(), self.seen(category, &before));
         match mark {
             Marking::Truncate { share } => {
-                chain.truncate_before(chain.first + (chain.len() - chain.first) * share / 8);
+                let version = seen.first + (seen.len() - seen.first) * share / 8;
+                // Of what is kept no longer some may be given up by now, and there be nothing to be noted.
+                if version > seen.first {
+                    chain.truncate_before(version);
+                }
             }
             Marking::Delete => chain.truncate_before(chain.len()),
             Marking::Tombstone => {
@@ -304,6 +332,11 @@ impl World {
             }
             Marking::Archive => chain.is_archived = true,
             Marking::Restore => chain.is_archived = false,
+            Marking::Keep { count, age_ms } => {
+                let least = |one: Option<u64>, other| [one, other].into_iter().flatten().min();
+                chain.max_count = least(chain.max_count, count);
+                chain.max_age_ms = least(chain.max_age_ms, age_ms);
+            }
         }
         if chain == before {
             // It may be noted all the same that the one event is not needed which was the newest once.
@@ -328,6 +361,11 @@ impl World {
                 Marking::Tombstone => handle.tombstone(&id)?,
                 Marking::Archive => handle.archive(&id)?,
                 Marking::Restore => handle.restore(&id)?,
+                Marking::Keep { .. } => {
+                    let max_age = chain.max_age_ms.map(Duration::from_millis);
+                    let retention = Retention { max_count: chain.max_count, max_age };
+                    handle.set_retention(&id, retention)?;
+                }
             }
             Ok(None)
         })

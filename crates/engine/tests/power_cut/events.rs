@@ -1,7 +1,8 @@
 //! Categories of event streams: what the model says of them, and reading them in every way there is.
 //!
-//! In the model a stream is one record: what is left of it, and a digest of all that is in each event, its number
-//! included. So a state has a stream as it was after some commit, or it differs.
+//! In the model a stream is one record: what is left of it, how much of it is kept, and for each event its time and a
+//! digest of all that is in it, its number included. So a state has a stream as it was after some commit, or it differs.
+//! What limits leave of it at a time is worked out when somebody looks: nothing is written when an event is over.
 
 use crate::model::{Records, State, Value};
 use annals_engine::{Category, Database, Error, RecordedEvent, Seq, StreamId, StreamInfo};
@@ -16,10 +17,19 @@ pub(crate) const STREAMS: u8 = 4;
 pub(crate) const TYPES: [(&str, u32); 3] = [("placed", 1), ("paid", 1), ("placed", 2)];
 /// How many events of a stream lie between two places that its table leads to.
 const SPAN: u64 = 16;
+/// The category whose events live for so long.
+const BRIEF: (&str, u64) = ("events-2", 150);
+/// The numbers in front of those of events in the record of a stream.
+const HEAD: usize = 5;
 
 /// Whether the keyspace of this name is a category.
 pub(crate) fn is_category(name: &str) -> bool {
     name.starts_with("events-")
+}
+
+/// How long events of the category of this name live, in milliseconds.
+pub(crate) fn ttl_ms(name: &str) -> Option<u64> {
+    (name == BRIEF.0).then_some(BRIEF.1)
 }
 
 /// Streams of each shape that an id can have.
@@ -58,26 +68,34 @@ pub(crate) struct Chain {
     pub(crate) first: u64,
     pub(crate) is_tombstone: bool,
     pub(crate) is_archived: bool,
-    /// A digest of each event from the first one on.
-    digests: Vec<u64>,
+    pub(crate) max_count: Option<u64>,
+    pub(crate) max_age_ms: Option<u64>,
+    /// The time of the newest event that it has had: none that comes is older. Readers do not see it.
+    newest_ms: u64,
+    /// A digest of each event from the first one on, and its time.
+    events: Vec<(u64, u64)>,
 }
 
 impl Chain {
     pub(crate) fn of(value: &[u8]) -> Self {
         let number = |at: usize| u64::from_le_bytes(value[at..at + 8].try_into().unwrap());
         let (first, flags) = (number(0), number(8));
-        let digests = (16..value.len()).step_by(8).map(number).collect();
-        Self { first, is_tombstone: flags & 1 != 0, is_archived: flags & 2 != 0, digests }
+        let (max_count, max_age_ms) = (number(16).checked_sub(1), number(24).checked_sub(1));
+        let newest_ms = number(32);
+        let event = |at: usize| (number(at), number(at + 8));
+        let events = (8 * HEAD..value.len()).step_by(16).map(event).collect();
+        let (is_tombstone, is_archived) = (flags & 1 != 0, flags & 2 != 0);
+        Self { first, is_tombstone, is_archived, max_count, max_age_ms, newest_ms, events }
     }
 
     /// How many events it has had.
     pub(crate) fn len(&self) -> u64 {
-        self.first + self.digests.len() as u64
+        self.first + self.events.len() as u64
     }
 
     /// Whether events are left.
     pub(crate) fn exists(&self) -> bool {
-        !self.digests.is_empty()
+        !self.events.is_empty()
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -85,26 +103,70 @@ impl Chain {
     }
 
     /// The stream with one event more.
-    pub(crate) fn add(mut self, seq: u64, (name, version): (&str, u32), data: &[u8]) -> Self {
+    pub(crate) fn add(
+        mut self,
+        (seq, time_ms): (u64, u64),
+        (name, version): (&str, u32),
+        data: &[u8],
+    ) -> Self {
         let mut hasher = DefaultHasher::new();
         let len = self.len();
         (len, seq, name, version, id_of(len), data).hash(&mut hasher);
-        self.digests.push(hasher.finish());
+        // A clock that was set back over a crash does not change the order of events.
+        self.newest_ms = self.newest_ms.max(time_ms);
+        self.events.push((hasher.finish(), self.newest_ms));
         self
     }
 
     /// The stream without events in front of `version`.
     pub(crate) fn truncate_before(&mut self, version: u64) {
         let version = version.clamp(self.first, self.len());
-        self.digests.drain(..(version - self.first) as usize);
+        self.events.drain(..(version - self.first) as usize);
         self.first = version;
+    }
+
+    /// The first version that its count leaves, and the first one that its age leaves as well.
+    fn limits(&self, ttl_ms: Option<u64>, clock_ms: u64) -> (u64, u64) {
+        let by_count = self.max_count.map_or(0, |count| self.len().saturating_sub(count));
+        let by_count = by_count.max(self.first);
+        let Some(age_ms) = self.age_ms(ttl_ms) else { return (by_count, by_count) };
+        let left = &self.events[(by_count - self.first) as usize..];
+        let over = left.iter().take_while(|(_, time_ms)| time_ms + age_ms <= clock_ms).count();
+        (by_count, by_count + over as u64)
+    }
+
+    fn age_ms(&self, ttl_ms: Option<u64>) -> Option<u64> {
+        [self.max_age_ms, ttl_ms].into_iter().flatten().min()
+    }
+
+    /// The stream as readers find it at a time, in a category whose events live for so long.
+    pub(crate) fn left_at(mut self, ttl_ms: Option<u64>, clock_ms: u64) -> Self {
+        let (_, first) = self.limits(ttl_ms, clock_ms);
+        self.truncate_before(first);
+        self.newest_ms = 0;
+        self
+    }
+
+    /// When the last event was over that readers miss for its age at a time.
+    pub(crate) fn latest_over(&self, ttl_ms: Option<u64>, clock_ms: u64) -> Option<u64> {
+        let (by_count, first) = self.limits(ttl_ms, clock_ms);
+        let last = (first > by_count).then(|| self.events[(first - 1 - self.first) as usize])?;
+        Some(last.1 + self.age_ms(ttl_ms)?)
     }
 
     pub(crate) fn to_value(&self) -> Value {
         let flags = u64::from(self.is_tombstone) | u64::from(self.is_archived) << 1;
-        let numbers = [self.first, flags].into_iter().chain(self.digests.iter().copied());
-        numbers.flat_map(u64::to_le_bytes).collect::<Vec<u8>>().into()
+        let limits =
+            [self.max_count, self.max_age_ms].map(|limit| limit.map_or(0, |limit| limit + 1));
+        let head: [u64; HEAD] = [self.first, flags, limits[0], limits[1], self.newest_ms];
+        let events = self.events.iter().flat_map(|(digest, time_ms)| [*digest, *time_ms]);
+        head.into_iter().chain(events).flat_map(u64::to_le_bytes).collect::<Vec<u8>>().into()
     }
+}
+
+/// The stream in a record of a category; `None` of an event type.
+pub(crate) fn chain_in(key: &[u8], value: &[u8]) -> Option<Chain> {
+    key.starts_with(b"stream ").then(|| Chain::of(value))
 }
 
 /// How streams of a category differ from what they should be.
@@ -116,8 +178,10 @@ pub(crate) fn difference(expected: &Records, found: &Records) -> String {
             continue;
         }
         let left = |value: Option<&Value>| {
-            let chain = value.filter(|value| value.len() >= 16).map(|value| Chain::of(value))?;
-            Some((chain.first..chain.len(), chain.is_tombstone, chain.is_archived))
+            let chain = chain_in(key, value?)?;
+            let kept = (chain.max_count, chain.max_age_ms);
+            let times: Vec<u64> = chain.events.iter().map(|(_, time_ms)| *time_ms).collect();
+            Some((chain.first..chain.len(), chain.is_tombstone, chain.is_archived, kept, times))
         };
         let name = key.escape_ascii();
         out += &format!("{name}: {:?} expected, {:?} found; ", left(expected), left(found));
@@ -169,6 +233,7 @@ fn records(category: &Category) -> Result<Result<Records, String>, Error> {
             let len = chain.len();
             return Ok(Err(format!("{id} ends at {last} and has {len} events")));
         }
+        chain.newest_ms = 0;
         found.insert(stream_key(&id), chain.to_value());
     }
     // Those that none is left of.
@@ -183,8 +248,11 @@ fn records(category: &Category) -> Result<Result<Records, String>, Error> {
 
 /// A stream as a whole, without its events.
 fn chain_of(category: &Category, id: &StreamId<'_>) -> Result<Chain, Error> {
-    let StreamInfo { first_version, is_tombstone, is_archived, .. } = category.info(id)?;
-    Ok(Chain { first: first_version, is_tombstone, is_archived, ..Chain::default() })
+    let StreamInfo { first_version: first, is_tombstone, is_archived, retention, .. } =
+        category.info(id)?;
+    let max_age_ms = retention.max_age.map(|age| age.as_millis() as u64);
+    let max_count = retention.max_count;
+    Ok(Chain { first, is_tombstone, is_archived, max_count, max_age_ms, ..Chain::default() })
 }
 
 fn with(chain: Chain, event: &RecordedEvent<'_>) -> Chain {
@@ -192,7 +260,8 @@ fn with(chain: Chain, event: &RecordedEvent<'_>) -> Chain {
     assert_eq!(event.id(), id_of(event.version()), "the id of {event:?}");
     let correlation = event.id().map(|id| id + 1);
     assert_eq!(event.correlation(), correlation, "the correlation of {event:?}");
-    chain.add(event.seq().0, (&of_type.name, of_type.version), event.data())
+    let place = (event.seq().0, event.time_ms());
+    chain.add(place, (&of_type.name, of_type.version), event.data())
 }
 
 /// All ways to read a category agree.

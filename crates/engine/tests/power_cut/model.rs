@@ -1,5 +1,6 @@
 //! What the database must hold: the state after each commit, and how far a crash may set it back.
 
+use crate::events::{Chain, chain_in, is_category, ttl_ms};
 use annals_engine::{ChangeKind, Durability};
 use std::{
     collections::BTreeMap,
@@ -31,11 +32,23 @@ pub(crate) type Contents = BTreeMap<String, BTreeMap<Vec<u8>, Stored>>;
 
 /// What readers see of `contents` at a time.
 pub(crate) fn visible(contents: &Contents, clock_ms: u64) -> State {
-    let of = |records: &BTreeMap<Vec<u8>, Stored>| {
+    let of = |name: &str, records: &BTreeMap<Vec<u8>, Stored>| {
         let left = records.iter().filter(|(_, stored)| !stored.is_over(clock_ms));
-        left.map(|(key, stored)| (key.clone(), Arc::clone(&stored.value))).collect()
+        let seen = |(key, stored): (&Vec<u8>, &Stored)| {
+            let value = match chain_of(name, key, &stored.value) {
+                Some(chain) => chain.left_at(ttl_ms(name), clock_ms).to_value(),
+                None => Arc::clone(&stored.value),
+            };
+            (key.clone(), value)
+        };
+        left.map(seen).collect()
     };
-    contents.iter().map(|(name, records)| (name.clone(), of(records))).collect()
+    contents.iter().map(|(name, records)| (name.clone(), of(name, records))).collect()
+}
+
+/// The stream that a record of a keyspace is, if it is one.
+fn chain_of(name: &str, key: &[u8], value: &[u8]) -> Option<Chain> {
+    is_category(name).then(|| chain_in(key, value)).flatten()
 }
 
 /// What a commit asks for.
@@ -164,8 +177,16 @@ impl Model {
 
     /// When the last of what is over at `clock_ms` was over.
     pub(crate) fn latest_over(&self, clock_ms: u64) -> Option<u64> {
-        let records = self.now().values().flat_map(|records| records.values());
-        records.filter(|stored| stored.is_over(clock_ms)).filter_map(|s| s.expires_ms).max()
+        let of = |name: &str, key: &[u8], stored: &Stored| match chain_of(name, key, &stored.value)
+        {
+            Some(chain) => chain.latest_over(ttl_ms(name), clock_ms),
+            None => stored.expires_ms.filter(|_| stored.is_over(clock_ms)),
+        };
+        let all = self.now().iter();
+        all.flat_map(|(name, records)| {
+            records.iter().filter_map(|(key, stored)| of(name, key, stored))
+        })
+        .max()
     }
 
     /// Somebody was told that something is over which was so from `over_ms` on.

@@ -141,7 +141,8 @@ pub(crate) enum Step {
 
 pub(crate) const SPACES: u64 = 4;
 pub(crate) const KEYS: u64 = 24;
-const CATEGORIES: u64 = 2;
+/// In the last one events expire.
+const CATEGORIES: u64 = 3;
 
 fn len(random: &mut Random) -> u32 {
     let most = random.pick(&[1, 60, 60, 300, 300, 300, 3_000, 3_000, 12_000, 30_000]);
@@ -170,7 +171,7 @@ fn events(random: &mut Random) -> Events {
 pub(crate) fn random_step(random: &mut Random) -> Step {
     let (space, key) = (random.below(SPACES) as u8, random.below(KEYS) as u8);
     let which = random.below(4) as u8;
-    match random.below(175) {
+    match random.below(180) {
         0..=26 => {
             let ttl_ms = random.pick(&[None, None, None, Some(0), Some(15), Some(70), Some(5_000)]);
             Step::Put { space, key, len: len(random), ttl_ms, level: level(random) }
@@ -229,6 +230,13 @@ pub(crate) fn random_step(random: &mut Random) -> Step {
         137 => Step::DropCategory { category: random.below(CATEGORIES) as u8 },
         138..=151 => Step::Rows { rows: random_rows(random), level: level(random) },
         152..=163 => random_care(random),
+        175..=179 => {
+            let (category, stream) =
+                (random.below(CATEGORIES) as u8, random.below(STREAMS.into()) as u8);
+            let count = random.pick(&[None, None, Some(0), Some(1), Some(3), Some(20), Some(50)]);
+            let age_ms = random.pick(&[None, None, Some(15), Some(70), Some(250), Some(5_000)]);
+            Step::Mark { category, stream, mark: Marking::Keep { count, age_ms } }
+        }
         _ => random_range(random),
     }
 }
@@ -404,6 +412,7 @@ pub(crate) fn short_scripts() -> Vec<(&'static str, Vec<Step>)> {
         ("ranges", ranges()),
         ("streams", streams()),
         ("what is left of streams", lives_of_streams()),
+        ("how much of streams is kept", keeping()),
         ("event tables", lives_of_events()),
         (
             "catalog and backups",
@@ -502,6 +511,61 @@ fn lives_of_streams() -> Vec<Step> {
         Step::Compact,
         Step::Reopen,
         append(0, 2, 1, 20, Level::Sync),
+        Step::Look,
+    ]
+}
+
+/// Streams of which so many events are kept, or those of such an age, and a category whose events expire, while what is
+/// kept no longer is given up and left out, and the clock is set back.
+fn keeping() -> Vec<Step> {
+    let keep = |stream, count, age_ms| Step::Mark {
+        category: 0,
+        stream,
+        mark: Marking::Keep { count, age_ms },
+    };
+    let one = |category, stream| Events { category, stream, count: 1, len: 30 };
+    vec![
+        append(0, 1, 40, 600, Level::Buffered),
+        append(0, 2, 20, 1_000, Level::Buffered),
+        append(2, 3, 35, 600, Level::Sync),
+        keep(1, Some(20), None),
+        keep(2, None, Some(70)),
+        keep(3, Some(3), None),
+        Step::OpenReader,
+        Step::Tick { ms: 60 },
+        append(0, 2, 18, 20, Level::Sync),
+        append(2, 3, 1, 20, Level::Buffered),
+        put(0, 1, 60_000, Level::Buffered),
+        Step::Compact,
+        Step::Tick { ms: 20 },
+        // Of the second stream the first twenty are over for their age, and stay so, though no commit has the time.
+        Step::Look,
+        Step::SetClockBack { ms: 50 },
+        Step::Sync,
+        append(0, 1, 1, 20, Level::Buffered),
+        Step::Checkpoint,
+        put(0, 1, 60_000, Level::Buffered),
+        Step::Compact,
+        Step::Read { which: 0 },
+        Step::Kill,
+        Step::AppendInVain { events: one(0, 2) },
+        append(0, 3, 5, 20, Level::Sync),
+        Step::Tick { ms: 60 },
+        Step::Tick { ms: 60 },
+        // Nothing is left of what expires, and the next event comes behind it.
+        Step::Look,
+        Step::AppendInVain { events: one(2, 3) },
+        put(0, 1, 60_000, Level::Sync),
+        Step::Compact,
+        Step::SetClockBack { ms: 500 },
+        append(2, 3, 2, 20, Level::Buffered),
+        Step::Backup,
+        Step::KillWriter,
+        append(0, 2, 1, 20, Level::Sync),
+        keep(1, Some(0), Some(15)),
+        Step::Compact,
+        Step::Reopen,
+        append(0, 1, 1, 20, Level::Sync),
         Step::Look,
     ]
 }

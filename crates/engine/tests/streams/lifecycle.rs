@@ -500,3 +500,27 @@ fn a_retention_that_is_there_is_not_written_again() {
         assert_eq!(db.last_seq(), last, "{retention:?}");
     }
 }
+
+/// What is kept no longer as soon as it is there is not there for what comes behind it in a batch either.
+#[test]
+fn a_stream_that_keeps_nothing_has_no_events_within_a_batch() -> Result<()> {
+    let db = Database::open_in_memory()?;
+    let carts = db.category("carts")?;
+    let added = [NewEvent::json("added", "{}")];
+    for (id, retention) in [
+        (1u64, Retention::default().max_count(0)),
+        (2, Retention::default().max_age(Duration::ZERO)),
+    ] {
+        carts.set_retention(id, retention)?;
+        for round in 0..2 {
+            let mut batch = db.batch();
+            batch.append(&carts, id, &added, ExpectedVersion::NoStream)?;
+            let refused = batch.append(&carts, id, &added, ExpectedVersion::StreamExists);
+            assert_eq!(refused.unwrap_err().kind(), ErrorKind::Conflict, "{retention:?}");
+            batch.append(&carts, id, &added, ExpectedVersion::NoStream)?;
+            batch.commit()?;
+            assert_eq!((carts.exists(id)?, carts.len(id)?), (false, 2 * round + 2));
+        }
+    }
+    Ok(())
+}

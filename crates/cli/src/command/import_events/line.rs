@@ -12,11 +12,7 @@ use serde::{
     de::{IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, btree_map::Entry},
-    fmt,
-};
+use std::{borrow::Cow, collections::HashSet, fmt};
 
 /// An event as it is written on a line. What it must not have is told: a field that is misspelt would be
 /// missed for ever.
@@ -32,14 +28,16 @@ pub(super) struct EventLine<'a> {
     data: Option<&'a RawValue>,
     data_base64: Option<String>,
     format: Option<String>,
-    layout: Option<Layout>,
+    /// `Some(None)` if it is said that it was never told.
+    #[serde(default, deserialize_with = "told_or_null")]
+    layout: Option<Option<Layout>>,
     type_version: Option<u32>,
     expected_version: Option<Id>,
     id: Option<Uuid>,
     correlation: Option<Uuid>,
     causation: Option<Uuid>,
     #[serde(default, deserialize_with = "texts_by_name")]
-    metadata: BTreeMap<String, String>,
+    metadata: Vec<(String, String)>,
     #[serde(rename = "time")]
     _time: Option<IgnoredAny>,
     #[serde(rename = "seq")]
@@ -96,36 +94,58 @@ impl<'de> Deserialize<'de> for Layout {
     }
 }
 
-/// Texts by names, each of which is there once: of two it could not be told which is meant.
-fn texts_by_name<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
-    struct Texts;
-    impl<'de> Visitor<'de> for Texts {
-        type Value = BTreeMap<String, String>;
+/// What is said, also that there is none.
+fn told_or_null<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<Layout>>, D::Error> {
+    Option::<Layout>::deserialize(from).map(Some)
+}
+
+/// The text of a name, or all of them.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a text or an array of texts")]
+enum Texts {
+    One(String),
+    Several(Vec<String>),
+}
+
+/// Pairs of texts by their names, each of which is there once: of an object that has a name twice most readers keep the
+/// last, so it could not be told what is meant.
+fn texts_by_name<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(String, String)>, D::Error> {
+    struct Pairs;
+    impl<'de> Visitor<'de> for Pairs {
+        type Value = Vec<(String, String)>;
 
         fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-            out.write_str("an object of texts")
+            out.write_str("an object of texts and arrays of texts")
         }
 
         fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
-            Ok(BTreeMap::new())
+            Ok(Vec::new())
         }
 
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut texts = BTreeMap::new();
-            while let Some((name, text)) = map.next_entry::<String, String>()? {
-                match texts.entry(name) {
-                    Entry::Vacant(vacant) => drop(vacant.insert(text)),
-                    Entry::Occupied(there) => {
-                        let name = there.key();
-                        let why = format_args!("`{name:.64}` is there twice; say each name once");
+            let (mut names, mut pairs) = (HashSet::new(), Vec::new());
+            while let Some((name, texts)) = map.next_entry::<String, Texts>()? {
+                if !names.insert(name.clone()) {
+                    let why = format_args!(
+                        "`{name:.64}` is there twice; say each name once, several texts in an array"
+                    );
+                    return Err(serde::de::Error::custom(why));
+                }
+                match texts {
+                    Texts::One(text) => pairs.push((name, text)),
+                    Texts::Several(texts) if texts.is_empty() => {
+                        let why = format_args!("`{name:.64}` has no text; leave the name out");
                         return Err(serde::de::Error::custom(why));
+                    }
+                    Texts::Several(texts) => {
+                        pairs.extend(texts.into_iter().map(|text| (name.clone(), text)));
                     }
                 }
             }
-            Ok(texts)
+            Ok(pairs)
         }
     }
-    from.deserialize_any(Texts)
+    from.deserialize_any(Pairs)
 }
 
 /// The field of an object whose value has a byte of its line, counted from 1, or ends in front of it.
@@ -242,8 +262,20 @@ impl<'a> EventLine<'a> {
             Some((_, format)) => format,
             None => None,
         };
-        if self.layout.is_some() && format != Some(EventFormat::Archive) {
-            return Err(Failure::usage("no event: only data in the format archive have a layout"));
+        match (self.layout, format) {
+            // Whose archive it is nobody could tell, and who reads it as a type would have to trust that it is one.
+            (None, Some(EventFormat::Archive)) => {
+                return Err(Failure::usage(
+                    "no event: data in the format archive have a layout: copy the field `layout` from where the event \
+                     is, as `annals log --json` prints it there (16 hex digits, or null if it was never told)",
+                ));
+            }
+            (Some(Some(_)), format) if format != Some(EventFormat::Archive) => {
+                return Err(Failure::usage(
+                    "no event: only data in the format archive have a layout",
+                ));
+            }
+            _ => {}
         }
         match (self.data, &self.data_base64) {
             (Some(_), None) if format.is_some_and(|format| format != EventFormat::Json) => Err(
@@ -268,7 +300,7 @@ impl<'a> EventLine<'a> {
         if let Some(version) = self.type_version {
             event = event.version(version);
         }
-        if let Some(Layout(layout)) = self.layout {
+        if let Some(Some(Layout(layout))) = self.layout {
             event = event.layout(layout);
         }
         if let Some(Uuid(id)) = self.id {
@@ -308,7 +340,7 @@ mod tests {
             let data = EventLine::read(line.as_bytes()).unwrap().data().unwrap();
             assert_eq!((&*data.bytes, data.format), (json.as_bytes(), EventFormat::Json));
         }
-        let line = line(r#","data_base64":"/wA=","format":"archive""#);
+        let line = line(r#","data_base64":"/wA=","format":"archive","layout":null"#);
         let data = EventLine::read(line.as_bytes()).unwrap().data().unwrap();
         assert_eq!((&*data.bytes, data.format), (&b"\xff\0"[..], EventFormat::Archive));
     }
@@ -331,9 +363,12 @@ mod tests {
             (r#","data":1 , "id" : "7" ,"correlation":8"#, "the field `id`: `7` is no UUID"),
             (r#","data":1,"correlation":7,"id":"7""#, "the field `correlation`: invalid type"),
             (r#","data":1,"type_version":-1"#, "the field `type_version`: invalid value"),
-            (r#","data":1,"metadata":{"a":1}"#, "the field `metadata`: invalid type"),
+            (r#","data":1,"metadata":{"a":1}"#, "metadata`: a text or an array of texts"),
             (r#","data":1,"metadata":7"#, "the field `metadata`: invalid type"),
             (r#","data":1,"metadata":{"a":"1","b":"","a":"1"}"#, "metadata`: `a` is there twice"),
+            (r#","data":1,"metadata":{"a":[]}"#, "the field `metadata`: `a` has no text"),
+            (r#","data":1,"metadata":{"a":["1",2]}"#, "a text or an array of texts"),
+            (r#","data_base64":"/wA=","format":"archive""#, "copy the field `layout` from where"),
             (r#","data":1,"layout":"0000000000000007""#, "only data in the format archive"),
             (r#","data_base64":"","layout":7"#, "the field `layout`: invalid type"),
             (r#","data_base64":"","layout":"+000000000000007""#, "is no layout: 16 hex digits"),

@@ -180,26 +180,31 @@ impl Command for Ingest {
             ignored: 0,
             behind: Mark::default(),
             acked_line: 0,
+            is_resumed: false,
             again: total_bytes.map(|_| (&self.input, format)),
             held: VecDeque::new(),
             bar: Progress::bytes(total_bytes, wanted),
             clock: Stopwatch::start(),
         };
         let outcome = load.run(session);
-        if outcome.is_err() && there.is_none() && load.acked == 0 {
+        let in_vain = load.in_vain().filter(|_| outcome.is_ok());
+        if (outcome.is_err() || in_vain.is_some()) && there.is_none() && load.acked == 0 {
             // Nothing was stored: not even an empty table stays. If that fails, the first failure is the one to tell.
             drop(db.drop_keyspace(&self.table));
         }
         let mut report = outcome?;
         report.text_field("format", format.name());
-        if table.options()?.ttl.is_some() {
+        if in_vain.is_none() && table.options()?.ttl.is_some() {
             let count =
                 (before_count + load.acked - load.ignored).saturating_sub(table.view()?.len());
             report.count("events_over_count", count);
             tell_over(session.form(), count);
         }
         db.close()?;
-        if self.manner.progress_json { Ok(()) } else { session.out.report(&report) }
+        if !self.manner.progress_json {
+            session.out.report(&report)?;
+        }
+        in_vain.map_or(Ok(()), Err)
     }
 }
 
@@ -340,6 +345,8 @@ struct Load<'t> {
     /// Events that are stored, and the last line that is behind us with them.
     acked: u64,
     acked_line: u64,
+    /// Whether lines were passed over that the last load of this input has stored.
+    is_resumed: bool,
     /// What was taken or passed over so far.
     behind: Mark,
     held: VecDeque<Held>,
@@ -378,6 +385,26 @@ impl Load<'_> {
         Ok(self.report())
     }
 
+    /// What there is to tell if there were lines and none could be taken: that nothing is stored, nobody who waits for these
+    /// events would see.
+    fn in_vain(&self) -> Option<Failure> {
+        if self.acked > 0 || self.is_resumed || self.rejected == 0 {
+            return None;
+        }
+        let lines = match self.rejected {
+            1 => "the one line there is could not be taken".to_owned(),
+            n => format!("none of the {} lines could be taken", units::count(n)),
+        };
+        let (path, reasons) = (self.rejects.path(), self.rejects.reasons_path());
+        let text = format!(
+            "nothing was stored: {lines}; {} tells what is wrong with each line of {}: mend them, or say \
+             with --format and --schema what they are",
+            reasons.display(),
+            path.display()
+        );
+        Some(Failure::new(Kind::Other("nothing_taken"), text))
+    }
+
     /// Passes over lines that the last load of the table has stored: it may have been killed before it could tell so.
     fn pass_over_stored(&mut self, form: Form) -> Result<()> {
         let Some(from) = self.manner.from_line else { return Ok(()) };
@@ -402,6 +429,7 @@ impl Load<'_> {
             }
             self.behind = pass_over(&mut self.lines, stored.line)?;
             self.acked_line = self.behind.line;
+            self.is_resumed = true;
             is_behind(self.acked_line);
             return Ok(());
         }
@@ -432,6 +460,7 @@ impl Load<'_> {
             self.held.clear();
             self.behind = behind;
             self.acked_line = behind.line;
+            self.is_resumed = true;
             is_behind(behind.line);
         } else {
             is_other();

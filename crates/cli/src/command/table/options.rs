@@ -2,18 +2,22 @@
 
 use super::open;
 use crate::{
+    clock::now_ns,
     command::Command,
     failure::{Failure, Result},
     output::{Figure, Report, brief},
     session::Session,
+    units,
 };
-use annals::{Duplicates, EventTable, TableOptions};
+use annals::{Duplicates, EventTable, TableOptions, columns::Filter};
 use std::time::Duration;
 
 /// What was said of a table's options; what was not stays.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Said {
     pub(crate) ttl: Option<Duration>,
+    /// Whether events may go that are over by it at once.
+    pub(crate) may_go: bool,
     pub(crate) duplicates: Option<Duplicates>,
 }
 
@@ -57,6 +61,7 @@ impl Said {
 
     /// Gives a table what was said, and else what it has `before`.
     pub(super) fn set(self, table: &EventTable, before: TableOptions) -> Result<()> {
+        self.check_over(table, before)?;
         let options =
             TableOptions::default().duplicates(self.duplicates.unwrap_or(before.duplicates));
         let options = match self.ttl.or(before.ttl) {
@@ -75,6 +80,29 @@ impl Said {
             )),
             error => error.into(),
         })
+    }
+}
+
+impl Said {
+    /// What is over is so for good: whoever mistook the unit of a time to live is told before, not after.
+    fn check_over(self, table: &EventTable, before: TableOptions) -> Result<()> {
+        let shorter = self.ttl.filter(|ttl| before.ttl.is_none_or(|before| *ttl < before));
+        let (Some(ttl), false) = (shorter, self.may_go) else { return Ok(()) };
+        let view = table.view()?;
+        let Some(ts) = view.schema().ts() else { return Ok(()) };
+        let last_ns = i128::from(now_ns()) - i128::try_from(ttl.as_nanos()).unwrap_or(i128::MAX);
+        let Ok(last_ns) = i64::try_from(last_ns) else { return Ok(()) };
+        let over = view.query().filter(Filter::at_most(ts, last_ns)).run()?.total()?.rows();
+        if over == 0 {
+            return Ok(());
+        }
+        Err(Failure::usage(format!(
+            "by this --ttl {} of the {} events of the table `{}` would be over at once, and gone for good; nothing has \
+             changed; let them go with --yes",
+            units::count(over),
+            units::count(view.len()),
+            brief(table.name().as_bytes()),
+        )))
     }
 }
 
