@@ -73,6 +73,8 @@ struct Planned {
     /// What it was for who appends then, and the mark that said so.
     standing: Standing,
     mark: Option<Mark>,
+    /// What it is for who appends behind an event of this commit.
+    behind: Standing,
     /// The version that the next event gets.
     next: u64,
     /// Where its last event in the frame begins.
@@ -220,6 +222,7 @@ impl Planned {
     fn begin(&mut self, found: (Option<Newest>, Standing, Option<Mark>)) {
         let (newest, ..) = found;
         (self.newest, self.standing, self.mark) = found;
+        self.behind = if self.keeps_none() { Standing::Gone } else { Standing::Open };
         self.next = newest.map_or(0, |newest| newest.version + 1);
         self.last_at = None;
         self.last_hash = newest.map_or_else(EventHash::default, |newest| newest.hash);
@@ -264,7 +267,7 @@ impl Planned {
     fn note_event(&mut self, at: u32) {
         self.last_at = Some(at);
         self.next += 1;
-        self.standing = if self.keeps_none() { Standing::Gone } else { Standing::Open };
+        self.standing = self.behind;
     }
 
     /// Whether its events are kept no longer as soon as they are there.
@@ -491,6 +494,7 @@ impl Plan {
             newest: None,
             standing,
             mark: None,
+            behind: standing,
             next: 0,
             last_at: None,
             last_hash: EventHash::default(),
