@@ -6,10 +6,11 @@
 //! poisons the journal: nobody knows what the device holds then.
 
 use crate::{Position, Seq, segment::Segment};
-use annals_disk::DiskError;
+use annals_disk::{DiskError, Operation};
 use parking_lot::Mutex;
 use std::{
     collections::VecDeque,
+    io,
     sync::{
         Arc, Condvar, Mutex as StdMutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -78,6 +79,38 @@ struct State {
     took_ns: u64,
 }
 
+/// A sync that came to its end: how many had come, and how long it took.
+struct Ended {
+    come: u64,
+    took_ns: u64,
+}
+
+/// Whose turn it is to sync: lets the others go on when it is over. Also when the disk, or who listens to what is
+/// logged, panics: all the others would wait for ever.
+struct Turn<'d, P: Fn(&DiskError)> {
+    durable: &'d Durable,
+    poison: &'d P,
+    ended: Option<Ended>,
+}
+
+impl<P: Fn(&DiskError)> Drop for Turn<'_, P> {
+    fn drop(&mut self) {
+        if self.ended.is_none() {
+            // Before the next waiter may try: nobody knows what the device holds.
+            (self.poison)(&self.durable.panicked());
+        }
+        let mut state = self.durable.lock();
+        state.running = false;
+        if let Some(Ended { come, took_ns }) = self.ended {
+            state.crowd = come + state.waiting_count + 1;
+            state.took_ns = took_ns;
+        }
+        // Who is woken wants the lock.
+        drop(state);
+        self.durable.done.notify_all();
+    }
+}
+
 /// How far the log is on the device.
 #[derive(Debug, Default)]
 pub(crate) struct Durable {
@@ -130,6 +163,7 @@ impl Durable {
             state.running = true;
             let State { crowd, took_ns, .. } = *state;
             drop(state);
+            let mut turn = Turn { durable: self, poison: &poison, ended: None };
             self.gather(crowd, took_ns / GATHER_ONE_IN, &now_ns);
             // Who has come has appended before.
             let come = self.come.load(Ordering::Acquire);
@@ -139,14 +173,7 @@ impl Durable {
             if let Err(error) = self.sync_up_to(end) {
                 poison(&error);
             }
-            let took_ns = now_ns().saturating_sub(begun_ns);
-            state = self.lock();
-            state.running = false;
-            state.crowd = come + state.waiting_count + 1;
-            state.took_ns = took_ns;
-            // Who is woken wants the lock.
-            drop(state);
-            self.done.notify_all();
+            turn.ended = Some(Ended { come, took_ns: now_ns().saturating_sub(begun_ns) });
             return;
         }
     }
@@ -174,6 +201,14 @@ impl Durable {
         }
     }
 
+    /// What a sync that panicked is told as.
+    #[cold]
+    fn panicked(&self) -> DiskError {
+        let segment = self.dirty.lock().front().map(|segment| segment.region.path().to_owned());
+        let source = io::Error::other("the thread that synced panicked");
+        DiskError::new(Operation::Sync, segment.unwrap_or_default(), source)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -198,9 +233,17 @@ impl Durable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Background, Config, Draft, Durability, FrameBuilder, Journal, Kind};
-    use annals_disk::MemoryDisk;
-    use std::{cell::Cell, path::Path};
+    use crate::{Background, Config, Draft, Durability, Error, FrameBuilder, Journal, Kind};
+    use annals_disk::{
+        MemoryDisk,
+        hooked::{Act, Hook, hooked},
+    };
+    use std::{
+        cell::Cell,
+        path::Path,
+        sync::{atomic::AtomicBool, mpsc},
+        time::Duration,
+    };
 
     const US: u64 = 1_000;
 
@@ -229,6 +272,17 @@ mod tests {
         assert!(come < 6 && (50..60).contains(&waited_us), "{come} in {waited_us} us");
     }
 
+    /// Appends a record.
+    fn append(journal: &Journal) {
+        let mut frame = FrameBuilder::new();
+        let (kind, key, value) = (Kind::Put, &b"k"[..], &b"v"[..]);
+        let draft = Draft { kind, space: 1, key, value, expires_ms: None, aligned: false };
+        frame.push(&draft).expect("a short record");
+        let mut writer = journal.writer(frame.len_bytes(), 1).expect("room");
+        writer.append(&mut frame).expect("room");
+        drop(writer);
+    }
+
     /// `Interval` would let writers go on with more unsynced than they may leave.
     #[test]
     fn no_record_counts_as_synced_that_lies_behind_what_was() {
@@ -239,13 +293,7 @@ mod tests {
         };
         let disk = Arc::new(MemoryDisk::new());
         let journal = Journal::create(disk, Path::new("log"), config).expect("a log");
-        let mut frame = FrameBuilder::new();
-        let (kind, key, value) = (Kind::Put, &b"k"[..], &b"v"[..]);
-        let draft = Draft { kind, space: 1, key, value, expires_ms: None, aligned: false };
-        frame.push(&draft).expect("a short record");
-        let mut writer = journal.writer(frame.len_bytes(), 1).expect("room");
-        writer.append(&mut frame).expect("room");
-        drop(writer);
+        append(&journal);
         let shared = &journal.shared;
         let end = shared.appended.load();
         // What others see while the next frame is noted: its counts, and not yet its place.
@@ -253,5 +301,41 @@ mod tests {
         shared.appended.next_seq.fetch_add(10, Ordering::Relaxed);
         journal.sync().expect("memory");
         assert_eq!(shared.durable.synced.load(), end);
+    }
+
+    /// Panics where a sync is asked for, from some time on.
+    #[derive(Debug, Default)]
+    struct Panicking(AtomicBool);
+
+    impl Hook for Panicking {
+        fn before(&self, act: Act, _: &Path) -> annals_disk::Result<bool> {
+            assert!(act != Act::Sync || !self.0.load(Ordering::Relaxed), "a disk that panics");
+            Ok(true)
+        }
+    }
+
+    #[test]
+    fn nobody_waits_for_a_sync_that_panicked() {
+        let config = Config {
+            background: Background::Manual,
+            durability: Durability::Buffered,
+            ..Config::default()
+        };
+        let hook = Arc::new(Panicking::default());
+        let disk = hooked(Arc::new(MemoryDisk::new()), Arc::clone(&hook));
+        let journal = Arc::new(Journal::create(disk, Path::new("log"), config).expect("a log"));
+        append(&journal);
+        hook.0.store(true, Ordering::Relaxed);
+        let sync = || {
+            let journal = Arc::clone(&journal);
+            let (tell, told) = mpsc::channel();
+            std::thread::spawn(move || tell.send(journal.sync()));
+            told.recv_timeout(Duration::from_secs(60))
+        };
+        assert_eq!(sync().err(), Some(mpsc::RecvTimeoutError::Disconnected), "it panics");
+        hook.0.store(false, Ordering::Relaxed);
+        // Nobody knows what the device holds.
+        let refused = sync().expect("it does not wait");
+        assert!(matches!(refused, Err(Error::Poisoned { .. })), "{refused:?}");
     }
 }
