@@ -29,6 +29,35 @@ fn an_event_that_somebody_else_has_just_appended_is_there_once() -> Result<()> {
     Ok(())
 }
 
+/// Of events that come together some can be found by their ids before the others: whoever appends the same ones is not
+/// told that a part of them was there.
+#[test]
+fn events_that_somebody_else_is_just_appending_are_there_once() -> Result<()> {
+    let db = Database::open_in_memory()?;
+    let category = db.category("orders")?;
+    append(&category, 7, 1)?;
+    let events = || [1, 2, 3].map(|id| NewEvent::bytes("happened", b"x").id(id));
+    let ((tell, is_between), (go_on, goes_on)) = (mpsc::channel(), mpsc::channel());
+    let other = category.clone();
+    let theirs = std::thread::spawn(move || {
+        let wait = at_most(1, move || {
+            tell.send(()).expect("it is waited for");
+            // In vain where the other one waits for this thread.
+            let _ = goes_on.recv_timeout(Duration::from_millis(200));
+        });
+        each_time(Moment::NewestShown, wait, || other.append_many(7u64, &events(), Any))
+    });
+    is_between.recv().expect("it comes there");
+    let mine = category.append_many(7u64, &events(), Any);
+    let _ = go_on.send(());
+    let (mine, theirs) = (mine?, theirs.join().expect("it ends")?);
+    assert!(mine.was_there && !theirs.was_there);
+    assert_eq!((mine.first_version, mine.last_version), (1, 3));
+    assert_eq!((mine.first_seq, mine.last_seq), (theirs.first_seq, theirs.last_seq));
+    assert_eq!(category.len(7u64)?, 4);
+    Ok(())
+}
+
 /// An event is in the log, and readers do not see it yet, when somebody begins to follow: it is one of those that
 /// come.
 #[test]
