@@ -69,6 +69,8 @@ pub(crate) enum Moment {
     FallenBehind,
     /// A piece of a part is added to an answer; the next one is not begun.
     PieceAdded,
+    /// What a projection has handled was not committed; it is asked why.
+    ProgressRefused,
 }
 
 #[cfg(not(test))]

@@ -10,7 +10,10 @@ pub use listed::ProjectionInfo;
 pub(crate) use progress::Resets;
 
 use self::progress::{Kept, PROGRESS_NAME, Progress, Resetting};
-use super::{RecordedEvent, Subscription, Work};
+use super::{
+    RecordedEvent, Subscription, Work,
+    meanwhile::{self, Moment},
+};
 use crate::{Database, Error, HashKeyspace, Result};
 use annals_journal::Seq;
 use std::time::Duration;
@@ -201,6 +204,7 @@ impl<'a, P: Projection> Projector<'a, P> {
             // Events that another one of this name has handled must not count twice.
             let is_alone = || Ok(Kept::read(&self.progress, &self.name)?.is(&self.told));
             if batch.commit_if(is_alone)?.is_none() {
+                meanwhile::run(Moment::ProgressRefused);
                 let kept = Kept::read(&self.progress, &self.name)?;
                 // Or it was paused when this was asked, and is not any more.
                 let is_there_still = kept.unpaused() == self.told;

@@ -10,6 +10,8 @@ mod left_states;
 mod lives;
 #[path = "races_test/moving.rs"]
 mod moving;
+#[path = "races_test/projections.rs"]
+mod projections;
 #[path = "races_test/readers.rs"]
 mod readers;
 #[path = "races_test/scans.rs"]

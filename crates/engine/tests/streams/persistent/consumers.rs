@@ -55,6 +55,9 @@ fn competing_consumers_get_each_event_once_and_streams_in_order() {
     }
 }
 
+/// So many events that were read wait for consumers, and no more.
+const READ_AHEAD: u64 = 4_096;
+
 #[test]
 fn a_commit_larger_than_what_is_read_ahead_is_given_out_whole() {
     let db = Database::open_in_memory().unwrap();
@@ -67,6 +70,11 @@ fn a_commit_larger_than_what_is_read_ahead_is_given_out_whole() {
     let events: Vec<_> = data.iter().map(|data| NewEvent::bytes("n", data)).collect();
     category.append_many(1u64, &events, ExpectedVersion::Any).unwrap();
     append(&category, 2, 10_000).unwrap();
+    let first = consumer.try_next().unwrap().unwrap();
+    let read_count = subscription.info().unwrap().waiting_count + 1;
+    assert!((2..=READ_AHEAD).contains(&read_count), "{read_count} of a commit are in memory");
+    // As if it had not been taken.
+    assert!(first.retry_after(Duration::ZERO).unwrap());
     assert_eq!(drain(&consumer).unwrap(), (0..=10_000).collect::<Vec<_>>());
     // And the same from the front.
     let other = db.persistent_subscription("other", &PersistentOptions::default()).unwrap();
@@ -138,7 +146,14 @@ fn no_more_is_given_out_than_may_be_in_flight() -> Result<()> {
     });
     // The limit may be changed while it is open.
     assert!(consumers[0].try_next()?.is_none());
-    let _other = db.persistent_subscription("s", &options.max_in_flight(4))?;
+    let other = db.persistent_subscription("s", &options.max_in_flight(4))?;
     assert!(consumers[0].try_next()?.is_some());
+    // And stays so.
+    drop((taken, other));
+    drop((consumers, subscription));
+    let again = db.open_persistent_subscription("s")?;
+    let consumer = again.consumer()?;
+    let _tickets: Vec<_> = (0..4).map(|_| consumer.try_next().unwrap().unwrap().leave()).collect();
+    assert!(consumer.try_next()?.is_none());
     Ok(())
 }

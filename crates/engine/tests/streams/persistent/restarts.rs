@@ -162,6 +162,118 @@ fn what_was_acknowledged_is_not_given_out_again_after_a_power_cut_behind_a_flush
     Ok(())
 }
 
+/// By count, by time, and what is parked at once; nothing else is.
+#[test]
+fn what_was_settled_is_written_when_it_was_asked_for() -> Result<()> {
+    let many = PersistentOptions::default().write_every(1_000, 60 * MINUTE);
+    let counted = PersistentOptions::default().write_every(3, 60 * MINUTE);
+    let timed = PersistentOptions::default().write_every(1_000, MINUTE);
+    for (options, wait_ms, is_parked, expected) in [
+        (&many, 60_000, false, vec![0, 1, 2, 3]),
+        (&counted, 60_000, false, vec![3]),
+        (&timed, 59_999, false, vec![0, 1, 2, 3]),
+        (&timed, 60_000, false, vec![2, 3]),
+        (&many, 0, true, vec![3]),
+    ] {
+        let disk = SimDisk::new(SimOptions::seeded(8));
+        let db = sim(&disk)?;
+        let category = db.category("numbers")?;
+        for n in 0..4 {
+            append(&category, 1, n)?;
+        }
+        let subscription = db.persistent_subscription("s", options)?;
+        let consumer = subscription.consumer()?;
+        for _ in 0..2 {
+            assert!(consumer.try_next()?.unwrap().acknowledge()?);
+        }
+        disk.advance_ms(wait_ms);
+        let third = consumer.try_next()?.unwrap();
+        assert!(if is_parked { third.park("later")? } else { third.acknowledge()? });
+        db.sync()?;
+        disk.cut_power_now();
+        let disk = disk.restart();
+        drop((consumer, subscription, category, db));
+        let db = sim(&disk)?;
+        let subscription = db.open_persistent_subscription("s")?;
+        assert_eq!(subscription.parked()?.len(), usize::from(is_parked));
+        assert_eq!(drain(&subscription.consumer()?)?, expected, "{options:?}, {wait_ms} ms");
+    }
+    Ok(())
+}
+
+/// Else one that always fails would stop the others of its stream for ever where the database is opened often.
+#[test]
+fn attempts_are_counted_over_a_restart() -> Result<()> {
+    let disk = SimDisk::new(SimOptions::seeded(7));
+    let db = sim(&disk)?;
+    let options = PersistentOptions::default().strategy(Strategy::Any).max_attempts(3);
+    let options = options.retry_delay(Duration::ZERO);
+    let category = db.category("numbers")?;
+    for n in 0..2 {
+        append(&category, n, n)?;
+    }
+    let subscription = db.persistent_subscription("s", &options)?;
+    let consumer = subscription.consumer()?;
+    for attempt in 1..3 {
+        let event = consumer.try_next()?.unwrap();
+        assert_eq!((number(&event), event.attempt()), (0, attempt));
+        assert!(event.retry()?);
+    }
+    let _first = consumer.try_next()?.unwrap().leave();
+    let second = consumer.try_next()?.unwrap();
+    assert_eq!(number(&second), 1);
+    assert!(second.acknowledge()?);
+    db.close()?;
+    drop((consumer, subscription, category));
+    let db = sim(&disk)?;
+    let subscription = db.open_persistent_subscription("s")?;
+    let consumer = subscription.consumer()?;
+    let event = consumer.try_next()?.unwrap();
+    assert_eq!((number(&event), event.attempt()), (0, 4));
+    assert!(event.retry()?);
+    assert_eq!(subscription.parked()?.len(), 1);
+    Ok(())
+}
+
+/// Also of what was given out before a restart, and was not read again.
+#[test]
+fn what_was_skipped_is_not_given_out_again_after_a_power_cut() -> Result<()> {
+    let disk = SimDisk::new(SimOptions::seeded(6));
+    let open = |disk: &SimDisk| {
+        let builder = Database::builder().disk(Arc::new(disk.clone()));
+        let builder = builder.background(Background::Manual);
+        builder.durability(annals_engine::Durability::Sync).open("db")
+    };
+    let options = PersistentOptions::default().strategy(Strategy::Any);
+    let db = open(&disk)?;
+    let category = db.category("numbers")?;
+    for n in 0..10 {
+        append(&category, n, n)?;
+    }
+    let subscription = db.persistent_subscription("s", &options)?;
+    let consumer = subscription.consumer()?;
+    let left = [consumer.try_next()?.unwrap().leave(), consumer.try_next()?.unwrap().leave()];
+    assert!(consumer.try_next()?.unwrap().acknowledge()?);
+    let sixth = left[0].seq().plus(5);
+    drop((consumer, subscription, category));
+    db.close()?;
+
+    let db = open(&disk)?;
+    let subscription = db.open_persistent_subscription("s")?;
+    assert_eq!(subscription.info()?.position, left[0].seq());
+    subscription.skip_to(sixth)?;
+    let info = subscription.info()?;
+    assert_eq!((info.position, info.gone_count), (sixth, 2));
+    disk.cut_power_now();
+    let disk = disk.restart();
+    drop((subscription, db));
+    let db = open(&disk)?;
+    let subscription = db.open_persistent_subscription("s")?;
+    assert_eq!(subscription.info()?.position, sixth);
+    assert_eq!(drain(&subscription.consumer()?)?, [5, 6, 7, 8, 9]);
+    Ok(())
+}
+
 #[test]
 fn a_ticket_of_an_earlier_opening_or_another_subscription_settles_nothing() -> Result<()> {
     let db = Database::open_in_memory()?;

@@ -1,6 +1,7 @@
 //! Waiting for events, in threads and in tasks.
 
 use super::*;
+use std::sync::atomic::AtomicBool;
 
 #[test]
 fn who_waits_is_woken_by_events_and_by_time() -> Result<()> {
@@ -116,4 +117,58 @@ fn tasks_are_woken_by_events_by_time_and_by_what_others_give_back() -> Result<()
 /// Waits until the task has done its part.
 fn done_by_task(done: &std::sync::mpsc::Receiver<()>) {
     done.recv_timeout(MINUTE).unwrap();
+}
+
+/// Whether a task was woken.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// A task sleeps until it is woken: nothing that is in its way may go without that.
+#[test]
+fn a_task_is_woken_by_who_takes_away_what_is_in_its_way() -> Result<()> {
+    let db = Database::open_in_memory()?;
+    let category = db.category("numbers")?;
+    // What is acknowledged is not written meanwhile: that would wake it too.
+    let options = || PersistentOptions::default().ack_timeout(60 * MINUTE).write_every(9, MINUTE);
+    for n in 0..2 {
+        append(&category, 1, n)?;
+    }
+    let too_many = || options().max_in_flight(1).strategy(Strategy::Any);
+    for (name, options) in [
+        ("too many", too_many()),
+        ("of the same stream", options()),
+        ("removed", too_many()),
+        ("changed", too_many()),
+    ] {
+        let subscription = db.persistent_subscription(name, &options)?;
+        let (other, consumer) = (subscription.consumer()?, subscription.consumer()?);
+        let taken = other.try_next()?.unwrap();
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let (mut context, mut next) = (Context::from_waker(&waker), pin!(consumer.next_async()));
+        assert!(next.as_mut().poll(&mut context).is_pending(), "{name}");
+        // By what came before: it looks again, and in vain.
+        while woken.0.swap(false, Ordering::SeqCst) {
+            assert!(next.as_mut().poll(&mut context).is_pending());
+        }
+        let is_removed = name == "removed";
+        match name {
+            "removed" => db.remove_persistent_subscription(name)?,
+            "changed" => drop(db.persistent_subscription(name, &options.max_in_flight(2))?),
+            _ => assert!(taken.acknowledge()?),
+        }
+        assert!(woken.0.load(Ordering::SeqCst), "{name}: it sleeps");
+        match next.as_mut().poll(&mut context) {
+            Poll::Ready(Ok(Some(event))) if !is_removed => assert_eq!(number(&event), 1),
+            Poll::Ready(Err(Error::UnknownSubscription { .. })) if is_removed => {}
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+    Ok(())
 }

@@ -1,8 +1,13 @@
 //! Projections that run: one of a name at a time, and as much at once as fits.
 
 use super::{Newest, Sums, number};
-use annals_engine::{Database, Error, ExpectedVersion, NewEvent, Projector, Result};
+use annals_engine::{
+    Database, Error, ExpectedVersion, NewEvent, Projection, Projector, RecordedEvent, Result,
+    StreamId, Work,
+};
 use std::{
+    cell::Cell,
+    rc::Rc,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
@@ -104,5 +109,48 @@ fn few_events_whose_writes_are_long_are_committed_together() -> Result<()> {
         category.append(7u64, &NewEvent::bytes("n", &data), ExpectedVersion::Any)?;
     }
     assert_eq!(projector.step()?, 20);
+    Ok(())
+}
+
+/// Cannot handle the tenth event, as long as it is told so; part of what it writes for it is there then.
+struct Failing {
+    newest: Newest,
+    is_failing: Rc<Cell<bool>>,
+}
+
+impl Projection for Failing {
+    fn handle(&mut self, event: &RecordedEvent<'_>, work: &mut Work) -> Result<()> {
+        self.newest.handle(event, work)?;
+        let is_tenth = event.stream() == StreamId::Number(9);
+        if is_tenth && self.is_failing.get() {
+            return Err(Error::Refused("not now".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn reset(&mut self, db: &Database) -> Result<()> {
+        self.newest.reset(db)
+    }
+}
+
+/// What was given up with an event that could not be handled is not counted with what is handled again.
+#[test]
+fn what_was_not_committed_takes_no_room_in_the_next_commit() -> Result<()> {
+    let db = Database::open_in_memory()?;
+    let (category, newest) = (db.category("orders")?, db.hash_keyspace("newest")?);
+    let data = vec![7; 1 << 20];
+    for n in 0..20u64 {
+        category.append(n, &NewEvent::bytes("n", &data), ExpectedVersion::Any)?;
+    }
+    let is_failing = Rc::new(Cell::new(true));
+    let failing = Failing { newest: Newest(newest.clone()), is_failing: Rc::clone(&is_failing) };
+    let mut projector = Projector::new(&db, "newest", failing)?;
+    assert_eq!(projector.step()?, 9);
+    for _ in 0..2 {
+        assert!(matches!(projector.step(), Err(Error::Refused(_))));
+        assert_eq!(newest.len(), 9);
+    }
+    is_failing.set(false);
+    assert_eq!([projector.step()?, projector.step()?], [11, 0]);
     Ok(())
 }
