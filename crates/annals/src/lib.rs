@@ -67,7 +67,9 @@
 //! ```
 //!
 //! Schemas, batches, values, filters and measures are in [`columns`]. Its examples are written for the crate by itself:
-//! where they say `annals_columns::`, write `annals::columns::`, and leave `crate = annals_columns` away.
+//! where they say `annals_columns::`, write `annals::columns::`, and leave `crate = annals_columns` away. The same with
+//! typed events: where examples say `annals_events::Event` and `#[event(crate = annals_events)]`, write `annals::Event` and
+//! nothing.
 //!
 //! # Features
 //! `zstd`: ordered keyspaces may keep their tables compressed with Zstandard, besides LZ4 (brings C

@@ -139,3 +139,44 @@ fn who_derives_the_archive_may() {
     let scratch = Scratch::new();
     assert!(*own::Own { it: 3 }.to_view(&scratch).unwrap() == own::Own { it: 3 });
 }
+
+mod letters {
+    //! Names that rkyv's derives give type parameters, with two underscores in front of them.
+
+    /// An event type for each of them, with a field of a type of one name too.
+    macro_rules! each {
+        ($($module:ident: $name:ident),*) => {$(
+            mod $module {
+                #[derive(annals_events::EventField)]
+                #[event(crate = annals_events)]
+                pub(super) struct $name {
+                    pub(super) it: u32,
+                }
+
+                pub(super) mod event {
+                    #[derive(annals_events::Event)]
+                    #[event(crate = annals_events)]
+                    pub(in super::super) struct $name {
+                        pub(in super::super) it: super::$name,
+                    }
+
+                    pub(in super::super) fn of(it: u32) -> $name {
+                        $name { it: super::$name { it } }
+                    }
+                }
+            }
+        )*
+
+            #[test]
+            fn are_names_of_types() {
+                let scratch = annals_events::Scratch::new();
+                $({
+                    use annals_events::Event as _;
+                    assert_eq!($module::event::of(7).to_view(&scratch).unwrap().it.it, 7);
+                })*
+            }
+        };
+    }
+
+    each!(a: A, c: C, d: D, e: E, h: H, r: R, s: S, t: T, v: V);
+}

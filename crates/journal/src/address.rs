@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// Sequence number of a record: the total order of a shard. Never reused, but after a crash a
+/// Sequence number of a record: the total order of a shard. Never reused (but by a database that was restored from an
+/// older backup, which is another one); after a crash a
 /// range of numbers may be left out, so that a record that was lost cannot share its number with
 /// one that is written later.
 ///

@@ -83,7 +83,8 @@ pub(crate) fn of_type(krate: &Path, input: &DeriveInput) -> Result<TokenStream> 
         krate,
         vis: &input.vis,
         remote: name,
-        name: format_ident!("__{}", name),
+        // Not `__` alone: rkyv has type parameters with such names, and a type is allowed to be a `D`.
+        name: format_ident!("__Archive{}", name),
         archive: format_ident!("{}", name),
     };
     let (head, hidden_name, vis) = (hidden.head(&input.attrs), &hidden.name, hidden.vis);

@@ -174,7 +174,7 @@ fn own(
         krate,
         vis: &input.vis,
         remote: name,
-        name: format_ident!("__{}{}", name, ident),
+        name: format_ident!("__Archive{}Of{}", ident, name),
         archive: format_ident!("{}{}", name, ident),
     };
     let (definition, hidden_name) = (archive::of_variant(&hidden, variant), &hidden.name);

@@ -47,7 +47,8 @@ pub enum ErrorKind {
     Io,
     /// The handle was closed: open again.
     Closed,
-    /// A race was lost: try again; of a stream that is not as expected, read it first.
+    /// A race was lost: try again where [`Error::is_retryable`] says so. A stream that is not as expected is read first;
+    /// one that is archived, or deleted for good, takes nothing.
     Conflict,
     /// The read-only handle fell behind: open again.
     Stale,

@@ -305,7 +305,7 @@ pub enum Error {
     /// A stream has an event with this id already, among other events than those given. Nothing was
     /// written.
     #[error(
-        "the stream `{stream}` has an event with the id {id:032x} already; append what is new alone"
+        "the stream `{stream}` has an event with the id {id:032x} already, or was to be given two of it; append what is new alone"
     )]
     DuplicateEvent {
         /// The stream.
@@ -445,8 +445,10 @@ pub enum Error {
         limit: u64,
     },
 
-    /// A commit lost too many races for the same key.
-    #[error("the key changed under {attempts} attempts in a row; try again")]
+    /// A commit lost too many races for the same key, or a command for the same stream.
+    #[error(
+        "what was to be changed was changed by somebody else under {attempts} attempts in a row; try again"
+    )]
     Conflict {
         /// How often it was tried.
         attempts: u32,

@@ -128,7 +128,8 @@ impl Category {
         self.keyspace.options
     }
 
-    /// The event types that were ever appended. Where events without a [layout](EventType::layout) came before the
+    /// The event types that were ever appended, and those of a Rust type that it was [opened](crate::Database::stream)
+    /// with. Where events without a [layout](EventType::layout) came before the
     /// first archive, there are two of the same name and version.
     #[must_use]
     pub fn event_types(&self) -> Vec<Arc<EventType>> {

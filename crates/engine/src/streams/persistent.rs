@@ -98,7 +98,8 @@ pub struct PersistentInfo {
     pub name: String,
     /// Everything in front of this number is settled: acknowledged or parked.
     pub position: Seq,
-    /// By how many records that is behind, those that are no events, or none that are wanted, included.
+    /// By how many numbers that is behind: those of no events, or of none that are wanted, are counted, and those that
+    /// are left out after a crash, some millions.
     pub lag: u64,
     /// How many events are in flight.
     pub in_flight_count: u64,

@@ -33,8 +33,9 @@ pub trait Projection {
     /// What keeps it from going on: the projection stops in front of this event.
     fn handle(&mut self, event: &RecordedEvent<'_>, work: &mut Work) -> Result<()>;
 
-    /// Empties its keyspaces: it will be told all events from the first one on. May be called again
-    /// after it was interrupted.
+    /// Empties its keyspaces: it will be told all events from the first one on that there still are. Those of
+    /// [archived](crate::Category::archive) streams are not among them, and do not come when the streams are taken back,
+    /// unless it is rebuilt once more. May be called again after it was interrupted.
     ///
     /// # Errors
     /// What emptying them fails with.
@@ -123,7 +124,8 @@ impl<'a, P: Projection> Projector<'a, P> {
         self.events.position()
     }
 
-    /// By how many records it is behind, those that are no events included.
+    /// By how many numbers it is behind, those of records that are no events included. After a crash some millions of
+    /// numbers are left out: a projection that was behind is by so much more then, until it has come past them.
     #[must_use]
     pub fn lag(&self) -> u64 {
         (self.db.last_seq().0 + 1).saturating_sub(self.position().0)

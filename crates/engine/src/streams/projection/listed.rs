@@ -11,8 +11,8 @@ pub struct ProjectionInfo {
     pub name: String,
     /// It has handled the events in front of this number.
     pub position: Seq,
-    /// By how many records it is behind, from the first event on that it has not handled; those behind that one which
-    /// are no events are counted too. 0 if it has handled all events. Where damage is what comes next, from its
+    /// By how many numbers it is behind, from the first event on that it has not handled; those behind that one which
+    /// are of no events are counted too, and those that are left out after a crash, some millions. 0 if it has handled all events. Where damage is what comes next, from its
     /// position on.
     pub lag: u64,
     /// Whether it is [paused](crate::Projector::pause).

@@ -57,6 +57,37 @@ impl<'a, E: Event> TypedEvent<'a, E> {
     }
 }
 
+impl RecordedEvent<'_> {
+    /// The event as a value of a Rust type, one of an older version brought to the newest: for projections and whoever
+    /// else meets events of many types. Of one category, [`Streams`](crate::Streams) reads them in place.
+    ///
+    /// ```
+    /// # use annals_engine as annals;
+    /// # use annals::{Database, Seq};
+    /// # use annals_events::Event;
+    /// #[derive(Event, Debug, PartialEq)]
+    /// #[event(crate = annals_events)]
+    /// struct Deposited {
+    ///     cents: u64,
+    /// }
+    ///
+    /// let db = Database::open_in_memory()?;
+    /// db.stream("accounts")?.append("ada", &Deposited { cents: 500 })?;
+    /// let mut events = db.read_all(Seq(0))?;
+    /// let event = events.next().expect("the one")?;
+    /// assert_eq!(event.decode::<Deposited>()?, Deposited { cents: 500 });
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Event`](crate::Error::Event) if it is of a type that `E` does not know, or damaged,
+    /// [`Error::EventTypes`](crate::Error::EventTypes) if it is no archive, or one of another layout.
+    pub fn decode<E: Event>(&self) -> Result<E> {
+        let known: Known<E> = known::find(self.category(), &self.event_type(), self.format())?;
+        Ok(known.decode(self.data())?)
+    }
+}
+
 impl<'a, E> Deref for TypedEvent<'a, E> {
     type Target = RecordedEvent<'a>;
 
