@@ -182,6 +182,33 @@ fn typed_appends_heed_what_is_expected_and_keep_what_they_are_dressed_with() -> 
     Ok(())
 }
 
+/// Whatever comes before it in its batch: types that are new to the category, and such as it knows.
+#[test]
+fn each_event_of_a_typed_batch_has_its_own_type() -> Result<()> {
+    let db = Database::open_in_memory()?;
+    let steps = db.stream::<Step>("steps")?;
+    let step = |n: u64| if n % 5 < 2 { Step::Rested } else { walked(n) };
+    let all: Vec<Step> = (0..20).map(step).collect();
+    for (round, dressed) in [0, 0, 7].into_iter().enumerate() {
+        let id = round as u64;
+        steps.append_batch_with(
+            id,
+            &all,
+            ExpectedVersion::NoStream,
+            WriteOptions::default(),
+            |index, event| if index < dressed { event.correlation(9) } else { event },
+        )?;
+        let read: Vec<Step> = steps.read(id)?.map(|step| step?.decode()).collect::<Result<_>>()?;
+        assert_eq!(read, all, "round {round}");
+        for event in steps.category().read(id)? {
+            let event = event?;
+            let is_rest = step(event.version()) == Step::Rested;
+            assert_eq!(event.event_type().name, if is_rest { "rested" } else { "walked" });
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn a_typed_batch_that_is_repeated_was_there_and_its_events_carry_what_they_are_dressed_with()
 -> Result<()> {
