@@ -120,6 +120,9 @@ pub(crate) enum CommandArgs {
     /// List the events of a stream, in their order
     Read(ReadArgs),
     /// List the events of all streams, in the order in which they were appended
+    ///
+    /// Those of archived streams are left out without --with-archived. `annals log --json --with-archived | annals --data COPY
+    /// import-events -` copies all events there are; that a stream is archived is no event, so in the copy none is.
     Log(LogArgs),
     /// List the categories of streams, or the streams of one
     ///

@@ -116,6 +116,7 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
             from: log.from.map(Seq),
             type_name: log.type_name,
             category: log.category,
+            with_archived: log.with_archived,
             limit: log.limit,
             follow: log.follow,
         }),

@@ -40,6 +40,12 @@ fn error(place: &Place, args: &[&str]) -> (i32, Value) {
     (ended.code, object)
 }
 
+/// What help says of a command, however its lines are broken.
+fn help(place: &Place, command: &[&str]) -> String {
+    let told = place.ok(&[&["help"], command].concat());
+    told.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 fn versions(events: &[Value]) -> Vec<u64> {
     events.iter().map(|event| event["version"].as_u64().unwrap()).collect()
 }

@@ -85,6 +85,9 @@ pub(crate) struct LogArgs {
     /// Only events of this category of streams
     #[arg(long = "stream", value_name = "CATEGORY")]
     pub(crate) category: Option<String>,
+    /// Also the events of archived streams, which a copy of all events needs
+    #[arg(long)]
+    pub(crate) with_archived: bool,
     /// Stop after this many
     #[arg(long, value_name = "N", value_parser = units::parse_number)]
     pub(crate) limit: Option<u64>,
