@@ -148,6 +148,9 @@ pub(crate) enum CommandArgs {
     /// that are no JSON. seq, version, time and hash are ignored, so that it takes what `annals log --json`
     /// prints. An event whose id its stream has already is passed over: a load that broke off can be repeated.
     ///
+    /// A category that is not there is made, and not chained, also if the lines have hashes: one that is to be chained is
+    /// created before the load, by `annals keyspace create NAME --kind streams --chained`.
+    ///
     /// A line that cannot be stored ends the load and is named. The batches before it stay, of its own nothing is
     /// stored.
     ImportEvents(ImportEventsArgs),
