@@ -30,6 +30,11 @@ fn a_chained_stream_tells_its_head_and_whether_it_is_what_it_was() {
     assert_eq!((&report["chains_count"], &report["chained_events_count"]), (&json!(2), &json!(3)));
 
     place.run(&["stream", "verify", "audit", "eve"]).fails(1, "`audit` has no stream `eve`");
+    place.ok(&["append", "audit", "gone", "{}"]);
+    place.ok(&["stream", "delete", "audit", "gone"]);
+    for args in [&["stream", "verify", "audit", "gone"][..], &["read", "audit", "gone"]] {
+        place.run(args).fails(1, "the stream `gone` of `audit` has no events left");
+    }
     let other = head.replace(&head[2..4], if &head[2..4] == "00" { "11" } else { "00" });
     place
         .run(&["stream", "verify", "audit", "ada", "--head", &other])
