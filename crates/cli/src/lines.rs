@@ -1,11 +1,15 @@
 //! Line-based input as records, raw bytes throughout.
 //!
 //! A line ends with a line feed; the last one may lack it. The line feed is no part of the record,
-//! a carriage return before it is: what a file holds is stored, not interpreted. At most one line
+//! a carriage return before it is: what a file holds is stored, not interpreted; but of
+//! lines without keys, which are text, a byte order mark in front of the first is none of it. At most one line
 //! is in memory at a time, and none longer than a key, a separator and a value may be. Blank lines are
 //! passed over and counted, unless the line's number makes a record of each.
 
 use std::io::{self, BufRead, Read};
+
+/// What some editors and shells put in front of a file of text.
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The longest line: the longest key and value a database takes, and room for a separator.
 pub(crate) const LINE_BYTES_MAX: u64 = (1 << 30) + (64 << 10) + (4 << 10);
@@ -150,6 +154,9 @@ impl<R: BufRead> Lines<R> {
             self.line.pop();
         } else if read as u64 > self.line_bytes_max {
             return Err(LineError::TooLong { number, limit_bytes: self.line_bytes_max });
+        }
+        if number == 1 && self.rule == KeyRule::Nothing && self.line.starts_with(BYTE_ORDER_MARK) {
+            self.line.drain(..BYTE_ORDER_MARK.len());
         }
         Ok(true)
     }
