@@ -29,7 +29,7 @@ Errors go to standard error; with --json as one object {\"error\", \"kind\", \"e
 
 /// Look at, fill, check, back up and measure an Annals database.
 ///
-/// Commands that only read (get, keys, scan, read, log, streams, projections, stream info and verify, tables, query, rollup, recent, event,
+/// Commands that only read (get, keys, scan, read, log, streams, projections, subscriptions, stream info and verify, tables, query, rollup, recent, event,
 /// export, stats, verify, changes, keyspace list and stats) work beside a live writer and never create or change anything.
 #[derive(Debug, Parser)]
 #[command(name = "annals", version, after_help = EXIT_CODES, max_term_width = 100)]
@@ -133,6 +133,12 @@ pub(crate) enum CommandArgs {
     /// Those are listed of which something was committed. The lag is counted from the first event on that a projection
     /// has not handled; 0 if it has handled all.
     Projections(ProjectionsArgs),
+    /// List the persistent subscriptions: how far each has come, by how many records it is behind, and how many events are
+    /// parked
+    ///
+    /// Everything in front of its position is acknowledged or parked. While a program has one open, what is listed is as the
+    /// program wrote it last.
+    Subscriptions,
     /// Show a stream as a whole, truncate, delete or archive it, or say how much of it is kept
     ///
     /// Versions and the order of all events never change: what is left keeps its version, and the next event

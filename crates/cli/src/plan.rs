@@ -129,6 +129,7 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
                 Box::new(command::ProjectionPause { name, is_paused: false })
             }
         },
+        CommandArgs::Subscriptions => Box::new(command::Subscriptions),
         CommandArgs::Streams(streams) => {
             Box::new(command::Streams { category: streams.category, limit: streams.limit })
         }

@@ -22,6 +22,8 @@ mod listing;
 mod names;
 #[path = "streams/projections.rs"]
 mod projections;
+#[path = "streams/subscriptions.rs"]
+mod subscriptions;
 #[allow(dead_code, reason = "the tests of the engine use more of it")]
 #[path = "../../engine/tests/streams/tamper.rs"]
 mod tamper;
