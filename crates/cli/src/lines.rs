@@ -260,6 +260,17 @@ mod tests {
         assert_eq!(lines.blank_count(), 2);
     }
 
+    /// In a key or a value it may be meant, and nobody could tell any more that it was there.
+    #[test]
+    fn a_byte_order_mark_is_none_of_the_first_line_of_text_and_stays_in_records() {
+        let input = b"\xef\xbb\xbfa,1\n\xef\xbb\xbfb,2\n";
+        let values = all(input, KeyRule::Nothing).unwrap();
+        assert_eq!(values, [record(b"", b"a,1"), record(b"", b"\xef\xbb\xbfb,2")]);
+        assert_eq!(separated(input, b",").unwrap()[0], record(b"\xef\xbb\xbfa", b"1"));
+        let numbered = all(input, KeyRule::LineNumber).unwrap();
+        assert_eq!(numbered[0], record(b"0000000001", b"\xef\xbb\xbfa,1"));
+    }
+
     #[test]
     fn a_line_without_separator_is_named() {
         for input in [&b"a,1\nb\nc,3\n"[..], b"a,1\n \nc,3", b"\nb\r\n"] {
