@@ -29,7 +29,7 @@ Errors go to standard error; with --json as one object {\"error\", \"kind\", \"e
 
 /// Look at, fill, check, back up and measure an Annals database.
 ///
-/// Commands that only read (get, keys, scan, read, log, streams, projections, stream info and verify, tables, query, rollup, recent, event,
+/// Commands that only read (get, keys, scan, read, log, streams, projections, subscriptions, stream info and verify, tables, query, rollup, recent, event,
 /// export, stats, verify, changes, keyspace list and stats) work beside a live writer and never create or change anything.
 #[derive(Debug, Parser)]
 #[command(name = "annals", version, after_help = EXIT_CODES, max_term_width = 100)]
@@ -120,6 +120,9 @@ pub(crate) enum CommandArgs {
     /// List the events of a stream, in their order
     Read(ReadArgs),
     /// List the events of all streams, in the order in which they were appended
+    ///
+    /// Those of archived streams are left out without --with-archived. `annals log --json --with-archived | annals --data COPY
+    /// import-events -` copies all events there are; that a stream is archived is no event, so in the copy none is.
     Log(LogArgs),
     /// List the categories of streams, or the streams of one
     ///
@@ -130,6 +133,12 @@ pub(crate) enum CommandArgs {
     /// Those are listed of which something was committed. The lag is counted from the first event on that a projection
     /// has not handled; 0 if it has handled all.
     Projections(ProjectionsArgs),
+    /// List the persistent subscriptions: how far each has come, by how many records it is behind, and how many events are
+    /// parked
+    ///
+    /// Everything in front of its position is acknowledged or parked. While a program has one open, what is listed is as the
+    /// program wrote it last.
+    Subscriptions,
     /// Show a stream as a whole, truncate, delete or archive it, or say how much of it is kept
     ///
     /// Versions and the order of all events never change: what is left keeps its version, and the next event
@@ -144,6 +153,9 @@ pub(crate) enum CommandArgs {
     /// or "archive" with the layout that `annals log --json` prints for it, null if that was never told) stand for data
     /// that are no JSON. seq, version, time and hash are ignored, so that it takes what `annals log --json`
     /// prints. An event whose id its stream has already is passed over: a load that broke off can be repeated.
+    ///
+    /// A category that is not there is made, and not chained, also if the lines have hashes: one that is to be chained is
+    /// created before the load, by `annals keyspace create NAME --kind streams --chained`.
     ///
     /// A line that cannot be stored ends the load and is named. The batches before it stay, of its own nothing is
     /// stored.

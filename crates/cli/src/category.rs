@@ -15,6 +15,16 @@ pub(crate) fn open(db: &Database, name: &str) -> Result<Category> {
     })
 }
 
+/// What who asks for events of a stream is told that has none: one that has a next version other than 0 had some.
+pub(crate) fn no_events(name: &str, stream: &StreamId<'_>, next_version: u64) -> Failure {
+    let id = stream_name(stream);
+    let id = brief(id.as_bytes());
+    Failure::not_found(match next_version {
+        0 => format!("the category `{name}` has no stream `{id}`"),
+        _ => format!("the stream `{id}` of `{name}` has no events left"),
+    })
+}
+
 /// The category `name`, made if it is not there.
 pub(crate) fn open_or_make(db: &Database, name: &str) -> Result<Category> {
     db.category(name).map_err(|error| refused(db, name, error))

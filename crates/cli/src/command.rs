@@ -24,6 +24,7 @@ mod stats;
 mod stream;
 mod stream_verify;
 mod streams;
+mod subscriptions;
 mod table;
 mod tables;
 mod tour;
@@ -52,6 +53,7 @@ pub(crate) use stats::Stats;
 pub(crate) use stream::{Stream, StreamDeed};
 pub(crate) use stream_verify::StreamVerify;
 pub(crate) use streams::Streams;
+pub(crate) use subscriptions::Subscriptions;
 pub(crate) use table::{
     DeleteEvents, Dropped, Event as TableEvent, Export, ExportFormat, Gc, Ids, Ingest,
     Manner as IngestManner, Query, QueryManner, Recent, Rollup, SaidOptions, TableOptions, Tables,

@@ -1,11 +1,15 @@
 //! Line-based input as records, raw bytes throughout.
 //!
 //! A line ends with a line feed; the last one may lack it. The line feed is no part of the record,
-//! a carriage return before it is: what a file holds is stored, not interpreted. At most one line
+//! a carriage return before it is: what a file holds is stored, not interpreted; but of
+//! lines without keys, which are text, a byte order mark in front of the first is none of it. At most one line
 //! is in memory at a time, and none longer than a key, a separator and a value may be. Blank lines are
 //! passed over and counted, unless the line's number makes a record of each.
 
 use std::io::{self, BufRead, Read};
+
+/// What some editors and shells put in front of a file of text.
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The longest line: the longest key and value a database takes, and room for a separator.
 pub(crate) const LINE_BYTES_MAX: u64 = (1 << 30) + (64 << 10) + (4 << 10);
@@ -151,6 +155,9 @@ impl<R: BufRead> Lines<R> {
         } else if read as u64 > self.line_bytes_max {
             return Err(LineError::TooLong { number, limit_bytes: self.line_bytes_max });
         }
+        if number == 1 && self.rule == KeyRule::Nothing && self.line.starts_with(BYTE_ORDER_MARK) {
+            self.line.drain(..BYTE_ORDER_MARK.len());
+        }
         Ok(true)
     }
 
@@ -251,6 +258,17 @@ mod tests {
         assert_eq!(lines.next().unwrap(), Some(Line { key: b"", value: b"b" }));
         assert_eq!(lines.next().unwrap(), None);
         assert_eq!(lines.blank_count(), 2);
+    }
+
+    /// In a key or a value it may be meant, and nobody could tell any more that it was there.
+    #[test]
+    fn a_byte_order_mark_is_none_of_the_first_line_of_text_and_stays_in_records() {
+        let input = b"\xef\xbb\xbfa,1\n\xef\xbb\xbfb,2\n";
+        let values = all(input, KeyRule::Nothing).unwrap();
+        assert_eq!(values, [record(b"", b"a,1"), record(b"", b"\xef\xbb\xbfb,2")]);
+        assert_eq!(separated(input, b",").unwrap()[0], record(b"\xef\xbb\xbfa", b"1"));
+        let numbered = all(input, KeyRule::LineNumber).unwrap();
+        assert_eq!(numbered[0], record(b"0000000001", b"\xef\xbb\xbfa,1"));
     }
 
     #[test]

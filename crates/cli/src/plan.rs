@@ -116,6 +116,7 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
             from: log.from.map(Seq),
             type_name: log.type_name,
             category: log.category,
+            with_archived: log.with_archived,
             limit: log.limit,
             follow: log.follow,
         }),
@@ -128,6 +129,7 @@ fn command(args: CommandArgs) -> Result<Box<dyn Command>> {
                 Box::new(command::ProjectionPause { name, is_paused: false })
             }
         },
+        CommandArgs::Subscriptions => Box::new(command::Subscriptions),
         CommandArgs::Streams(streams) => {
             Box::new(command::Streams { category: streams.category, limit: streams.limit })
         }

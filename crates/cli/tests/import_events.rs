@@ -117,6 +117,23 @@ fn a_copy_has_the_layouts_of_archives() {
     assert_eq!(copy.json(&["log"]).len(), 3);
 }
 
+/// Editors and shells of some systems put it there, and nobody sees it.
+#[test]
+fn a_byte_order_mark_in_front_of_the_first_line_is_passed_over() {
+    let place = Place::new();
+    let lines = format!("\u{feff}{}{}", line(1, "1"), line(1, "2"));
+    let ended = place.run_with(&["--json", "import-events", "-"], lines.as_bytes());
+    let report = &objects(&ended.ok())[0];
+    assert_eq!(report["input_bytes"], lines.len() as u64);
+    assert_eq!(data(&place), [json!(1), json!(2)]);
+    // What is put in front of a later line is no part of the file's beginning.
+    let later = format!("{}\u{feff}{}", line(2, "1"), line(2, "2"));
+    let ended = place.run_with(&["import-events", "-"], later.as_bytes());
+    ended.fails(2, "line 2: no event");
+    ended.fails(2, "byte order mark");
+    assert_eq!(data(&place).len(), 2);
+}
+
 #[test]
 fn every_commit_is_acknowledged_and_no_acknowledgement_waits_for_more_input() {
     let place = Place::new();
@@ -236,7 +253,8 @@ fn a_load_that_is_repeated_stores_no_event_with_an_id_twice() {
     check_prefix(&place, "run", 30, "repeated");
     let ended = place.run_with(&["--json", "import-events", "-"], lines.as_bytes());
     assert_eq!(objects(&ended.stderr)[0]["stored_before_count"], 30);
-    assert_eq!(objects(std::str::from_utf8(&ended.stdout).unwrap())[0]["events_count"], 0);
+    let report = &objects(std::str::from_utf8(&ended.stdout).unwrap())[0];
+    assert_eq!((&report["events_count"], &report["events_per_second"]), (&json!(0), &json!(0.0)));
     // The same id twice in one batch is one event.
     let twice = event(30) + &event(30);
     let ended = place.run_with(&["import-events", "-"], twice.as_bytes());

@@ -22,6 +22,8 @@ mod listing;
 mod names;
 #[path = "streams/projections.rs"]
 mod projections;
+#[path = "streams/subscriptions.rs"]
+mod subscriptions;
 #[allow(dead_code, reason = "the tests of the engine use more of it")]
 #[path = "../../engine/tests/streams/tamper.rs"]
 mod tamper;
@@ -38,6 +40,12 @@ fn error(place: &Place, args: &[&str]) -> (i32, Value) {
     let object = objects(&ended.stderr).remove(0);
     assert_eq!(object["exit_code"], ended.code);
     (ended.code, object)
+}
+
+/// What help says of a command, however its lines are broken.
+fn help(place: &Place, command: &[&str]) -> String {
+    let told = place.ok(&[&["help"], command].concat());
+    told.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn versions(events: &[Value]) -> Vec<u64> {

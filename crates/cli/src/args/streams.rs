@@ -85,6 +85,9 @@ pub(crate) struct LogArgs {
     /// Only events of this category of streams
     #[arg(long = "stream", value_name = "CATEGORY")]
     pub(crate) category: Option<String>,
+    /// Also the events of archived streams, which a copy of all events needs
+    #[arg(long)]
+    pub(crate) with_archived: bool,
     /// Stop after this many
     #[arg(long, value_name = "N", value_parser = units::parse_number)]
     pub(crate) limit: Option<u64>,
@@ -112,6 +115,9 @@ pub(crate) struct ProjectionsArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ProjectionCommand {
     /// Let it handle nothing until it is resumed, whoever runs it, also after a restart
+    ///
+    /// While a program has the database open for writing, which one that runs projections has, this is locked out (exit code 4):
+    /// the program itself calls `Database::pause_projection`.
     Pause {
         /// Its name
         name: String,
@@ -119,6 +125,9 @@ pub(crate) enum ProjectionCommand {
         writing: WritingArgs,
     },
     /// Let it go on
+    ///
+    /// While a program has the database open for writing this is locked out (exit code 4): the program itself calls
+    /// `Database::resume_projection`.
     Resume {
         /// Its name
         name: String,
@@ -145,7 +154,8 @@ pub(crate) struct ImportEventsArgs {
     /// The file to read; - reads standard input. Blank lines are passed over and counted on standard
     /// error
     pub(crate) file: PathBuf,
-    /// Events a commit; fewer if they come to more than 16 MiB
+    /// Events a commit; fewer if they come to more than 16 MiB. Of a pipe that stays open nothing is stored before so
+    /// many lines have come or it ends: with --batch 1 each event is stored as it comes
     #[arg(long, value_name = "N", default_value = "1000", value_parser = units::parse_from_one)]
     pub(crate) batch: NonZeroU64,
     /// After each commit print {"acked": N}: N events of the input are stored that kill -9 cannot take

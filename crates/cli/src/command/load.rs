@@ -147,13 +147,15 @@ impl<'a, T: Taker> Load<'a, T> {
 
     fn report(&self) -> Report {
         let seconds = self.clock.seconds();
+        // What was stored before is looked for only: with it the rate would be none of storing.
+        let stored = self.acked - self.acked_there;
         let mut report = Report::default();
         report
-            .count(T::NAMES.count, self.acked - self.acked_there)
+            .count(T::NAMES.count, stored)
             .bytes("input_bytes", self.lines.consumed_bytes())
             .bytes(T::NAMES.bytes, self.value_bytes)
             .seconds("seconds", seconds)
-            .rate(T::NAMES.rate, units::rate(self.acked, seconds));
+            .rate(T::NAMES.rate, units::rate(stored, seconds));
         report
     }
 

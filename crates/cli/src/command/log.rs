@@ -11,6 +11,7 @@ pub(crate) struct Log {
     pub(crate) from: Option<Seq>,
     pub(crate) type_name: Option<String>,
     pub(crate) category: Option<String>,
+    pub(crate) with_archived: bool,
     pub(crate) limit: Option<u64>,
     pub(crate) follow: bool,
 }
@@ -36,6 +37,9 @@ impl Command for Log {
         if let Some(name) = &self.type_name {
             events = events.of_type(name);
         }
+        if self.with_archived {
+            events = events.with_archived();
+        }
         while left > 0 {
             let Some(found) = events.next().transpose()? else { break };
             left -= self.write(out, &found)?;
@@ -50,6 +54,9 @@ impl Log {
         let mut events = db.subscribe(from)?;
         if let Some(name) = &self.type_name {
             events = events.of_type(name);
+        }
+        if self.with_archived {
+            events = events.with_archived();
         }
         while left > 0 {
             let mut found = events.try_next()?;

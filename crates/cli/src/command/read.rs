@@ -3,9 +3,9 @@
 use super::{Command, event};
 use crate::{
     category,
-    failure::{Failure, Result},
+    failure::Result,
     follow,
-    output::{Out, brief, note},
+    output::{Out, note},
     session::Session,
 };
 use annals::{Category, Database, ErrorKind, StreamId};
@@ -29,13 +29,10 @@ impl Command for Read {
         let mut reader = category.read(&self.stream)?;
         let (first, end) = reader.left();
         if !self.follow {
-            self.tell_of_nothing(session, end)?;
             if first == end {
-                let id = category::stream_name(&self.stream);
-                let (name, id) = (&self.category, brief(id.as_bytes()));
-                let what = format!("the stream `{id}` of `{name}` has no events left");
-                return Err(Failure::not_found(what));
+                return Err(category::no_events(&self.category, &self.stream, end));
             }
+            self.tell_of_nothing(session, end - 1);
         }
         reader = match (self.backward, self.from) {
             (false, from) => reader.from(from.unwrap_or(0)),
@@ -121,20 +118,10 @@ impl Read {
         Ok(count)
     }
 
-    /// A stream without events is not there; one that does not reach as far yet is.
-    fn tell_of_nothing(&self, session: &Session, end: u64) -> Result<()> {
-        match (end.checked_sub(1), self.from) {
-            (None, _) => {
-                let (name, id) = (&self.category, category::stream_name(&self.stream));
-                let id = brief(id.as_bytes());
-                Err(Failure::not_found(format!("the category `{name}` has no stream `{id}`")))
-            }
-            (Some(last), Some(from)) if from > last && !self.backward => {
-                let text = format!("nothing from version {from} on yet: the last event is {last}");
-                note(session.form(), &text, "last_version", last);
-                Ok(())
-            }
-            _ => Ok(()),
-        }
+    /// A stream that does not reach as far as is asked for may do so later.
+    fn tell_of_nothing(&self, session: &Session, last: u64) {
+        let Some(from) = self.from.filter(|from| *from > last && !self.backward) else { return };
+        let text = format!("nothing from version {from} on yet: the last event is {last}");
+        note(session.form(), &text, "last_version", last);
     }
 }

@@ -1,12 +1,7 @@
 //! `annals stream verify`: whether a stream of a chained category is still what was appended to it.
 
 use super::{Command, event};
-use crate::{
-    category,
-    failure::{Failure, Result},
-    output::{Form, brief},
-    session::Session,
-};
+use crate::{category, failure::Result, output::Form, session::Session};
 use annals::{ChainHead, StreamId};
 
 /// Checks a stream, and tells its head.
@@ -23,9 +18,8 @@ impl Command for StreamVerify {
         let category = category::open(&db, &self.category)?;
         let checked = category.verify_chain(&self.stream, self.head)?;
         let Some(head) = checked.head else {
-            let (name, id) = (&self.category, category::stream_name(&self.stream));
-            let id = brief(id.as_bytes());
-            return Err(Failure::not_found(format!("the category `{name}` has no stream `{id}`")));
+            let (_, end) = category.read(&self.stream)?.left();
+            return Err(category::no_events(&self.category, &self.stream, end));
         };
         let out = &mut session.out;
         if out.form() == Form::Json {

@@ -1,6 +1,6 @@
 //! Chained streams.
 
-use super::{common::Place, error, tamper};
+use super::{common::Place, error, help, tamper};
 use serde_json::json;
 
 #[test]
@@ -30,6 +30,11 @@ fn a_chained_stream_tells_its_head_and_whether_it_is_what_it_was() {
     assert_eq!((&report["chains_count"], &report["chained_events_count"]), (&json!(2), &json!(3)));
 
     place.run(&["stream", "verify", "audit", "eve"]).fails(1, "`audit` has no stream `eve`");
+    place.ok(&["append", "audit", "gone", "{}"]);
+    place.ok(&["stream", "delete", "audit", "gone"]);
+    for args in [&["stream", "verify", "audit", "gone"][..], &["read", "audit", "gone"]] {
+        place.run(args).fails(1, "the stream `gone` of `audit` has no events left");
+    }
     let other = head.replace(&head[2..4], if &head[2..4] == "00" { "11" } else { "00" });
     place
         .run(&["stream", "verify", "audit", "ada", "--head", &other])
@@ -51,6 +56,15 @@ fn a_chained_stream_tells_its_head_and_whether_it_is_what_it_was() {
     copy.ok(&["keyspace", "create", "audit", "--kind", "streams", "--chained"]);
     copy.run_with(&["import-events", "-"], lines.as_bytes()).ok();
     assert_eq!(copy.json(&["verify"])[0]["chained_events_count"], json!(3));
+}
+
+/// A chain cannot be begun later, and a pipe that stays open is no reason to store an event: both are found out too late.
+#[test]
+fn help_says_what_a_load_makes_and_when_it_stores() {
+    let help = help(&Place::new(), &["import-events"]);
+    for said in ["annals keyspace create NAME --kind streams --chained", "--batch 1 "] {
+        assert!(help.contains(said), "{said}: {help}");
+    }
 }
 
 /// By somebody who knows the format and makes every checksum right again: the hashes alone tell.

@@ -1,6 +1,6 @@
 //! Streams that are cut, deleted, kept in bounds, or expire.
 
-use super::{common::Place, versions};
+use super::{common::Place, help, versions};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -62,6 +62,37 @@ fn a_stream_is_truncated_deleted_archived_and_kept_in_bounds() {
     place.run(&["stream", "info", "orders", "8"]).fails(1, "never had a stream");
     place.run(&["stream", "delete", "carts", "8"]).fails(1, "carts");
     place.ok(&["verify"]);
+}
+
+/// Who copies by `log` alone has everything but what was archived.
+#[test]
+fn a_copy_has_the_events_of_archived_streams_if_they_are_wanted() {
+    let place = Place::new();
+    place.ok(&["append", "orders", "7", "1", "--type", "paid"]);
+    place.ok(&["append", "orders", "8", "2", "--type", "sent"]);
+    place.ok(&["append", "carts", "7", "3", "--type", "paid"]);
+    place.ok(&["stream", "archive", "orders", "7"]);
+    let data = |args: &[&str]| -> Vec<Value> {
+        place.json(args).into_iter().map(|mut event| event["data"].take()).collect()
+    };
+    assert_eq!(data(&["log"]), [json!(2), json!(3)]);
+    assert_eq!(data(&["log", "--with-archived"]), [json!(1), json!(2), json!(3)]);
+    for (args, wanted) in [
+        (&["--stream", "orders"][..], &[json!(1), json!(2)][..]),
+        (&["--type", "paid"], &[json!(1), json!(3)]),
+        (&["--follow", "--limit", "3"], &[json!(1), json!(2), json!(3)]),
+        (&["--follow", "--stream", "orders", "--limit", "2"], &[json!(1), json!(2)]),
+    ] {
+        assert_eq!(data(&[&["log", "--with-archived"], args].concat()), wanted, "{args:?}");
+    }
+    let told = place.ok(&["log", "--json", "--with-archived"]);
+    let copy = Place::new();
+    copy.run_with(&["import-events", "-"], told.as_bytes()).ok();
+    assert_eq!(copy.json(&["read", "orders", "7"])[0]["data"], 1);
+    assert_eq!(copy.json(&["log"]).len(), 3, "in the copy nothing is archived");
+    assert!(
+        help(&place, &["log"]).contains("archived streams are left out without --with-archived")
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Projections: listed, paused, resumed.
 
-use super::{common::Place, error};
+use super::{common::Place, error, help};
 use annals_engine::{Database, HashKeyspace, Projection, Projector, RecordedEvent, Result, Work};
 use serde_json::json;
 
@@ -48,4 +48,17 @@ fn projections_are_listed_paused_and_resumed() -> Result<()> {
     assert_eq!((code, object["kind"].as_str()), (1, Some("not_found")));
     assert!(object["error"].as_str().unwrap().contains("there are `newest`"), "{object}");
     Ok(())
+}
+
+/// Who pauses a projection has a program that runs it, and that has the lock: it is told before it is tried.
+#[test]
+fn beside_a_program_that_writes_nothing_is_paused_and_help_says_so() -> Result<()> {
+    let place = Place::new();
+    let db = Database::open(place.data())?;
+    for deed in ["pause", "resume"] {
+        assert_eq!(error(&place, &["projections", deed, "newest"]).0, 4);
+        let help = help(&place, &["projections", deed]);
+        assert!(help.contains("exit code 4") && help.contains("Database::"), "{help}");
+    }
+    db.close()
 }

@@ -4,6 +4,7 @@ use crate::{
     category::{parse_expected, stream_id},
     command::event::parse_format,
     failure::{Failure, Result},
+    lines::BYTE_ORDER_MARK,
 };
 use annals::{EventFormat, ExpectedVersion, NewEvent, StreamId};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -191,6 +192,12 @@ impl<'a> EventLine<'a> {
     pub(super) fn read(line: &'a [u8]) -> Result<Self> {
         // Its fields one after the other in an array would be taken as well.
         if line.trim_ascii_start().first() != Some(&b'{') {
+            // Files were put together that each began with one, and nobody sees it.
+            if line.starts_with(BYTE_ORDER_MARK) {
+                let text =
+                    "no event: it begins with a byte order mark, which only the first line may";
+                return Err(Failure::usage(text));
+            }
             return Err(Failure::usage("no event: a line is one JSON object"));
         }
         let read = serde_json::from_slice::<Self>(line).map_err(|error| {
