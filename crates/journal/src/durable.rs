@@ -67,6 +67,8 @@ impl SharedProgress {
 const GATHER_ONE_IN: u64 = 2;
 /// Nor after nobody has come for so long: it takes a thread less to be woken and to append.
 const NOBODY_NS: u64 = 20_000;
+/// Nor for more turns: a disk of the user's own may have a clock that stands still.
+const TURNS_MAX: u32 = 10_000;
 
 /// Who syncs.
 #[derive(Debug, Default)]
@@ -187,13 +189,14 @@ impl Durable {
         }
         let begun_ns = now_ns();
         let mut last_ns = begun_ns;
-        while come < crowd {
+        for _ in 0..TURNS_MAX {
             std::thread::yield_now();
             let (latest, now_ns) = (self.come.load(Ordering::Relaxed), now_ns());
             if latest != come {
                 (come, last_ns) = (latest, now_ns);
             }
-            if now_ns.saturating_sub(last_ns) > NOBODY_NS
+            if come >= crowd
+                || now_ns.saturating_sub(last_ns) > NOBODY_NS
                 || now_ns.saturating_sub(begun_ns) > most_ns
             {
                 return;
@@ -270,6 +273,13 @@ mod tests {
         assert!((nobody_us..nobody_us + 5).contains(&waited_us), "{waited_us} us");
         let (come, waited_us) = gathered(100, 50, 10);
         assert!(come < 6 && (50..60).contains(&waited_us), "{come} in {waited_us} us");
+        let durable = Durable::default();
+        durable.gather(7, US, &|| 5);
+        assert_eq!(
+            durable.come.load(Ordering::Relaxed),
+            0,
+            "its clock stands still, and it returned"
+        );
     }
 
     /// Appends a record.
