@@ -2,8 +2,8 @@
 
 use crate::record::{self, Draft, Head, Kind, RECORD_ALIGN};
 
-/// Records of one key, one behind the other in a frame: what stands before their values is made once for all whose
-/// values are of one length, as those of small events are, for which it would take longer than the values.
+/// Records of one key, one behind the other in a frame. What stands before a value is made once for all values of one
+/// length: for small events, which mostly are of one, it would take longer than to copy them.
 ///
 /// ```
 /// use annals_journal::{FrameBuilder, Kind, Run};
