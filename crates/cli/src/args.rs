@@ -128,12 +128,12 @@ pub(crate) enum CommandArgs {
     ///
     /// Events are counted by a look at each stream.
     Streams(StreamsArgs),
-    /// List the projections: how far each has come, and by how many records it is behind
+    /// List the projections: how far each has come, and by how many numbers it is behind
     ///
     /// Those are listed of which something was committed. The lag is counted from the first event on that a projection
     /// has not handled; 0 if it has handled all.
     Projections(ProjectionsArgs),
-    /// List the persistent subscriptions: how far each has come, by how many records it is behind, and how many events are
+    /// List the persistent subscriptions: how far each has come, by how many numbers it is behind, and how many events are
     /// parked
     ///
     /// Everything in front of its position is acknowledged or parked. While a program has one open, what is listed is as the

@@ -119,7 +119,7 @@ pub(crate) struct Durable {
     pub(crate) synced: SharedProgress,
     /// The library's own: its condition wakes all who wait at once, and not each when the one before has gone.
     state: StdMutex<State>,
-    /// How many have come to wait for a sync, or to do it.
+    /// How many have come to wait for a sync, or to do it: how long others are waited for goes by that, and nothing else.
     come: AtomicU64,
     done: Condvar,
     /// Segments of the chain with bytes that may not be on the device, in order.
@@ -167,8 +167,7 @@ impl Durable {
             drop(state);
             let mut turn = Turn { durable: self, poison: &poison, ended: None };
             self.gather(crowd, took_ns / GATHER_ONE_IN, &now_ns);
-            // Who has come has appended before.
-            let come = self.come.load(Ordering::Acquire);
+            let come = self.come.load(Ordering::Relaxed);
             let (end, begun_ns) = (progress(), now_ns());
             // Poisoned before the next waiter may try: a second sync can succeed although the
             // pages that the first one failed on are gone.

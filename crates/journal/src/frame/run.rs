@@ -17,13 +17,8 @@ use crate::record::{self, Draft, Head, Kind, RECORD_ALIGN};
 pub struct Run<'k> {
     /// Without a value.
     draft: Draft<'k>,
-    /// What stood before the value of the last one, and where its parts are.
-    head: Vec<u8>,
-    parts: Head,
-    /// The length of its value, and whether it had room for the previous address; `None` if there was none.
-    of: Option<(usize, bool)>,
-    /// The same head with what may follow it, if that record was short.
-    short: Option<[u8; SHORT_HEAD_BYTES]>,
+    /// Of the last record that was short.
+    last: Option<ShortHead>,
 }
 
 /// A record that is not longer is put together in a place of this length, of which what is too much is taken back:
@@ -34,13 +29,42 @@ const SHORT_HEAD_BYTES: usize = 32;
 const _: () = assert!(SHORT_BYTES.is_multiple_of(RECORD_ALIGN) && SHORT_HEAD_BYTES <= SHORT_BYTES);
 const PLACE: [u8; SHORT_BYTES] = [0; SHORT_BYTES];
 
+/// What stands before the value of a short record, of whatever number.
+#[derive(Debug)]
+struct ShortHead {
+    /// The length of the value, and whether there is room for the previous address.
+    of: (usize, bool),
+    /// Filled up with zeroes.
+    bytes: [u8; SHORT_HEAD_BYTES],
+    parts: Head,
+    value_at: usize,
+}
+
+impl ShortHead {
+    /// `None` if a record with a value of this length is not short.
+    fn new(draft: &Draft<'_>, (value_len, with_previous): (usize, bool)) -> Option<Self> {
+        if value_len > SHORT_BYTES {
+            return None;
+        }
+        let (head, parts) = record::head_of(draft, value_len, with_previous);
+        let key_end = parts.key_at + draft.key.len();
+        let value_at = record::value_at(key_end, draft.aligned);
+        if value_at > SHORT_HEAD_BYTES || value_at + value_len > SHORT_BYTES {
+            return None;
+        }
+        let mut bytes = [0; SHORT_HEAD_BYTES];
+        bytes[..parts.key_at].copy_from_slice(&head[..parts.key_at]);
+        bytes[parts.key_at..key_end].copy_from_slice(draft.key);
+        Some(Self { of: (value_len, with_previous), bytes, parts, value_at })
+    }
+}
+
 impl<'k> Run<'k> {
     /// Records that begin their values on boundaries of eight bytes and never expire.
     #[must_use]
     pub fn aligned(kind: Kind, space: u32, key: &'k [u8]) -> Self {
         let draft = Draft { kind, space, key, value: &[], expires_ms: None, aligned: true };
-        let parts = Head { key_at: 0, previous_at: None };
-        Self { draft, head: Vec::new(), parts, of: None, short: None }
+        Self { draft, last: None }
     }
 
     pub(super) fn key_len(&self) -> usize {
@@ -57,39 +81,27 @@ impl<'k> Run<'k> {
         out: &mut Vec<u8>,
     ) -> Head {
         let value_len = data.len() + rest.len();
-        if self.of != Some((value_len, with_previous)) {
-            self.make_head(value_len, with_previous);
+        let of = (value_len, with_previous);
+        if self.last.as_ref().is_none_or(|last| last.of != of) {
+            self.last = ShortHead::new(&self.draft, of);
         }
-        let (at, value_at) = (out.len(), self.head.len());
-        let Some(head) = &self.short else {
-            out.reserve(value_at + value_len + record::PADDING.len());
-            out.extend_from_slice(&self.head);
+        let Some(ShortHead { bytes, parts, value_at, .. }) = &self.last else {
+            let parts =
+                record::encode_head_of(&self.draft, value_len, with_previous, out, value_len);
             out.extend_from_slice(data);
             out.extend_from_slice(rest);
             record::end(out);
-            return self.parts;
+            return parts;
         };
+        let at = out.len();
         out.extend_from_slice(&PLACE);
         let record = &mut out[at..];
-        record[..SHORT_HEAD_BYTES].copy_from_slice(head);
-        let (to_data, behind) = record[value_at..].split_at_mut(data.len());
+        record[..SHORT_HEAD_BYTES].copy_from_slice(bytes);
+        let (to_data, behind) = record[*value_at..].split_at_mut(data.len());
         to_data.copy_from_slice(data);
         copy_short(&mut behind[..rest.len()], rest);
         out.truncate(at + (value_at + value_len).next_multiple_of(RECORD_ALIGN));
-        self.parts
-    }
-
-    fn make_head(&mut self, value_len: usize, with_previous: bool) {
-        let Self { draft, head, short, .. } = self;
-        head.clear();
-        self.parts = record::encode_head_of(draft, value_len, with_previous, head, 0);
-        self.of = Some((value_len, with_previous));
-        let is_short = head.len() + value_len <= SHORT_BYTES;
-        *short = (is_short && head.len() <= SHORT_HEAD_BYTES).then(|| {
-            let mut bytes = [0; SHORT_HEAD_BYTES];
-            bytes[..head.len()].copy_from_slice(head);
-            bytes
-        });
+        *parts
     }
 }
 

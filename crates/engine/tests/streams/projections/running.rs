@@ -2,8 +2,8 @@
 
 use super::{Newest, Sums, number};
 use annals_engine::{
-    Database, Error, ExpectedVersion, NewEvent, Projection, Projector, RecordedEvent, Result,
-    StreamId, Work,
+    Category, Database, Error, ExpectedVersion, NewEvent, Projection, Projector, RecordedEvent,
+    Result, StreamId, Work,
 };
 use std::{
     cell::Cell,
@@ -92,22 +92,26 @@ fn a_projection_runs_until_it_is_stopped_lags_and_goes_on() -> Result<()> {
     })
 }
 
+/// Appends an event of 1 MiB to each of these streams.
+fn append_large(category: &Category, streams: impl IntoIterator<Item = u64>) -> Result<()> {
+    let data = vec![7; 1 << 20];
+    for stream in streams {
+        category.append(stream, &NewEvent::bytes("n", &data), ExpectedVersion::Any)?;
+    }
+    Ok(())
+}
+
 /// A thousand large ones would have to be in memory, and might be too long for a commit for ever.
 #[test]
 fn few_events_whose_writes_are_long_are_committed_together() -> Result<()> {
     let db = Database::open_in_memory()?;
     let (category, newest) = (db.category("orders")?, db.hash_keyspace("newest")?);
-    let data = vec![7; 1 << 20];
-    for n in 0..20u64 {
-        category.append(n, &NewEvent::bytes("n", &data), ExpectedVersion::Any)?;
-    }
+    append_large(&category, 0..20)?;
     let mut projector = Projector::new(&db, "newest", Newest(newest.clone()))?;
     assert_eq!([projector.step()?, projector.step()?, projector.step()?], [16, 4, 0]);
     assert_eq!(newest.len(), 20);
     // What is written in place of something else counts once.
-    for _ in 0..20 {
-        category.append(7u64, &NewEvent::bytes("n", &data), ExpectedVersion::Any)?;
-    }
+    append_large(&category, [7; 20])?;
     assert_eq!(projector.step()?, 20);
     Ok(())
 }
@@ -138,10 +142,7 @@ impl Projection for Failing {
 fn what_was_not_committed_takes_no_room_in_the_next_commit() -> Result<()> {
     let db = Database::open_in_memory()?;
     let (category, newest) = (db.category("orders")?, db.hash_keyspace("newest")?);
-    let data = vec![7; 1 << 20];
-    for n in 0..20u64 {
-        category.append(n, &NewEvent::bytes("n", &data), ExpectedVersion::Any)?;
-    }
+    append_large(&category, 0..20)?;
     let is_failing = Rc::new(Cell::new(true));
     let failing = Failing { newest: Newest(newest.clone()), is_failing: Rc::clone(&is_failing) };
     let mut projector = Projector::new(&db, "newest", failing)?;
