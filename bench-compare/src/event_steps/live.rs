@@ -43,7 +43,9 @@ fn run_one<E: EventEngine>(db: &E, events: u64, awake: bool, row: &str) -> Resul
         let follower = scope.spawn(move || follow(store, events, awake, sent, &received));
         let mut batch = Batch::of(1);
         let written = sent.each(events, &receive, |number| {
-            db.append(0, batch.fill(number..=number), Expected::Any)
+            let event = batch.fill(number..=number);
+            sent.now();
+            db.append(0, event, Expected::Any)
         });
         match written {
             Ok(()) => emit_latencies(row, &follower.join().map_err(|_| "the follower panicked")??),
@@ -96,7 +98,13 @@ impl Sent {
         Self { started: Instant::now(), last_ns: AtomicU64::new(0) }
     }
 
-    /// Sends each of `events` events when the one before it was received, after a pause.
+    /// The next event is sent.
+    pub(crate) fn now(&self) {
+        self.last_ns.store(self.started.elapsed().as_nanos() as u64, Ordering::Release);
+    }
+
+    /// Lets `send` say that it is [`now`](Self::now) and send each of `events` events, when the one before it was
+    /// received, after a pause.
     pub(crate) fn each(
         &self,
         events: u64,
@@ -105,7 +113,6 @@ impl Sent {
     ) -> Result<()> {
         for number in 0..events {
             thread::sleep(PAUSE);
-            self.last_ns.store(self.started.elapsed().as_nanos() as u64, Ordering::Release);
             send(number)?;
             let waited = received.recv_timeout(PATIENCE);
             waited.map_err(|error| format!("event {number} was not received: {error}"))?;

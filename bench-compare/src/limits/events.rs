@@ -229,7 +229,10 @@ fn through_channel(
             }
             latencies
         });
-        sent.each(events, &receive, |number| Ok(send.send(number)?))?;
+        sent.each(events, &receive, |number| {
+            sent.now();
+            Ok(send.send(number)?)
+        })?;
         emit_latencies(row, &follower.join().map_err(|_| "the follower panicked")?)
     })
 }

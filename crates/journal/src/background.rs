@@ -10,7 +10,7 @@ use parking_lot::{Condvar, Mutex};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc,
+        Arc, Condvar as StdCondvar, Mutex as StdMutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Waker,
@@ -49,8 +49,10 @@ pub(crate) struct Signals {
     pages_asked_at: AtomicU64,
     sync_commits_count: AtomicU64,
     /// The tasks that wait for the feed; each is counted among the waiters.
-    feed: Mutex<Vec<Waker>>,
-    feed_wake: Condvar,
+    ///
+    /// The library's own, as its condition: who is woken comes by a shorter way than through tables of all who wait.
+    feed: StdMutex<Vec<Waker>>,
+    feed_wake: StdCondvar,
     feed_waiters: AtomicU64,
 }
 
@@ -71,8 +73,8 @@ impl Signals {
             zeroes_asked: AtomicBool::new(false),
             pages_asked_at: AtomicU64::new(u64::MAX),
             sync_commits_count: AtomicU64::new(0),
-            feed: Mutex::default(),
-            feed_wake: Condvar::new(),
+            feed: StdMutex::default(),
+            feed_wake: StdCondvar::new(),
             feed_waiters: AtomicU64::new(0),
         }
     }
@@ -169,9 +171,13 @@ impl Signals {
         }
     }
 
+    fn lock_feed(&self) -> MutexGuard<'_, Vec<Waker>> {
+        self.feed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Wakes all who wait for the feed.
     pub(crate) fn wake_feed(&self) {
-        let wakers = std::mem::take(&mut *self.feed.lock());
+        let wakers = std::mem::take(&mut *self.lock_feed());
         self.feed_wake.notify_all();
         self.feed_waiters.fetch_sub(wakers.len() as u64, Ordering::SeqCst);
         wakers.into_iter().for_each(Waker::wake);
@@ -181,7 +187,7 @@ impl Signals {
     pub(crate) fn watch_feed(&self, waker: &Waker, ready: impl Fn() -> bool) -> bool {
         self.feed_waiters.fetch_add(1, Ordering::SeqCst);
         fences::heavy();
-        let mut wakers = self.feed.lock();
+        let mut wakers = self.lock_feed();
         let is_ready = ready();
         if is_ready || wakers.iter().any(|known| known.will_wake(waker)) {
             self.feed_waiters.fetch_sub(1, Ordering::SeqCst);
@@ -196,11 +202,13 @@ impl Signals {
         // Counted in before looking: a commit that is not seen by `ready` sees the count.
         self.feed_waiters.fetch_add(1, Ordering::SeqCst);
         fences::heavy();
-        let mut lock = self.feed.lock();
-        if !ready() {
-            self.feed_wake.wait_for(&mut lock, timeout);
+        let lock = self.lock_feed();
+        if ready() {
+            drop(lock);
+        } else {
+            let woken = self.feed_wake.wait_timeout(lock, timeout);
+            drop(woken.unwrap_or_else(PoisonError::into_inner));
         }
-        drop(lock);
         self.feed_waiters.fetch_sub(1, Ordering::SeqCst);
         ready()
     }
