@@ -413,11 +413,14 @@ impl Iterator for Changes {
 
     /// The next change; waits for it. `None` once the database is closed.
     fn next(&mut self) -> Option<Self::Item> {
+        /// So often a read-only handle is asked whether it was closed: nobody tells it.
+        const LOOK: Duration = Duration::from_millis(100);
         loop {
             if let Some(change) = self.try_next().transpose() {
                 return Some(change);
             }
-            if !self.wait(Duration::from_millis(100)) && self.is_closed() {
+            let timeout = if self.core.read_only { LOOK } else { Duration::MAX };
+            if !self.wait(timeout) && self.is_closed() {
                 return self.try_next().transpose();
             }
         }

@@ -56,6 +56,10 @@ pub(crate) struct Signals {
     feed_waiters: AtomicU64,
 }
 
+/// Who waits for so long waits without a timer: one that is set has to be taken back before who was woken comes to run, and
+/// in a virtual machine that can take about as long as waking does.
+const ENDLESS: Duration = Duration::from_secs(1 << 30);
+
 impl Signals {
     pub(crate) fn new(durability: Durability) -> Self {
         let every = match durability {
@@ -197,7 +201,7 @@ impl Signals {
         is_ready
     }
 
-    /// Waits until `ready` holds or `timeout` is over. Returns whether it holds.
+    /// Waits until `ready` holds or `timeout` is over. Returns whether it holds. May return earlier.
     pub(crate) fn wait_for_feed(&self, timeout: Duration, ready: impl Fn() -> bool) -> bool {
         // Counted in before looking: a commit that is not seen by `ready` sees the count.
         self.feed_waiters.fetch_add(1, Ordering::SeqCst);
@@ -205,9 +209,11 @@ impl Signals {
         let lock = self.lock_feed();
         if ready() {
             drop(lock);
-        } else {
+        } else if timeout < ENDLESS {
             let woken = self.feed_wake.wait_timeout(lock, timeout);
             drop(woken.unwrap_or_else(PoisonError::into_inner));
+        } else {
+            drop(self.feed_wake.wait(lock).unwrap_or_else(PoisonError::into_inner));
         }
         self.feed_waiters.fetch_sub(1, Ordering::SeqCst);
         ready()

@@ -98,8 +98,6 @@ struct Tail<'a> {
 
 /// A read-only handle looks so often for what the writer did: nobody tells it.
 pub(super) const POLL: Duration = Duration::from_millis(2);
-/// One wait for the log is no longer than this: a database that is closed is noticed.
-const WAIT: Duration = Duration::from_secs(1);
 
 impl<'a> Subscription<'a> {
     pub(crate) fn new(
@@ -382,7 +380,7 @@ impl<'a> Subscription<'a> {
             if left.is_zero() || self.core.journal.is_closed() {
                 return Ok(None);
             }
-            self.wait_beyond(position, left.min(WAIT));
+            self.wait_beyond(position, left);
         }
     }
 
@@ -512,7 +510,7 @@ impl<'a> Iterator for Subscription<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            match self.next_within(WAIT) {
+            match self.next_within(Duration::MAX) {
                 Ok(Some(event)) => return Some(Ok(event)),
                 Ok(None) if self.core.journal.is_closed() => return None,
                 Ok(None) => {}
