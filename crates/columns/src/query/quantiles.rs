@@ -20,6 +20,8 @@ const DIVISIONS_BITS: u32 = 12;
 const DIVISIONS: usize = 1 << DIVISIONS_BITS;
 /// Counts of so many buckets are kept for each that has any, or those that have any are listed.
 const DENSE_SHARE: usize = 4;
+/// So many buckets that have any are listed in any case.
+const LISTED_COUNT: usize = 64;
 /// Where so many more at once are asked for, it is seen whether there are enough that have any.
 const THINNED_BUCKETS: usize = 16;
 
@@ -343,6 +345,14 @@ impl Sketch {
         let Some(from) = counts.iter().position(has_any) else { return };
         let end = counts.iter().rposition(has_any).map_or(from, |last| last + 1);
         let (first, counts) = (first + from as u32, &counts[from..end]);
+        if matches!(&self.counts, Counts::Sparse(sparse) if sparse.is_empty()) {
+            let some_count = counts.iter().filter(|count| has_any(count)).count();
+            if is_dense(some_count, counts.len()) {
+                let dense = counts.iter().map(|count| (*count).into());
+                self.counts = Counts::Dense(first, dense.collect());
+                return;
+            }
+        }
         self.thin(first, first + counts.len() as u32 - 1);
         let Counts::Dense(start, dense) = &mut self.counts else {
             let some = (first..).zip(counts).filter(|(_, count)| has_any(count));
@@ -418,7 +428,7 @@ impl Sketch {
             && let (Some((first, _)), Some((last, _))) = (sparse.first(), sparse.last())
         {
             let width = (last - first) as usize + 1;
-            if sparse.len() > 64 && width <= DENSE_SHARE * sparse.len() {
+            if is_dense(sparse.len(), width) {
                 let mut dense = vec![0; width];
                 sparse.iter().for_each(|(bucket, count)| dense[(bucket - first) as usize] = *count);
                 self.counts = Counts::Dense(*first, dense);
@@ -446,6 +456,11 @@ impl Sketch {
         };
         ranks.iter().map(find).collect()
     }
+}
+
+/// Whether there is to be a count for each bucket of so many, of which some have any.
+fn is_dense(some_count: usize, width: usize) -> bool {
+    some_count > LISTED_COUNT && width <= DENSE_SHARE * some_count
 }
 
 fn add_one(sparse: &mut Vec<(u32, u64)>, bucket: u32, count: u64) {
