@@ -392,11 +392,12 @@ impl WriteBatch {
     ) -> Result<()> {
         self.check_category(category)?;
         let keyspace = category.parts().1;
-        let (key, types) = category.prepare(id, events)?;
-        let hash = hash_key(self.core.hash_seed, key.bytes());
-        let append =
-            Append { category: keyspace, hash, key: &key, events, types: &types, expected };
-        self.plan.push(&self.core, &mut self.frame, &append)?;
+        let hash = category.prepared(id, events, |key, types| {
+            let hash = hash_key(self.core.hash_seed, key.bytes());
+            let append = Append { category: keyspace, hash, key, events, types, expected };
+            self.plan.push(&self.core, &mut self.frame, &append)?;
+            Ok(hash)
+        })?;
         for _ in 0..events.count() {
             self.targets.push(keyspace, hash);
         }

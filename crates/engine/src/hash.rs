@@ -4,6 +4,7 @@
 //! compared there.
 
 mod beside;
+mod by_hash;
 mod bytes;
 mod change;
 mod entry;
@@ -20,6 +21,7 @@ mod view;
 
 /// The hash of a key, seeded by the database. Checkpoints depend on it: it is part of their format.
 pub(crate) use annals_disk::hash_bytes as hash_key;
+pub(crate) use by_hash::ByHash;
 pub(crate) use change::{Applying, Changing, Former, LeftOut, Moved, Placed};
 pub use entry::Entry;
 pub use guard::Guard;

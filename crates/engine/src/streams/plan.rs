@@ -23,13 +23,11 @@ use crate::{
     catalog::{Change, Keyspace},
     clock::as_ms,
     core::Core,
+    hash::ByHash,
 };
 use annals_events::EventFormat;
 use annals_journal::{Address, Draft, FrameBuilder, Kind, Record, Run, pin};
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{cell::Cell, collections::HashSet, mem::take, sync::Arc};
 
 /// More than the record of a new type takes beside its name.
 const TYPE_BYTES: usize = 256;
@@ -39,12 +37,27 @@ const TYPE_BYTES: usize = 256;
 const LATE_MS: u64 = 1_000;
 const LATE_ONE_IN: u64 = 100;
 
+/// Memory for more streams is not kept for the next commit of the thread.
+const KEPT_STREAMS: usize = 1 << 10;
+
+thread_local! {
+    static MEMORY: Cell<Memory> = Cell::new(Memory::default());
+}
+
+/// Memory of a plan that is over: most have a few streams, and would grow to it step by step.
+#[derive(Default)]
+struct Memory {
+    streams: Vec<Planned>,
+    known: ByHash<(u32, u64), usize>,
+    appends: Vec<PlannedAppend>,
+}
+
 /// What a commit appends.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     streams: Vec<Planned>,
     /// Places in `streams`, by category and hash; of streams with the same hash, of the last.
-    known: HashMap<(u32, u64), usize>,
+    known: ByHash<(u32, u64), usize>,
     appends: Vec<PlannedAppend>,
     /// The ids that events have, with the places of their streams.
     ids: HashSet<(usize, u128)>,
@@ -315,7 +328,28 @@ pub(super) fn conflict(
     Error::VersionConflict { category: category.name.clone(), stream, expected, found }
 }
 
+impl Drop for Plan {
+    fn drop(&mut self) {
+        let (streams, appends) = (take(&mut self.streams), take(&mut self.appends));
+        if !(1..=KEPT_STREAMS).contains(&streams.capacity()) || appends.capacity() > KEPT_STREAMS {
+            return;
+        }
+        let mut memory = Memory { streams, known: take(&mut self.known), appends };
+        memory.streams.clear();
+        memory.known.clear();
+        memory.appends.clear();
+        // A thread that is ending keeps none.
+        let _ = MEMORY.try_with(|kept| kept.set(memory));
+    }
+}
+
 impl Plan {
+    /// Takes the memory that the thread keeps.
+    fn take_memory(&mut self) {
+        let Memory { streams, known, appends } = MEMORY.try_with(Cell::take).unwrap_or_default();
+        (self.streams, self.known, self.appends) = (streams, known, appends);
+    }
+
     /// Whether it has no events.
     pub(crate) fn is_empty(&self) -> bool {
         self.appends.is_empty()
@@ -484,6 +518,9 @@ impl Plan {
                 }
             }
             None => {}
+        }
+        if self.streams.capacity() == 0 {
+            self.take_memory();
         }
         let category = Arc::clone(category);
         let (standing, key) = (Standing::Open, key.clone());

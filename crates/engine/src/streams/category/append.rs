@@ -75,16 +75,9 @@ impl Category {
         expected: ExpectedVersion,
         durability: Option<Durability>,
     ) -> Result<Appended> {
-        if events.count() != 1 {
-            let (key, types) = self.prepare(id, events)?;
-            return self.append_prepared(&key, events, &types, expected, durability);
-        }
-        // What most appends are needs no list.
-        let key = self.prepare_key(id, 1)?;
-        let known = self.keyspace.types.known();
-        let number = events.with(0, |event| self.type_number(&known, None, event))?;
-        drop(known);
-        self.append_prepared(&key, events, &[number], expected, durability)
+        self.prepared(id, events, |key, types| {
+            self.append_prepared(key, events, types, expected, durability)
+        })
     }
 
     fn append_prepared<E: NewEvents + ?Sized>(
@@ -221,13 +214,26 @@ impl Category {
         Ok(there)
     }
 
-    /// The key of a stream, and the numbers of the events' types; none of those that the category does not know.
-    pub(crate) fn prepare<E: NewEvents + ?Sized>(
+    /// Runs `work` with the key of a stream, and the numbers of the types of events that are to be appended to it; `None` for
+    /// those that the category does not know.
+    pub(crate) fn prepared<E: NewEvents + ?Sized, R>(
         &self,
         id: &StreamId<'_>,
         events: &E,
-    ) -> Result<(StreamKey, Vec<Option<u32>>)> {
+        work: impl FnOnce(&StreamKey, &[Option<u32>]) -> Result<R>,
+    ) -> Result<R> {
         let key = self.prepare_key(id, events.count())?;
+        if events.count() != 1 {
+            return work(&key, &self.type_numbers(events)?);
+        }
+        // What most appends are needs no list.
+        let known = self.keyspace.types.known();
+        let number = events.with(0, |event| self.type_number(&known, None, event))?;
+        drop(known);
+        work(&key, &[number])
+    }
+
+    fn type_numbers<E: NewEvents + ?Sized>(&self, events: &E) -> Result<Vec<Option<u32>>> {
         let mut types: Vec<Option<u32>> = Vec::with_capacity(events.count());
         let known = self.keyspace.types.known();
         let mut last = None;
@@ -237,7 +243,7 @@ impl Category {
             }
             types.push(last);
         }
-        Ok((key, types))
+        Ok(types)
     }
 
     /// The key of a stream to which so many events are to be appended.

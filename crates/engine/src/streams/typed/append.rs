@@ -73,11 +73,8 @@ impl<E: Event> Streams<E> {
         options: WriteOptions,
         dress: impl FnOnce(NewEvent<'n>) -> NewEvent<'n>,
     ) -> Result<Appended> {
-        with_archive(event, |data| {
-            let event_type = event.event_type();
-            let NewEvent { ids, pairs, .. } = dress(NewEvent::archive(event_type, &[]));
-            let event = NewEvent { ids, pairs, ..NewEvent::archive(event_type, data) };
-            self.category.append_with(id, std::slice::from_ref(&event), expected, options)
+        with_dressed(event, dress, |event| {
+            self.category.append_with(id, std::slice::from_ref(event), expected, options)
         })
     }
 
@@ -201,9 +198,20 @@ impl<E: Event> Streams<E> {
         id: impl Into<StreamId<'s>>,
         events: &[E],
         expected: ExpectedVersion,
-        dress: impl FnMut(usize, NewEvent<'n>) -> NewEvent<'n>,
+        mut dress: impl FnMut(usize, NewEvent<'n>) -> NewEvent<'n>,
     ) -> Result<()> {
-        batch.append_all(&self.category, &id.into(), &archives_of(events, dress)?, expected)
+        let id = id.into();
+        if let [event] = events {
+            // What most of them are needs no list.
+            return with_dressed(
+                event,
+                |event| dress(0, event),
+                |event| {
+                    batch.append_all(&self.category, &id, std::slice::from_ref(event), expected)
+                },
+            );
+        }
+        batch.append_all(&self.category, &id, &archives_of(events, dress)?, expected)
     }
 }
 
@@ -216,11 +224,17 @@ fn with_buffer<R>(work: impl FnOnce(&mut EventBuf) -> R) -> R {
     done
 }
 
-/// Runs `work` with the archive of an event.
-fn with_archive<E: Event, R>(event: &E, work: impl FnOnce(&[u8]) -> Result<R>) -> Result<R> {
+/// Runs `work` with an event of which there is an archive, and what `dress` adds to it.
+fn with_dressed<'n, E: Event, R>(
+    event: &E,
+    dress: impl FnOnce(NewEvent<'n>) -> NewEvent<'n>,
+    work: impl FnOnce(&NewEvent<'_>) -> Result<R>,
+) -> Result<R> {
     with_buffer(|buffer| {
         event.encode(buffer)?;
-        work(buffer.as_bytes())
+        let event_type = event.event_type();
+        let NewEvent { ids, pairs, .. } = dress(NewEvent::archive(event_type, &[]));
+        work(&NewEvent { ids, pairs, ..NewEvent::archive(event_type, buffer.as_bytes()) })
     })
 }
 
