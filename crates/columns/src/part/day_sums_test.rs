@@ -225,3 +225,49 @@ fn flipped_bytes_are_found_and_made_up_sums_are_only_wrong() -> Result<()> {
     assert!(refused > 10 && told > 100, "{refused} {told}");
     Ok(())
 }
+
+/// What a part was written with wrongly passes its checksums; who reads values later is told before, and by name.
+#[test]
+fn codes_and_strings_that_make_no_sense_are_found_before_anybody_reads_them() -> Result<()> {
+    let right = part_of(90, false)?;
+    let range_of = |wanted: &str| -> Result<_> {
+        let (part, mut offset) = (Part::open(&right, ID)?, 64);
+        for (len, name) in part.view().sections() {
+            if name == wanted {
+                return Ok(offset..offset + len);
+            }
+            offset += len;
+        }
+        panic!("{wanted} is not there")
+    };
+    let refused = |at: usize, byte: u8| -> Result<Error> {
+        let mut bytes = right.clone();
+        bytes[at] = byte;
+        mend(&mut bytes, ID);
+        let part = Part::open(&bytes, ID)?;
+        let error = part.view().day_sums(&[3]).err().expect("it makes no sense");
+        assert_eq!(part.view().day_sums(&[3]).err().as_ref(), Some(&error), "again");
+        let mut told = Vec::new();
+        part.view().verify(&mut |damage| told.push(damage));
+        assert!(told.contains(&error), "{told:?}");
+        Ok(error)
+    };
+    let is_of = |error: &Error, name: &str, why: &str| {
+        assert!(matches!(error, Error::Damaged { section, .. } if section == name), "{error}");
+        assert!(error.to_string().contains(why), "{error}");
+    };
+    let view_of = Part::open(&right, ID)?;
+    let sums = view_of.view().day_sums(&[3])?.expect("there are some");
+    let (days_count, count) = (sums.days().count(), sums.buckets_count());
+    let codes_at = range_of("sums by day of `user`")?.start
+        + days_count * 8
+        + ((days_count + 1) * 4).next_multiple_of(8);
+    for at in [0, count / 2, count - 1] {
+        is_of(&refused(codes_at + at, 0xff)?, "sums by day of `user`", "a code has no string");
+    }
+    let texts = range_of("dictionary of `user`")?;
+    for at in [texts.start + 8 + 4 * 5, texts.start + 8 + 4 * 4] {
+        is_of(&refused(at, 0xff)?, "dictionary of `user`", "it has what are no strings");
+    }
+    Ok(())
+}

@@ -10,6 +10,9 @@ mod added_up;
 mod bucket_totals;
 mod day;
 
+#[cfg(test)]
+mod in_place_test;
+
 pub use day::{DayBucket, DayRollup, DayTotals};
 
 use self::{
