@@ -171,11 +171,11 @@ fn a_day_in_place_is_the_one_that_is_added_up() -> Result<()> {
     drop(before);
 
     // One part again, without what was deleted.
-    for day in 5..7 {
-        append(&table, day..day + 1, 0..ROWS)?;
+    for day in 5..8 {
+        append(&table, day..day + 1, 0..2 * ROWS)?;
         table.flush()?;
     }
-    assert_eq!(table.merge_parts()?.merged_count, 4);
+    assert_eq!(table.merge_parts()?.merged_count, 5);
     assert!(check(&table, &fresh, 0..3)?);
     assert_eq!(kept(&table)?.0, 0);
     drop(table);
