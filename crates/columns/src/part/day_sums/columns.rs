@@ -126,7 +126,7 @@ impl SumColumn<'_> {
                 totals.sum = all.get(at).map_or(0, |sum| i64::from_le_bytes(*sum)).into();
             }
             Sums::Widest(all) => {
-                totals.sum = all.get(at).map_or(0, |sum| i128::from_le_bytes(*sum))
+                totals.sum = all.get(at).map_or(0, |sum| i128::from_le_bytes(*sum));
             }
             Sums::Floats(all) => {
                 totals.float_sum = all.get(at).map_or(0.0, |sum| f64::from_le_bytes(*sum));
