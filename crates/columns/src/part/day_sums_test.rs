@@ -245,7 +245,7 @@ fn codes_and_strings_that_make_no_sense_are_found_before_anybody_reads_them() ->
         bytes[at] = byte;
         mend(&mut bytes, ID);
         let part = Part::open(&bytes, ID)?;
-        let error = part.view().day_sums(&[3]).err().expect("it makes no sense");
+        let Err(error) = part.view().day_sums(&[3]) else { panic!("it makes no sense") };
         assert_eq!(part.view().day_sums(&[3]).err().as_ref(), Some(&error), "again");
         let mut told = Vec::new();
         part.view().verify(&mut |damage| told.push(damage));
