@@ -188,7 +188,8 @@ fn a_day_in_place_is_the_one_that_is_added_up() -> Result<()> {
 #[test]
 fn days_are_told_apart_by_all_that_they_say() -> Result<()> {
     let db = Database::open_in_memory()?;
-    let change: [(&str, &dyn Fn(&mut Visit)); 5] = [
+    type Change<'c> = (&'c str, &'c dyn Fn(&mut Visit));
+    let change: [Change<'_>; 5] = [
         ("nothing", &|_| {}),
         ("a value", &|visit| visit.user = Some("user 9".to_owned())),
         ("a value of another dimension", &|visit| visit.page = "x".to_owned()),
