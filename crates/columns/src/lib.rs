@@ -53,8 +53,8 @@ pub use event::derived;
 pub use event::{ToRow, WideEvent};
 pub use kernels::Mask;
 pub use part::{
-    BucketTotals, CHUNK_ROWS, DayBuckets, DaySums, PART_VERSION, Part, PartBuilder, PartHead,
-    PartIdentity, PartOutline, PartView, RowSet, Rows, Totals,
+    CHUNK_ROWS, DayBuckets, DaySums, PART_VERSION, Part, PartBuilder, PartHead, PartIdentity,
+    PartOutline, PartView, RowSet, Rows, Totals,
 };
 pub use query::{
     ABSENT_FIELD, Answer, BoundFilter, Constant, Distinct, Explained, FieldOf, Filter, Group,

@@ -9,7 +9,6 @@
 //! and the highest number and the sum apart from it (*zones*), so that most questions touch few chunks. 64 chunks
 //! of a column are a *page*: a section.
 
-mod bucket_totals;
 mod builder;
 mod column;
 mod day_sums;
@@ -40,7 +39,6 @@ mod day_sums_test;
 #[cfg(test)]
 mod part_test;
 
-pub use bucket_totals::BucketTotals;
 pub use builder::PartBuilder;
 pub use day_sums::{DayBuckets, DaySums};
 pub use frame::PartOutline;

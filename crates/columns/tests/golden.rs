@@ -38,10 +38,10 @@ fn text(part: &Part<Vec<u8>>) -> Result<String> {
     for dimensions in [&[8][..], &[10], &[8, 10]] {
         let Some(sums) = view.day_sums(dimensions)? else { continue };
         for day in view.time_range()?.map_or(0..0, |(first, last)| first / DAY..last / DAY + 1) {
-            let of_day = sums.day(day)?;
+            let of_day = sums.clone().day(day)?;
             for at in 0..of_day.len() {
                 let values = (0..dimensions.len()).map(|place| of_day.value(at, place));
-                let values = values.collect::<Result<Vec<_>>>()?;
+                let values: Vec<_> = values.collect();
                 let totals: Vec<_> = (0..3).map(|field| of_day.totals(at, field)).collect();
                 writeln!(out, "{day}\t{values:?}\t{}\t{totals:?}", of_day.events_count(at))
                     .unwrap();

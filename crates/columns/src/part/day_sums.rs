@@ -4,16 +4,22 @@
 //! combinations of values that there are events of, sorted; so a day is a slice, and of one dimension a value is found
 //! in it by halving. How the bytes lie is in docs/formats/part.md.
 
+mod buckets;
+mod columns;
 mod writing;
 
+pub use buckets::DayBuckets;
 pub(super) use writing::write_all;
 
-use super::{BucketTotals, PartView, Totals, dictionary::Dictionary, meta::ColumnMeta};
+use self::{
+    buckets::Values,
+    columns::{Codes, SumColumn, Sums},
+};
+use super::{PartView, meta::ColumnMeta};
 use crate::{
     Result, Role, Schema,
     number::{put_varint, take_u8, take_varint},
 };
-use std::ops::Range;
 
 /// Nanoseconds of a day.
 pub(super) const DAY_NS: i64 = 86_400_000_000_000;
@@ -109,40 +115,8 @@ pub struct DaySums<'p> {
     meta: &'p DaySumsMeta,
     days: &'p [[u8; 8]],
     firsts: &'p [[u8; 4]],
-    keys: Vec<Column<'p>>,
-    dictionaries: Vec<Option<Dictionary<'p>>>,
-    events: &'p [[u8; 4]],
-    sums: Vec<SumsOf<'p>>,
-}
-
-/// Numbers of one width.
-#[derive(Clone, Copy, Debug)]
-struct Column<'p> {
-    bytes: &'p [u8],
-    width: usize,
-}
-
-impl Column<'_> {
-    fn code(&self, at: usize) -> u32 {
-        let bytes = self.bytes.get(at * self.width..).unwrap_or_default();
-        let byte = |n: usize| bytes.get(n).copied().unwrap_or_default();
-        u32::from_le_bytes(std::array::from_fn(|n| if n < self.width { byte(n) } else { 0 }))
-    }
-}
-
-/// The sums of a field.
-#[derive(Clone, Copy, Debug)]
-struct SumsOf<'p> {
-    counts: Option<&'p [[u8; 4]]>,
-    sums: Column<'p>,
-    is_float: bool,
-}
-
-/// The buckets of a day.
-#[derive(Clone, Debug)]
-pub struct DayBuckets<'s, 'p> {
-    sums: &'s DaySums<'p>,
-    range: Range<usize>,
+    /// Those of all days.
+    buckets: DayBuckets<'p>,
 }
 
 impl<'p> PartView<'p> {
@@ -168,7 +142,7 @@ impl<'p> PartView<'p> {
     ///
     /// let sums = part.view().day_sums(&[2])?.expect("it is marked for it");
     /// let day = sums.day(0)?;
-    /// assert_eq!((day.len(), day.value(0, 0)?), (2, Some("ada")));
+    /// assert_eq!((day.len(), day.value(0, 0)), (2, Some("ada")));
     /// let bob = day.find(Some("bob")).expect("there are some");
     /// assert_eq!((day.events_count(bob), day.totals(bob, 0).sum), (2, 25));
     /// # Ok::<(), annals_columns::Error>(())
@@ -201,33 +175,43 @@ impl<'p> PartView<'p> {
             };
             let days = take(days_count.checked_mul(8)?)?.as_chunks().0;
             let firsts = take(days_count.checked_add(1)?.checked_mul(4)?)?.as_chunks().0;
-            let mut column =
-                |width: usize| Some(Column { bytes: take(count.checked_mul(width)?)?, width });
-            let keys = meta.key_widths.iter().map(|width| column((*width).into()));
-            let keys = keys.collect::<Option<Vec<_>>>()?;
-            let events = column(4)?.bytes.as_chunks().0;
+            let mut column = |width: u8| take(count.checked_mul(width.into())?);
+            let codes =
+                meta.key_widths.iter().map(|width| Some(Codes::of(column(*width)?, *width)));
+            let codes = codes.collect::<Option<Vec<_>>>()?;
+            let events = column(4)?.as_chunks().0;
             let schema = self.schema();
             let sums = summed(schema).zip(&meta.sums).map(|(field, sum)| {
                 let counts = match sum.has_counts {
-                    true => Some(column(4)?.bytes.as_chunks().0),
+                    true => Some(column(4)?.as_chunks().0),
                     false => None,
                 };
                 let is_float = *schema.fields()[field].role() == Role::MetricF64;
-                Some(SumsOf { counts, sums: column(sum.width.into())?, is_float })
+                let sums = Sums::of(column(sum.width)?, sum.width, is_float);
+                Some(SumColumn { counts, sums })
             });
             let sums = sums.collect::<Option<Vec<_>>>()?;
-            Some((days, firsts, keys, events, sums))
+            Some((days, firsts, codes, events, sums))
         };
-        let (days, firsts, keys, events, sums) =
+        let (days, firsts, codes, events, sums) =
             read().ok_or_else(|| self.contradicts(meta.section, "it is cut off"))?;
-        let mut dictionaries = Vec::with_capacity(meta.dimensions.len());
-        for dimension in &meta.dimensions {
-            dictionaries.push(match self.column(*dimension as usize)? {
-                ColumnMeta::Codes(_, dictionary) => Some(self.dictionary(dictionary)?),
+        let mut values = Vec::with_capacity(codes.len());
+        for (dimension, codes) in meta.dimensions.iter().zip(codes) {
+            let dictionary = match self.column(*dimension as usize)? {
+                ColumnMeta::Codes(_, dictionary) => Some(self.sound_dictionary(dictionary)?),
                 _ => None,
-            });
+            };
+            values.push(Values { codes, dictionary });
         }
-        Ok(DaySums { part: *self, meta, days, firsts, keys, dictionaries, events, sums })
+        // Once for as long as the part lies there: who reads a value then finds one.
+        if !self.is_sound(meta.section) {
+            if !values.iter().all(Values::are_there) {
+                return Err(self.contradicts(meta.section, "a code has no string"));
+            }
+            self.note_sound(meta.section);
+        }
+        let buckets = DayBuckets { values, events, sums };
+        Ok(DaySums { part: *self, meta, days, firsts, buckets })
     }
 }
 
@@ -239,141 +223,22 @@ impl<'p> DaySums<'p> {
 
     /// How many buckets there are of all days.
     pub(super) fn buckets_count(&self) -> usize {
-        self.meta.buckets_count as usize
+        self.buckets.len()
     }
 
-    /// The buckets of a UTC day, counted from 1970 on.
+    /// The buckets of a UTC day, counted from 1970 on: nothing of them is copied, however many there are. Who asks for several
+    /// days clones this, which is as cheap.
     ///
     /// # Errors
     /// [`Error::Damaged`](crate::Error::Damaged).
-    pub fn day(&self, day: i64) -> Result<DayBuckets<'_, 'p>> {
+    pub fn day(self, day: i64) -> Result<DayBuckets<'p>> {
         let at = self.days.binary_search_by(|found| i64::from_le_bytes(*found).cmp(&day));
-        let Ok(at) = at else { return Ok(DayBuckets { sums: self, range: 0..0 }) };
         let first = |at: usize| Some(u32::from_le_bytes(*self.firsts.get(at)?) as usize);
-        let range = first(at).zip(first(at + 1)).map(|(first, behind)| first..behind);
-        let count = self.meta.buckets_count as usize;
-        let range = range.filter(|range| range.start <= range.end && range.end <= count);
+        let range = match at {
+            Ok(at) => first(at).zip(first(at + 1)).map(|(first, behind)| first..behind),
+            Err(_) => Some(0..0),
+        };
         let damage = || self.part.contradicts(self.meta.section, "it has other buckets of a day");
-        Ok(DayBuckets { sums: self, range: range.ok_or_else(damage)? })
+        range.and_then(|range| self.buckets.within(range)).ok_or_else(damage)
     }
-}
-
-impl<'p> DayBuckets<'_, 'p> {
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.range.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.range.is_empty()
-    }
-
-    /// The value of a dimension, counted from 0 on, of a bucket; `None`: its events have none. Absent first, then by
-    /// their bytes, buckets are sorted by the first dimension, then by the next.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`](crate::Error::Damaged).
-    pub fn value(&self, at: usize, dimension: usize) -> Result<Option<&'p str>> {
-        let codes = self.sums.keys.get(dimension);
-        self.text(dimension, codes.map_or(0, |codes| codes.code(self.range.start + at)))
-    }
-
-    /// The bucket of the first dimension's value, of sums of one dimension.
-    #[must_use]
-    pub fn find(&self, value: Option<&str>) -> Option<usize> {
-        let code = match value {
-            None => 0,
-            Some(text) => {
-                u32::try_from(self.sums.dictionaries.first()?.as_ref()?.find(text)?).ok()? + 1
-            }
-        };
-        let codes = self.sums.keys.first()?;
-        let (mut low, mut high) = (self.range.start, self.range.end);
-        while low < high {
-            let middle = low.midpoint(high);
-            if codes.code(middle) < code { low = middle + 1 } else { high = middle }
-        }
-        (low < self.range.end && codes.code(low) == code).then(|| low - self.range.start)
-    }
-
-    /// Of each bucket the place of a dimension's value, counted from 0 on, among all values that the part has of it, which
-    /// have the order of their bytes; one more than that: 0 says that the events have none. All are 0 if there is no such
-    /// dimension.
-    #[must_use]
-    pub fn codes(&self, dimension: usize) -> Vec<u32> {
-        let Some(column) = self.sums.keys.get(dimension) else { return vec![0; self.len()] };
-        let width = column.width;
-        let bytes = column.bytes.get(self.range.start * width..self.range.end * width);
-        let bytes = bytes.unwrap_or_default();
-        match width {
-            1 => bytes.iter().map(|code| u32::from(*code)).collect(),
-            2 => bytes.as_chunks().0.iter().map(|code| u16::from_le_bytes(*code).into()).collect(),
-            _ => bytes.as_chunks().0.iter().map(|code| u32::from_le_bytes(*code)).collect(),
-        }
-    }
-
-    /// The value of a [code](Self::codes) of a dimension; `None` for 0.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`](crate::Error::Damaged).
-    #[inline]
-    pub fn text(&self, dimension: usize, code: u32) -> Result<Option<&'p str>> {
-        let Some(code) = code.checked_sub(1) else { return Ok(None) };
-        let sums = self.sums;
-        let dictionary = sums.dictionaries.get(dimension).and_then(Option::as_ref);
-        let text = dictionary.and_then(|dictionary| dictionary.get(code.into()));
-        let damage = || sums.part.contradicts(sums.meta.section, "a code has no string");
-        text.map(Some).ok_or_else(damage)
-    }
-
-    /// What a metric or counter, counted among those from 0 on in the schema's order, comes to in each bucket.
-    #[must_use]
-    pub fn all_totals(&self, field: usize) -> BucketTotals {
-        let Some(of) = self.sums.sums.get(field) else { return BucketTotals::default() };
-        let (Range { start, end }, width) = (self.range.clone(), of.sums.width);
-        let counts = of.counts.and_then(|counts| counts.get(start..end));
-        let sums = of.sums.bytes.get(start * width..end * width).unwrap_or_default();
-        BucketTotals::copied(counts, sums, width, of.is_float)
-    }
-
-    /// How many events each bucket has.
-    pub fn events_counts(&self) -> impl Iterator<Item = u64> + use<'p> {
-        let counts = self.sums.events.get(self.range.clone()).unwrap_or_default();
-        counts.iter().map(|count| u32::from_le_bytes(*count).into())
-    }
-
-    /// How many events a bucket has.
-    #[must_use]
-    pub fn events_count(&self, at: usize) -> u64 {
-        number(self.sums.events, self.range.start + at)
-    }
-
-    /// What a metric or counter, counted among those from 0 on in the schema's order, comes to in a bucket.
-    #[must_use]
-    pub fn totals(&self, at: usize, field: usize) -> Totals {
-        let mut totals = Totals { count: 0, sum: 0, float_sum: 0.0 };
-        let Some(of) = self.sums.sums.get(field) else { return totals };
-        let at = self.range.start + at;
-        totals.count = number(of.counts.unwrap_or(self.sums.events), at);
-        let width = of.sums.width;
-        let bytes = of.sums.bytes.get(at * width..(at + 1) * width).unwrap_or_default();
-        if of.is_float {
-            totals.float_sum = bytes.try_into().map_or(0.0, f64::from_le_bytes);
-            return totals;
-        }
-        totals.sum = match bytes {
-            [] => 0,
-            bytes if width == 4 => bytes.try_into().map_or(0, u32::from_le_bytes).into(),
-            bytes if width == 8 => bytes.try_into().map_or(0, i64::from_le_bytes).into(),
-            bytes => bytes.try_into().map_or(0, i128::from_le_bytes),
-        };
-        totals
-    }
-}
-
-fn number(numbers: &[[u8; 4]], at: usize) -> u64 {
-    numbers.get(at).map_or(0, |bytes| u32::from_le_bytes(*bytes).into())
 }

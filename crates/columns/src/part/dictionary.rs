@@ -29,6 +29,18 @@ impl<'p> Dictionary<'p> {
         self.ends.len()
     }
 
+    /// Whether all of its strings are there, and are such.
+    pub(crate) fn is_sound(&self) -> bool {
+        let end_of = |end: &[u8; 4]| u32::from_le_bytes(*end) as usize;
+        let text = self.text.get(..self.ends.last().map_or(0, end_of));
+        let Some(text) = text.and_then(|text| str::from_utf8(text).ok()) else { return false };
+        let mut start = 0;
+        self.ends
+            .iter()
+            .map(end_of)
+            .all(|end| text.get(std::mem::replace(&mut start, end)..end).is_some())
+    }
+
     #[inline]
     fn bytes(&self, code: usize) -> Option<&'p [u8]> {
         let end = |code: usize| Some(u32::from_le_bytes(*self.ends.get(code)?) as usize);
@@ -177,6 +189,7 @@ mod tests {
             assert_eq!((dictionary.get(code), dictionary.find(text)), (Some(text), Some(code)));
             assert_eq!(dictionary.whole(1).expect("it is short").get(code), Some(text));
         }
+        assert!(dictionary.is_sound());
         assert!(dictionary.whole(0).is_none() && dictionary.whole(1).unwrap().get(7).is_none());
         assert_eq!((dictionary.get(7), dictionary.find("aa")), (None, None));
         for (prefix, expected) in
@@ -187,8 +200,15 @@ mod tests {
         assert!(Dictionary::new(&bytes, 6).is_none());
         for len in 0..bytes.len() {
             if let Some(cut) = Dictionary::new(&bytes[..len], 7) {
+                assert!(!cut.is_sound());
                 let _ = (cut.get(6), cut.find("ab"), cut.find_prefix("b"));
             }
+        }
+        // Of each end and of the text something else: ends that fall, halves of a letter, no text.
+        for (at, byte) in [(12, 9), (28, 10), (32, 10), (32, 12), (36, 0xc3)] {
+            let mut made_up = bytes.clone();
+            made_up[at] = byte;
+            assert!(!Dictionary::new(&made_up, 7).expect("as many").is_sound(), "{at}");
         }
     }
 }

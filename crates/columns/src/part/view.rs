@@ -36,7 +36,7 @@ struct Meta {
     len: usize,
     rows: usize,
     sections: Vec<Section>,
-    /// Of each section whether its checksum was verified.
+    /// Of each section whether its checksum was verified, and maybe more than that.
     states: Vec<AtomicU8>,
     schema: Arc<Schema>,
     columns: Columns,
@@ -46,6 +46,8 @@ struct Meta {
 
 const UNKNOWN: u8 = 0;
 const RIGHT: u8 = 1;
+/// Its checksum is right, and so is what it says of itself and refers to in other sections.
+const SOUND: u8 = 2;
 
 impl<B: AsRef<[u8]>> Part<B> {
     /// Opens a part for reading. Header, footer and directory are checked here, sections when they are first touched.
@@ -228,7 +230,7 @@ impl<'p> PartView<'p> {
     pub(super) fn section(&self, ordinal: u32) -> Result<&'p [u8]> {
         let at = ordinal as usize;
         if let (Some(section), Some(state)) = (self.meta.sections.get(at), self.meta.states.get(at))
-            && state.load(Ordering::Relaxed) == RIGHT
+            && state.load(Ordering::Relaxed) >= RIGHT
             && let Some(bytes) = self.bytes.get(section.offset..section.offset + section.len)
         {
             return Ok(bytes);
@@ -249,6 +251,19 @@ impl<'p> PartView<'p> {
             bytes.ok_or_else(|| self.contradicts(at as u32, "its checksum does not match"))?;
         self.meta.states[at].store(RIGHT, Ordering::Relaxed);
         Ok(bytes)
+    }
+
+    /// Whether somebody [noted](Self::note_sound) that a section makes sense.
+    pub(super) fn is_sound(&self, ordinal: u32) -> bool {
+        let state = self.meta.states.get(ordinal as usize);
+        state.is_some_and(|state| state.load(Ordering::Relaxed) == SOUND)
+    }
+
+    /// Notes that a section makes sense, by a look at all of it.
+    pub(super) fn note_sound(&self, ordinal: u32) {
+        if let Some(state) = self.meta.states.get(ordinal as usize) {
+            state.store(SOUND, Ordering::Relaxed);
+        }
     }
 
     /// An error about a section.
@@ -339,6 +354,18 @@ impl<'p> PartView<'p> {
     pub(super) fn dictionary(&self, meta: &DictionaryMeta) -> Result<Dictionary<'p>> {
         Dictionary::new(self.section(meta.texts)?, meta.count as usize)
             .ok_or_else(|| self.contradicts(meta.texts, "it has another count of strings"))
+    }
+
+    /// A dictionary of which all strings are there. Looks at all of them, once.
+    pub(super) fn sound_dictionary(&self, meta: &DictionaryMeta) -> Result<Dictionary<'p>> {
+        let dictionary = self.dictionary(meta)?;
+        if !self.is_sound(meta.texts) {
+            if !dictionary.is_sound() {
+                return Err(self.contradicts(meta.texts, "it has what are no strings"));
+            }
+            self.note_sound(meta.texts);
+        }
+        Ok(dictionary)
     }
 
     pub(super) fn row_set(&self, ordinal: Option<u32>) -> Result<Option<RowSet<'p>>> {

@@ -316,6 +316,35 @@ fn a_damaged_section_costs_the_questions_that_need_it() -> Result<()> {
     Ok(())
 }
 
+/// What is read where it lies is verified first: who asks for the day is told, and nobody of what is wrong in it.
+#[test]
+fn damage_to_sums_by_day_is_told_by_who_asks_for_the_day() -> Result<()> {
+    let sample = sample()?;
+    let place = &sample.parts[1];
+    for wanted in ["sums by day of `user`", "dictionary of `user`"] {
+        let section = place.sections.iter().find(|(_, name)| name == wanted);
+        let (range, _) = section.expect("it is there");
+        for at in range.clone().step_by(37) {
+            let db = sample.flipped(&place.path, at)?;
+            let table = db.open_table("sales")?;
+            let view = table.view()?;
+            for error in [view.rollup(4, 1).err(), view.rollup_day(1).err()] {
+                let error = error.expect("it is damaged");
+                is_named(&error, &place.path);
+                assert!(error.to_string().contains(wanted), "{error}");
+            }
+            is_named(&view.rollup_of(4, 1, "user 3").unwrap_err(), &place.path);
+            let others = [0, 2].map(|day| view.rollup(4, day).map(|day| day.is_in_place()));
+            assert!(
+                others
+                    .into_iter()
+                    .all(|is_in_place| is_in_place.is_ok_and(|is_in_place| is_in_place))
+            );
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn a_part_that_is_damaged_as_a_whole_is_in_the_way_of_its_events() -> Result<()> {
     let sample = sample()?;

@@ -160,7 +160,7 @@ fn agrees(view: &TableView<'_>, events: &[Call]) -> Result<Result<(), String>, E
         let rollup = view.rollup(2, day)?;
         let found: BTreeMap<&str, (u64, i128)> = rollup
             .iter()
-            .map(|user| (user.value.unwrap_or_default(), (user.events_count, user.totals(0).sum)))
+            .map(|user| (user.value().unwrap_or_default(), (user.events_count, user.totals(0).sum)))
             .collect();
         if found != days.remove(&day).unwrap_or_default() {
             return differs("what users come to by day");

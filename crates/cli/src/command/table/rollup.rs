@@ -148,7 +148,7 @@ impl Rollup {
             return Ok(());
         }
         for bucket in view.rollup(field, day)?.iter() {
-            row(bucket.value, bucket.events_count, bucket.all_totals().collect());
+            row(bucket.value(), bucket.events_count, bucket.all_totals().collect());
         }
         Ok(())
     }
