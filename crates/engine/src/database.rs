@@ -2,7 +2,6 @@
 
 use crate::{
     Builder, Changes, Events, RecordedEvent, Result, Snapshot, Subscription, Watcher, WriteBatch,
-    loading,
     open::Open,
     ordered::Trees,
     streams::{Filter, flush_all, wait_for},
@@ -493,7 +492,8 @@ impl Database {
     }
 
     /// Closes the database: writes a checkpoint, syncs, and marks the log as whole, so that the
-    /// next opening has nothing to replay. Other handles of it only read from now on. Dropping the last
+    /// next opening has nothing to replay. Other handles of it only read from now on, those of a read-only one what it
+    /// has followed so far; who waits for events is told all that there are, and the end. Dropping the last
     /// handle does the same, but cannot report a failure.
     ///
     /// ```
@@ -516,6 +516,6 @@ impl Database {
     /// [durability](crate::Durability) says.
     pub fn close(self) -> Result<()> {
         flush_all(&self.core);
-        loading::close(&self.core)
+        self.core.close()
     }
 }

@@ -101,11 +101,14 @@ impl Open {
         (kept, core)
     }
 
-    /// In a read-only handle: sees to it that what the writer has committed is applied.
+    /// In a read-only handle that is not closed: sees to it that what the writer has committed is applied.
     #[inline]
     pub(crate) fn follow_if_read_only(&self) -> Result<()> {
         let core = self.core();
-        let may_have_more = || core.journal.may_have_more() || core.trees.may_have_more();
+        let may_have_more = || {
+            let may_have_more = core.journal.may_have_more() || core.trees.may_have_more();
+            may_have_more && !core.journal.is_closed()
+        };
         if core.read_only && may_have_more() { self.follow() } else { Ok(()) }
     }
 
@@ -119,6 +122,10 @@ impl Open {
             let following = core.following.lock();
             if core.superseded.load(Ordering::Acquire) {
                 continue;
+            }
+            // Closed meanwhile: a state that is loaded now would be open.
+            if core.journal.is_closed() {
+                return Ok(());
             }
             outcome = core.follow();
             match outcome {
@@ -140,6 +147,18 @@ impl Open {
             }
         }
         outcome
+    }
+
+    /// Closes the database for all handles.
+    pub(crate) fn close(&self) -> Result<()> {
+        loop {
+            let core = self.core();
+            // Who follows the writer may be about to leave this state for one that is open.
+            let _following = core.read_only.then(|| core.following.lock());
+            if !core.superseded.load(Ordering::Acquire) {
+                return loading::close(core);
+            }
+        }
     }
 
     fn append(&self, core: Core) {
@@ -170,7 +189,7 @@ impl Drop for Open {
         if self.is_beside {
             return;
         }
-        if let Err(error) = loading::close(self.core()) {
+        if let Err(error) = self.close() {
             tracing::warn!(%error, "not closed cleanly; the next opening recovers");
         }
     }

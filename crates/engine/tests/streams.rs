@@ -63,3 +63,5 @@ mod traps;
 mod typed;
 #[path = "streams/types.rs"]
 mod types;
+#[path = "streams/waiting.rs"]
+mod waiting;

@@ -184,7 +184,10 @@ impl Signals {
         let wakers = std::mem::take(&mut *self.lock_feed());
         self.feed_wake.notify_all();
         self.feed_waiters.fetch_sub(wakers.len() as u64, Ordering::SeqCst);
-        wakers.into_iter().for_each(Waker::wake);
+        for waker in wakers {
+            // A runtime that panics leaves nobody else asleep, and no commit unfinished.
+            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        }
     }
 
     /// Wakes `waker` when there may be more, unless `ready` holds already, which is returned.

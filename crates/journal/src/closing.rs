@@ -15,7 +15,11 @@ use std::sync::{Arc, atomic::Ordering};
 
 impl Shared {
     pub(crate) fn close(&self) -> Result<()> {
-        let closed_before = self.closed.swap(true, Ordering::AcqRel);
+        let closed_before = {
+            // No commit is on its way: who finds the flag set, and then nothing to read, has read all there will be.
+            let _writer = self.tail.lock();
+            self.closed.swap(true, Ordering::AcqRel)
+        };
         self.signals.wake_feed();
         if self.read_only || closed_before {
             self.lock.lock().take();

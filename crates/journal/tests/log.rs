@@ -8,7 +8,16 @@ use annals_journal::{
     Address, Appended, Background, Config, Draft, Durability, Error, FrameBuilder, FrameKind,
     Journal, Kind, Opened, Position, RootCheckpoint, RootManifest, SegmentKind, Seq,
 };
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Wake, Waker},
+    thread,
+    time::Duration,
+};
 
 const DIR: &str = "log";
 
@@ -569,4 +578,48 @@ fn a_feed_begins_behind_damage_in_the_same_segment() {
     for from in [bad.first_seq, places[3].first_seq] {
         assert!(matches!(read(from), Err(Error::Damaged { .. })), "{from}");
     }
+}
+
+/// Who finds the log closed, and then nothing to read, takes that for the end.
+#[test]
+fn a_log_is_not_closed_while_a_commit_is_on_its_way() {
+    let (journal, mut frame) = (create(&disk(), config()), frame(b"last"));
+    let mut feed = journal.feed("test", Seq(1)).unwrap();
+    thread::scope(|scope| {
+        let mut writer = journal.writer(frame.len_bytes(), frame.count()).unwrap();
+        writer.append(&mut frame).unwrap();
+        let closing = scope.spawn(|| journal.close());
+        // Far more than it takes to say so; one that is too slow for this is not accused.
+        for _ in 0..100_000 {
+            assert!(!journal.is_closed(), "nobody would look for what is appended");
+            thread::yield_now();
+        }
+        writer.publish();
+        drop(writer);
+        closing.join().unwrap().unwrap();
+    });
+    assert!(feed.is_closed() && feed.read(&mut |_, _| true).unwrap());
+}
+
+/// A runtime that panics leaves nobody else asleep, and the commit that woke it is one all the same.
+#[test]
+fn a_task_that_cannot_be_woken_keeps_nobody_from_being_woken() {
+    struct Panicking;
+    impl Wake for Panicking {
+        fn wake(self: Arc<Self>) {
+            panic!("a runtime that panics");
+        }
+    }
+    struct Woken(AtomicBool);
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let (journal, woken) = (create(&disk(), config()), Arc::new(Woken(AtomicBool::new(false))));
+    for waker in [Waker::from(Arc::new(Panicking)), Waker::from(Arc::clone(&woken))] {
+        assert!(!journal.watch_beyond(journal.end(), &waker));
+    }
+    append(&journal, b"one").unwrap();
+    assert!(woken.0.load(Ordering::Relaxed));
 }

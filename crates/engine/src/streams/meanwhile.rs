@@ -23,6 +23,8 @@ pub(crate) enum Moment {
     EventScanned,
     /// Who follows knows that its state was not left; the end of the log is looked at.
     TailSought,
+    /// Who waits was told that nothing came; whether the database is closed is heeded.
+    NothingCame,
     /// An append has asked whether its event is there already; it is appended.
     EventSought,
     /// The tables lead to an event, which readers do not see yet.

@@ -2,6 +2,8 @@
 
 #[path = "races_test/appends.rs"]
 mod appends;
+#[path = "races_test/closing.rs"]
+mod closing;
 #[path = "races_test/given_up.rs"]
 mod given_up;
 #[path = "races_test/left_states.rs"]

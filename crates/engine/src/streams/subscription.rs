@@ -24,6 +24,8 @@ use std::{
 ///
 /// As an iterator it waits for more and ends when the database is closed; [`try_next`](Self::try_next) and
 /// [`next_within`](Self::next_within) do not; [`next_async`](Self::next_async) is for tasks, of any runtime.
+/// A database whose writes have stopped after a failed sync is not closed, and of a category that was dropped nothing comes
+/// any more: who waits then waits until it is closed.
 /// Reading takes no lock of the writer: it waits for no commit, and keeps nobody from appending or compacting. One that is left standing in
 /// front of events that are there keeps the space of the segments that they are in. Beginning
 /// takes none either, but in the first moment after a compaction. Clones go on by themselves; a [`Follower`] is one that
@@ -371,17 +373,30 @@ impl<'a> Subscription<'a> {
     /// As [`try_next`](Self::try_next).
     pub fn next_within(&mut self, timeout: Duration) -> Result<Option<RecordedEvent<'a>>> {
         let deadline = Deadline::after(self.core, timeout);
+        self.next_until(Some(deadline))
+    }
+
+    fn next_until(&mut self, deadline: Option<Deadline>) -> Result<Option<RecordedEvent<'a>>> {
         loop {
-            let position = self.core.journal.end();
+            let (position, is_closed) = self.end();
             if let Some(event) = self.try_next()? {
                 return Ok(Some(event));
             }
-            let left = deadline.left(self.core);
-            if left.is_zero() || self.core.journal.is_closed() {
+            meanwhile::run(Moment::NothingCame);
+            let left = deadline.map_or(Duration::MAX, |deadline| deadline.left(self.core));
+            if left.is_zero() || is_closed {
                 return Ok(None);
             }
             self.wait_beyond(position, left);
         }
+    }
+
+    /// The end of the log, and whether that will not move any more: the database is closed. To be asked before it is looked
+    /// what came: something may be appended in between, and then the database be closed.
+    fn end(&self) -> (Position, bool) {
+        // In this order: nothing is appended once it is closed.
+        let is_closed = self.core.journal.is_closed();
+        (self.core.journal.end(), is_closed)
     }
 
     /// Waits until there may be more, but no longer than `timeout`.
@@ -432,9 +447,11 @@ impl<'a> Subscription<'a> {
     ) -> Poll<Result<Option<RecordedEvent<'a>>>> {
         let this = self.get_mut();
         loop {
-            let end = this.core.journal.end();
-            match this.try_next() {
-                Ok(None) if this.core.journal.is_closed() => return Poll::Ready(Ok(None)),
+            let (end, is_closed) = this.end();
+            let next = this.try_next();
+            meanwhile::run(Moment::NothingCame);
+            match next {
+                Ok(None) if is_closed => return Poll::Ready(Ok(None)),
                 Ok(None) => {}
                 other => return Poll::Ready(other),
             }
@@ -509,14 +526,7 @@ impl<'a> Iterator for Subscription<'a> {
     type Item = Result<RecordedEvent<'a>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            match self.next_within(Duration::MAX) {
-                Ok(Some(event)) => return Some(Ok(event)),
-                Ok(None) if self.core.journal.is_closed() => return None,
-                Ok(None) => {}
-                Err(error) => return Some(Err(error)),
-            }
-        }
+        self.next_until(None).transpose()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{
     look_again::look_again,
+    meanwhile::{self, Moment},
     subscription::{Deadline, POLL},
 };
 use crate::{Result, open::Open};
@@ -101,11 +102,14 @@ impl Watcher {
 
     fn poll(&self, seq: Seq, context: &Context<'_>) -> Poll<Result<bool>> {
         loop {
+            // Asked first: what was committed before closing is seen.
+            let is_closed = self.open.core().journal.is_closed();
             if self.seq()? >= seq {
                 return Poll::Ready(Ok(true));
             }
+            meanwhile::run(Moment::NothingCame);
             let core = self.open.core();
-            if core.journal.is_closed() {
+            if is_closed {
                 return Poll::Ready(Ok(false));
             }
             if core.read_only {
@@ -133,12 +137,14 @@ pub(crate) fn wait_for(open: &Arc<Open>, seq: Seq, timeout: Duration) -> Result<
     loop {
         open.follow_if_read_only()?;
         let core = open.core();
-        let end = core.journal.end();
+        // Asked first: what was committed before closing is seen.
+        let (is_closed, end) = (core.journal.is_closed(), core.journal.end());
         if core.visible_seq() >= seq {
             return Ok(true);
         }
+        meanwhile::run(Moment::NothingCame);
         let left = deadline.left(core);
-        if left.is_zero() || core.journal.is_closed() {
+        if left.is_zero() || is_closed {
             return Ok(false);
         }
         if core.read_only {

@@ -44,6 +44,68 @@ fn a_refused_append_leaves_no_hole() {
     assert_eq!(second.first_version, first.first_version + 1);
 }
 
+/// Nor does one for which there is no space, whichever way it comes, and once there is some it happens.
+#[test]
+fn a_failed_append_leaves_no_hole() {
+    let disk = SimDisk::new(SimOptions::seeded(8));
+    let open = || {
+        let builder = Database::builder().segment_bytes(64 << 10).disk(Arc::new(disk.clone()));
+        builder.background(Background::Manual).open("db").unwrap()
+    };
+    let db = open();
+    let (category, hashed) = (db.category("orders").unwrap(), db.hash_keyspace("cache").unwrap());
+    let data = [7; 20_000];
+    let (one, new) = (event(&data), NewEvent::bytes("new", &data));
+    let any = ExpectedVersion::Any;
+    // Each takes more than is left of a segment that two of them fit into.
+    let mut count = 0;
+    disk.set_capacity(300_000);
+    let full = loop {
+        match category.append(1u64, &one, any) {
+            Ok(appended) => assert_eq!(appended.first_version, count),
+            Err(error) => break error,
+        }
+        count += 1;
+        assert!(count < 100, "the disk never filled");
+    };
+    assert_eq!(full.kind(), ErrorKind::Full, "{full}");
+    let (last, types_count) = (db.last_seq(), category.event_types().len());
+    let mixed = || {
+        let mut batch = db.batch();
+        batch.insert(&hashed, "k", data).unwrap();
+        batch.append(&category, 2u64, &[one.clone(), new.clone()], any).unwrap();
+        batch.append(&category, 1u64, std::slice::from_ref(&one), any).unwrap();
+        batch.commit()
+    };
+    for _ in 0..2 {
+        let exact = ExpectedVersion::Exact(count - 1);
+        let refused = [
+            category.append(1u64, &one, exact).map(drop),
+            category.append(2u64, &new.clone().id(7), any).map(drop),
+            category.append_many(1u64, &[one.clone(), new.clone()], any).map(drop),
+            mixed().map(drop),
+        ];
+        for refused in refused {
+            assert_eq!(refused.unwrap_err().kind(), ErrorKind::Full);
+        }
+    }
+    assert_eq!((db.last_seq(), category.event_types().len()), (last, types_count));
+    assert_eq!((category.len(1u64).unwrap(), category.len(2u64).unwrap()), (count, 0));
+    assert!(category.find(2u64, 7).unwrap().is_none() && hashed.is_empty());
+    disk.clear_capacity();
+    let next = category.append(1u64, &one, any).unwrap();
+    assert_eq!((next.first_seq, next.first_version), (last.plus(1), count));
+    mixed().unwrap();
+    drop((category, hashed));
+    db.close().unwrap();
+    let db = open();
+    let category = db.category("orders").unwrap();
+    for (stream, count) in [(1u64, count + 2), (2, 2)] {
+        let versions = category.read(stream).unwrap().map(|event| event.unwrap().version());
+        assert!(versions.eq(0..count), "stream {stream}");
+    }
+}
+
 /// What is refused leaves no type either, and what is appended brings its types along.
 #[test]
 fn a_type_comes_with_the_first_event_that_has_it() {
