@@ -513,7 +513,8 @@ impl Database {
     /// # Errors
     /// If the device refuses, or there is no space to note that the log is whole: the next opening then
     /// recovers as after a crash, and what was acknowledged is kept as the
-    /// [durability](crate::Durability) says.
+    /// [durability](crate::Durability) says. It is closed all the same. If only the checkpoint could not be written, the log is whole,
+    /// and the next opening replays more of it.
     pub fn close(self) -> Result<()> {
         flush_all(&self.core);
         self.core.close()

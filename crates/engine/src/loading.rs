@@ -189,6 +189,7 @@ pub(crate) fn close(core: &Core) -> Result<()> {
     core.trees.stop_flushing();
     // Other handles may be writing a checkpoint, compacting or backing up at this moment.
     let _exclusive = core.maintenance.exclusive.lock();
+    let mut failed = Ok(());
     if !core.read_only && core.journal.poisoned().is_none() && !core.journal.is_closed() {
         // Compactions of tables go on meanwhile; none of them is waited for.
         let written = match compaction::run_closing(core) {
@@ -202,17 +203,19 @@ pub(crate) fn close(core: &Core) -> Result<()> {
             }
         };
         core.trees.stop();
-        match written {
-            // The log has everything, and can be closed all the same: the next opening replays more.
-            // An error here would be taken for one of the commits before.
-            Err(error) if error.kind() == ErrorKind::Full => {
-                tracing::warn!(%error, "the database is closed without a checkpoint");
+        if let Err(error) = written {
+            tracing::warn!(%error, "the database is closed without a checkpoint");
+            // The log has everything, and is closed all the same: the next opening replays more. Of a full disk nothing else is
+            // said: an error would be taken for one of the commits before.
+            if error.kind() != ErrorKind::Full {
+                failed = Err(error);
             }
-            written => written?,
         }
     }
     core.trees.stop();
     // While the lock is still held: later they might replace those of the next writer.
     figures::publish_last(core);
-    Ok(core.journal.close()?)
+    // Whatever failed: who waits for events would wait for ever.
+    let closed = core.journal.close();
+    failed.and(closed.map_err(Error::from))
 }

@@ -2,8 +2,15 @@
 
 use super::*;
 use crate::Changes;
+use annals_disk::{
+    DiskError, Operation,
+    hooked::{Act, Hook, hooked},
+};
 use std::{
+    io,
+    path::Path,
     pin::pin,
+    sync::atomic::AtomicBool,
     task::{Context, Poll, Waker},
 };
 
@@ -80,5 +87,40 @@ fn a_read_only_handle_that_is_closed_follows_nobody() -> Result<()> {
     let ended = ends(move || changes.by_ref().find_map(|change| change.err()));
     assert!(ended.is_none(), "{ended:?}");
     assert!(Arc::ptr_eq(&state, reader.core.core()));
+    Ok(())
+}
+
+/// A disk that makes no checkpoints, from some time on.
+#[derive(Debug, Default)]
+struct NoCheckpoints(AtomicBool);
+
+impl Hook for NoCheckpoints {
+    fn before(&self, act: Act, path: &Path) -> annals_disk::Result<bool> {
+        let is_one = act == Act::Create && path.extension().is_some_and(|end| end == "ckp");
+        if is_one && self.0.load(Ordering::Relaxed) {
+            let source = io::Error::other("no checkpoints here");
+            return Err(DiskError::new(Operation::Create, path, source));
+        }
+        Ok(true)
+    }
+}
+
+/// Nobody would come to close it once more.
+#[test]
+fn a_database_that_fails_to_write_its_last_checkpoint_is_closed_all_the_same() -> Result<()> {
+    let (sim, hook) = (SimDisk::new(SimOptions::default()), Arc::new(NoCheckpoints::default()));
+    let disk = hooked(Arc::new(sim.clone()), Arc::clone(&hook));
+    let db = small(&sim).disk(disk).open("db")?;
+    let rooms = db.category("rooms")?;
+    append(&rooms, 7, 1)?;
+    let mut follower = rooms.subscribe(Seq::ZERO)?.into_follower();
+    hook.0.store(true, Ordering::Relaxed);
+    let error = db.clone().close().expect_err("it has no checkpoint");
+    assert!(error.to_string().contains("no checkpoints here"), "{error}");
+    let told =
+        ends(move || follower.resume()?.by_ref().collect::<Result<Vec<_>>>().map(|all| all.len()));
+    assert_eq!(told?, 1);
+    drop((rooms, db));
+    assert_eq!(small(&sim).open("db")?.category("rooms")?.len(7u64)?, 1);
     Ok(())
 }
