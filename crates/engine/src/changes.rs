@@ -125,8 +125,9 @@ impl std::fmt::Display for ChangeKind {
 ///
 /// As an iterator it waits for more and ends only when this handle's database is closed, which no
 /// writer in another process can do for it; [`try_next`](Self::try_next) and [`wait`](Self::wait)
-/// do not. One whose writes have stopped after a failed sync is not closed. While it lives, it holds back the removal of the log from its place on, in the handle that
-/// writes; a writer in another process knows nothing of it. It shows commits as soon as they are
+/// do not. One whose writes have stopped after a failed sync is not closed. While it lives, it holds back the
+/// removal of the log from its place on, in the handle that writes; a writer in another process knows nothing
+/// of it. It shows commits as soon as they are
 /// applied: those that are not durable yet may be lost in a power cut, and their numbers are not used
 /// again then.
 ///
