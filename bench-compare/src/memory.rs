@@ -7,6 +7,8 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use memmap2::{Advice, MmapMut};
+
 use crate::Result;
 use crate::emit::emit;
 
@@ -60,33 +62,37 @@ impl Watch {
     }
 }
 
-/// How much memory is made warm of either kind, in bytes.
+/// How much memory of each kind is made warm, in bytes.
 pub(crate) const WARM_BYTES: usize = 512 << 20;
 
 /// Takes memory from the system, also by a file in `dir`, and gives it back. A virtual machine may return free memory to
 /// its host, and who gets it first then waits for the host: that is nothing an engine should be blamed for. The
-/// kernel does not take pages of files from where it takes others, so both kinds are held at once.
+/// kernel does not take pages of files, small pages and large ones from the same places, so all three kinds are held at
+/// once: without the large ones, long writes to files got memory that was as cold as before.
 pub(crate) fn warm_up(dir: &Path) -> Result<()> {
     const STEP_BYTES: usize = 1 << 20;
     let mut file = tempfile::tempfile_in(dir)?;
-    let memory = touched();
+    let memory = touched(Advice::Normal)?;
     memory.chunks(STEP_BYTES).try_for_each(|step| file.write_all(step))?;
-    std::hint::black_box(&memory);
+    let large = touched(Advice::HugePage)?;
+    std::hint::black_box((&memory, &large));
     Ok(())
 }
 
 /// The same, of memory alone and in the process that is measured, before it does anything else: what its parent gives
 /// back is not always what it gets. What it took does not count among the most that was resident.
 pub(crate) fn warm_up_here() -> Result<()> {
-    drop(std::hint::black_box(touched()));
+    std::hint::black_box((touched(Advice::Normal)?, touched(Advice::HugePage)?));
     Ok(fs::write("/proc/self/clear_refs", "5")?)
 }
 
-/// Memory of which each page was written to.
-fn touched() -> Vec<u8> {
-    let mut memory = vec![0u8; WARM_BYTES];
+/// Memory of which each page was written to, in pages of the size that is advised.
+fn touched(pages: Advice) -> Result<MmapMut> {
+    let mut memory = MmapMut::map_anon(WARM_BYTES)?;
+    // A kernel without large pages refuses, and takes none for anybody.
+    let _ = memory.advise(pages);
     memory.iter_mut().step_by(4096).for_each(|byte| *byte = 1);
-    memory
+    Ok(memory)
 }
 
 fn field(name: &str) -> Result<u64> {

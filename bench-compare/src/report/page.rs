@@ -111,8 +111,8 @@ fn head(page: &mut String, report: &Report<'_>) {
         (
             "before each process, and between rows of writes",
             format!(
-                "{} of memory and a file of as much touched and freed: a virtual machine may have given it back to \
-                 its host",
+                "{} each of small pages, of large ones and of a file touched and freed: a virtual machine may have given \
+                 them back to its host",
                 bytes(WARM_BYTES as f64)
             ),
         ),
