@@ -296,10 +296,9 @@ fn space_loop(shared: &Shared) {
         let (space, zeroes, pages, pace) = (asked.space, asked.zeroes, asked.pages, asked.pace);
         (asked.space, asked.zeroes, asked.pages, asked.pace) = (false, false, false, false);
         drop(asked);
-        if pages {
-            space::populate_ahead(shared);
-        }
-        if pages || pace {
+        let mut more = pages || pace;
+        while more {
+            more = pages && space::populate_ahead(shared);
             space::keep_pace(shared);
         }
         if space {

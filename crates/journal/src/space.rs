@@ -265,41 +265,51 @@ pub(crate) fn wants_pages(tail: &Tail, end: usize) -> bool {
     end + POPULATE_AHEAD_BYTES / 2 > tail.populated_to
 }
 
-/// Makes the pages ahead of the tail present, across the end of its segment, so that a copy into
-/// them does not stop for each.
-pub(crate) fn populate_ahead(shared: &Shared) {
-    loop {
-        let (segment, from) = {
-            let mut tail = shared.tail.lock();
-            if tail.by_call {
-                // Calls fill their pages by themselves. Who comes after them asks again.
-                shared.signals.forget_pages();
-                return;
+/// Makes the first pages of a segment present; returns where the others begin.
+pub(crate) fn populate_start(segment: &Segment) -> usize {
+    segment.region.populate(0, POPULATE_STEP_BYTES);
+    POPULATE_STEP_BYTES
+}
+
+/// Makes pages ahead of the tail present, across the end of its segment, so that a copy into them does not stop
+/// for each. True if there may be more to do: a log may take pages as fast as they are made, up to the end of its
+/// segment, and by then it is too late to prepare the next one.
+pub(crate) fn populate_ahead(shared: &Shared) -> bool {
+    (0..POPULATE_AHEAD_BYTES / POPULATE_STEP_BYTES).all(|_| populate_step(shared))
+}
+
+/// Makes the next pages present. False if no more are wanted.
+fn populate_step(shared: &Shared) -> bool {
+    let (segment, from) = {
+        let mut tail = shared.tail.lock();
+        if tail.by_call {
+            // Calls fill their pages by themselves. Who comes after them asks again.
+            shared.signals.forget_pages();
+            return false;
+        }
+        let from = tail.populated_to.max(tail.offset) & !(POPULATE_STEP_BYTES - 1);
+        let len = tail.segment.region.len();
+        if from.saturating_sub(tail.offset) >= POPULATE_AHEAD_BYTES {
+            return false;
+        }
+        if from < len {
+            tail.populated_to = from + POPULATE_STEP_BYTES;
+            (Arc::clone(&tail.segment), from)
+        } else {
+            let Some(next) = tail.next_spare(0).map(|index| Arc::clone(&tail.spares[index])) else {
+                return false;
+            };
+            let (generation, to) = tail.populated_next;
+            let from = if generation == next.generation { to } else { 0 };
+            if len - tail.offset + from >= POPULATE_AHEAD_BYTES || from >= next.region.len() {
+                return false;
             }
-            let from = tail.populated_to.max(tail.offset) & !(POPULATE_STEP_BYTES - 1);
-            let len = tail.segment.region.len();
-            if from.saturating_sub(tail.offset) >= POPULATE_AHEAD_BYTES {
-                return;
-            }
-            if from < len {
-                tail.populated_to = from + POPULATE_STEP_BYTES;
-                (Arc::clone(&tail.segment), from)
-            } else {
-                let Some(next) = tail.next_spare(0).map(|index| Arc::clone(&tail.spares[index]))
-                else {
-                    return;
-                };
-                let (generation, to) = tail.populated_next;
-                let from = if generation == next.generation { to } else { 0 };
-                if len - tail.offset + from >= POPULATE_AHEAD_BYTES || from >= next.region.len() {
-                    return;
-                }
-                tail.populated_next = (next.generation, from + POPULATE_STEP_BYTES);
-                (next, from)
-            }
-        };
-        segment.region.populate(from, POPULATE_STEP_BYTES);
-    }
+            tail.populated_next = (next.generation, from + POPULATE_STEP_BYTES);
+            (next, from)
+        }
+    };
+    segment.region.populate(from, POPULATE_STEP_BYTES);
+    true
 }
 
 /// Frees segments that have lost their last reader, and recycles those that can be.

@@ -103,25 +103,19 @@ impl Shared {
             term: 0,
             shard: 0,
         };
-        self.write_at_tail(tail, &[&empty_frame(&header, tail.segment.seed)], false)?;
+        self.write_at_tail(tail, &[&empty_frame(&header, tail.segment.seed)])?;
         self.marked.fetch_max(synced_to.to_u64(), Ordering::Relaxed);
         Ok(())
     }
 
-    /// Writes the parts of a finished frame at the tail and publishes it. `large`: its records are
-    /// large ones.
+    /// Writes the parts of a finished frame at the tail and publishes it.
     #[inline]
-    pub(crate) fn write_at_tail(
-        &self,
-        tail: &mut Tail,
-        parts: &[&[u8]],
-        large: bool,
-    ) -> Result<()> {
+    pub(crate) fn write_at_tail(&self, tail: &mut Tail, parts: &[&[u8]]) -> Result<()> {
         let len: usize = parts.iter().map(|part| part.len()).sum();
         let end = tail.offset + len;
         let bytes = tail.bytes + len as u64;
         let unsynced = bytes.saturating_sub(self.durable.synced.bytes());
-        let via = way(large, len, unsynced, self.durable.covered.load(Ordering::Relaxed));
+        let via = way(len, unsynced, self.durable.covered.load(Ordering::Relaxed));
         tail.by_call = via == Via::Call;
         if via == Via::Memory {
             if space::wants_pages(tail, end) {

@@ -6,11 +6,7 @@
 //! blocks that it touches. So what is synced at short notice goes by calls, and a log that collects
 //! much between two syncs, or is not synced at all, goes through the map.
 //!
-//! A frame of large records goes by a call in any case. The system call is little beside the copy; a
-//! call that covers whole pages spares the kernel filling them with zeroes first, which would take as
-//! long as the copy; and the pages need not be large ones, of which a machine may have none at hand.
-//!
-//! So do long frames of which a sync covers only a few: beside so many bytes a call costs nothing, and what
+//! Long frames of which a sync covers only a few go by calls: beside so many bytes a call costs nothing, and what
 //! large pages add to a sync is as much as the frames themselves, or several times that.
 
 use annals_disk::Via;
@@ -22,21 +18,12 @@ pub(crate) const BUSY_BYTES: u64 = 256 << 10;
 /// A log is busy if a sync covers this many frames, besides.
 const BUSY_FRAMES: u64 = 8;
 
-/// Records are large from this many bytes on, taken over a frame.
-const LARGE_BYTES: usize = 32 << 10;
-
-/// Whether the `count` records of a frame of `len` bytes are large ones.
+/// The way of a frame of `len` bytes that leaves `unsynced` bytes to sync, in a log of which the last sync covered
+/// `covered` bytes that were not synced before.
 #[inline]
-pub(crate) fn are_large(len: usize, count: usize) -> bool {
-    len >= LARGE_BYTES && len / LARGE_BYTES >= count
-}
-
-/// The way of a frame of `len` bytes, of large records or not, that leaves `unsynced` bytes to sync, in a log of
-/// which the last sync covered `covered` bytes that were not synced before.
-#[inline]
-pub(crate) fn way(large: bool, len: usize, unsynced: u64, covered: u64) -> Via {
+pub(crate) fn way(len: usize, unsynced: u64, covered: u64) -> Via {
     let busy_bytes = BUSY_BYTES.max(BUSY_FRAMES * len as u64);
-    if !large && unsynced.max(covered) >= busy_bytes { Via::Memory } else { Via::Call }
+    if unsynced.max(covered) >= busy_bytes { Via::Memory } else { Via::Call }
 }
 
 #[cfg(test)]
@@ -45,41 +32,28 @@ mod tests {
 
     #[test]
     fn a_log_that_is_synced_commit_by_commit_goes_by_calls() {
-        assert_eq!(way(false, 200, 200, 200), Via::Call);
-        assert_eq!(way(false, 200, 8 * 200, 8 * 200), Via::Call, "also where several share a sync");
-        assert_eq!(way(false, 200, 64 << 10, 64 << 10), Via::Call);
+        assert_eq!(way(200, 200, 200), Via::Call);
+        assert_eq!(way(200, 8 * 200, 8 * 200), Via::Call, "also where several share a sync");
+        assert_eq!(way(200, 64 << 10, 64 << 10), Via::Call);
     }
 
     #[test]
     fn a_busy_log_goes_through_the_map() {
-        assert_eq!(way(false, 200, BUSY_BYTES, 0), Via::Memory, "not synced for long");
-        assert_eq!(
-            way(false, 200, 200, BUSY_BYTES),
-            Via::Memory,
-            "right behind the sync of a busy log"
-        );
-    }
-
-    #[test]
-    fn large_records_go_by_calls() {
-        assert_eq!(way(true, LARGE_BYTES, u64::MAX, u64::MAX), Via::Call);
-        assert!(are_large(LARGE_BYTES, 1));
-        assert!(are_large(10 * LARGE_BYTES, 10));
-        assert!(!are_large(LARGE_BYTES - 1, 1));
-        assert!(!are_large(1000 * 200, 1000), "a long frame of small records");
+        assert_eq!(way(200, BUSY_BYTES, 0), Via::Memory, "not synced for long");
+        assert_eq!(way(200, 200, BUSY_BYTES), Via::Memory, "right behind the sync of a busy log");
     }
 
     #[test]
     fn long_frames_go_by_calls_if_a_sync_covers_few() {
         const LONG: usize = 800 << 10;
-        assert_eq!(way(false, LONG, LONG as u64, LONG as u64), Via::Call);
-        assert_eq!(way(false, LONG, 0, BUSY_FRAMES * LONG as u64), Via::Memory);
-        assert_eq!(way(false, LONG, 0, u64::MAX), Via::Memory, "nobody is expected to sync");
+        assert_eq!(way(LONG, LONG as u64, LONG as u64), Via::Call);
+        assert_eq!(way(LONG, 0, BUSY_FRAMES * LONG as u64), Via::Memory);
+        assert_eq!(way(LONG, 0, u64::MAX), Via::Memory, "nobody is expected to sync");
     }
 
     #[test]
     fn a_log_that_calms_down_goes_by_calls_after_one_more_sync() {
-        assert_eq!(way(false, 200, 200, 2 * BUSY_BYTES), Via::Memory);
-        assert_eq!(way(false, 200, 200, 200), Via::Call);
+        assert_eq!(way(200, 200, 2 * BUSY_BYTES), Via::Memory);
+        assert_eq!(way(200, 200, 200), Via::Call);
     }
 }

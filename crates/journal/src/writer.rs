@@ -10,7 +10,6 @@ use crate::{
     segment::Segment,
     shared::Shared,
     tail::Tail,
-    way::are_large,
 };
 use crate::{Background, space};
 use annals_disk::Via;
@@ -209,6 +208,13 @@ impl Shared {
     /// Makes a spare the tail.
     pub(crate) fn install_tail(&self, tail: &mut Tail, next: Arc<Segment>) -> Result<()> {
         let ordinal = tail.segment.ordinal() + 1;
+        let (generation, populated_to) = tail.populated_next;
+        let mut populated_to = if generation == next.generation { populated_to } else { 0 };
+        if !tail.by_call && populated_to == 0 {
+            // The header would get a small page, and all the log around it would too: a sync waits for the processors
+            // at each page that was stored to.
+            populated_to = space::populate_start(&next);
+        }
         write_header(&next, self.database_id, SegmentKind::Log, ordinal, tail.next_seq, self.epoch)
             .inspect_err(|error| self.poison(&error.to_string()))?;
         next.activate(SegmentKind::Log, ordinal, tail.next_seq);
@@ -217,8 +223,7 @@ impl Shared {
         tail.pace_at = 0;
         tail.limit = next.region.len();
         tail.zeroed_to = next.written_to().max(SEGMENT_HEADER_BYTES);
-        let (generation, populated_to) = tail.populated_next;
-        tail.populated_to = if generation == next.generation { populated_to } else { 0 };
+        tail.populated_to = populated_to;
         tail.segment = next;
         self.appended.store(tail.progress());
         Ok(())
@@ -327,7 +332,7 @@ impl Writer<'_> {
         let (slot, offset) = (segment.slot, tail.offset as u32);
         let parts = finish(&header, segment.base_seq(), segment.seed);
         tail.next_seq = header.next_seq();
-        let written = self.shared.write_at_tail(tail, &parts, are_large(len, count));
+        let written = self.shared.write_at_tail(tail, &parts);
         if let Err(error) = written {
             tail.next_seq = header.first_seq;
             return Err(error);
