@@ -1,7 +1,7 @@
 //! Named offsets and sizes of the log's files. The layout itself is described once, in
 //! `docs/formats/journal.md`; this file is its image in code.
 
-use crate::Seq;
+use crate::{Seq, checksum};
 
 /// First bytes of a segment.
 pub(crate) const SEGMENT_MAGIC: [u8; 8] = *b"ANNALSEG";
@@ -81,7 +81,7 @@ impl SegmentHeader {
         out[28..32].copy_from_slice(&self.ordinal.to_le_bytes());
         out[32..40].copy_from_slice(&self.base_seq.0.to_le_bytes());
         out[40..44].copy_from_slice(&self.epoch.to_le_bytes());
-        let checksum = crc32c::crc32c(&out[..60]);
+        let checksum = checksum::of(&out[..60]);
         out[60..64].copy_from_slice(&checksum.to_le_bytes());
         out
     }
@@ -97,7 +97,7 @@ impl SegmentHeader {
         // The version comes before the checksum: another version may lay the rest out otherwise.
         // A flipped bit in the version of an intact header is told apart by the checksum.
         let version = u16_at(bytes, 8);
-        let intact = crc32c::crc32c(&bytes[..60]) == u32_at(bytes, 60);
+        let intact = checksum::of(&bytes[..60]) == u32_at(bytes, 60);
         if version != SEGMENT_VERSION {
             return Err(if intact { HeaderFault::Version(version) } else { HeaderFault::Checksum });
         }
@@ -126,7 +126,7 @@ pub(crate) fn segment_seed(database_id: u64, generation: u32) -> u32 {
     let mut both = [0; 12];
     both[..8].copy_from_slice(&database_id.to_le_bytes());
     both[8..].copy_from_slice(&generation.to_le_bytes());
-    crc32c::crc32c(&both)
+    checksum::of(&both)
 }
 
 /// The file name of a segment.
@@ -189,7 +189,7 @@ mod tests {
     fn another_version_is_refused_by_name() {
         let mut bytes = header().encode();
         bytes[8..10].copy_from_slice(&2u16.to_le_bytes());
-        let checksum = crc32c::crc32c(&bytes[..60]);
+        let checksum = checksum::of(&bytes[..60]);
         bytes[60..64].copy_from_slice(&checksum.to_le_bytes());
         assert_eq!(SegmentHeader::decode(&bytes, 7), Err(HeaderFault::Version(2)));
     }

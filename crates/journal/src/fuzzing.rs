@@ -104,8 +104,8 @@ fn mend(bytes: &mut [u8]) {
         checksums.extend(record::finish(record, body, seed(), delta).to_le_bytes());
         at += len;
     }
-    let head = crc32c::crc32c_append(seed(), &bytes[4..FRAME_HEADER_BYTES]);
-    let checksum = crc32c::crc32c_append(head, &checksums);
+    let head = checksum::append(seed(), &bytes[4..FRAME_HEADER_BYTES]);
+    let checksum = checksum::append(head, &checksums);
     bytes[0..4].copy_from_slice(&checksum.to_le_bytes());
 }
 
@@ -170,7 +170,7 @@ pub fn sample_frame() -> Vec<u8> {
 pub fn segment_header(bytes: &[u8]) {
     let mut mended = bytes.to_vec();
     if mended.len() >= SEGMENT_HEADER_BYTES {
-        let checksum = crc32c::crc32c(&mended[..60]);
+        let checksum = checksum::of(&mended[..60]);
         mended[60..64].copy_from_slice(&checksum.to_le_bytes());
     }
     for bytes in [bytes, &mended] {
@@ -258,7 +258,7 @@ pub fn sample_root() -> Vec<u8> {
 pub fn root(bytes: &[u8]) {
     let mut mended = bytes.to_vec();
     if let Some(at) = mended.len().checked_sub(4) {
-        let checksum = crc32c::crc32c(&mended[..at]);
+        let checksum = checksum::of(&mended[..at]);
         mended[at..].copy_from_slice(&checksum.to_le_bytes());
     }
     for bytes in [bytes, &mended] {

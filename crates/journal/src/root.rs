@@ -6,7 +6,7 @@
 //! two steps leaves either root, and both name only files that are there.
 
 use crate::{
-    Address, Error, Position, Result, Seq,
+    Address, Error, Position, Result, Seq, checksum,
     format::{
         ENDIAN_MARK, SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES, SegmentKind, parse_segment_name,
         u16_at, u32_at, u64_at,
@@ -178,7 +178,7 @@ impl Root {
             out.extend_from_slice(&segment.end.to_le_bytes());
             out.extend_from_slice(&u64::from(segment.kind as u8).to_le_bytes());
         }
-        let checksum = crc32c::crc32c(&out);
+        let checksum = checksum::of(&out);
         out.extend_from_slice(&checksum.to_le_bytes());
         out
     }
@@ -194,7 +194,7 @@ impl Root {
             return Err(damaged(bytes.len(), "the root is cut off"));
         }
         let intact = bytes.len() >= FIXED_BYTES + 4
-            && crc32c::crc32c(&bytes[..bytes.len() - 4]) == u32_at(bytes, bytes.len() - 4);
+            && checksum::of(&bytes[..bytes.len() - 4]) == u32_at(bytes, bytes.len() - 4);
         if bytes[0..8] != MAGIC {
             return Err(damaged(0, "the root does not start with its magic bytes"));
         }
