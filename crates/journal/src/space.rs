@@ -16,8 +16,9 @@ use std::{collections::BTreeSet, sync::Arc};
 /// written at a time.
 const ZERO_AHEAD_BYTES: usize = 1 << 20;
 const ZERO_STEP_BYTES: usize = 4 << 20;
-/// How far ahead of a busy log pages are made present, and how many bytes at a time: one large page.
-const POPULATE_AHEAD_BYTES: usize = 16 << 20;
+/// How far ahead of a busy log pages are made present, and how many bytes at a time: one large page. Not farther: a
+/// sync writes all of these pages, and the next store to each waits for that and makes it dirty again.
+const POPULATE_AHEAD_BYTES: usize = 4 << 20;
 const POPULATE_STEP_BYTES: usize = 2 << 20;
 
 /// How often it is looked how fast a log grows that asks for no pages.
