@@ -1,7 +1,7 @@
 //! What is asked of a table, and the answers that are right.
 //!
-//! The right answers are found by looking at each event, without an index or a column, so that what a store
-//! says can be held against them.
+//! The right answers are found by looking at each event of the times that a question is about, without an index or a
+//! column, so that what a store says can be held against them.
 
 use std::collections::BTreeMap;
 
@@ -49,13 +49,6 @@ pub(crate) struct Only {
     pub(crate) between: Option<(i64, i64)>,
 }
 
-impl Only {
-    fn means(&self, event: &Coded) -> bool {
-        self.user.is_none_or(|user| u64::from(event.user) == user)
-            && self.between.is_none_or(|(from, to)| (from..to).contains(&event.at))
-    }
-}
-
 /// A line of an answer: what it is of, and its numbers.
 pub(crate) type Line = (String, Vec<i128>);
 
@@ -66,6 +59,11 @@ pub(crate) struct Answer(pub(crate) Vec<Line>);
 impl Question {
     /// The questions of a row of the table, each with other values where it has any.
     pub(crate) fn of_row(row: &str, total: u64) -> Vec<Self> {
+        Self::of_row_in(row, total, 0)
+    }
+
+    /// The same in a round: those of another round are of other users, times and events.
+    pub(crate) fn of_row_in(row: &str, total: u64, round: u64) -> Vec<Self> {
         let random = |salt: u64, of: u64| mix(salt << 20 | 0xA5) % of;
         let tenth = |salt| {
             let span = DAYS * DAY_NS / 10;
@@ -74,7 +72,9 @@ impl Question {
         };
         // Users differ in how many events they have; these are among those with the fewest and the most.
         let someone = |salt| 5 + random(salt, USERS - 10);
-        let many = |make: &dyn Fn(u64) -> Self, count: u64| (1..=count).map(make).collect();
+        let many = |make: &dyn Fn(u64) -> Self, count: u64| {
+            (1..=count).map(|n| make(round << 16 | n)).collect()
+        };
         let same = |question: Self, count: usize| vec![question; count];
         match row {
             "tables.sums" => same(Self::Sums(Only::default()), 100),
@@ -142,16 +142,13 @@ pub(crate) fn user_and_model_of(user: &str, model: &str) -> String {
     format!("{user} {model}")
 }
 
-fn user_and_model(event: &Coded) -> String {
-    user_and_model_of(&user(event.user.into()), &model(event.model.into()))
-}
-
 /// The key of a line of sums by user and day.
 pub(crate) fn user_and_day(user: &str, day: i64) -> String {
     format!("{user} {day}")
 }
 
-/// The right answer to the question about a table of these events: looks at each.
+/// The right answer to the question about a table of these events, which are in the order of their times: looks at each
+/// of the times it is about.
 pub(crate) fn right_answer(question: Question, all: &[Coded]) -> Answer {
     let events = || all.iter();
     let mut whole = Wide::default();
@@ -160,18 +157,23 @@ pub(crate) fn right_answer(question: Question, all: &[Coded]) -> Answer {
         (String::new(), vec![whole.digest().sum().into()])
     };
     match question {
-        Question::Sums(only) => sums(events().filter(|event| only.means(event))),
+        Question::Sums(Only { user, between }) => {
+            let (from, to) = between.unwrap_or((i64::MIN, i64::MAX));
+            let is_theirs = |event: &&Coded| user.is_none_or(|user| u64::from(event.user) == user);
+            sums(of_times(all, from, to).iter().filter(is_theirs))
+        }
         Question::Newest { count, user } => {
             let of = |event: &&Coded| user.is_none_or(|user| u64::from(event.user) == user);
             Answer(events().rev().filter(of).take(count).map(digest).collect())
         }
         Question::Id(number) => Answer(vec![digest(&all[number as usize])]),
-        Question::ByUserAndDay => grouped(events().map(|event| {
-            (user_and_day(&user(event.user.into()), event.day()), [1, event.cost.into()])
-        })),
+        Question::ByUserAndDay => {
+            let groups = grouped(events().map(|event| ((event.user, event.day()), costs(event))));
+            lines(groups, |(of, day)| user_and_day(&user(of.into()), day)).sorted()
+        }
         Question::TopModels => {
-            let groups = events().map(|event| (model(event.model.into()), [event.cost.into(), 0]));
-            let mut lines = only_first(grouped(groups)).0;
+            let groups = grouped(events().map(|event| (event.model, [event.cost.into(), 0])));
+            let mut lines = only_first(lines(groups, |number| model(number.into()))).0;
             lines.sort_by_key(|(_, numbers)| std::cmp::Reverse(numbers[0]));
             lines.truncate(TOP);
             Answer(lines)
@@ -190,19 +192,37 @@ pub(crate) fn right_answer(question: Question, all: &[Coded]) -> Answer {
         Question::Failed => {
             let failed = events().filter(|event| event.status >= FAILED);
             let bucket = |at: i64| at.div_euclid(BUCKET_NS) * BUCKET_NS;
-            only_first(grouped(failed.map(|event| (bucket(event.at).to_string(), [1, 0]))))
+            let groups = grouped(failed.map(|event| (bucket(event.at), [1, 0])));
+            only_first(lines(groups, |bucket| bucket.to_string())).sorted()
         }
         Question::RollupOne { user, day } => {
-            let of = events().filter(|event| u64::from(event.user) == user && event.day() == day);
+            let of = of_day(all, day).iter().filter(|event| u64::from(event.user) == user);
             let both =
                 of.fold([0, 0], |[count, cost], event| [count + 1, cost + i128::from(event.cost)]);
             if both[0] == 0 { Answer::default() } else { Answer::of_numbers(both.to_vec()) }
         }
         Question::RollupDay(day) => {
-            let of = events().filter(|event| event.day() == day);
-            grouped(of.map(|event| (user_and_model(event), [1, event.cost.into()])))
+            let of = of_day(all, day).iter();
+            let groups = grouped(of.map(|event| ((event.user, event.model), costs(event))));
+            let key = |(of, by)| user_and_model_of(&user(u64::from(of)), &model(u64::from(by)));
+            lines(groups, key).sorted()
         }
     }
+}
+
+/// The events from a time on and before another.
+fn of_times(all: &[Coded], from: i64, to: i64) -> &[Coded] {
+    let before = |at: i64| all.partition_point(|event| event.at < at);
+    &all[before(from)..before(to)]
+}
+
+fn of_day(all: &[Coded], day: i64) -> &[Coded] {
+    of_times(all, day * DAY_NS, (day + 1) * DAY_NS)
+}
+
+/// One event, and its cost.
+fn costs(event: &Coded) -> [i128; 2] {
+    [1, event.cost.into()]
 }
 
 /// With the first number of each line alone.
@@ -228,12 +248,18 @@ fn sums<'e>(events: impl Iterator<Item = &'e Coded>) -> Answer {
     Answer::of_numbers(numbers)
 }
 
-fn grouped(events: impl Iterator<Item = (String, [i128; 2])>) -> Answer {
-    let mut groups = BTreeMap::<String, [i128; 2]>::new();
+/// The sums of each key's numbers.
+fn grouped<K: Ord>(events: impl Iterator<Item = (K, [i128; 2])>) -> BTreeMap<K, [i128; 2]> {
+    let mut groups = BTreeMap::<K, [i128; 2]>::new();
     for (key, numbers) in events {
         let group = groups.entry(key).or_default();
         group[0] += numbers[0];
         group[1] += numbers[1];
     }
-    Answer(groups.into_iter().map(|(key, numbers)| (key, numbers.to_vec())).collect())
+    groups
+}
+
+/// An answer of a line for each group.
+fn lines<K>(groups: BTreeMap<K, [i128; 2]>, name: impl Fn(K) -> String) -> Answer {
+    Answer(groups.into_iter().map(|(key, numbers)| (name(key), numbers.to_vec())).collect())
 }

@@ -15,14 +15,20 @@ use annals_disk::Via;
 /// would never get that far within an interval.
 pub(crate) const BUSY_BYTES: u64 = 256 << 10;
 
-/// A log is busy if a sync covers this many frames, besides.
+/// A frame of so many bytes is a long one.
+const LONG_BYTES: usize = 32 << 10;
+
+/// A log of long frames is busy from this many bytes on that it has to sync: what large pages add to those is little
+/// beside them. And if a sync covers this many frames.
+const BUSY_LONG_BYTES: u64 = 8 << 20;
 const BUSY_FRAMES: u64 = 8;
 
 /// The way of a frame of `len` bytes that leaves `unsynced` bytes to sync, in a log of which the last sync covered
 /// `covered` bytes that were not synced before.
 #[inline]
 pub(crate) fn way(len: usize, unsynced: u64, covered: u64) -> Via {
-    let busy_bytes = BUSY_BYTES.max(BUSY_FRAMES * len as u64);
+    let busy_bytes =
+        if len < LONG_BYTES { BUSY_BYTES } else { BUSY_LONG_BYTES.max(BUSY_FRAMES * len as u64) };
     if unsynced.max(covered) >= busy_bytes { Via::Memory } else { Via::Call }
 }
 
@@ -45,8 +51,10 @@ mod tests {
 
     #[test]
     fn long_frames_go_by_calls_if_a_sync_covers_few() {
-        const LONG: usize = 800 << 10;
-        assert_eq!(way(LONG, LONG as u64, LONG as u64), Via::Call);
+        assert_eq!(way(LONG_BYTES, 8 * LONG_BYTES as u64, 8 * LONG_BYTES as u64), Via::Call);
+        assert_eq!(way(LONG_BYTES, 0, BUSY_LONG_BYTES), Via::Memory);
+        const LONG: usize = 2 << 20;
+        assert_eq!(way(LONG, 0, BUSY_LONG_BYTES), Via::Call);
         assert_eq!(way(LONG, 0, BUSY_FRAMES * LONG as u64), Via::Memory);
         assert_eq!(way(LONG, 0, u64::MAX), Via::Memory, "nobody is expected to sync");
     }
