@@ -90,14 +90,14 @@ impl<'p> FieldSums<'p> {
         sums
     }
 
-    /// Whether counts of rows and sums of so many at most can be kept in one number: the count in the lowest bits.
-    pub(super) fn fuses(&self, rows_limit: u64) -> bool {
-        self.field.is_some_and(|field| {
-            let sum = field.column.meta().top.checked_mul(rows_limit);
-            let is_plain = field.present.is_none() && field.value_type != ValueType::F64;
-            let fits = sum.is_some_and(|sum| sum < 1 << (u64::BITS - COUNT_BITS));
-            is_plain && fits && !self.has_bounds
-        })
+    /// Whether counts of rows and sums of so many at most can be kept in one number, and in how many of its lowest bits
+    /// the count.
+    pub(super) fn fuses(&self, rows_limit: u64) -> Option<u32> {
+        let field = self.field?;
+        let is_plain = field.present.is_none() && field.value_type != ValueType::F64;
+        let sum = field.column.meta().top.checked_mul(rows_limit)?;
+        let count_bits = u64::BITS - rows_limit.leading_zeros();
+        (is_plain && !self.has_bounds && count_bits <= sum.leading_zeros()).then_some(count_bits)
     }
 
     fn resize(&mut self, places: usize) {
@@ -243,17 +243,17 @@ impl<'p> FieldSums<'p> {
         &self,
         chunk: usize,
         picked: &Picked<'_>,
-        fused: &mut [u64],
+        fused: &mut Fused,
         scratch: &mut Scratch,
     ) -> Result<()> {
         let Some(field) = self.field else { return Ok(()) };
         let numbers = field.column.chunk(chunk)?;
         if u32::try_from(field.column.meta().top).is_ok() {
             numbers.decode_32(scratch.level, &mut scratch.narrow);
-            picked.each_of(&scratch.narrow, |place, kept| fuse(fused, place, kept.into()));
+            picked.each_of(&scratch.narrow, |place, kept| fused.add(place, kept.into()));
         } else {
             numbers.decode(scratch.level, &mut scratch.wide);
-            picked.each_of(&scratch.wide, |place, kept| fuse(fused, place, kept));
+            picked.each_of(&scratch.wide, |place, kept| fused.add(place, kept));
         }
         Ok(())
     }
@@ -337,12 +337,29 @@ impl<'p> FieldSums<'p> {
     }
 }
 
-/// Bits of a count that is kept with a sum: a part has no more rows.
-pub(super) const COUNT_BITS: u32 = (crate::ROWS_MAX as u64).ilog2() + 1;
+/// Counts of rows and sums of their numbers at each place, both in one number.
+pub(super) struct Fused {
+    /// In how many of the lowest bits the count is.
+    count_bits: u32,
+    all: Vec<u64>,
+}
 
-#[inline(always)]
-fn fuse(fused: &mut [u64], place: usize, kept: u64) {
-    if let Some(both) = fused.get_mut(place) {
-        *both = both.wrapping_add(kept << COUNT_BITS | 1);
+impl Fused {
+    pub(super) fn new(count_bits: u32, places: usize) -> Self {
+        Self { count_bits, all: vec![0; places] }
+    }
+
+    #[inline(always)]
+    fn add(&mut self, place: usize, kept: u64) {
+        if let Some(both) = self.all.get_mut(place) {
+            *both = both.wrapping_add(kept << self.count_bits | 1);
+        }
+    }
+
+    /// The places that have rows: which one, how many, and the sum.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, u64, u64)> {
+        let bits = self.count_bits;
+        let places = self.all.iter().enumerate().filter(|(_, both)| **both > 0);
+        places.map(move |(place, both)| (place, both & ((1 << bits) - 1), both >> bits))
     }
 }

@@ -4,7 +4,7 @@
 //! for its keys. Where there are many, places are given to those that are met.
 
 use super::{
-    fields::{COUNT_BITS, FieldSums, Picked},
+    fields::{FieldSums, Fused, Picked},
     key::{ChunkKeys, Folding, PartKeys},
     plan::Visit,
     select::{Scratch, Selected, both},
@@ -38,8 +38,8 @@ pub(super) struct Local<'p> {
     rows: Vec<u64>,
     /// Whether a spread counts them instead.
     is_counted: bool,
-    /// Rows of each place and sums of the first column, in one number each.
-    fused: Vec<u64>,
+    /// Rows of each place and sums of the first column.
+    fused: Option<Fused>,
     /// Which keys are at which place, where not all have one.
     sparse: Option<(HashMap<u64, u32, Folding>, Vec<u64>)>,
     few: Vec<u32>,
@@ -84,10 +84,11 @@ impl<'p> Local<'p> {
         let columns = columns.into_iter();
         let columns: Vec<_> =
             columns.map(|(field, has_bounds)| FieldSums::new(field, has_bounds, places)).collect();
-        let fuses = columns.first().is_some_and(|column| column.fuses(rows_limit));
+        let fuses = columns.first().and_then(|column| column.fuses(rows_limit));
         let spreads: Vec<Spread<'p>> = spreads(places)?;
-        let fuses = fuses && !is_sparse && !keys.is_empty();
-        let is_counted = !fuses && spreads.first().is_some_and(Spread::counts_rows);
+        let fused = fuses.filter(|_| !is_sparse && !keys.is_empty());
+        let fused = fused.map(|count_bits| Fused::new(count_bits, places));
+        let is_counted = fused.is_none() && spreads.first().is_some_and(Spread::counts_rows);
         Ok(Some(Self {
             part,
             strides,
@@ -96,7 +97,7 @@ impl<'p> Local<'p> {
             is_counted,
             seen: Seen::default(),
             rows: vec![0; places],
-            fused: if fuses { vec![0; places] } else { Vec::new() },
+            fused,
             keys,
             sparse: is_sparse.then(Default::default),
             few: Vec::new(),
@@ -334,9 +335,9 @@ impl<'p> Local<'p> {
         }
         let picked =
             Picked { rows: (!is_all).then_some(&listed[..count]), places: &self.places, len };
-        let fuses = !self.fused.is_empty();
-        if fuses && let Some(first) = self.columns.first() {
-            first.add_fused(chunk, &picked, &mut self.fused, scratch)?;
+        let fuses = self.fused.is_some();
+        if let (Some(fused), Some(first)) = (&mut self.fused, self.columns.first()) {
+            first.add_fused(chunk, &picked, fused, scratch)?;
         } else if !self.is_counted {
             let rows = self.rows.as_mut_slice();
             picked.each(|_, place| {
@@ -390,11 +391,10 @@ impl<'p> Local<'p> {
     ) -> Result<()> {
         self.add_few()?;
         self.spreads.iter_mut().for_each(Spread::finish);
-        let fused = std::mem::take(&mut self.fused);
-        if let Some(first) = self.columns.first_mut() {
-            for (place, both) in fused.iter().enumerate().filter(|(_, both)| **both > 0) {
-                self.rows[place] += both & ((1 << COUNT_BITS) - 1);
-                first.add_sum(place, u128::from(both >> COUNT_BITS));
+        if let (Some(fused), Some(first)) = (&self.fused, self.columns.first_mut()) {
+            for (place, rows, sum) in fused.iter() {
+                self.rows[place] += rows;
+                first.add_sum(place, sum.into());
             }
         }
         if self.is_counted
