@@ -105,6 +105,12 @@ pub(crate) const ROWS: &[Row] = &[
     )
     .synced(),
     row("get.1", "get, hits, random, 1 thread", Group::Get, TABLE_HIT),
+    row(
+        "get.chain",
+        "the same, one after the other",
+        Group::Get,
+        "look-ups in the same table, each of which waits for the value of the one before",
+    ),
     row("get.2", "get, hits, random, 2 threads", Group::Get, TABLE_HIT),
     row("get.many", "get_many of 64, hits, random", Group::Get, TABLE_HIT),
     row("get.miss", "get, misses", Group::Get, "the table alone"),
