@@ -382,6 +382,7 @@ fn lines_of_a_commit_that_nobody_was_told_of_come_once() {
     // Whoever goes on was told of the first commits only.
     let told = go_on("5", &lines);
     assert!(told.contains("the lines up to 6 are stored already"), "{told}");
+    assert!(told.contains("without --from-line all are loaded"), "{told}");
     assert_eq!(count(), 10);
     go_on("1", &lines);
     assert_eq!(count(), 10, "all was there");
@@ -577,4 +578,16 @@ fn what_is_old_is_dropped_in_whole_parts() {
     assert_eq!(counts, [&json!(1), &json!(1), &json!(1)]);
     place.run(&["gc", "t", "--before", "soon"]).fails(2, "`soon` is no time");
     assert_eq!(exported(&place, "t")[0]["n"], 2);
+}
+
+#[test]
+fn a_file_of_rejects_that_cannot_be_is_refused_before_anything_is_stored() {
+    let place = Place::new();
+    for rejects in [place.path("none/rejects"), place.path("")] {
+        let path = rejects.to_str().unwrap();
+        let ended = place.run_with(&["ingest", "t", "-", "--rejects", path], b"{\"n\":1}\n?\n");
+        assert_eq!(ended.code, 2, "{ended:?}");
+        assert!(ended.stderr.contains("name another file with --rejects"), "{}", ended.stderr);
+        assert!(ended.stderr.contains(path), "{}", ended.stderr);
+    }
 }

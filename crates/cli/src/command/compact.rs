@@ -34,8 +34,10 @@ impl Command for CompactLog {
         if done.damaged_count == 0 {
             return Ok(());
         }
-        let (count, s) = (done.damaged_count, if done.damaged_count == 1 { "" } else { "s" });
-        let what = format!("{count} damaged segment{s} of the log stayed as they were");
+        let what = match done.damaged_count {
+            1 => "1 damaged segment of the log stayed as it was".to_owned(),
+            count => format!("{count} damaged segments of the log stayed as they were"),
+        };
         Err(Failure::new(Kind::Corrupt, format!("{what}; `annals verify` names the places")))
     }
 }

@@ -1,7 +1,7 @@
 //! Records of a CSV file: one heading, then one event each. A record may have line ends between its quotes.
 
 use super::{Cell, Given};
-use csv_core::{ReadRecordResult, ReaderBuilder};
+use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
 /// The separators that are told by the heading.
 const SEPARATORS: [u8; 4] = *b",;\t|";
@@ -10,6 +10,8 @@ const SEPARATORS: [u8; 4] = *b",;\t|";
 #[derive(Debug)]
 pub(crate) struct Csv {
     separator: u8,
+    /// Made once: its tables take longer to build than most records to read.
+    reader: Box<Reader>,
     names: Vec<String>,
     fields: Vec<u8>,
     ends: Vec<usize>,
@@ -31,8 +33,10 @@ impl Csv {
     /// Begins with the first record, which names the columns.
     pub(super) fn new(heading: &[u8]) -> Result<Self, String> {
         let heading = heading.strip_prefix(b"\xef\xbb\xbf").unwrap_or(heading);
+        let separator = separator_of(heading);
         let mut csv = Self {
-            separator: separator_of(heading),
+            separator,
+            reader: Box::new(ReaderBuilder::new().delimiter(separator).build()),
             names: Vec::new(),
             fields: Vec::new(),
             ends: Vec::new(),
@@ -76,10 +80,10 @@ impl Csv {
         // No field is longer than what it is written with, and there is one more than separators.
         self.fields.resize(record.len() + 1, 0);
         self.ends.resize(record.len() + 2, 0);
-        let mut reader = ReaderBuilder::new().delimiter(self.separator).build();
+        self.reader.reset();
         let (mut read, mut written, mut ended) = (0, 0, 0);
         loop {
-            let (result, nin, nout, nends) = reader.read_record(
+            let (result, nin, nout, nends) = self.reader.read_record(
                 &record[read..],
                 &mut self.fields[written..],
                 &mut self.ends[ended..],

@@ -109,6 +109,14 @@ impl Command for Ingest {
                  name another file with --rejects"
             )));
         }
+        let folder = rejects.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if rejects.is_dir() || folder.is_some_and(|folder| !folder.is_dir()) {
+            let shown = rejects.display();
+            return Err(Failure::usage(format!(
+                "lines that cannot be taken would go to {shown}, which is a folder or in none that is there; name another \
+                 file with --rejects"
+            )));
+        }
         let (input, total_bytes) = self.input.open()?;
         let mut lines = Reader::new(input);
         let given = self.schema.as_ref().map(|path| schema_of_file(path.as_path())).transpose()?;
@@ -419,7 +427,10 @@ impl Load<'_> {
             note(form, &text, "line", stored.line);
         };
         let is_behind = |line| {
-            let text = format!("the lines up to {line} are stored already: going on behind them");
+            let text = format!(
+                "the lines up to {line} are stored already: going on behind them; without --from-line all are loaded, also \
+                 where their events are gone since"
+            );
             note(form, &text, "line", line);
         };
         if let Some((input, format)) = self.again {
