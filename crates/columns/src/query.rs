@@ -23,6 +23,8 @@ mod spread;
 mod walk;
 
 #[cfg(test)]
+mod extremes_test;
+#[cfg(test)]
 mod listed_test;
 #[cfg(test)]
 mod model_test;

@@ -183,3 +183,40 @@ fn what_names_fields_of_one_type_is_not_asked_of_another() {
     assert!(BoundFilter::from(Filter::at_least(0, 5i64)).of(&other).is_ok());
     assert!(BoundFilter::from(Filter::at_least(0, "x")).of(&other).is_err());
 }
+
+/// Zero without a sign and one number that is none are all that is kept of their kinds; what is compared with them may come
+/// with another sign, as the processor gives it for 0.0 / 0.0.
+#[test]
+fn zeroes_and_what_is_no_number_are_found_whatever_their_signs() {
+    let schema = Schema::builder(1).with("at", Role::Ts).with("cost", Role::MetricF64);
+    let schema = Arc::new(schema.build().expect("a schema"));
+    let mut batch = Batch::new(Arc::clone(&schema));
+    for cost in [-1.0, -0.0, 0.0, 1.0, f64::NAN, -f64::NAN] {
+        let mut row = batch.row();
+        row.i64(0, 7).and_then(|row| row.f64(1, cost)).expect("the schema");
+        row.finish().expect("whole");
+    }
+    let id = PartIdentity { database_id: 7, number: 1 };
+    let mut builder = PartBuilder::new(Arc::clone(&schema), id);
+    builder.add(&batch, 0).expect("the schema");
+    let part = Part::open(builder.finish().expect("rows"), id).expect("a part");
+    for (filter, expected) in [
+        (Filter::eq(1, -0.0), 2),
+        (Filter::is_in(1, [-0.0, 1.0]), 3),
+        (Filter::at_most(1, -0.0), 3),
+        (Filter::above(1, -0.0), 3),
+        (Filter::below(1, -0.0), 1),
+        (Filter::eq(1, -f64::NAN), 2),
+        (Filter::at_least(1, -f64::NAN), 2),
+        (Filter::at_most(1, -f64::NAN), 6),
+        (Filter::below(1, -f64::NAN), 4),
+    ] {
+        let query = Query::new(Arc::clone(&schema)).filter(filter.clone());
+        let (mut of_batch, mut of_part) =
+            (query.clone().answer().expect("a question"), query.answer().expect("a question"));
+        of_batch.add_batch(&batch).expect("the schema");
+        of_part.add(part.view(), None).expect("readable");
+        assert_eq!(of_batch.groups()[0].rows, expected, "{filter:?} of a batch");
+        assert_eq!(of_part.groups()[0].rows, expected, "{filter:?} of a part");
+    }
+}

@@ -128,9 +128,10 @@ impl Core {
     }
 
     /// A number for a part of an event table that none has had: above those of all records there are, of which a
-    /// part takes some when it comes.
-    pub(crate) fn next_part(&self) -> u64 {
-        let next = |last: u64| last.max(self.visible_seq().0) + 1;
+    /// part takes some when it comes. And above `highest` that a part of the table has: numbers are also taken for what comes to
+    /// nothing, so that one may be above all records, and the next opening counts from these on.
+    pub(crate) fn next_part(&self, highest: u64) -> u64 {
+        let next = |last: u64| last.max(self.visible_seq().0).max(highest) + 1;
         let mut last = self.part.load(Ordering::Relaxed);
         loop {
             let taken = next(last);

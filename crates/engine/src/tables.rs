@@ -66,6 +66,9 @@ mod scan;
 #[path = "tables/schema_test.rs"]
 mod schema_test;
 mod shape;
+#[cfg(test)]
+#[path = "tables/shuffle_test.rs"]
+mod shuffle_test;
 mod table;
 mod table_stats;
 #[cfg(test)]

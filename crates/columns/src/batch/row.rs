@@ -1,7 +1,7 @@
 //! Adding one event to a batch.
 
 use super::{Batch, ROWS_MAX, TEXT_BYTES_MAX, column::Values};
-use crate::{Error, Field, Result, Value, ValueType};
+use crate::{Error, Field, Result, Value, ValueType, part::image};
 
 /// An event that is being added to a [`Batch`]. Until [`finish`](Self::finish) it is not there; what is
 /// dropped leaves nothing.
@@ -54,7 +54,7 @@ impl<'b> RowBuilder<'b> {
     );
     number!(
         /// A metric with a fraction.
-        f64, f64, F64, canonical
+        f64, f64, F64, image::canonical
     );
     number!(
         /// A counter of 64 bits.
@@ -216,16 +216,5 @@ impl Drop for RowBuilder<'_> {
         if self.given > 0 {
             self.take_back();
         }
-    }
-}
-
-/// The one way in which a number is kept: zeroes are equal, and so is all that is not a number.
-fn canonical(value: f64) -> f64 {
-    if value.is_nan() {
-        f64::NAN
-    } else if value == 0.0 {
-        0.0
-    } else {
-        value
     }
 }

@@ -21,6 +21,17 @@ pub(crate) fn to_f64(image: u64) -> f64 {
     f64::from_bits(if image & SIGN == 0 { !image } else { image ^ SIGN })
 }
 
+/// The one way in which a number is kept: zeroes are equal, and so is all that is not a number.
+pub(crate) fn canonical(value: f64) -> f64 {
+    if value.is_nan() {
+        f64::NAN
+    } else if value == 0.0 {
+        0.0
+    } else {
+        value
+    }
+}
+
 /// What an image of a whole number is more than the number.
 pub(crate) fn bias(value_type: ValueType) -> i128 {
     if value_type == ValueType::I64 { i128::from(SIGN) } else { 0 }

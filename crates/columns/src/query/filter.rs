@@ -1,6 +1,6 @@
 //! Which events are meant.
 
-use crate::{Error, Result, Schema, Value, ValueType};
+use crate::{Error, Result, Schema, Value, ValueType, part::image};
 use std::ops::Not;
 
 /// A value to compare with.
@@ -16,12 +16,14 @@ pub enum Constant {
     Text(String),
 }
 
-/// As numbers with fractions are compared: what is not a number is the same as itself.
+/// As numbers with fractions are compared: what is not a number is the same as itself, and so are both zeroes.
 impl PartialEq for Constant {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::I64(one), Self::I64(other)) => one == other,
-            (Self::F64(one), Self::F64(other)) => one.total_cmp(other).is_eq(),
+            (Self::F64(one), Self::F64(other)) => {
+                image::canonical(*one).total_cmp(&image::canonical(*other)).is_eq()
+            }
             (Self::U64(one), Self::U64(other)) => one == other,
             (Self::Text(one), Self::Text(other)) => one == other,
             _ => false,
@@ -88,7 +90,9 @@ impl Constant {
         match (value, self) {
             (Value::I64(value), Self::I64(constant)) => Some(value.cmp(constant)),
             (Value::U64(value), Self::U64(constant)) => Some(value.cmp(constant)),
-            (Value::F64(value), Self::F64(constant)) => Some(value.total_cmp(constant)),
+            (Value::F64(value), Self::F64(constant)) => {
+                Some(value.total_cmp(&image::canonical(*constant)))
+            }
             (Value::Text(value), Self::Text(constant)) => Some(value.cmp(constant.as_str())),
             _ => None,
         }

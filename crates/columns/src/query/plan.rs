@@ -470,7 +470,7 @@ impl<'p> Planner<'_, 'p> {
 fn image_of(value_type: ValueType, constant: &Constant) -> Option<u64> {
     match (constant, value_type) {
         (Constant::I64(number), ValueType::I64) => Some(image::of_i64(*number)),
-        (Constant::F64(number), ValueType::F64) => Some(image::of_f64(*number)),
+        (Constant::F64(number), ValueType::F64) => Some(image::of_f64(image::canonical(*number))),
         (Constant::U64(number), ValueType::U64 | ValueType::U32 | ValueType::U16) => Some(*number),
         _ => None,
     }

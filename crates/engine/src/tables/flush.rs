@@ -114,7 +114,7 @@ impl EventTable {
         let (mut numbers, mut rows, mut bytes_count) = (Vec::new(), 0, 0);
         let identity = PartIdentity {
             database_id: self.database_id(),
-            number: self.space().parts().0.next_part(),
+            number: self.space().parts().0.next_part(known.highest_part()),
         };
         let mut builder = PartBuilder::new(Arc::clone(&known.schema), identity);
         for (one, hit) in batches {

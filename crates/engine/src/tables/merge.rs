@@ -128,7 +128,7 @@ impl EventTable {
             let part = self.part(place).map_err(|error| self.set_aside(place.number, error))?;
             inputs.extend(part.map(|part| Input { place: Arc::clone(place), part }));
         }
-        let number = self.space().parts().0.next_part();
+        let number = self.space().parts().0.next_part(known.highest_part());
         let identity = PartIdentity { database_id: self.database_id(), number };
         let mut builder = PartBuilder::new(Arc::clone(&known.schema), identity);
         let lifetime = self.lifetime(known);

@@ -249,6 +249,11 @@ impl Known {
         self.parts = Arc::new(places.collect());
     }
 
+    /// The highest number of a part; 0 if there is none.
+    pub(super) fn highest_part(&self) -> u64 {
+        self.parts.iter().map(|place| place.number).max().unwrap_or(0)
+    }
+
     /// Parts may come.
     pub(super) fn add_parts(&mut self, places: impl Iterator<Item = Arc<PartPlace>>) {
         self.generation += 1;
