@@ -127,9 +127,10 @@ impl Core {
         Seq(self.visible.load(Ordering::Acquire))
     }
 
-    /// A number for a part of an event table that none has had: above those of all records there are, of which a
-    /// part takes some when it comes. And above `highest` that a part of the table has: numbers are also taken for what comes to
-    /// nothing, so that one may be above all records, and the next opening counts from these on.
+    /// A number for a part of an event table that none has: above those of all records there are, of which a part takes
+    /// some when it comes, and above `highest` that a part of the table has. Numbers are also taken for what comes to
+    /// nothing, so that a part's may be above those of all records, and the next opening begins with these: the part
+    /// would be written over, and its events would be gone.
     pub(crate) fn next_part(&self, highest: u64) -> u64 {
         let next = |last: u64| last.max(self.visible_seq().0).max(highest) + 1;
         let mut last = self.part.load(Ordering::Relaxed);

@@ -109,6 +109,9 @@ impl EventTable {
             let hit = hit.filter(|hit| hit.record.seq <= known.seq);
             batches.extend(hit.map(|hit| (one, hit)));
         }
+        if batches.is_empty() {
+            return Ok(None);
+        }
         // What stays fresh is to be younger than what is in parts: an id is looked for there first.
         batches.sort_unstable_by_key(|(_, hit)| hit.record.seq);
         let (mut numbers, mut rows, mut bytes_count) = (Vec::new(), 0, 0);
