@@ -85,7 +85,7 @@ fn batch(schema: &Arc<Schema>, rows: usize, seed: u64) -> Batch {
             picks = std::array::from_fn(|_| random.below(1 << 30));
         }
         let pick = |field: usize, len: usize| (picks[field] % few[field] + shift[field]) % len;
-        let there = |field: usize| few[field] % 4 == 0 || picks[11 + field] % 3 > 0;
+        let there = |field: usize| few[field].is_multiple_of(4) || picks[11 + field] % 3 > 0;
         let mut row = batch.row();
         row.i64(0, INTS[pick(0, INTS.len())]).expect("at");
         if there(1) {
@@ -134,7 +134,7 @@ fn leaf(random: &mut Random, is_whole: bool) -> Filter {
             500,
             65_535,
             65_536,
-            u32::MAX as u64,
+            u32::MAX.into(),
             1 << 32,
             u64::MAX,
         ])),
@@ -224,7 +224,7 @@ fn said(answer: &Answer) -> BTreeMap<String, String> {
 }
 
 fn check(seed: u64) {
-    let is_whole = seed % 2 == 0;
+    let is_whole = seed.is_multiple_of(2);
     let schema = schema(is_whole);
     let mut random = Random(seed.wrapping_mul(0xbf58_476d_1ce4_e5b9) | 1);
     random.below(2);

@@ -388,10 +388,11 @@ fn answers_to_other_questions_are_not_merged() {
         assert!(matches!(merged, Err(Error::Question { .. })));
     }
     assert_eq!(one.merge(&query().measure(1).answer().expect("a question")), Ok(()));
-    // What is not a number does not make a question another one than itself.
+    // What is not a number does not make a question another one than itself, and there is one zero.
     let not_a_number = Filter::eq(1, f64::NAN);
     assert_eq!(not_a_number, not_a_number.clone());
-    assert_ne!(Filter::eq(1, 0.0), Filter::eq(1, -0.0));
+    assert_eq!(Filter::eq(1, 0.0), Filter::eq(1, -0.0));
+    assert_ne!(Filter::eq(1, 0.0), not_a_number);
 }
 
 #[test]

@@ -48,7 +48,14 @@ impl PartPlace {
     pub(super) fn with_deleted(&self, deleted: Option<Arc<DeletedRows>>) -> Self {
         let head = Mutex::new(self.head.lock().clone());
         let (merges, unreadable) = (self.merges.clone(), self.unreadable.clone());
-        Self { merges, deleted, unreadable, head, ..Self::new(self.number, self.replaces.clone()) }
+        let rollups = self.rollups.of_same_part();
+        let new = Self::new(self.number, self.replaces.clone());
+        Self { merges, deleted, unreadable, rollups, head, ..new }
+    }
+
+    /// What lies under the same number when the table is read again: another part, if a writer has opened it since.
+    pub(super) fn read_again(&self) -> Self {
+        Self { rollups: Rollups::default(), ..self.with_deleted(None) }
     }
 
     /// How many of a part's rows were not deleted.

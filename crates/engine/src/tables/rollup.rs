@@ -40,6 +40,9 @@ type Asked = (u64, Vec<usize>);
 /// What a part or a batch has by day, for what was asked for.
 #[derive(Debug, Default)]
 pub(super) struct Rollups {
+    /// Stands for the part in what is kept of several: another part may get its number in a later opening, while a reader
+    /// goes on.
+    part: Arc<()>,
     /// All days of a batch.
     all: Mutex<HashMap<Asked, Arc<Days>>>,
     /// Some days of a part that it does not tell.
@@ -69,8 +72,8 @@ struct MergedDay {
 /// What a day was added up of. Nothing becomes of either: rows that are deleted of the day later have it added up from rows, anew.
 #[derive(Debug)]
 enum Source {
-    /// What a part tells of it, by the number of the part, which no other part ever has.
-    Part(u64),
+    /// What this part tells of it.
+    Part(Arc<()>),
     /// What was added up from rows.
     Rows(Arc<AddedUp>),
 }
@@ -78,7 +81,7 @@ enum Source {
 impl PartialEq for Source {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Part(one), Self::Part(other)) => one == other,
+            (Self::Part(one), Self::Part(other)) => Arc::ptr_eq(one, other),
             (Self::Rows(one), Self::Rows(other)) => Arc::ptr_eq(one, other),
             _ => false,
         }
@@ -86,10 +89,10 @@ impl PartialEq for Source {
 }
 
 impl MergedDays {
-    /// What parts of these numbers tell of a day together.
-    fn get(&self, question: &Question<'_>, parts: &[u64], told: &[Told<'_>]) -> Arc<AddedUp> {
-        let source = |(number, told): (&u64, &Told<'_>)| match told {
-            Told::InPlace(_) => Source::Part(*number),
+    /// What these parts tell of a day together.
+    fn get(&self, question: &Question<'_>, parts: &[Arc<()>], told: &[Told<'_>]) -> Arc<AddedUp> {
+        let source = |(part, told): (&Arc<()>, &Told<'_>)| match told {
+            Told::InPlace(_) => Source::Part(Arc::clone(part)),
             Told::AddedUp(day) => Source::Rows(Arc::clone(day)),
         };
         let of: Vec<Source> = parts.iter().zip(told).map(source).collect();
@@ -197,6 +200,11 @@ fn has_any(rows: RowSet<'_>, of: &Range<u32>) -> bool {
 }
 
 impl Rollups {
+    /// None yet, of the same part.
+    pub(super) fn of_same_part(&self) -> Self {
+        Self { part: Arc::clone(&self.part), ..Self::default() }
+    }
+
     /// How often something was added up here that a part has not told, and how many days are kept.
     #[cfg(test)]
     pub(super) fn counts(&self) -> (usize, usize) {
@@ -379,7 +387,7 @@ impl TableView<'_> {
         let (mut parts, mut all) = (Vec::new(), Vec::new());
         for (rollups, (part, deleted)) in self.parts_of_day(question.day)? {
             if let Some(told) = rollups.of_part(&question, part, deleted)? {
-                parts.push(part.identity().number);
+                parts.push(Arc::clone(&rollups.part));
                 all.push(told);
             }
         }

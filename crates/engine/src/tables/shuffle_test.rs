@@ -137,7 +137,7 @@ fn run(seed: u64) -> Result<()> {
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let disk = SimDisk::new(SimOptions::seeded(seed));
     let policy = [Duplicates::Keep, Duplicates::Ignore, Duplicates::Refuse][seed as usize % 3];
-    let ids = if seed % 2 == 0 { 12 } else { 4_000 };
+    let ids = if seed.is_multiple_of(2) { 12 } else { 4_000 };
     let mut db = small(&disk).open("db")?;
     drop(db.create_table("steps", Step::schema(), TableOptions::default().duplicates(policy))?);
     let reader = small(&disk).read_only(true).open("db")?;
@@ -213,7 +213,9 @@ fn run(seed: u64) -> Result<()> {
                 model.retain(|one| one.id.as_ref() != Some(&gone));
                 assert_eq!(count, (before - model.len()) as u64);
             }
-            10 => drop(db.compact()?),
+            10 => {
+                db.compact()?;
+            }
             _ => {
                 drop(table);
                 db.close()?;
@@ -276,7 +278,7 @@ fn a_part_gets_no_number_of_one_that_another_opening_has_made() -> Result<()> {
     };
     let db = small(&disk).open("db")?;
     let table = db.table_of::<Step>("steps")?;
-    let taken = (0..100).map(|_| db.core.next_part(0)).last().expect("some");
+    let taken = (0..100).map(|_| db.core.next_part(0)).max().expect("some");
     append_and_flush(&table, &mut model)?;
     assert_eq!(parts(&table)?, [taken + 1]);
     drop(table);

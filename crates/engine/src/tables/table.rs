@@ -279,7 +279,7 @@ impl EventTable {
                 return None;
             }
             let before = before.as_ref()?.parts.iter().find(|place| place.number == number)?;
-            Some(before.with_deleted(None))
+            Some(before.read_again())
         };
         let places = parts.into_iter().map(|number| {
             Arc::new(
